@@ -1,0 +1,49 @@
+"""Recurrent networks for Keras 3: trained fast on the CPU, and opened up so that you can watch them read.
+
+Importing this package decides the Keras backend (JAX where the user has chosen none) and loads nothing else; each
+name below is imported when it is first used.
+
+Example:
+    >>> import unrolled
+    >>> mnist = unrolled.load("mnist")
+    >>> mnist.train.inputs.shape
+    (60000, 28, 28)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from unrolled.backend import choose_backend
+
+if TYPE_CHECKING:
+    from unrolled.data.catalogue import load
+    from unrolled.data.dataset import Dataset
+    from unrolled.experiments.experiment import Experiment
+    from unrolled.experiments.run import Run
+    from unrolled.experiments.training import train
+
+__version__ = "0.1.0"
+
+__all__ = ["Dataset", "Experiment", "Run", "__version__", "load", "train"]
+
+_HOMES = {
+    "Dataset": "unrolled.data.dataset",
+    "Experiment": "unrolled.experiments.experiment",
+    "Run": "unrolled.experiments.run",
+    "load": "unrolled.data.catalogue",
+    "train": "unrolled.experiments.training",
+}
+
+choose_backend()
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""``python -m unrolled`` is the ``unrolled`` command."""
+
+from unrolled.cli import main
+
+main()
