@@ -1,0 +1,83 @@
+"""What a network learns from: arrays for training, arrays for testing, and what the targets mean."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Split(NamedTuple):
+    """Examples of one part of a data set; unpacks to ``inputs, targets``.
+
+    Attributes:
+        inputs: [B, height, width] uint8 pixels from 0 to 255, or [B, T, F] float32.
+        targets: [B] int64, the index of each example's class.
+    """
+
+    inputs: NDArray[Any]
+    targets: NDArray[np.int64]
+
+    @property
+    def size(self) -> int:
+        """B, the number of examples."""
+        return len(self.targets)
+
+    def select(self, indices: NDArray[np.int64]) -> "Split":
+        """The examples at ``indices``, in that order."""
+        return Split(self.inputs[indices], self.targets[indices])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A named pair of splits with the names of its classes.
+
+    Attributes:
+        name: What an experiment calls it, or the file's name.
+        train: The examples to learn from.
+        test: The examples to measure on, once.
+        classes: The name of each class, in the order of the targets' indices.
+        source: Who made it, and under which terms; empty for the user's own files.
+
+    Example:
+        >>> import unrolled
+        >>> mnist = unrolled.load("mnist")
+        >>> (x_train, y_train), (x_test, y_test) = mnist.train, mnist.test
+        >>> x_test.shape, y_test[:3].tolist(), mnist.classes[7]
+        ((10000, 28, 28), [7, 2, 1], '7')
+    """
+
+    name: str
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+    source: str = ""
+
+    @property
+    def example_shape(self) -> tuple[int, ...]:
+        """The shape of one input, without its batch axis."""
+        return tuple(self.train.inputs.shape[1:])
+
+    def head(self, examples: int) -> "Dataset":
+        """The same data set cut to its first ``examples`` of either split."""
+        train, test = (Split(part.inputs[:examples], part.targets[:examples]) for part in (self.train, self.test))
+        return Dataset(self.name, train, test, self.classes, self.source)
+
+
+def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+    """Divide a split in two, each class in the same proportion, the same way for the same seed.
+
+    Args:
+        split: What to divide.
+        fraction: The share of each class to hold out, between 0 and 1, rounded to whole examples.
+        seed: Decides which examples.
+
+    Returns:
+        The examples that stay and the examples held out, both in their original order.
+    """
+    random = np.random.default_rng(seed)
+    held = np.zeros(split.size, dtype=bool)
+    for label in np.unique(split.targets):
+        members = np.flatnonzero(split.targets == label)
+        held[random.permutation(members)[: round(len(members) * fraction)]] = True
+    return split.select(np.flatnonzero(~held)), split.select(np.flatnonzero(held))

@@ -1,0 +1,167 @@
+"""Looking at a data set before learning from it: its numbers, a few examples in the terminal, and pictures."""
+
+from pathlib import Path
+from typing import Any
+
+from unrolled.data.dataset import Dataset, Split
+from unrolled.errors import DataError
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+SHADES = " ░▒▓█"
+MOST_DRAWN = 6
+PAPER, INK, QUIET, ACCENT = (252, 252, 250), (28, 36, 48), (102, 112, 128), (36, 87, 197)
+
+Rgb = tuple[int, int, int]
+
+
+def describe(data: Dataset) -> dict[str, Any]:
+    """The numbers that one looks at first, as JSON: shapes, type, range before and after scaling, class counts."""
+    return {
+        "name": data.name,
+        "source": data.source,
+        "classes": list(data.classes),
+        **{name: _describe_split(split, data) for name, split in (("train", data.train), ("test", data.test))},
+    }
+
+
+def _describe_split(split: Split, data: Dataset) -> dict[str, Any]:
+    low, high = split.inputs.min().item(), split.inputs.max().item()
+    counts = np.bincount(split.targets, minlength=len(data.classes))
+    return {
+        "inputs_shape": list(split.inputs.shape),
+        "targets_shape": list(split.targets.shape),
+        "dtype": str(split.inputs.dtype),
+        "range": [low, high],
+        "range_scaled": [low / 255, high / 255] if split.inputs.dtype == np.uint8 else [low, high],
+        "mean": round(float(split.inputs.mean(dtype=np.float64)), 4),
+        "count_per_class": {name: int(count) for name, count in zip(data.classes, counts, strict=True)},
+    }
+
+
+def draw_in_terminal(data: Dataset, width: int) -> str:
+    """The first training examples side by side, two rows of pixels to a line, with their classes.
+
+    Args:
+        data: Images.
+        width: The terminal's width in characters; decides how many fit.
+    """
+    images = data.train.inputs[:MOST_DRAWN]
+    drawn = np.flatnonzero((images != images.min()).any(axis=(0, 1)))
+    images = images[:, :, drawn[0] : drawn[-1] + 1] if drawn.size else images
+    columns = images.shape[2]
+    images = images[: max(1, width // (columns + 1))]
+    lines = [" ".join(parts).rstrip() for parts in zip(*(_shade(image) for image in images), strict=True)]
+    captions = [data.classes[target].center(columns) for target in data.train.targets[: len(images)]]
+    return "\n".join([*(line for line in lines if line), " ".join(captions).rstrip()])
+
+
+def _shade(image: NDArray[Any]) -> list[str]:
+    values = image.astype(np.float32)
+    values = (values - values.min()) / ((values.max() - values.min()) or 1)
+    if len(values) % 2:
+        values = np.vstack([values, np.zeros_like(values[:1])])
+    pairs = values.reshape(len(values) // 2, 2, -1).mean(axis=1)
+    levels = np.ceil(pairs * (len(SHADES) - 1) - 0.15).astype(int)
+    return ["".join(SHADES[level] for level in row) for row in levels]
+
+
+def picture(data: Dataset, seed: int = 0) -> Image.Image:
+    """A labelled grid of training examples, and one example as the network reads it, row by row.
+
+    Args:
+        data: Images.
+        seed: Decides which examples are drawn.
+    """
+    grid, reading = _grid(data, seed), _reading(data)
+    margin = 32
+    sheet = Image.new(
+        "RGB", (max(grid.width, reading.width) + 2 * margin, grid.height + reading.height + 3 * margin), PAPER
+    )
+    sheet.paste(grid, (margin, margin))
+    sheet.paste(reading, (margin, grid.height + 2 * margin))
+    return sheet
+
+
+def save_picture(data: Dataset, path: Path) -> None:
+    """Write ``picture`` as a PNG.
+
+    Raises:
+        DataError: The examples are not images, or the file cannot be written.
+    """
+    if data.train.inputs.ndim != 3:
+        raise DataError(f"{data.name}: expected images to draw, got {list(data.example_shape)}. Leave out --picture.")
+    try:
+        picture(data).save(path, "PNG")
+    except OSError as error:
+        raise DataError(
+            f"{path}: expected to write a picture there, got: {error.strerror or error}. Name another file."
+        ) from None
+
+
+def _grid(data: Dataset, seed: int, columns: int = 12) -> Image.Image:
+    """A row of examples of each class, its name before it."""
+    random = np.random.default_rng(seed)
+    shown = [index for index in range(len(data.classes)) if (data.train.targets == index).any()][:20]
+    font, cell, gap = ImageFont.load_default(17), 62, 6
+    label = max(int(font.getlength(data.classes[index])) for index in shown) + 24
+    title = 40
+    sheet = Image.new("RGB", (label + columns * (cell + gap), title + len(shown) * (cell + gap)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((0, 4), f"{data.name}: training examples of each class", fill=INK, font=ImageFont.load_default(20))
+    for row, index in enumerate(shown):
+        top = title + row * (cell + gap)
+        draw.text((0, top + cell // 2), data.classes[index], fill=INK, font=font, anchor="lm")
+        members = np.flatnonzero(data.train.targets == index)
+        chosen = random.choice(members, size=min(columns, len(members)), replace=False)
+        for column, example in enumerate(chosen):
+            sheet.paste(_enlarged(data.train.inputs[example], cell), (label + column * (cell + gap), top))
+    return sheet
+
+
+def _reading(data: Dataset, frames: int = 7) -> Image.Image:
+    """One example after more and more of its rows, each row one step of time, and the row that is read last."""
+    image, name = data.train.inputs[0], data.classes[data.train.targets[0]]
+    steps = np.unique(np.linspace(1, len(image), frames).round().astype(int))
+    cell, gap, title, strip = 112, 16, 66, 26
+    sheet = Image.new("RGB", (len(steps) * (cell + gap) - gap, title + cell + strip + 34), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    draw.text(
+        (0, 0),
+        f'How a recurrent network reads this "{name}": one row a step',
+        fill=INK,
+        font=ImageFont.load_default(20),
+    )
+    caption = (
+        f"Above: all that it has seen so far. Below: the row of {image.shape[1]} pixels that it is given at that step."
+    )
+    draw.text((0, 30), caption, fill=QUIET, font=ImageFont.load_default(14))
+    for number, step in enumerate(steps):
+        left = number * (cell + gap)
+        seen = image.copy()
+        seen[step:] = image.min()
+        sheet.paste(_enlarged(seen, cell, span=image), (left, title))
+        line = title + round(step / len(image) * cell)
+        draw.line([(left, line), (left + cell - 1, line)], fill=ACCENT, width=2)
+        row = np.repeat(image[step - 1 : step], 5, axis=0)
+        strip_image = _enlarged(row, cell, span=image).resize((cell, strip - 8), Image.Resampling.NEAREST)
+        sheet.paste(strip_image, (left, title + cell + 10))
+        text = f"step {step}" if number else "step 1"
+        draw.text(
+            (left + cell // 2, title + cell + strip + 18),
+            text,
+            fill=QUIET,
+            font=ImageFont.load_default(14),
+            anchor="mm",
+        )
+    return sheet
+
+
+def _enlarged(image: NDArray[Any], side: int, span: NDArray[Any] | None = None) -> Image.Image:
+    """The image in grey levels stretched over its own range or that of ``span``, its pixels kept square."""
+    span = image if span is None else span
+    low, high = float(span.min()), float(span.max())
+    levels = np.clip((image.astype(np.float32) - low) / ((high - low) or 1) * 255, 0, 255).astype(np.uint8)
+    return Image.fromarray(levels).resize((side, side), Image.Resampling.NEAREST).convert("RGB")

@@ -1,0 +1,183 @@
+"""Any picture of one digit, brought to the form in which MNIST shows its digits.
+
+MNIST's makers scaled each digit into a box of 20x20 pixels without changing its proportions, and set the box into
+28x28 pixels so that the digit's centre of mass is in the middle; the ink is light on black. A picture from elsewhere
+is taken through the same steps, whatever its size, margins, colours and polarity.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from unrolled.errors import DataError
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
+
+SIDE = 28
+BOX = 20
+# Contrast below this share of the strongest is paper grain, JPEG noise or a shadow.
+FAINTEST_INK = 0.25
+# Levels of grey below which a picture is one flat colour.
+LEAST_CONTRAST = 16
+# MNIST's pens: the median stroke is about 2.5 pixels of the 20-pixel box wide. Hairlines would vanish when a large
+# picture is scaled down, and poster type would fill its loops.
+THINNEST_STROKE, THICKEST_STROKE = 2.0, 3.6
+# Sides are reduced to this before strokes are measured; it decides the cost, not the result.
+WORKING_SIDE = 240
+
+Grey = NDArray[Any]
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """Read a PNG or JPEG of one digit as MNIST would show it.
+
+    Args:
+        path: A picture of any size, dark on light or light on dark, with margins or without.
+
+    Returns:
+        [28, 28], light ink on black.
+
+    Raises:
+        DataError: The file is missing, not a picture, damaged, or shows one flat colour.
+    """
+    try:
+        with Image.open(path) as picture:
+            return to_mnist_form(ImageOps.exif_transpose(picture), str(path))
+    except FileNotFoundError:
+        raise DataError(f"{path}: expected a picture, got nothing there. Check the path.") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{path}: expected a PNG or JPEG, got another kind of file. Convert it first.") from None
+    except DataError:
+        raise
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: expected a whole picture, got a damaged one ({error}). Save it again.") from None
+
+
+def to_mnist_form(picture: Image.Image, where: str = "picture") -> NDArray[np.uint8]:
+    """Scale a digit into the 20x20 box and centre it by mass in 28x28.
+
+    Args:
+        picture: One digit, in any mode.
+        where: How an error names it.
+
+    Returns:
+        [28, 28], light ink on black. The same drawing gives the same array in either polarity and wherever on the
+        paper it stands.
+
+    Raises:
+        DataError: The picture shows one flat colour.
+    """
+    grey = _grey(picture)
+    ink = np.abs(grey - _background(grey))
+    if ink.max() < LEAST_CONTRAST:
+        raise DataError(f"{where}: expected a digit, got a picture of one flat colour. Draw with more contrast.")
+    ink = np.clip((ink / ink.max() - FAINTEST_INK) / (1 - FAINTEST_INK), 0, 1)
+    boxed = _into_box(_evened(_cropped(ink)))
+    image: NDArray[np.uint8] = np.rint(255 * _centred(boxed)).astype(np.uint8)
+    return image
+
+
+def _grey(picture: Image.Image) -> Grey:
+    """Luminance; what is transparent becomes the paper that the visible pixels stand out from."""
+    if "A" not in picture.getbands() and "transparency" not in picture.info:
+        if picture.mode in ("I", "I;16", "F"):
+            return np.asarray(ImageOps.autocontrast(_eight_bits(picture)), np.float32)
+        return np.asarray(picture.convert("L"), np.float32)
+    picture = picture.convert("RGBA")
+    colour = np.asarray(picture.convert("RGB").convert("L"), np.float32)
+    opacity = np.asarray(picture.getchannel("A"), np.float32) / 255
+    visible = float((colour * opacity).sum() / max(opacity.sum(), 1e-6))
+    return colour * opacity + (0.0 if visible > 127 else 255.0) * (1 - opacity)
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """A picture of 16 or 32 bits a pixel, which Pillow would clip at 255."""
+    values = np.asarray(picture, np.float64)
+    span = values.max() - values.min()
+    return Image.fromarray(((values - values.min()) / (span or 1) * 255).astype(np.uint8))
+
+
+def _background(grey: Grey) -> float:
+    """The paper's grey: the side of the middle grey that more of the border and of the area is on."""
+    middle = (float(grey.min()) + float(grey.max())) / 2
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    # Exact halves count for neither side, so that inverting a picture swaps the two sums.
+    light = float(np.sign(border - middle).mean() + np.sign(grey - middle).mean())
+    paper = grey[grey > middle] if light > 0 else grey[grey < middle]
+    return float(np.median(paper)) if paper.size else middle
+
+
+def _cropped(ink: Grey) -> Grey:
+    """The rectangle around the ink, reduced to a working size."""
+    rows, columns = np.flatnonzero(ink.max(axis=1)), np.flatnonzero(ink.max(axis=0))
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return _resized(ink, WORKING_SIDE)
+
+
+def _evened(ink: Grey) -> Grey:
+    """Strokes thinner or thicker than MNIST's pens, brought to their range."""
+    unit = max(ink.shape) / BOX
+    width = _stroke_width(ink) / unit
+    wanted = min(max(width, THINNEST_STROKE), THICKEST_STROKE)
+    reach = round(abs(wanted - width) * unit / 2)
+    if reach == 0:
+        return ink
+    kind = ImageFilter.MaxFilter if wanted > width else ImageFilter.MinFilter
+    margin = reach + 1
+    padded = Image.fromarray(np.rint(255 * np.pad(ink, margin)).astype(np.uint8))
+    changed = np.asarray(padded.filter(kind(2 * reach + 1)), np.float32) / 255
+    if changed.max() < 0.5:
+        return ink
+    rows, columns = np.flatnonzero(changed.max(axis=1)), np.flatnonzero(changed.max(axis=0))
+    return changed[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _stroke_width(ink: Grey) -> float:
+    """Twice the area of the ink over the length of its outline, in pixels: exact for a long straight stroke."""
+    solid = np.pad(ink, 1) > 0.5
+    # An outline counted along the axes is 4 / pi longer than it is, averaged over directions.
+    outline = (solid[1:] != solid[:-1]).sum() + (solid[:, 1:] != solid[:, :-1]).sum()
+    return 2 * float(solid.sum()) / max(float(outline) * np.pi / 4, 1.0)
+
+
+def _into_box(ink: Grey) -> Grey:
+    """Scaled so that the longer side is the box's, the darkest ink at full strength."""
+    boxed = _resized(ink, BOX, enlarge=True)
+    return np.clip(boxed / max(float(np.percentile(boxed, 98)), 1e-6), 0, 1)
+
+
+def _resized(ink: Grey, side: int, *, enlarge: bool = False) -> Grey:
+    longest = max(ink.shape)
+    if longest <= side and not enlarge:
+        return ink
+    height, width = (max(1, round(length * side / longest)) for length in ink.shape)
+    picture = Image.fromarray(ink.astype(np.float32))
+    smooth = Image.Resampling.BOX if longest > side else Image.Resampling.BICUBIC
+    return np.clip(np.asarray(picture.resize((width, height), smooth), np.float32), 0, 1)
+
+
+def _centred(boxed: Grey) -> Grey:
+    """Set into 28x28 with the centre of mass in the middle, as near as whole pixels come."""
+    height, width = boxed.shape
+    mass = boxed.sum()
+    row = float(boxed.sum(axis=1) @ np.arange(height)) / mass
+    column = float(boxed.sum(axis=0) @ np.arange(width)) / mass
+    top = min(max(round((SIDE - 1) / 2 - row), 0), SIDE - height)
+    left = min(max(round((SIDE - 1) / 2 - column), 0), SIDE - width)
+    image: Grey = np.zeros((SIDE, SIDE), np.float32)
+    image[top : top + height, left : left + width] = boxed
+    return image
+
+
+def beside(pictures: list[tuple[Path, NDArray[Any]]], scale: int = 6) -> Image.Image:
+    """Each file's picture above what the network is shown of it, for ``--explain-input``."""
+    cell, gap = SIDE * scale, 12
+    sheet = Image.new("L", (len(pictures) * (cell + gap) + gap, 2 * cell + 3 * gap), 128)
+    for number, (path, image) in enumerate(pictures):
+        left = gap + number * (cell + gap)
+        with Image.open(path) as original:
+            grey = Image.fromarray(_grey(ImageOps.exif_transpose(original)).astype(np.uint8))
+        sheet.paste(ImageOps.pad(grey, (cell, cell), color=128), (left, gap))
+        sheet.paste(Image.fromarray(image).resize((cell, cell), Image.Resampling.NEAREST), (left, 2 * gap + cell))
+    return sheet
