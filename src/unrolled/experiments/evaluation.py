@@ -1,0 +1,92 @@
+"""How well a trained network does on examples that it has not learned from."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The cross-entropy of a class that got probability 0, as Keras bounds it.
+_SMALLEST_PROBABILITY = 1e-7
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class against all others.
+
+    Attributes:
+        name: The class.
+        precision: Of the examples given this class, the share that have it; 0 where none was given.
+        recall: Of the examples that have this class, the share that were given it; 0 where none has it.
+        f1: The harmonic mean of the two.
+        support: How many examples have this class.
+    """
+
+    name: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures over one set of examples.
+
+    Attributes:
+        examples: How many.
+        loss: The mean cross-entropy, in nats.
+        accuracy: The share whose most probable class is right.
+        classes: Each class' scores.
+        confusion: [classes, classes]; row: the true class, column: the class given.
+    """
+
+    examples: int
+    loss: float
+    accuracy: float
+    classes: tuple[ClassScore, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``evaluation.json`` holds."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Evaluation":
+        """The evaluation that ``to_json`` gave."""
+        scores = tuple(ClassScore(**score) for score in values["classes"])
+        confusion = tuple(tuple(row) for row in values["confusion"])
+        return cls(**{**values, "classes": scores, "confusion": confusion})
+
+
+def evaluate(
+    probabilities: NDArray[np.floating[Any]], targets: NDArray[np.int64], names: tuple[str, ...]
+) -> Evaluation:
+    """Compare what a network says with what is so.
+
+    Args:
+        probabilities: [B, classes], each row adding up to one.
+        targets: [B], the index of each true class.
+        names: The classes' names.
+    """
+    given = probabilities.argmax(axis=1)
+    confusion = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(confusion, (targets, given), 1)
+    right, having, receiving = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    precision, recall = _ratio(right, receiving), _ratio(right, having)
+    f1 = _ratio(2 * right, having + receiving)
+    truth = probabilities[np.arange(len(targets)), targets].astype(np.float64)
+    return Evaluation(
+        examples=len(targets),
+        loss=float(-np.log(np.maximum(truth, _SMALLEST_PROBABILITY)).mean()),
+        accuracy=float((given == targets).mean()),
+        classes=tuple(
+            ClassScore(name, float(precision[i]), float(recall[i]), float(f1[i]), int(having[i]))
+            for i, name in enumerate(names)
+        ),
+        confusion=tuple(tuple(int(count) for count in row) for row in confusion),
+    )
+
+
+def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)

@@ -1,0 +1,243 @@
+"""The schema of an experiment: what to learn from, which network, how to train it, and the seed."""
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from unrolled.data.catalogue import looks_like_a_file
+from unrolled.errors import InvalidSetting, did_you_mean
+from unrolled.experiments.document import Document, read_document, write_yaml
+from unrolled.experiments.problems import first_problem
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
+
+
+class Settings(BaseModel):
+    """A group of settings; a key that it does not have is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Component(Settings):
+    """A class by its name, with its arguments: ``LSTM: {units: 128}``, or just ``Flatten``."""
+
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_yaml(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"name": value}
+        if isinstance(value, Mapping) and len(value) == 1:
+            name, arguments = next(iter(value.items()))
+            if isinstance(name, str) and (arguments is None or isinstance(arguments, Mapping)):
+                return {"name": name, "arguments": dict(arguments or {})}
+        raise ValueError('one class name with its arguments, as in "LSTM: {units: 128}"')
+
+    @model_serializer
+    def _to_yaml(self) -> str | dict[str, Any]:
+        return {self.name: self.arguments} if self.arguments else self.name
+
+
+class FileData(Settings):
+    """The user's own file.
+
+    Attributes:
+        file: An NPZ file, or the images of an IDX pair; relative to the experiment's file.
+        labels: The labels of an IDX pair, where they are not named after the images.
+    """
+
+    file: str
+    labels: str | None = None
+
+
+class EarlyStopping(Settings):
+    """Stop when the validation loss has not improved for a while.
+
+    Attributes:
+        patience: How many epochs to wait for an improvement.
+    """
+
+    patience: int = Field(ge=1)
+
+
+class Training(Settings):
+    """How the network is trained.
+
+    Attributes:
+        epochs: Passes over the training examples.
+        batch_size: Examples per step.
+        optimizer: A class of ``keras.optimizers`` with its arguments.
+        validation: ``test`` (watch the test set, as the article does), a fraction of the training examples to hold
+            out (stratified, by the seed), or ``none``.
+        early_stopping: When to stop early; needs a validation fraction.
+        keep: Which epoch's weights to keep, the ``last`` or the ``best`` by validation loss; ``best`` needs a
+            validation fraction.
+    """
+
+    epochs: int = Field(default=3, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    optimizer: Component = Component.model_validate({"Adam": {"learning_rate": 0.001}})
+    validation: Literal["test", "none"] | float = "none"
+    early_stopping: EarlyStopping | None = None
+    keep: Literal["last", "best"] = "last"
+
+    @field_validator("validation", mode="before")
+    @classmethod
+    def _name_or_fraction(cls, value: Any) -> Any:
+        fraction = isinstance(value, float) and 0 < value < 1
+        if not fraction and value not in ("test", "none"):
+            raise ValueError("test, none or a fraction of the training examples such as 0.1")
+        return value
+
+    @model_validator(mode="after")
+    def _select_on_validation(self) -> Self:
+        if not isinstance(self.validation, float) and (self.early_stopping or self.keep == "best"):
+            setting = "early_stopping" if self.early_stopping else "keep: best"
+            reason = "selecting on the test set makes its accuracy meaningless" if self.validation == "test" else ""
+            raise ValueError(
+                f"a validation fraction for {setting}, got validation: {self.validation}"
+                f"{' (' + reason + ')' if reason else ''}. Set validation: 0.1"
+            )
+        return self
+
+
+Data = Annotated[
+    Annotated[str, Tag("<name>")] | Annotated[FileData, Tag("<file>")],
+    Discriminator(lambda value: "<name>" if isinstance(value, str) else "<file>"),
+]
+
+
+class Experiment(Settings):
+    """One experiment, complete and checked: what ``experiment.yaml`` in a run folder says.
+
+    Attributes:
+        name: Names the run folder.
+        data: A data set's name, or ``{file: ...}``.
+        network: The layers from the raw input to the classes.
+        training: How to train it.
+        seed: Decides the weights at the start, the order of the examples, dropout and splits.
+
+    Example:
+        >>> experiment = Experiment.find("mnist-rows", settings=["training.epochs=5"])
+        >>> experiment.training.epochs, experiment.network[1].arguments["units"]
+        (5, 128)
+    """
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "experiment"
+    data: Data
+    network: Annotated[tuple[Component, ...], Field(min_length=1, strict=False)]
+    training: Training = Training()
+    seed: int = Field(default=0, ge=0, lt=2**32)
+
+    _document: Document = PrivateAttr(default_factory=lambda: Document({}, "experiment"))
+
+    @classmethod
+    def find(
+        cls,
+        experiment: "str | Path | Mapping[str, Any] | Experiment",
+        *,
+        settings: Sequence[str] = (),
+        name: str | None = None,
+        seed: int | None = None,
+    ) -> "Experiment":
+        """An experiment from a recipe's name, a file, a mapping or another experiment.
+
+        Args:
+            experiment: ``"mnist-rows"``, ``"digits.yaml"``, or the settings themselves.
+            settings: ``PATH=VALUE`` for each setting to change, as ``--set`` takes them.
+            name: Replaces the experiment's name.
+            seed: Replaces the experiment's seed.
+
+        Raises:
+            InvalidSetting: There is no such recipe or file, or a setting is not possible; the message says where.
+        """
+        document = _document_of(experiment)
+        given = {"name": name, "seed": seed}
+        options = [f"{key}={value}" for key, value in given.items() if value is not None]
+        return cls.parse(document.override([*settings, *options]))
+
+    @classmethod
+    def parse(cls, document: Document) -> "Experiment":
+        """Check a document against the schema.
+
+        Raises:
+            InvalidSetting: The first thing that is wrong, and where.
+        """
+        if not isinstance(document.settings, dict):
+            raise InvalidSetting(
+                f"{document.name}: expected the settings data, network and training, got "
+                f"{type(document.settings).__name__}. Start from a recipe: unrolled recipes"
+            )
+        try:
+            experiment = cls.model_validate(document.settings)
+        except ValidationError as error:
+            raise InvalidSetting(first_problem(error, document, cls)) from None
+        experiment._document = document
+        return experiment
+
+    def __eq__(self, other: object) -> bool:
+        """Equal settings make equal experiments, wherever they were written."""
+        return isinstance(other, Experiment) and self.model_dump() == other.model_dump()
+
+    def where(self, *path: str | int) -> str:
+        """Where a setting was written, for a message."""
+        return self._document.where(path)
+
+    def to_yaml(self) -> str:
+        """Every setting, the omitted ones with their defaults; reads back as the same experiment."""
+        return write_yaml(self.model_dump(mode="json"))
+
+
+def recipes() -> dict[str, Path]:
+    """The named experiments that come with the package."""
+    with as_file(files("unrolled.experiments") / "recipes") as folder:
+        return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def _document_of(experiment: str | Path | Mapping[str, Any] | Experiment) -> Document:
+    if isinstance(experiment, Experiment):
+        return Document(experiment.model_dump(mode="json"), experiment._document.name, experiment._document.places)
+    if isinstance(experiment, Mapping):
+        return Document(dict(experiment), "experiment")
+    known = recipes()
+    if str(experiment) in known:
+        return _named(read_document(known[str(experiment)], str(experiment)), str(experiment))
+    if not looks_like_a_file(experiment):
+        raise InvalidSetting(
+            f'train: unknown recipe "{experiment}".{did_you_mean(str(experiment), known)} '
+            "List them with: unrolled recipes"
+        )
+    return _anchored(_named(read_document(Path(experiment)), Path(experiment).stem), Path(experiment).parent)
+
+
+def _named(document: Document, stem: str) -> Document:
+    """The document with its file's name where it names itself nothing."""
+    if not isinstance(document.settings, dict) or "name" in document.settings:
+        return document
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-") or "experiment"
+    return Document({"name": name, **document.settings}, document.name, document.places)
+
+
+def _anchored(document: Document, folder: Path) -> Document:
+    """The document with its data files' paths made absolute: they are relative to the file that names them."""
+    data = document.settings.get("data") if isinstance(document.settings, dict) else None
+    if not isinstance(data, dict):
+        return document
+    paths = {key: str((folder / data[key]).resolve()) for key in ("file", "labels") if isinstance(data.get(key), str)}
+    settings = {**document.settings, "data": {**data, **paths}}
+    return Document(settings, document.name, document.places)

@@ -1,0 +1,253 @@
+"""A run is a folder: everything that one training was, did and gave."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unrolled.data.catalogue import load, looks_like_a_file
+from unrolled.data.dataset import Dataset, Split
+from unrolled.data.images import load_file, load_measured
+from unrolled.errors import InvalidInput, RunError, did_you_mean
+from unrolled.experiments.evaluation import Evaluation, evaluate
+from unrolled.experiments.experiment import Experiment
+from unrolled.experiments.storage import cannot_write, write_json, write_text
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import keras
+
+LATEST = "latest"
+
+
+class Run:
+    """One training's folder, and the trained network in it.
+
+    ::
+
+        experiment.yaml    the experiment, every setting in full
+        environment.json   versions, processor, threads, backend, seed, commit
+        data.json          what it learned from: name, shapes, counts, classes
+        status.json        running, finished, interrupted, diverged or failed
+        metrics.jsonl      one object an epoch
+        model.keras        takes raw input, as the data set has it
+        evaluation.json    on the test set
+        report.html        all of it, to look at
+
+    Attributes:
+        path: The folder.
+
+    Example::
+
+        run = unrolled.Run.open("runs/20260102T030405Z-mnist-rows")
+        run.predict(images).argmax(axis=1)
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self.status['status']})"
+
+    @classmethod
+    def create(cls, experiment: Experiment, runs: Path) -> "Run":
+        """Make a new folder ``<UTC time>-<name>`` in ``runs``, with the experiment in it; never one that exists.
+
+        Raises:
+            RunError: The folder cannot be made.
+        """
+        stem = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{experiment.name}"
+        try:
+            runs.mkdir(parents=True, exist_ok=True)
+            path = _make_folder(runs, stem)
+        except OSError as error:
+            raise cannot_write(runs / stem, error) from None
+        run = cls(path)
+        write_text(path / "experiment.yaml", experiment.to_yaml())
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """The run in a folder.
+
+        Raises:
+            RunError: There is no run there.
+        """
+        path = Path(path)
+        if not (path / "experiment.yaml").is_file():
+            got = "a folder without experiment.yaml" if path.is_dir() else "nothing there"
+            raise RunError(f"{path}: expected a run folder, got {got}. Train one with: unrolled train")
+        return cls(path)
+
+    @classmethod
+    def find(cls, run: str, runs: Path) -> "Run":
+        """The run of a name in ``runs``, of a folder, or the newest: ``latest``.
+
+        Raises:
+            RunError: There is no such run.
+        """
+        if (runs / run / "experiment.yaml").is_file():
+            return cls(runs / run)
+        if run != LATEST:
+            names = [path.name for path in runs.glob("*/")] if not Path(run).is_dir() else []
+            if suggestion := did_you_mean(run, names):
+                raise RunError(f"{run}: expected a run, got nothing there.{suggestion}")
+            return cls.open(run)
+        folders = [path.parent for path in runs.glob("*/experiment.yaml")]
+        if not folders:
+            raise RunError(f"{runs}: expected a run in it, got none. Train one with: unrolled train")
+        return cls(max(folders, key=lambda path: (path.name[:16], (path / "experiment.yaml").stat().st_mtime_ns)))
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The experiment that was trained."""
+        return Experiment.find(self.path / "experiment.yaml")
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """How far it came: ``status`` and, where it did not finish, the ``message`` that says why."""
+        return self.read_json("status.json")
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """One mapping an epoch: loss, accuracy, their validation values, learning rate and seconds."""
+        path = self.path / "metrics.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+    @cached_property
+    def data(self) -> Mapping[str, Any]:
+        """What it learned from: ``name``, ``classes``, ``example_shape`` and the splits' sizes."""
+        return self.read_json("data.json")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the network's outputs."""
+        return tuple(self.data["classes"])
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The figures on the test set, measured once, when the training ended."""
+        return Evaluation.from_json(self.read_json("evaluation.json"))
+
+    @cached_property
+    def model(self) -> "keras.Model":
+        """The trained network, which takes raw input.
+
+        Raises:
+            RunError: The training ended before there was one, or the file is damaged.
+        """
+        import keras
+
+        path = self.path / "model.keras"
+        if not path.exists():
+            raise RunError(
+                f"{path}: expected a trained network, got none: the run is {self.status['status']}. "
+                "Wait for it, or train again."
+            )
+        try:
+            return keras.saving.load_model(path)
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).splitlines()[0]
+            raise RunError(f"{path}: expected a saved network, got a damaged file ({reason}). Train again.") from None
+
+    def predict(self, inputs: ArrayLike, batch_size: int = 256) -> NDArray[np.float32]:
+        """The probability of each class.
+
+        Args:
+            inputs: Raw examples [B, height, width], with pixels from 0 to 255 as in the data set.
+            batch_size: Examples computed at once.
+
+        Returns:
+            [B, classes], each row adding up to one.
+
+        Raises:
+            InvalidInput: The examples have another shape than those the network learned from.
+        """
+        from unrolled.experiments.network import probabilities
+
+        inputs = np.asarray(inputs)
+        shape = list(self.data["example_shape"])
+        if list(inputs.shape[1:]) != shape or inputs.dtype.kind not in "biuf":
+            spelled = ", ".join(str(length) for length in shape)
+            remedy = " Add a batch axis: images[None]." if list(inputs.shape) == shape else " Change their size."
+            raise InvalidInput(
+                f"predict: expected numbers [B, {spelled}], got {inputs.dtype} {list(inputs.shape)}.{remedy}"
+            )
+        return probabilities(self.model, inputs, batch_size)
+
+    def evaluate(self, data: str | Path | Dataset | Split | None = None) -> Evaluation:
+        """Measure the network.
+
+        Args:
+            data: A data set or its name, whose test split is used; a file, whose test arrays are used, or all of it
+                where it has none; a split; or None for the test set of the run's own data.
+
+        Raises:
+            DataError: The data cannot be loaded, or has other classes.
+            InvalidInput: The examples have another shape than those the network learned from.
+        """
+        split = self._split(data)
+        return evaluate(self.predict(split.inputs), split.targets, self.classes)
+
+    def load_data(self) -> Dataset:
+        """The data set that the run learned from."""
+        return load_data(self.experiment)
+
+    def write_status(self, status: str, message: str = "") -> None:
+        """Record how far the run came."""
+        write_json(self.path / "status.json", {"status": status, "message": message})
+
+    def _split(self, data: str | Path | Dataset | Split | None) -> Split:
+        if isinstance(data, Split):
+            return data
+        if data is None:
+            return self.load_data().test
+        if isinstance(data, str | Path) and Path(data).exists() and looks_like_a_file(data):
+            return load_measured(Path(data), self.classes)
+        return data.test if isinstance(data, Dataset) else load(data).test
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """One of the run's JSON files.
+
+        Raises:
+            RunError: It is not there, because the run did not get that far, or is damaged.
+        """
+        try:
+            return dict(json.loads((self.path / name).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise RunError(
+                f"{self.path / name}: expected a file of the run, got nothing there. "
+                "The run did not get that far; train again."
+            ) from None
+        except ValueError:
+            raise RunError(f"{self.path / name}: expected JSON, got something else. Train again.") from None
+
+
+def load_data(experiment: Experiment) -> Dataset:
+    """The data set that an experiment names.
+
+    Raises:
+        DataError: As in ``unrolled.load``.
+    """
+    data = experiment.data
+    if isinstance(data, str):
+        return load(data)
+    return load_file(Path(data.file), Path(data.labels) if data.labels else None)
+
+
+def _make_folder(runs: Path, stem: str) -> Path:
+    """The first of ``stem``, ``stem-2``, ``stem-3``, … that does not exist yet; mkdir makes sure of it."""
+    number = 1
+    while True:
+        path = runs / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return path
