@@ -1,0 +1,33 @@
+"""The article's program: an LSTM network reads MNIST's digits, one row of pixels after another.
+
+It differs from plain Keras in its first two lines alone: the LSTM is unrolled's, and so is the copy of MNIST, which
+needs no download. Run it on another backend with KERAS_BACKEND=tensorflow or KERAS_BACKEND=torch.
+"""
+
+from unrolled.data import mnist
+from unrolled.layers import LSTM
+
+import keras
+from keras.layers import Dense, Dropout
+
+(x_train, y_train), (x_test, y_test) = mnist.load_data()
+
+x_train = x_train / 255.0
+x_test = x_test / 255.0
+
+model = keras.Sequential()
+model.add(keras.Input(x_train.shape[1:]))
+model.add(LSTM(128, activation="relu", return_sequences=True))
+model.add(Dropout(0.2))
+model.add(LSTM(128, activation="relu"))
+model.add(Dropout(0.1))
+model.add(Dense(32, activation="relu"))
+model.add(Dropout(0.2))
+model.add(Dense(10, activation="softmax"))
+
+model.compile(
+    optimizer=keras.optimizers.Adam(learning_rate=1e-3),
+    loss="sparse_categorical_crossentropy",
+    metrics=["accuracy"],
+)
+model.fit(x_train, y_train, epochs=3, validation_data=(x_test, y_test))
