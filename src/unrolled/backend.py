@@ -8,6 +8,7 @@ where the user has chosen nothing.
 import json
 import os
 import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 # What Keras itself writes to keras.json on its first import, in this and in earlier releases.
@@ -38,12 +39,31 @@ def choose_backend() -> None:
     os.environ["KERAS_BACKEND"] = "jax"
 
 
-def _configured() -> bool:
-    """Whether ``keras.json`` names a backend and is not the file that Keras wrote by itself."""
+def leave_out_tensorflow() -> None:
+    """Make TensorFlow count as not installed where it is not the backend.
+
+    For a process of our own: Keras imports an installed TensorFlow whenever it saves a model, whatever the backend,
+    which takes 5 s and prints a banner.
+    """
+    if os.environ.get("KERAS_BACKEND", _configured()) != "tensorflow":
+        sys.meta_path.insert(0, _WithoutTensorFlow())
+
+
+class _WithoutTensorFlow(MetaPathFinder):
+    """Answers for TensorFlow as Python does for what is not installed."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        if fullname == "tensorflow":
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+
+
+def _configured() -> str | None:
+    """The backend that ``keras.json`` names, unless Keras wrote that file by itself."""
     try:
         settings = json.loads((keras_home() / "keras.json").read_text())
     except (OSError, ValueError):
-        return False
+        return None
     if not isinstance(settings, dict) or "backend" not in settings:
-        return False
-    return any(_WRITTEN_BY_KERAS.get(key) != value for key, value in settings.items())
+        return None
+    chosen = any(_WRITTEN_BY_KERAS.get(key) != value for key, value in settings.items())
+    return str(settings["backend"]) if chosen else None

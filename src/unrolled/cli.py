@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from unrolled import __version__
+from unrolled.backend import leave_out_tensorflow
 from unrolled.errors import TrainingStopped, UnrolledError
 
 import click
@@ -132,6 +133,7 @@ def recipes() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 when it did what it was asked, 2 on bad input, 1 on a failure while running."""
+    leave_out_tensorflow()
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     try:
         cli.main(arguments, prog_name="unrolled", standalone_mode=False)
@@ -139,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(error, error.format_message(), error.exit_code, debug=debug)
     except TrainingStopped as stopped:
         click.echo(stopped.run)
-        _fail(stopped, f"{stopped}. See the run folder.", stopped.exit_code, debug=debug)
+        _fail(stopped, str(stopped), stopped.exit_code, debug=debug)
     except UnrolledError as error:
         _fail(error, str(error), error.exit_code, debug=debug)
     except (KeyboardInterrupt, click.Abort) as error:

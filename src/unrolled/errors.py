@@ -49,7 +49,7 @@ class TrainingStopped(UnrolledError, RuntimeError):
     exit_code = 1
     status = "failed"
 
-    def __init__(self, message: str, *, run: Path | None = None):
+    def __init__(self, message: str, *, run: Path):
         super().__init__(message)
         self.run = run
 
@@ -65,7 +65,7 @@ class Interrupted(TrainingStopped):
 
     status = "interrupted"
 
-    def __init__(self, message: str, *, signal_number: int, run: Path | None = None):
+    def __init__(self, message: str, *, signal_number: int, run: Path):
         super().__init__(message, run=run)
         self.exit_code = 128 + signal_number
 

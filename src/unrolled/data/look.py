@@ -101,11 +101,11 @@ def save_picture(data: Dataset, path: Path) -> None:
         ) from None
 
 
-def _grid(data: Dataset, seed: int, columns: int = 12) -> Image.Image:
+def _grid(data: Dataset, seed: int, columns: int = 14) -> Image.Image:
     """A row of examples of each class, its name before it."""
     random = np.random.default_rng(seed)
     shown = [index for index in range(len(data.classes)) if (data.train.targets == index).any()][:20]
-    font, cell, gap = ImageFont.load_default(17), 62, 6
+    font, cell, gap = ImageFont.load_default(17), 56, 6
     label = max(int(font.getlength(data.classes[index])) for index in shown) + 24
     title = 40
     sheet = Image.new("RGB", (label + columns * (cell + gap), title + len(shown) * (cell + gap)), PAPER)
@@ -148,7 +148,7 @@ def _reading(data: Dataset, frames: int = 7) -> Image.Image:
         row = np.repeat(image[step - 1 : step], 5, axis=0)
         strip_image = _enlarged(row, cell, span=image).resize((cell, strip - 8), Image.Resampling.NEAREST)
         sheet.paste(strip_image, (left, title + cell + 10))
-        text = f"step {step}" if number else "step 1"
+        text = f"step {step}"
         draw.text(
             (left + cell // 2, title + cell + strip + 18),
             text,

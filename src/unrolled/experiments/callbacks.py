@@ -27,33 +27,40 @@ class Watch(keras.callbacks.Callback):
 
     Args:
         request: Where a signal shows.
-        where: How messages name the training.
+        run: Where the weights are kept when the training ends early.
     """
 
-    def __init__(self, request: StopRequest, where: str):
+    def __init__(self, request: StopRequest, run: Run):
         super().__init__()
-        self.request, self.where = request, where
+        self.request, self.run = request, run
+        self.where = f"train: {run.experiment.name}"
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.good = self.latest = (self.model.get_weights(), 1, 0)
-        self.epoch, self.step = 1, 0
+        self.epoch, self.step, self.steps = 1, 0, 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch, self.step = epoch + 1, 0
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.step = batch + 1
-        if not math.isfinite(logs["loss"]):
-            raise Diverged(self._divergence(logs["loss"]))
+        self.step, self.steps = batch + 1, self.steps + 1
+        self._check(logs["loss"], "loss")
         if self.request.signal_number is not None:
             self._stop()
         self.good = self.latest
-        if self.step % STEPS_BETWEEN_COPIES == 0:
+        if self.steps % STEPS_BETWEEN_COPIES == 0:
             self._copy()
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         if self.request.signal_number is not None:
             self._stop()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._check(logs.get("val_loss", 0.0), "validation loss")
+
+    def _check(self, loss: float, name: str) -> None:
+        if not math.isfinite(loss):
+            raise Diverged(self._divergence(loss, name), run=self.run.path)
 
     def _copy(self) -> None:
         if hasattr(self.model, "jax_state_sync"):
@@ -67,17 +74,20 @@ class Watch(keras.callbacks.Callback):
         number = self.request.signal_number
         assert number is not None
         raise Interrupted(
-            f"{self.where}: interrupted in epoch {self.epoch}, after step {self.step}", signal_number=number
+            f"{self.where}: interrupted in epoch {self.epoch}, after step {self.step}; "
+            f"kept what was learned in {self.run.path}",
+            signal_number=number,
+            run=self.run.path,
         )
 
-    def _divergence(self, loss: float) -> str:
+    def _divergence(self, loss: float, name: str) -> str:
         rate = float(keras.ops.convert_to_numpy(self._learning_rate()))
         _, epoch, step = self.good
         return (
-            f"{self.where}: expected a finite loss, got {loss} in epoch {self.epoch} at step {self.step}; kept the "
-            f"weights of epoch {epoch}, step {step}. Lower the learning rate (--set "
+            f"{self.where}: expected a finite {name}, got {loss} in epoch {self.epoch} at step {self.step}; kept the "
+            f"weights of epoch {epoch}, step {step} in {self.run.path}. Lower the learning rate (--set "
             f"training.optimizer.{type(self.model.optimizer).__name__}.learning_rate={rate / 10:g}), clip the "
-            "gradients (clipnorm: 1), or use activation tanh"
+            "gradients (clipnorm: 1), or use activation tanh."
         )
 
     def _learning_rate(self) -> Any:

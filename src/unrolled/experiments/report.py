@@ -73,7 +73,7 @@ def describe_layers(run: Run, model: keras.Model) -> list[dict[str, Any]]:
 
 
 def _spell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else write_yaml(value).removesuffix("...\n").strip()
 
 
 def _charts(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:

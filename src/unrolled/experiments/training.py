@@ -90,7 +90,6 @@ def train_experiment(experiment: Experiment, runs: Path, progress: Progress) -> 
             write_report(run, model, data, mistakes)
             run.write_status("finished")
         except TrainingStopped as stopped:
-            stopped.run = run.path
             run.write_status(stopped.status, str(stopped))
             raise
         except BaseException as error:
@@ -131,7 +130,7 @@ def _fit(
     """Train, and save the network whether the training reached its end or not."""
     training = experiment.training
     batches = Batches(learned, batch_size=training.batch_size, epochs=training.epochs, seed=experiment.seed)
-    watch = Watch(request, f"train: {experiment.name}")
+    watch = Watch(request, run)
     recorder = Recorder(run, progress, examples=learned.size, batch_size=training.batch_size, epochs=training.epochs)
     selection = _selection(experiment)
     try:

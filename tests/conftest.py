@@ -1,0 +1,63 @@
+"""What tests share: a tiny data set, an experiment for it, and the command line as a user starts it."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+TINY = """\
+data: {file: tiny.npz}
+network:
+  - Rescaling: {scale: 0.00392156862745098}
+  - LSTM: {units: 8}
+  - Dense: {units: 3, activation: softmax}
+training: {epochs: 2, batch_size: 16, optimizer: {Adam: {learning_rate: 0.01}}}
+"""
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process' environment with changes; the terminal is 100 characters wide."""
+    return {**os.environ, "COLUMNS": "100", "PYTHONUNBUFFERED": "1", **changes}
+
+
+@pytest.fixture
+def unrolled_command(tmp_path: Path) -> Command:
+    """Runs ``unrolled ARGUMENTS...`` in an own process in ``tmp_path``."""
+
+    def run(*arguments: str | Path, **changes: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "unrolled", *map(str, arguments)]
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env=environment(**changes), timeout=600
+        )
+
+    return run
+
+
+def write_tiny_data(path: Path, examples: int = 120) -> None:
+    """Images of 6x5 pixels whose class is the third of them that is bright."""
+    random = np.random.default_rng(0)
+    arrays = {}
+    for part, count in (("train", examples), ("test", 60)):
+        targets = np.arange(count) % 3
+        images = random.integers(0, 60, (count, 6, 5), dtype=np.uint8)
+        for image, target in zip(images, targets, strict=True):
+            image[2 * target : 2 * target + 2] += 180
+        arrays |= {f"x_{part}": images, f"y_{part}": targets}
+    np.savez(path, **arrays)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """An experiment file that trains in a second, beside its data."""
+    write_tiny_data(tmp_path / "tiny.npz")
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    return path
