@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What must hold on every backend; everything else is tested on JAX alone.
+CONTRACT := tests/layers tests/experiments/test_training.py
 
 .DEFAULT_GOAL := help
 .PHONY: help train test check bench docs clean
@@ -14,7 +16,9 @@ train: $(VENV)/use.stamp ## Train the article's network on MNIST; more arguments
 	$(BIN)/unrolled train $(ARGS)
 
 test: check ## Run every check and every test, on all three backends
-	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	KERAS_BACKEND=jax $(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	KERAS_BACKEND=tensorflow $(BIN)/pytest -n 2 --dist loadgroup $(CONTRACT)
+	KERAS_BACKEND=torch $(BIN)/pytest -n 2 --dist loadgroup $(CONTRACT)
 
 check: $(VENV)/development.stamp ## Style, types and import contracts
 	$(BIN)/ruff format --check --quiet . || { echo 'Run: $(BIN)/ruff format .'; exit 1; }

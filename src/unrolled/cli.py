@@ -165,9 +165,8 @@ def _fail(error: BaseException, message: str, exit_code: int, *, debug: bool) ->
 
 
 def _missing_module(error: ModuleNotFoundError) -> str:
-    if error.name in ("jax", "tensorflow", "torch"):
-        return (
-            f"unrolled: expected Keras' backend {error.name} to be installed, got no module of that name. "
-            f"Install it with pip install 'unrolled[{error.name}]', or set KERAS_BACKEND=jax"
-        )
-    return f"unrolled: expected the module {error.name} to be installed. Install it with: pip install {error.name}"
+    remedy = "" if error.name == "jax" else ", or set KERAS_BACKEND=jax"
+    return (
+        f"unrolled: expected the module {error.name} to be installed, got none of that name. "
+        f"Install it with: pip install {error.name}{remedy if error.name in ('tensorflow', 'torch') else ''}"
+    )

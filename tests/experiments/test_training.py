@@ -125,7 +125,7 @@ def test_the_report_says_that_the_test_set_was_watched(tiny: Path) -> None:
 def unlearnable(tiny: Path) -> Path:
     """The tiny experiment with labels drawn by lot: what is learned by heart makes the validation loss rise."""
     with np.load(tiny.parent / "tiny.npz") as archive:
-        arrays = dict(archive)
+        arrays: dict[str, Any] = dict(archive)
     random = np.random.default_rng(0)
     np.savez(tiny.parent / "tiny.npz", **{n: random.permutation(a) if n[0] == "y" else a for n, a in arrays.items()})
     return tiny

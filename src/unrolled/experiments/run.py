@@ -141,6 +141,8 @@ class Run:
         Raises:
             RunError: The training ended before there was one, or the file is damaged.
         """
+        import unrolled.layers  # noqa: F401 - Keras can load only the classes that are registered
+
         import keras
 
         path = self.path / "model.keras"

@@ -1,0 +1,143 @@
+"""The command line: its help texts, its output, and its errors."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT, Command, environment
+from unrolled.experiments.run import Run
+
+import pytest
+
+COMMANDS = ("", "train", "show", "evaluate", "predict", "recipes")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_as_recorded(command: str, unrolled_command: Command) -> None:
+    """To record a changed text: UNROLLED_RECORD=1 pytest tests/test_cli.py."""
+    finished = unrolled_command(*command.split(), "--help")
+    assert finished.returncode == 0
+    recorded = ROOT / "tests/snapshots" / f"help-{command or 'unrolled'}.txt"
+    if os.environ.get("UNROLLED_RECORD"):
+        recorded.write_text(finished.stdout)
+    assert finished.stdout == recorded.read_text()
+
+
+def test_help_imports_nothing_slow() -> None:
+    program = (
+        "import sys\nfrom unrolled.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n"
+        "    print(*(name for name in ('keras', 'jax', 'numpy', 'pydantic', 'rich', 'PIL') if name in sys.modules))"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stdout.splitlines()[-1] == ""
+
+
+def test_show_prints_what_the_article_looks_at(unrolled_command: Command, tmp_path: Path) -> None:
+    finished = unrolled_command("show", "mnist", "--picture", tmp_path / "mnist.png")
+    assert finished.returncode == 0
+    for words in ("(60000, 28, 28)", "(60000,)", "(10000, 28, 28)", "uint8", "0 to 255", "0 to 1", "5,923"):
+        assert words in finished.stdout
+    assert "█" in finished.stdout
+    assert (tmp_path / "mnist.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_show_needs_neither_keras_nor_a_backend(tmp_path: Path) -> None:
+    program = (
+        "import sys\nfrom unrolled.cli import main\ntry:\n    main(['show', 'mnist', '--json'])\nexcept SystemExit:\n"
+        "    print(*(name for name in ('keras', 'jax', 'pydantic') if name in sys.modules), file=sys.stderr)"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert finished.stderr == "\n"
+    assert json.loads(finished.stdout)["train"]["count_per_class"]["0"] == 5923
+
+
+def test_quiet_prints_the_run_folder_alone(tiny: Path, unrolled_command: Command) -> None:
+    finished = unrolled_command("train", tiny, "--quiet", "--name", "short", "--seed", "9", "--runs", "here")
+    assert finished.stderr == ""
+    assert re.fullmatch(r"here/\d{8}T\d{6}Z-short\n", finished.stdout)
+    run = Run.open(tiny.parent / finished.stdout.strip())
+    assert (run.experiment.name, run.experiment.seed) == ("short", 9)
+
+
+def test_progress_is_plain_lines_without_a_terminal(tiny: Path, unrolled_command: Command) -> None:
+    finished = unrolled_command("train", tiny, "--set", "training.validation=test")
+    lines = finished.stdout.splitlines()
+    number = r"\d\.\d{4}"
+    assert lines[0] == "tiny: 2 epochs in batches of 16, seed 0"
+    assert re.fullmatch(r"first batch compiled and trained in \d+\.\d s", lines[1])
+    for epoch, line in enumerate(lines[2:4], start=1):
+        assert re.fullmatch(
+            rf"epoch {epoch}/2  loss {number}  accuracy {number}  val_loss {number}  val_accuracy {number}  "
+            r"[\d,]+ images/s  \d+\.\d s",
+            line,
+        )
+    assert lines[4] == "measuring on the test set"
+    assert lines[5].startswith("test accuracy ")
+    assert (tiny.parent / lines[6] / "model.keras").exists()
+    assert len(lines) == 7
+
+
+def test_progress_is_a_bar_on_a_terminal(tiny: Path) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "unrolled", "train", str(tiny), "--set", "training.epochs=30"]
+    with subprocess.Popen(command, cwd=tiny.parent, stdout=theirs, env=environment(TERM="xterm")) as process:
+        os.close(theirs)
+        output = b""
+        while True:
+            try:
+                output += os.read(ours, 65536)
+            except OSError:
+                break
+    assert process.returncode == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", output.decode())
+    assert re.search(r"epoch \d+/30 .*━.* \d/8 .*loss \d\.\d{4}  accuracy \d\.\d{4}  [\d,]+ images/s .*left", text)
+    assert (tiny.parent / text.splitlines()[-1]).is_dir()
+
+
+def test_recipes_are_listed(unrolled_command: Command) -> None:
+    assert "mnist-rows" in unrolled_command("recipes").stdout
+
+
+@pytest.mark.parametrize(("backend", "remedy"), [("jax", ""), ("torch", ", or set KERAS_BACKEND=jax")])
+def test_a_backend_that_is_not_installed_is_named(
+    backend: str, remedy: str, unrolled_command: Command, tmp_path: Path
+) -> None:
+    (tmp_path / f"{backend}.py").write_text(f"raise ModuleNotFoundError('No module', name='{backend}')")
+    finished = unrolled_command("train", PYTHONPATH=str(tmp_path), KERAS_BACKEND=backend)
+    assert finished.returncode == 1
+    assert finished.stderr == (
+        f"unrolled: expected the module {backend} to be installed, got none of that name. "
+        f"Install it with: pip install {backend}{remedy}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "latest"], "runs: expected a run in it, got none. Train one with: unrolled train"),
+        (
+            ["predict", "no-run", "seven.png"],
+            "no-run: expected a run folder, got nothing there. Train one with: unrolled train",
+        ),
+        (
+            ["show", "mnits"],
+            'data: expected mnist, fashion-mnist, kmnist or a file, got "mnits". Did you mean "mnist"?',
+        ),
+        (["show", "digits.npz"], "digits.npz: expected a file, got nothing there. Check the path."),
+        (["predict", "latest"], "Missing argument 'FILE...'."),
+        (["trian"], "No such command 'trian'. Did you mean 'train'?"),
+    ],
+)
+def test_bad_arguments_end_in_one_line(arguments: list[str], message: str, unrolled_command: Command) -> None:
+    finished = unrolled_command(*arguments)
+    assert (finished.returncode, finished.stderr) == (2, message + "\n")
+
+
+def test_debug_shows_the_traceback(unrolled_command: Command) -> None:
+    finished = unrolled_command("--debug", "evaluate", "latest")
+    assert "Traceback" in finished.stderr
+    assert finished.returncode == 2

@@ -1,0 +1,50 @@
+"""What the package promises: its names, its contents, and what its files may import."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import unrolled
+from tests.conftest import ROOT
+from unrolled import errors
+
+import pytest
+
+
+def test_every_exported_name_is_there() -> None:
+    assert unrolled.__all__ == ["Dataset", "Experiment", "Run", "__version__", "load", "train"]
+    for name in unrolled.__all__:
+        assert getattr(unrolled, name) is not None
+    assert set(unrolled.__all__) <= set(dir(unrolled))
+    with pytest.raises(AttributeError, match="has no attribute 'trian'"):
+        unrolled.trian  # noqa: B018
+
+
+def test_every_error_is_also_a_built_in_one() -> None:
+    kinds = [
+        kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.UnrolledError)
+    ]
+    kinds.remove(errors.UnrolledError)
+    assert len(kinds) == 7
+    for kind in kinds:
+        assert issubclass(kind, (ValueError, TypeError, OSError, RuntimeError))
+        assert kind.__name__ in str(errors.__doc__)
+
+
+def test_the_wheel_holds_the_data_and_the_licences(tmp_path: Path) -> None:
+    """Built from the tree as it stands, by the build backend that pyproject.toml names."""
+    program = "import sys; from hatchling.build import build_wheel; print(build_wheel(sys.argv[1]))"
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    with zipfile.ZipFile(tmp_path / built.stdout.splitlines()[-1]) as wheel:
+        packed = {entry.filename: entry.compress_size for entry in wheel.infolist()}
+        (metadata,) = (wheel.read(name).decode() for name in packed if name.endswith(".dist-info/METADATA"))
+    data = [size for name, size in packed.items() if name.startswith("unrolled/data/files/mnist/")]
+    assert len(data) == 4
+    assert sum(data) <= 9_500_000
+    assert "unrolled/experiments/recipes/mnist-rows.yaml" in packed
+    assert "unrolled/experiments/templates/report.html" in packed
+    assert "unrolled/py.typed" in packed
+    assert "License-Expression: Apache-2.0 AND CC-BY-SA-3.0" in metadata
+    assert {Path(name).name for name in packed if "/licenses/" in name} == {"LICENSE", "NOTICE"}
