@@ -27,7 +27,7 @@ check: $(VENV)/development.stamp ## Style, types and import contracts
 	$(BIN)/lint-imports --no-logo > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
 
 bench: $(VENV)/development.stamp ## Time unrolled beside plain Keras on every backend
-	$(BIN)/python benchmarks/article.py $(ARGS)
+	$(BIN)/python benchmarks/article_fit.py $(ARGS)
 
 docs: $(VENV)/development.stamp ## Execute the walkthrough and render it to docs/build/walkthrough.html
 	$(BIN)/python docs/build.py

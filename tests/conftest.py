@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def unrolled_command(tmp_path: Path) -> Command:
 def write_tiny_data(path: Path, examples: int = 120) -> None:
     """Images of 6x5 pixels whose class is the third of them that is bright."""
     random = np.random.default_rng(0)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for part, count in (("train", examples), ("test", 60)):
         targets = np.arange(count) % 3
         images = random.integers(0, 60, (count, 6, 5), dtype=np.uint8)

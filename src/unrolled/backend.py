@@ -34,7 +34,7 @@ def choose_backend() -> None:
 
     A ``keras.json`` equal to the one that Keras writes by itself is not a choice.
     """
-    if "keras" in sys.modules or "KERAS_BACKEND" in os.environ or _configured():
+    if "keras" in sys.modules or os.environ.get("KERAS_BACKEND") or _configured():
         return
     os.environ["KERAS_BACKEND"] = "jax"
 
@@ -45,7 +45,7 @@ def leave_out_tensorflow() -> None:
     For a process of our own: Keras imports an installed TensorFlow whenever it saves a model, whatever the backend,
     which takes 5 s and prints a banner.
     """
-    if os.environ.get("KERAS_BACKEND", _configured()) != "tensorflow":
+    if (os.environ.get("KERAS_BACKEND") or _configured()) != "tensorflow":
         sys.meta_path.insert(0, _WithoutTensorFlow())
 
 

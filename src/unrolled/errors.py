@@ -6,7 +6,8 @@
     ├── InvalidSetting    (ValueError)          an experiment, a recipe or --set says something impossible
     ├── InvalidInput      (ValueError)          an array, a picture or an argument has the wrong form
     ├── DataError         (OSError)             a data file is missing, damaged or cannot be downloaded
-    ├── RunError          (OSError)             a run folder is missing, incomplete or cannot be written
+    ├── RunError          (OSError)             a run folder is missing or incomplete
+    ├── WriteError        (OSError)             a file cannot be written
     └── TrainingStopped   (RuntimeError)        training ended before its last epoch; what was learned is kept
         ├── Diverged                            the loss became NaN or infinite
         └── Interrupted                         Ctrl-C or SIGTERM
@@ -40,7 +41,13 @@ class DataError(UnrolledError, OSError):
 
 
 class RunError(UnrolledError, OSError):
-    """A run folder is missing, incomplete or cannot be written."""
+    """A run folder is missing or incomplete."""
+
+
+class WriteError(UnrolledError, OSError):
+    """A file cannot be written: the disk is full, or the folder is not the user's."""
+
+    exit_code = 1
 
 
 class TrainingStopped(UnrolledError, RuntimeError):

@@ -5,12 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.conftest import ROOT, environment
 from unrolled.data.catalogue import NAMED
 from unrolled.experiments.document import Document, parse_yaml
 from unrolled.experiments.experiment import Experiment
 
 import pytest
-from tests.conftest import ROOT, environment
 
 README = (ROOT / "README.md").read_text()
 

@@ -127,7 +127,8 @@ def unlearnable(tiny: Path) -> Path:
     with np.load(tiny.parent / "tiny.npz") as archive:
         arrays: dict[str, Any] = dict(archive)
     random = np.random.default_rng(0)
-    np.savez(tiny.parent / "tiny.npz", **{n: random.permutation(a) if n[0] == "y" else a for n, a in arrays.items()})
+    drawn: dict[str, Any] = {name: random.permutation(a) if name[0] == "y" else a for name, a in arrays.items()}
+    np.savez(tiny.parent / "tiny.npz", **drawn)
     return tiny
 
 

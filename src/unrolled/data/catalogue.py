@@ -1,5 +1,6 @@
 """From a name or a file to a Dataset."""
 
+import os
 from pathlib import Path
 
 from unrolled.data import mnist
@@ -44,4 +45,4 @@ def load(name: str | Path) -> Dataset:
 
 def looks_like_a_file(name: str | Path) -> bool:
     """Whether this can only be meant as a path: a Path, or text with a folder or an extension, or one that exists."""
-    return isinstance(name, Path) or Path(name).suffix != "" or "/" in name or Path(name).exists()
+    return isinstance(name, Path) or Path(name).suffix != "" or os.sep in name or os.path.exists(name)  # noqa: PTH110

@@ -69,7 +69,8 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
 
     Args:
         split: What to divide.
-        fraction: The share of each class to hold out, between 0 and 1, rounded to whole examples.
+        fraction: The share of each class to hold out, between 0 and 1, rounded to whole examples. Where a
+            class has two or more, at least one is held out and at least one stays.
         seed: Decides which examples.
 
     Returns:
@@ -79,5 +80,6 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     held = np.zeros(split.size, dtype=bool)
     for label in np.unique(split.targets):
         members = np.flatnonzero(split.targets == label)
-        held[random.permutation(members)[: round(len(members) * fraction)]] = True
+        count = min(max(round(len(members) * fraction), 1), len(members) - 1)
+        held[random.permutation(members)[:count]] = True
     return split.select(np.flatnonzero(~held)), split.select(np.flatnonzero(held))

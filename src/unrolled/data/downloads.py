@@ -1,11 +1,10 @@
 """Data sets in MNIST's format that are downloaded once, checked, and kept in Keras' folder."""
 
 import hashlib
-import os
-import tempfile
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 from unrolled.backend import keras_home
@@ -13,6 +12,7 @@ from unrolled.data.dataset import Dataset, Split
 from unrolled.data.idx import read_idx
 from unrolled.data.mnist import FILES
 from unrolled.errors import DataError
+from unrolled.storage import cannot_write, replacing
 
 import numpy as np
 
@@ -53,9 +53,10 @@ class Download:
         try:
             with urllib.request.urlopen(address, timeout=SECONDS_WITHOUT_AN_ANSWER) as answer:
                 contents = answer.read()
-        except OSError as error:
+        except (OSError, HTTPException) as error:
+            reason = " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
             raise DataError(
-                f"{self.name}: expected to download {address}, got {getattr(error, 'reason', error)}. "
+                f"{self.name}: expected to download {address}, got {reason}. "
                 f"Connect to the internet, or put the file into {folder}."
             ) from None
         if _md5(contents) != self.checksums[name]:
@@ -63,22 +64,13 @@ class Download:
                 f"{self.name}: expected MD5 {self.checksums[name]} for {address}, got {_md5(contents)}. "
                 f"Try again later, or put the published file into {folder}."
             )
-        return _keep(path, contents)
-
-
-def _keep(path: Path, contents: bytes) -> Path:
-    """Write a whole file or none, so that a download that is cut off leaves nothing behind."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as part:
-            part.write(contents)
-        os.replace(part.name, path)  # noqa: PTH105 - part.name is a string
-    except OSError as error:
-        raise DataError(
-            f"{path}: expected to write the download there, got {error.strerror}. "
-            "Free some space, or set KERAS_HOME to a folder that can be written."
-        ) from None
-    return path
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(folder, error) from None
+        with replacing(path) as part:
+            part.write_bytes(contents)
+        return path
 
 
 def _md5(contents: bytes) -> str:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from unrolled.errors import DataError
+from unrolled.storage import cannot_read
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,18 +40,22 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     if len(data) < 4 or data[:3] != bytes([0, 0, _UINT8]):
         raise DataError(f"{path}: expected an IDX file of unsigned bytes, got something else. Check the file.")
     header = 4 + 4 * data[3]
+    if len(data) < header:
+        raise DataError(
+            f"{path}: expected a header of {header} bytes, got a file of {len(data)}. Copy or download the file again."
+        )
     shape = tuple(int(length) for length in np.frombuffer(data[4:header], dtype=">u4"))
     if len(data) != header + math.prod(shape):
         raise DataError(
             f"{path}: expected {math.prod(shape):,} values for the shape {shape} in its header, "
-            f"got {max(0, len(data) - header):,}. Copy or download the file again."
+            f"got {len(data) - header:,}. Copy or download the file again."
         )
     return np.frombuffer(data, dtype=np.uint8, offset=header).reshape(shape)
 
 
 def is_idx(path: Path) -> bool:
     """Whether the name follows MNIST's convention, as in ``train-images-idx3-ubyte.gz``."""
-    return "-idx" in path.name or path.suffix == ".idx"
+    return path.suffix != ".npz" and ("-idx" in path.name or path.suffix == ".idx")
 
 
 def _decompress(path: Path) -> bytearray:
@@ -60,14 +65,12 @@ def _decompress(path: Path) -> bytearray:
         if data.startswith(_XZ_MAGIC):
             return _decompress_xz(data)
         return bytearray(gzip.decompress(data) if data.startswith(_GZIP_MAGIC) else data)
-    except FileNotFoundError:
-        raise DataError(f"{path}: expected a file, got nothing there. Check the path.") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: expected a file, got a folder. Name a file in it.") from None
     except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
         raise DataError(
             f"{path}: expected a whole compressed file, got a damaged one ({error}). Copy or download it again."
         ) from None
+    except OSError as error:
+        raise cannot_read(path, error) from None
 
 
 def _decompress_xz(data: bytes) -> bytearray:

@@ -1,12 +1,15 @@
 """The user's own arrays: an NPZ file, or an IDX pair named as MNIST names its files."""
 
+import tokenize
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Split, hold_out
 from unrolled.data.idx import is_idx, read_idx
 from unrolled.errors import DataError
+from unrolled.storage import cannot_read
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,18 @@ TEST_SHARE = 1 / 6  # MNIST's own share of its handwriting, roughly: 10,000 of 7
 TEST_SEED = 0
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 _LARGEST_CLASS_INDEX = 9_999
+
+# What NumPy raises for archives that are cut off, altered, encrypted, pickled, or no archives.
+_DAMAGES = (
+    EOFError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 Labelled = tuple[NDArray[Any], NDArray[Any]]
 
@@ -35,10 +50,16 @@ def load_file(path: Path, labels: Path | None = None) -> Dataset:
         DataError: A file is missing or damaged, or its arrays do not fit together.
     """
     (x, y), test = _read(path, labels)
-    classes = _class_names(path, y if test is None else np.concatenate([y, test[1]]))
+    classes = _class_names(path, [y] if test is None else [y, test[1]])
     train = Split(_inputs(path, x), label_indices(path, y, classes))
     if test is None:
-        return Dataset(path.name, *hold_out(train, TEST_SHARE, TEST_SEED), classes=classes)
+        learned, measured = hold_out(train, TEST_SHARE, TEST_SEED)
+        if not measured.size:
+            raise DataError(
+                f"{path}: expected enough examples to hold a sixth of each class out for the test, got {train.size} of "
+                f"{len(classes)} classes. Add examples, or arrays x_test and y_test."
+            )
+        return Dataset(path.name, learned, measured, classes)
     held = Split(_inputs(path, test[0]), label_indices(path, test[1], classes))
     if held.inputs.shape[1:] != train.inputs.shape[1:]:
         raise DataError(
@@ -100,8 +121,6 @@ def label_indices(path: Path, labels: NDArray[Any], classes: tuple[str, ...]) ->
 
 def _read(path: Path, labels: Path | None) -> tuple[Labelled, Labelled | None]:
     """The training (or only) arrays of a file and its test arrays, as they are stored."""
-    if not path.exists():
-        raise DataError(f"{path}: expected a file, got nothing there. Check the path.")
     if path.suffix == ".npz":
         return _read_npz(path)
     if is_idx(path) or labels:
@@ -122,7 +141,9 @@ def _read_npz(path: Path) -> tuple[Labelled, Labelled | None]:
             f"{path}: expected the arrays {', '.join(_ARRAYS)}, got {', '.join(arrays) or 'none'}. "
             "Save them with: numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)"
         )
-    pairs = [(arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test") if f"x_{part}" in arrays]
+    pairs = [
+        (arrays[f"x_{part}"], _as_text(arrays[f"y_{part}"])) for part in ("train", "test") if f"x_{part}" in arrays
+    ]
     for part, (x, y) in zip(("train", "test"), pairs, strict=False):
         _check_pair(f"{path}: y_{part}", x, y)
     return pairs[0], pairs[1] if len(pairs) == 2 else None
@@ -130,15 +151,16 @@ def _read_npz(path: Path) -> tuple[Labelled, Labelled | None]:
 
 def _open_npz(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise DataError(f"{path}: expected a file, got nothing there. Check the path.") from None
-    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+            return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
+    except _DAMAGES as error:
         raise DataError(
             f"{path}: expected an NPZ file of plain arrays, got a damaged or pickled one ({error}). "
             "Save it again with numpy.savez."
         ) from None
+    except OSError as error:
+        raise cannot_read(path, error) from None
 
 
 def _read_pair(images: Path, labels: Path) -> Labelled:
@@ -147,19 +169,30 @@ def _read_pair(images: Path, labels: Path) -> Labelled:
             f"{images}: expected its labels in {labels}, got nothing there. Put them there, or name them in the "
             "experiment: data: {file: IMAGES, labels: LABELS}"
         )
+    if labels == images:
+        raise DataError(
+            f"{images}: expected a name with the word images, by which to find its labels, got another. "
+            "Rename the pair, or name them in the experiment: data: {file: IMAGES, labels: LABELS}"
+        )
     x, y = read_idx(images), read_idx(labels)
     _check_pair(str(labels), x, y)
     return x, y
 
 
 def _check_pair(where: str, x: NDArray[Any], y: NDArray[Any]) -> None:
-    if y.ndim != 1 or len(x) != len(y) or not len(y):
+    examples = len(x) if x.ndim else 0
+    if y.ndim != 1 or examples != len(y) or not examples:
         raise DataError(
-            f"{where}: expected one label for each of {len(x):,} examples, got the shape {list(y.shape)}. "
+            f"{where}: expected one label for each of {examples:,} examples, got the shape {list(y.shape)}. "
             "Save examples and labels of the same length."
         )
     if y.dtype.kind not in "iuUS":
         raise DataError(f"{where}: expected labels as integers or text, got {y.dtype}. Convert them: y.astype(int)")
+
+
+def _as_text(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels of bytes as the text that they spell."""
+    return np.char.decode(labels, "utf-8", "replace") if labels.dtype.kind == "S" else labels
 
 
 def _labels_beside(images: Path) -> Path:
@@ -172,12 +205,15 @@ def _test_pairs(images: Path) -> list[Path]:
     return [images.with_name(images.name.replace("train", other, 1)) for other in ("t10k", "test")]
 
 
-def _class_names(path: Path, labels: NDArray[Any]) -> tuple[str, ...]:
+def _class_names(path: Path, parts: list[NDArray[Any]]) -> tuple[str, ...]:
     """0, 1, … up to the largest integer label, or the distinct labels in order."""
-    if labels.dtype.kind in "iu" and labels.min() >= 0 and labels.max() <= _LARGEST_CLASS_INDEX:
-        names = tuple(str(index) for index in range(int(labels.max()) + 1))
+    distinct = sorted(
+        {label for part in parts for label in np.unique(part).tolist()}, key=lambda label: (str(type(label)), label)
+    )
+    if all(isinstance(label, int) and 0 <= label <= _LARGEST_CLASS_INDEX for label in distinct):
+        names = tuple(str(index) for index in range(distinct[-1] + 1))
     else:
-        names = tuple(str(label) for label in np.unique(labels))
+        names = tuple(str(label) for label in distinct)
     if len(names) < 2:
         raise DataError(f"{path}: expected two classes or more, got {len(names)}. Add examples of another class.")
     return names
@@ -187,7 +223,7 @@ def _inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
     """Examples as [B, height, width]: a last axis of one channel is dropped, numbers but uint8 become float32."""
     if x.ndim == 4 and x.shape[-1] == 1:
         x = x[..., 0]
-    if x.ndim != 3 or x.dtype.kind not in "iufb":
+    if x.ndim != 3 or x.dtype.kind not in "iufb" or 0 in x.shape:
         raise DataError(
             f"{path}: expected numbers [examples, rows, columns], got {x.dtype} {list(x.shape)}. "
             "Convert pictures to one grey channel."

@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
+from unrolled.data.png import save_png
 from unrolled.errors import DataError
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 SHADES = " ░▒▓█"
 MOST_DRAWN = 6
@@ -48,19 +49,24 @@ def draw_in_terminal(data: Dataset, width: int) -> str:
         data: Images.
         width: The terminal's width in characters; decides how many fit.
     """
-    images = data.train.inputs[:MOST_DRAWN]
-    drawn = np.flatnonzero((images != images.min()).any(axis=(0, 1)))
+    images = np.stack([_stretched(image) for image in data.train.inputs[:MOST_DRAWN]])
+    drawn = np.flatnonzero(images.any(axis=(0, 1)))
     images = images[:, :, drawn[0] : drawn[-1] + 1] if drawn.size else images
     columns = images.shape[2]
     images = images[: max(1, width // (columns + 1))]
     lines = [" ".join(parts).rstrip() for parts in zip(*(_shade(image) for image in images), strict=True)]
-    captions = [data.classes[target].center(columns) for target in data.train.targets[: len(images)]]
-    return "\n".join([*(line for line in lines if line), " ".join(captions).rstrip()])
+    captions = [data.classes[target][:columns].center(columns) for target in data.train.targets[: len(images)]]
+    return "\n".join(line[:width] for line in [*(line for line in lines if line), " ".join(captions).rstrip()])
 
 
-def _shade(image: NDArray[Any]) -> list[str]:
+def _stretched(image: NDArray[Any]) -> NDArray[Any]:
+    """Values from 0 to 1, whatever the image's own range."""
     values = image.astype(np.float32)
-    values = (values - values.min()) / ((values.max() - values.min()) or 1)
+    stretched: NDArray[Any] = (values - values.min()) / ((values.max() - values.min()) or 1)
+    return stretched
+
+
+def _shade(values: NDArray[Any]) -> list[str]:
     if len(values) % 2:
         values = np.vstack([values, np.zeros_like(values[:1])])
     pairs = values.reshape(len(values) // 2, 2, -1).mean(axis=1)
@@ -89,16 +95,12 @@ def save_picture(data: Dataset, path: Path) -> None:
     """Write ``picture`` as a PNG.
 
     Raises:
-        DataError: The examples are not images, or the file cannot be written.
+        DataError: The examples are not images.
+        WriteError: The file cannot be written, or is a picture of the user's own.
     """
     if data.train.inputs.ndim != 3:
         raise DataError(f"{data.name}: expected images to draw, got {list(data.example_shape)}. Leave out --picture.")
-    try:
-        picture(data).save(path, "PNG")
-    except OSError as error:
-        raise DataError(
-            f"{path}: expected to write a picture there, got: {error.strerror or error}. Name another file."
-        ) from None
+    save_png(picture(data), path)
 
 
 def _grid(data: Dataset, seed: int, columns: int = 14) -> Image.Image:
@@ -164,4 +166,6 @@ def _enlarged(image: NDArray[Any], side: int, span: NDArray[Any] | None = None) 
     span = image if span is None else span
     low, high = float(span.min()), float(span.max())
     levels = np.clip((image.astype(np.float32) - low) / ((high - low) or 1) * 255, 0, 255).astype(np.uint8)
-    return Image.fromarray(levels).resize((side, side), Image.Resampling.NEAREST).convert("RGB")
+    height, width = (max(1, round(length * side / max(levels.shape))) for length in levels.shape)
+    enlarged = Image.fromarray(levels).resize((width, height), Image.Resampling.NEAREST).convert("RGB")
+    return ImageOps.pad(enlarged, (side, side), Image.Resampling.NEAREST, color=PAPER)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.errors import DataError
+from unrolled.storage import cannot_read
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,13 +45,19 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as picture:
             return to_mnist_form(ImageOps.exif_transpose(picture), str(path))
-    except FileNotFoundError:
-        raise DataError(f"{path}: expected a picture, got nothing there. Check the path.") from None
     except UnidentifiedImageError:
         raise DataError(f"{path}: expected a PNG or JPEG, got another kind of file. Convert it first.") from None
     except DataError:
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        raise DataError(
+            f"{path}: expected a picture of one digit, got one of too many pixels. Scale it down."
+        ) from None
+    except OSError as error:
+        if error.errno:
+            raise cannot_read(path, error, "a picture") from None
+        raise DataError(f"{path}: expected a whole picture, got a damaged one ({error}). Save it again.") from None
+    except (ValueError, SyntaxError) as error:
         raise DataError(f"{path}: expected a whole picture, got a damaged one ({error}). Save it again.") from None
 
 
@@ -81,7 +88,7 @@ def to_mnist_form(picture: Image.Image, where: str = "picture") -> NDArray[np.ui
 def _grey(picture: Image.Image) -> Grey:
     """Luminance; what is transparent becomes the paper that the visible pixels stand out from."""
     if "A" not in picture.getbands() and "transparency" not in picture.info:
-        if picture.mode in ("I", "I;16", "F"):
+        if picture.mode.startswith(("I", "F")):
             return np.asarray(ImageOps.autocontrast(_eight_bits(picture)), np.float32)
         return np.asarray(picture.convert("L"), np.float32)
     picture = picture.convert("RGBA")
@@ -94,6 +101,8 @@ def _grey(picture: Image.Image) -> Grey:
 def _eight_bits(picture: Image.Image) -> Image.Image:
     """A picture of 16 or 32 bits a pixel, which Pillow would clip at 255."""
     values = np.asarray(picture, np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("some of its numbers are not finite")
     span = values.max() - values.min()
     return Image.fromarray(((values - values.min()) / (span or 1) * 255).astype(np.uint8))
 

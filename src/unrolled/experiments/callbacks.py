@@ -9,7 +9,7 @@ from unrolled.errors import Diverged, Interrupted
 from unrolled.experiments.progress import Progress
 from unrolled.experiments.run import Run
 from unrolled.experiments.signals import StopRequest
-from unrolled.experiments.storage import write_text
+from unrolled.storage import write_text
 
 import keras
 import numpy as np

@@ -4,20 +4,26 @@ A path names a setting, as in ``network.1.LSTM.units``; the same path serves ``-
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from unrolled.errors import InvalidSetting, did_you_mean
+from unrolled.storage import cannot_read
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap, CommentedOrderedMap, CommentedSeq, CommentedSet
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.scalarbool import ScalarBoolean
 
 Key = str | int
 SettingPath = tuple[Key, ...]
+
+# Deeper than any setting; an anchor that contains itself is endless.
+_DEEPEST = 20
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class Document:
         near = next((near for near in around if near in self.places), ())
         place = self.places.get(near, self.name)
         named = path if group is None else group
-        said_by_place = place.startswith("--set") and len(named) <= len(near)
+        said_by_place = place.startswith("--") and len(named) <= len(near)
         return f"{place}: {spell(named)}" if named and not said_by_place else place
 
     def override(self, assignments: Iterable[str]) -> "Document":
@@ -49,7 +55,7 @@ class Document:
         Raises:
             InvalidSetting: An assignment has no ``=``, or its path leads nowhere.
         """
-        settings, places = self.settings, dict(self.places)
+        document = self
         for assignment in assignments:
             text, equals, value = assignment.partition("=")
             if not equals or not text:
@@ -57,10 +63,19 @@ class Document:
                     f'--set: expected PATH=VALUE, got "{assignment}". Write for example: --set training.epochs=5'
                 )
             path = tuple(int(key) if key.isdecimal() else key for key in text.strip().split("."))
-            settings = _replace(settings, path, parse_yaml(value, f"--set {text}"), f"--set {text}")
-            places = {kept: place for kept, place in places.items() if kept[: len(path)] != path}
-            places[path] = f"--set {text}"
-        return Document(settings, self.name, places)
+            document = document.replace(path, parse_yaml(value, f"--set {text}"), f"--set {text}")
+        return document
+
+    def replace(self, path: SettingPath, value: Any, place: str) -> "Document":
+        """The same document with one setting replaced or added, which was written at ``place``.
+
+        Raises:
+            InvalidSetting: The path leads nowhere.
+        """
+        settings = _replace(self.settings, path, value, place)
+        places = {kept: where for kept, where in self.places.items() if kept[: len(path)] != path}
+        groups = [path[:length] for length in range(1, len(path)) if not _exists(self.settings, path[:length])]
+        return Document(settings, self.name, {**places, **dict.fromkeys([*groups, path], place)})
 
 
 def read_document(path: Path, name: str | None = None) -> Document:
@@ -74,17 +89,17 @@ def read_document(path: Path, name: str | None = None) -> Document:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InvalidSetting(f"{name}: expected an experiment file, got nothing there. Check the path.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSetting(f"{name}: expected a text file, got one that cannot be read ({error}).") from None
+    except UnicodeDecodeError:
+        raise InvalidSetting(f"{name}: expected text in UTF-8, got other bytes. Save the file as UTF-8.") from None
+    except OSError as error:
+        raise InvalidSetting(str(cannot_read(path, error, "an experiment file"))) from None
     places: dict[SettingPath, str] = {}
-    tree = _load(text, name)
-    _note_places(tree, (), name, places)
-    return Document(_plain(tree), name, places)
+    return Document(_plain(_load(text, name), (), name, places), name, places)
 
 
 def parse_yaml(text: str, name: str) -> Any:
     """One value, as a file would have it: ``1e-4`` is a number, ``no`` is a word."""
-    return _plain(_load(text, name))
+    return _plain(_load(text, name), (), name, {})
 
 
 def write_yaml(settings: Any) -> str:
@@ -120,33 +135,48 @@ def _load(text: str, name: str) -> Any:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
-        problem = re.sub(r"\s+", " ", str(error.problem)).split(" with value")[0]
+        problem = re.sub(r"\s+", " ", str(error.problem)).split(" with value")[0].removeprefix("but ")
         raise InvalidSetting(f"{name}{line}: expected YAML, got: {problem}. Check the line.") from None
-    except (YAMLError, ValueError) as error:
+    except (YAMLError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise InvalidSetting(f"{name}: expected YAML, got: {str(error).splitlines()[0]}. Check the file.") from None
 
 
-def _note_places(tree: Any, path: SettingPath, name: str, places: dict[SettingPath, str]) -> None:
+def _plain(tree: Any, path: SettingPath, name: str, places: dict[SettingPath, str]) -> Any:
+    """Plain Python values instead of ruamel's, which remember how they were written; notes where each stands."""
+    here = places.get(path, name)
+    tag = getattr(tree, "tag", None)
+    if len(path) > _DEEPEST:
+        raise InvalidSetting(f"{here}: expected at most {_DEEPEST} levels of settings, got more. Flatten them.")
+    if getattr(tag, "value", None) is not None or isinstance(tree, CommentedSet | CommentedOrderedMap):
+        raise InvalidSetting(f"{here}: expected plain YAML, got a tag. Leave the word with the exclamation mark out.")
     if isinstance(tree, CommentedMap):
-        lines = [(key, tree.lc.key(key)[0]) for key in tree]
-    elif isinstance(tree, CommentedSeq):
-        lines = [(index, tree.lc.item(index)[0]) for index in range(len(tree))]
-    else:
-        return
-    for key, line in lines:
-        places[*path, key] = f"{name}:{line + 1}"
-        _note_places(tree[key], (*path, key), name, places)
+        for key in tree:
+            line = tree.lc.data.get(key)
+            place = f"{name}:{line[0] + 1}" if line else here
+            if not isinstance(key, str) or "\n" in key:
+                raise InvalidSetting(f"{place}: expected a setting's name, got {key!r}. Write a word.")
+            places[*path, key] = place
+        return {str(key): _plain(value, (*path, key), name, places) for key, value in tree.items()}
+    if isinstance(tree, CommentedSeq):
+        for index in range(len(tree)):
+            places[*path, index] = f"{name}:{tree.lc.item(index)[0] + 1}"
+        return [_plain(value, (*path, index), name, places) for index, value in enumerate(tree)]
+    if isinstance(tree, ScalarBoolean):
+        return bool(tree)
+    if isinstance(tree, date):
+        return tree.isoformat()
+    return next((kind(tree) for kind in (bool, int, float, str) if isinstance(tree, kind)), tree)
 
 
-def _plain(tree: Any) -> Any:
-    """Plain Python values instead of ruamel's, which remember how they were written."""
-    if isinstance(tree, Mapping):
-        return {key: _plain(value) for key, value in tree.items()}
-    if isinstance(tree, str):
-        return str(tree)
-    if isinstance(tree, Sequence):
-        return [_plain(value) for value in tree]
-    return next((kind(tree) for kind in (bool, int, float) if isinstance(tree, kind)), tree)
+def _exists(tree: Any, path: SettingPath) -> bool:
+    for key in path:
+        if isinstance(tree, list) and isinstance(key, int) and key < len(tree):
+            tree = tree[key]
+        elif isinstance(tree, dict) and key in tree:
+            tree = tree[str(key)]
+        else:
+            return False
+    return True
 
 
 def _replace(tree: Any, path: SettingPath, value: Any, where: str) -> Any:
@@ -161,11 +191,13 @@ def _replace(tree: Any, path: SettingPath, value: Any, where: str) -> Any:
     if isinstance(tree, str) and key == tree:
         tree = {tree: {}}
     if not isinstance(tree, dict | None):
-        raise InvalidSetting(f'{where}: expected a setting with parts, got the value {tree!r} before "{key}".')
+        raise InvalidSetting(
+            f'{where}: expected a setting with parts, got the value {tree!r} before "{key}". Shorten the path.'
+        )
     tree = tree or {}
     if rest and key not in tree and len(tree) == 1 and next(iter(tree))[:1].isupper():
         raise InvalidSetting(
             f'{where}: expected "{next(iter(tree))}" there, got "{key}".{did_you_mean(str(key), tree)} '
-            "Name the layer that stands at that index."
+            "Name the class that stands there, or replace all of it."
         )
     return {**tree, str(key): _replace(tree.get(str(key)), rest, value, where)}

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from unrolled.data.catalogue import looks_like_a_file
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.experiments.document import Document, read_document, write_yaml
-from unrolled.experiments.problems import first_problem
+from unrolled.experiments.problems import first_problem, spell_value
 
 from pydantic import (
     BaseModel,
@@ -28,7 +28,7 @@ from pydantic import (
 class Settings(BaseModel):
     """A group of settings; a key that it does not have is refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, ser_json_inf_nan="constants")
 
 
 class Component(Settings):
@@ -167,9 +167,11 @@ class Experiment(Settings):
             InvalidSetting: There is no such recipe or file, or a setting is not possible; the message says where.
         """
         document = _document_of(experiment)
-        given = {"name": name, "seed": seed}
-        options = [f"{key}={value}" for key, value in given.items() if value is not None]
-        return cls.parse(document.override([*settings, *options]))
+        document = document.override(settings)
+        for key, value in {"name": name, "seed": seed}.items():
+            if value is not None:
+                document = document.replace((key,), value, f"--{key}")
+        return cls.parse(document)
 
     @classmethod
     def parse(cls, document: Document) -> "Experiment":
@@ -181,7 +183,7 @@ class Experiment(Settings):
         if not isinstance(document.settings, dict):
             raise InvalidSetting(
                 f"{document.name}: expected the settings data, network and training, got "
-                f"{type(document.settings).__name__}. Start from a recipe: unrolled recipes"
+                f"{spell_value(document.settings)}. Start from a recipe: unrolled recipes"
             )
         try:
             experiment = cls.model_validate(document.settings)

@@ -6,9 +6,9 @@ from typing import Any
 
 from unrolled.data.images import is_batch, read_inputs
 from unrolled.data.pictures import SIDE, beside, read_picture
+from unrolled.data.png import save_png
 from unrolled.errors import InvalidInput
 from unrolled.experiments.run import Run
-from unrolled.experiments.storage import replacing
 
 import numpy as np
 
@@ -40,9 +40,7 @@ def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = 
         raise InvalidInput("--explain-input: expected a PNG or JPEG to explain, got batches. Name a picture.")
     inputs = {path: read_inputs(path) if is_batch(path) else read_picture(path)[None] for path in files}
     if explain_input:
-        sheet = beside([(path, inputs[path][0]) for path in pictures])
-        with replacing(explain_input) as part:
-            sheet.save(part, "PNG")
+        save_png(beside([(path, inputs[path][0]) for path in pictures]), explain_input)
     predictions = []
     for path in files:
         probabilities = run.predict(inputs[path])

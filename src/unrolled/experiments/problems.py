@@ -1,5 +1,6 @@
 """What pydantic finds wrong with a document, as one line that says where and what to do."""
 
+import re
 from typing import Any, get_args
 
 from unrolled.errors import did_you_mean
@@ -19,7 +20,8 @@ _EXPECTED = {
 
 def first_problem(error: ValidationError, document: Document, schema: type[BaseModel]) -> str:
     """The first finding, in the house's form."""
-    problem = error.errors()[0]
+    # A required setting that is misspelt is both unknown and missing; the unknown word tells more.
+    problem = min(error.errors(), key=lambda found: found["type"] == "missing")
     path = _path_in(document.settings, problem["loc"])
     if problem["type"] == "extra_forbidden":
         known = _keys(schema, path[:-1])
@@ -28,11 +30,22 @@ def first_problem(error: ValidationError, document: Document, schema: type[BaseM
     if problem["type"] == "missing":
         return f'{document.where(path[:-1])}: expected the setting "{path[-1]}", got none. Add it.'
     expected = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
-    expected = expected.removeprefix("Input should be ").replace("greater than", "a number greater than", 1)
+    expected = expected.removeprefix("Input should be ")
+    expected = re.sub(r"^(greater|less) than", r"a number \1 than", expected)
     if ", got " in expected:
         return f"{document.where(path)}: expected {expected}"
-    got = problem["input"] if isinstance(problem["input"], str | int | float) else type(problem["input"]).__name__
-    return f"{document.where(path)}: expected {expected}, got {got!r}. Change it."
+    return f"{document.where(path)}: expected {expected}, got {spell_value(problem['input'])}. Change it."
+
+
+def spell_value(value: Any) -> str:
+    """What was written instead, for a message.
+
+    Example:
+        >>> spell_value("three"), spell_value([1, 2]), spell_value(None)
+        ("'three'", 'a list', 'nothing')
+    """
+    kinds = {dict: "a mapping", list: "a list", tuple: "a list", type(None): "nothing"}
+    return kinds.get(type(value)) or repr(value)
 
 
 def _path_in(settings: Any, location: tuple[str | int, ...]) -> SettingPath:

@@ -10,7 +10,7 @@ from unrolled.experiments.charts import line_chart
 from unrolled.experiments.document import write_yaml
 from unrolled.experiments.network import spell_shape
 from unrolled.experiments.run import Run
-from unrolled.experiments.storage import write_text
+from unrolled.storage import write_text
 
 import keras
 import numpy as np
@@ -35,7 +35,7 @@ def write_report(run: Run, model: keras.Model, data: Dataset, probabilities: NDA
         probabilities: [B, classes] for the test examples.
 
     Raises:
-        RunError: The page cannot be written.
+        WriteError: The page cannot be written.
     """
     evaluation, training = run.evaluation, run.experiment.training
     page = _TEMPLATES.get_template("report.html").render(

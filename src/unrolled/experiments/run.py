@@ -13,7 +13,7 @@ from unrolled.data.images import load_file, load_measured
 from unrolled.errors import InvalidInput, RunError, did_you_mean
 from unrolled.experiments.evaluation import Evaluation, evaluate
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.storage import cannot_write, write_json, write_text
+from unrolled.storage import cannot_write, write_json, write_text
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,7 +58,7 @@ class Run:
         """Make a new folder ``<UTC time>-<name>`` in ``runs``, with the experiment in it; never one that exists.
 
         Raises:
-            RunError: The folder cannot be made.
+            WriteError: The folder cannot be made.
         """
         stem = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{experiment.name}"
         try:

@@ -17,7 +17,7 @@ from unrolled.experiments.progress import Progress, choose_progress
 from unrolled.experiments.report import write_report
 from unrolled.experiments.run import Run, load_data
 from unrolled.experiments.signals import StopRequest, listening
-from unrolled.experiments.storage import replacing, write_json
+from unrolled.storage import replacing, write_json
 
 import keras
 import numpy as np
@@ -54,7 +54,7 @@ def train(
         DataError: Its data cannot be loaded; nothing was written.
         Diverged: The loss became NaN or infinite; the run folder keeps the last good weights.
         Interrupted: Ctrl-C or SIGTERM; the run folder keeps what was learned.
-        RunError: The run folder cannot be written.
+        WriteError: The run folder cannot be written.
 
     Example::
 
