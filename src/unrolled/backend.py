@@ -8,16 +8,21 @@ where the user has chosen nothing.
 import json
 import os
 import sys
-from importlib.abc import MetaPathFinder
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
+from unrolled.errors import InvalidSetting
+
+_BACKENDS = ("jax", "tensorflow", "torch")
 # What Keras itself writes to keras.json on its first import, in this and in earlier releases.
 _WRITTEN_BY_KERAS = {
     "floatx": "float32",
     "epsilon": 1e-07,
     "backend": "tensorflow",
     "image_data_format": "channels_last",
-    "nnx_enabled": False,
 }
 
 
@@ -39,6 +44,18 @@ def choose_backend() -> None:
     os.environ["KERAS_BACKEND"] = "jax"
 
 
+def check_backend() -> None:
+    """Refuse a backend that cannot train.
+
+    Raises:
+        InvalidSetting: ``KERAS_BACKEND`` or ``keras.json`` names another than JAX, TensorFlow or torch.
+    """
+    chosen = os.environ.get("KERAS_BACKEND") or _configured()
+    if chosen not in _BACKENDS:
+        source = "KERAS_BACKEND" if os.environ.get("KERAS_BACKEND") else str(keras_home() / "keras.json")
+        raise InvalidSetting(f'{source}: expected {", ".join(_BACKENDS)}, got "{chosen}". Set KERAS_BACKEND=jax')
+
+
 def leave_out_tensorflow() -> None:
     """Make TensorFlow count as not installed where it is not the backend.
 
@@ -47,14 +64,23 @@ def leave_out_tensorflow() -> None:
     """
     if (os.environ.get("KERAS_BACKEND") or _configured()) != "tensorflow":
         sys.meta_path.insert(0, _WithoutTensorFlow())
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what it logs is not ours
 
 
-class _WithoutTensorFlow(MetaPathFinder):
-    """Answers for TensorFlow as Python does for what is not installed."""
+class _WithoutTensorFlow(MetaPathFinder, Loader):
+    """Answers an import of TensorFlow as Python does for what is not installed.
 
-    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
-        if fullname == "tensorflow":
-            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+    Looking it up must go well all the same: torch does, to learn where it is.
+    """
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        return ModuleSpec(fullname, self) if fullname == "tensorflow" else None
+
+    def create_module(self, spec: ModuleSpec) -> NoReturn:
+        raise ModuleNotFoundError(f"No module named {spec.name!r}", name=spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Never reached; Python asks for a loader that has it."""
 
 
 def _configured() -> str | None:
@@ -65,5 +91,6 @@ def _configured() -> str | None:
         return None
     if not isinstance(settings, dict) or "backend" not in settings:
         return None
-    chosen = any(_WRITTEN_BY_KERAS.get(key) != value for key, value in settings.items())
-    return str(settings["backend"]) if chosen else None
+    # Some releases add this key to the file that they write.
+    written_by_keras = {"nnx_enabled": False} | settings == {"nnx_enabled": False} | _WRITTEN_BY_KERAS
+    return None if written_by_keras else str(settings["backend"])

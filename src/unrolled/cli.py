@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from unrolled import __version__
-from unrolled.backend import leave_out_tensorflow
+from unrolled.backend import check_backend, leave_out_tensorflow
 from unrolled.errors import TrainingStopped, UnrolledError
 
 import click
@@ -23,14 +23,19 @@ RUNS = click.option(
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="unrolled", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-def cli(debug: bool) -> None:
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
     """Recurrent networks for Keras 3, trained fast on the CPU and opened up.
 
     Start with: unrolled train
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 @cli.command()
@@ -43,24 +48,28 @@ def cli(debug: bool) -> None:
 def train(
     experiment: str, seed: int | None, settings: Sequence[str], runs: Path, name: str | None, quiet: bool
 ) -> None:
-    r"""Train a network; the last line printed is the run folder.
+    """Train a network; the last line printed is the run folder.
 
     \b
     unrolled train                                    the article's network on MNIST
     unrolled train --set training.epochs=5            with one setting changed
     unrolled train --set network.1.LSTM.units=64      in the layer at index 1
     unrolled train digits.yaml --seed 1               your own experiment
-    """
-    from unrolled.experiments.experiment import Experiment
-    from unrolled.experiments.progress import choose_progress
+    """  # noqa: D301 - click reads the backspace
+    from unrolled.experiments.signals import listening
 
-    found = Experiment.find(experiment, settings=settings, name=name, seed=seed)
-    progress = choose_progress(quiet=quiet)
-    progress.announce(found)
+    with listening() as request:
+        from unrolled.experiments.experiment import Experiment
+        from unrolled.experiments.progress import choose_progress
 
-    from unrolled.experiments.training import train_experiment
+        check_backend()
+        found = Experiment.find(experiment, settings=settings, name=name, seed=seed)
+        progress = choose_progress(quiet=quiet)
+        progress.announce(found)
 
-    click.echo(train_experiment(found, runs, progress).path)
+        from unrolled.experiments.training import train_experiment
+
+        click.echo(train_experiment(found, runs, progress, request).path)
 
 
 @cli.command()
@@ -68,12 +77,12 @@ def train(
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Write a PNG to look at.")
 @JSON
 def show(data: str, picture: Path | None, as_json: bool) -> None:
-    r"""Look at a data set: its shapes, range and classes, and a few examples.
+    """Look at a data set: its shapes, range and classes, and a few examples.
 
     \b
     unrolled show mnist --picture mnist.png
     unrolled show digits.npz
-    """
+    """  # noqa: D301 - click reads the backspace
     from unrolled.data.catalogue import load
     from unrolled.data.look import save_picture
     from unrolled.tables import print_dataset
@@ -99,6 +108,7 @@ def evaluate(run: str, data: str | None, runs: Path, as_json: bool) -> None:
     from unrolled.experiments.run import Run
     from unrolled.tables import print_evaluation
 
+    check_backend()
     print_evaluation(Run.find(run, runs).evaluate(data), as_json=as_json)
 
 
@@ -118,6 +128,7 @@ def predict(run: str, files: Sequence[Path], top: int, explain_input: Path | Non
     from unrolled.experiments.run import Run
     from unrolled.tables import print_predictions
 
+    check_backend()
     predictions = predict_files(Run.find(run, runs), files, explain_input)
     print_predictions(predictions, top, as_json=as_json)
 
@@ -140,12 +151,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except click.ClickException as error:
         _fail(error, error.format_message(), error.exit_code, debug=debug)
     except TrainingStopped as stopped:
-        click.echo(stopped.run)
+        if stopped.run:
+            click.echo(stopped.run)
         _fail(stopped, str(stopped), stopped.exit_code, debug=debug)
     except UnrolledError as error:
         _fail(error, str(error), error.exit_code, debug=debug)
     except (KeyboardInterrupt, click.Abort) as error:
-        _fail(error, "interrupted; nothing was kept", 128 + signal.SIGINT, debug=debug)
+        _fail(error, "interrupted", 128 + signal.SIGINT, debug=debug)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

@@ -51,12 +51,12 @@ class WriteError(UnrolledError, OSError):
 
 
 class TrainingStopped(UnrolledError, RuntimeError):
-    """Training ended before its last epoch; what was learned is in the run folder ``run``."""
+    """Training ended before its last epoch; what was learned is in the folder ``run``, if any."""
 
     exit_code = 1
     status = "failed"
 
-    def __init__(self, message: str, *, run: Path):
+    def __init__(self, message: str, *, run: Path | None = None):
         super().__init__(message)
         self.run = run
 
@@ -72,7 +72,7 @@ class Interrupted(TrainingStopped):
 
     status = "interrupted"
 
-    def __init__(self, message: str, *, signal_number: int, run: Path):
+    def __init__(self, message: str, *, signal_number: int, run: Path | None = None):
         super().__init__(message, run=run)
         self.exit_code = 128 + signal_number
 

@@ -12,6 +12,7 @@ from unrolled.experiments.evaluation import Evaluation
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 
 def print_dataset(data: Dataset, *, as_json: bool) -> None:
@@ -21,16 +22,18 @@ def print_dataset(data: Dataset, *, as_json: bool) -> None:
         _print_json(facts)
         return
     console = Console(highlight=False)
-    console.print(f"[bold]{data.name}[/]  {data.source}")
-    table = _table("", "inputs", "targets", "type", "range", "range / 255")
+    console.print(Text.assemble((data.name, "bold"), "  ", data.source))
+    table = _table("", "inputs", "targets", "type", "range", "scaled")
     for part in ("train", "test"):
         split = facts[part]
         shapes = (_spell_shape(split["inputs_shape"]), _spell_shape(split["targets_shape"]))
-        table.add_row(part, *shapes, split["dtype"], _spell_range(split["range"]), _spell_range(split["range_scaled"]))
+        _add_row(
+            table, part, *shapes, split["dtype"], _spell_range(split["range"]), _spell_range(split["range_scaled"])
+        )
     console.print(table)
     counts = _table("class", "train", "test")
     for name in data.classes:
-        counts.add_row(name, *(f"{facts[part]['count_per_class'][name]:,}" for part in ("train", "test")))
+        _add_row(counts, name, *(f"{facts[part]['count_per_class'][name]:,}" for part in ("train", "test")))
     console.print(counts)
     if data.train.inputs.ndim == 3:
         console.print(draw_in_terminal(data, console.width), markup=False)
@@ -44,7 +47,7 @@ def print_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
     table = _table("class", "precision", "recall", "F1", "examples")
     for score in evaluation.classes:
         figures = (f"{figure:.4f}" for figure in (score.precision, score.recall, score.f1))
-        table.add_row(score.name, *figures, f"{score.support:,}")
+        _add_row(table, score.name, *figures, f"{score.support:,}")
     console = Console(highlight=False)
     console.print(table)
     console.print(f"accuracy {evaluation.accuracy:.4f}  loss {evaluation.loss:.4f}  examples {evaluation.examples:,}")
@@ -60,7 +63,7 @@ def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_
         best = sorted(prediction["probabilities"].items(), key=lambda pair: -pair[1])[:top]
         example = f"[{prediction['index']}]" if "index" in prediction else ""
         chances = "  ".join(f"{name} {100 * probability:.1f} %" for name, probability in best)
-        table.add_row(f"{prediction['file']}{example}".replace("[", "\\["), prediction["label"], chances)
+        _add_row(table, f"{prediction['file']}{example}", prediction["label"], chances)
     Console(highlight=False).print(table)
 
 
@@ -68,7 +71,7 @@ def print_recipes(recipes: Mapping[str, Path]) -> None:
     """Each recipe's name and its first line of comment."""
     table = _table("recipe", "", right=())
     for name, path in recipes.items():
-        table.add_row(name, path.read_text(encoding="utf-8").splitlines()[0].lstrip("# "))
+        _add_row(table, name, path.read_text(encoding="utf-8").splitlines()[0].lstrip("# "))
     Console(highlight=False).print(table)
 
 
@@ -81,6 +84,11 @@ def _table(first: str, *columns: str, right: Sequence[str] | None = None) -> Tab
     return table
 
 
+def _add_row(table: Table, *cells: str) -> None:
+    """A row of plain text: a class or a file may be called [red]."""
+    table.add_row(*(Text(cell) for cell in cells))
+
+
 def _print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))  # noqa: T201 - this is what a terminal program is for
 
@@ -90,4 +98,4 @@ def _spell_shape(shape: Sequence[int]) -> str:
 
 
 def _spell_range(bounds: Sequence[float]) -> str:
-    return f"{bounds[0]:g} to {bounds[1]:g}"
+    return f"{bounds[0]:.4g} to {bounds[1]:.4g}"

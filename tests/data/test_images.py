@@ -194,18 +194,24 @@ def test_labels_of_another_length_name_their_array(part: str, npz: Callable[...,
     path = npz(**arrays)
     assert complaint(lambda: load_file(path)) == (
         f"{path}: y_{part}: expected one label for each of 24 examples, got the shape [23]. "
-        "Save examples and labels of the same length."
+        "Save as many labels as examples."
     )
 
 
-@pytest.mark.parametrize("labels", [np.eye(3)[LABELS], LABELS[:, None], np.int64(3)])
+@pytest.mark.parametrize(
+    ("labels", "remedy"),
+    [
+        (np.eye(3)[LABELS], "Give each class' index: y.argmax(axis=1)."),
+        (LABELS[:, None], "Give each class' index: y.argmax(axis=1)."),
+        (np.int64(3), "Save as many labels as examples."),
+    ],
+)
 def test_labels_of_another_shape_are_refused(
-    labels: NDArray[Any], npz: Callable[..., Path], complaint: Complaint
+    labels: NDArray[Any], remedy: str, npz: Callable[..., Path], complaint: Complaint
 ) -> None:
     path = npz(x_train=IMAGES, y_train=labels)
     assert complaint(lambda: load_file(path)) == (
-        f"{path}: y_train: expected one label for each of 24 examples, got the shape {list(np.shape(labels))}. "
-        "Save examples and labels of the same length."
+        f"{path}: y_train: expected one label for each of 24 examples, got the shape {list(np.shape(labels))}. {remedy}"
     )
 
 
@@ -218,7 +224,7 @@ def test_no_examples_are_refused(npz: Callable[..., Path], complaint: Complaint)
     path = npz(x_train=IMAGES[:0], y_train=LABELS[:0])
     assert complaint(lambda: load_file(path)) == (
         f"{path}: y_train: expected one label for each of 0 examples, got the shape [0]. "
-        "Save examples and labels of the same length."
+        "Save as many labels as examples."
     )
 
 
@@ -359,8 +365,7 @@ def test_idx_labels_of_another_length_name_their_file(
     path = write_idx(tmp_path / "my-images-idx3-ubyte", IMAGES)
     labels = write_idx(tmp_path / "my-labels-idx1-ubyte", LABELS[:5])
     assert complaint(lambda: load_file(path)) == (
-        f"{labels}: expected one label for each of 24 examples, got the shape [5]. "
-        "Save examples and labels of the same length."
+        f"{labels}: expected one label for each of 24 examples, got the shape [5]. Save as many labels as examples."
     )
 
 

@@ -155,8 +155,13 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path: Path, complaint: Compl
         f"{path}: expected to write it, got: No such file or directory. "
         "Check the folder and its permissions, or write to another place."
     )
-    assert complaint(lambda: save_picture(small_data(), tmp_path)) == (
-        f"{tmp_path}: expected a new file to write to, got something that is there already. Name another."
+    folder = tmp_path / "folder.png"
+    folder.mkdir()
+    assert complaint(lambda: save_picture(small_data(), tmp_path / "halves.jpg")) == (
+        f'{tmp_path / "halves.jpg"}: expected a name that ends in .png, got ".jpg". Name it so.'
+    )
+    assert complaint(lambda: save_picture(small_data(), folder)) == (
+        f"{folder}: expected a new file to write to, got something that is there already. Name another."
     )
 
 

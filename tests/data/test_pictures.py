@@ -234,3 +234,21 @@ def test_beside_sets_each_picture_above_what_is_made_of_it(count: int, save: Cal
         np.testing.assert_array_equal(below[::4, ::4], read_picture(path))
         above = np.asarray(sheet.crop((left, gap, left + cell, gap + cell)))
         assert (above.min(), above.max()) == (0, 255)
+
+
+@pytest.mark.parametrize("light", ["falls off", "shadow", "ruled", "speckled"])
+def test_uneven_paper_is_not_taken_for_ink(light: str) -> None:
+    plain = draw_digit(3, size=200, ink=20, paper=230, margin=150)
+    rows, columns = np.mgrid[: plain.height, : plain.width] / max(plain.size)
+    grey = np.asarray(plain, np.float32)
+    if light == "falls off":
+        grey = grey * (1 - 0.4 * columns)
+    elif light == "shadow":
+        grey = np.where(columns + rows > 1.35, 0.7 * grey, grey)
+    elif light == "ruled":
+        grey = np.where(np.arange(plain.height)[:, None] % 40 < 2, np.minimum(grey, 190), grey)
+    else:
+        specks = np.random.default_rng(0).random(grey.shape) < 0.0005
+        grey = np.where(specks, 60, grey)
+    shown = to_mnist_form(Image.fromarray(grey.astype(np.uint8))).astype(float)
+    assert np.abs(shown - to_mnist_form(plain)).mean() < 10

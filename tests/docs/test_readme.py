@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 from tests.conftest import ROOT, environment
-from unrolled.data.catalogue import NAMED
+from unrolled.data.catalogue import NAMED, load
 from unrolled.experiments.document import Document, parse_yaml
 from unrolled.experiments.experiment import Experiment
+from unrolled.experiments.network import build_network
 
 import pytest
 
@@ -32,15 +33,17 @@ def test_python_blocks_run(tmp_path: Path) -> None:
     assert len(list((tmp_path / "runs").iterdir())) == 1
 
 
-def test_the_experiment_is_valid() -> None:
-    (text,) = blocks("yaml")
+def test_the_experiments_are_valid() -> None:
+    text, more = blocks("yaml")
+    changed = Experiment.parse(Document({"data": "mnist", **parse_yaml(more, "README")}, "README"))
+    build_network(changed, load("mnist"))
     experiment = Experiment.parse(Document(parse_yaml(text, "README"), "README"))
     assert experiment.data in NAMED
     assert experiment.training.validation == 0.1
 
 
 def test_the_error_is_what_that_experiment_would_say(tmp_path: Path) -> None:
-    (text,) = blocks("yaml")
+    text, _ = blocks("yaml")
     (tmp_path / "digits.yaml").write_text(text.replace("GRU: {units", "GRU: {unit"))
     command = [sys.executable, "-m", "unrolled", "train", "digits.yaml"]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment())

@@ -477,4 +477,5 @@ def test_a_mutated_recipe_is_an_experiment_or_refused_in_one_line(tree: dict[str
         assert said.startswith("digits.yaml: ")
         assert "\n" not in said
     else:
-        assert Experiment.find(parse_yaml(experiment.to_yaml(), "yaml")) == experiment
+        again = Document(parse_yaml(experiment.to_yaml(), "yaml"), "yaml")
+        assert Experiment.parse(again) == experiment

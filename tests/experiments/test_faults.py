@@ -150,9 +150,32 @@ def test_the_weights_kept_are_those_before_the_loss_broke(tiny: Path, unrolled_c
         ),
         (
             ["tiny.yaml", "--set", "data=mnits"],
-            'data: expected mnist, fashion-mnist, kmnist or a file, got "mnits". Did you mean "mnist"?',
+            '--set data: expected mnist, fashion-mnist, kmnist or a file, got "mnits". Did you mean "mnist"?',
         ),
-        (["tiny.yaml", "--set", "data={file: no.npz}"], "no.npz: expected a file, got nothing there. Check the path."),
+        (
+            ["tiny.yaml", "--set", "network.1.LSTM.return_state=true"],
+            "tiny.yaml:4: network[1].LSTM: expected one output, got 3. "
+            "Leave out return_state: a network is a chain of layers.",
+        ),
+        (
+            ["tiny.yaml", "--set", "network.0={Input: {shape: [6, 5]}}"],
+            "--set network.0: network[0].Input: expected a layer that computes, got the input. "
+            "Leave it out: the shape comes from the data.",
+        ),
+        (
+            ["tiny.yaml", "--set", "network.2.Dense.activation=sigmoid"],
+            "tiny.yaml:5: network[2].Dense: expected activation softmax, or none, in the last layer, got sigmoid. "
+            "Set activation: softmax.",
+        ),
+        (
+            ["tiny.yaml", "--set", "network.1.LSTM.name=same", "--set", "network.2.Dense.name=same"],
+            "tiny.yaml:2: network: expected layers that fit together, got: "
+            'The name "same" is used 2 times in the model. All operation names should be unique. Change one.',
+        ),
+        (
+            ["tiny.yaml", "--set", "data={file: no.npz}"],
+            "{folder}/no.npz: expected a file, got nothing there. Check the path.",
+        ),
     ],
     ids=lambda value: value[-1][:40] if isinstance(value, list) else "",
 )
@@ -160,7 +183,7 @@ def test_bad_settings_end_in_one_line(
     tiny: Path, unrolled_command: Command, arguments: list[str], message: str
 ) -> None:
     finished = unrolled_command("train", *arguments)
-    assert one_line(finished.stderr) == message
+    assert one_line(finished.stderr) == message.replace("{folder}", str(tiny.parent))
     assert finished.returncode == 2
     assert not (tiny.parent / "runs").exists()
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import unrolled
 from unrolled.data.dataset import Split
-from unrolled.errors import InvalidInput, InvalidSetting, RunError
+from unrolled.errors import DataError, InvalidInput, InvalidSetting, RunError
 from unrolled.experiments.batches import Batches
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.run import Run
+from unrolled.experiments.run import Run, load_data
 from unrolled.experiments.training import divide
 
 import keras
@@ -135,7 +135,7 @@ def unlearnable(tiny: Path) -> Path:
 def test_the_best_epoch_is_kept(unlearnable: Path) -> None:
     settings = ("training.optimizer.Adam.learning_rate=0.1", "training.epochs=12", "training.validation=0.25")
     run = train(unlearnable, *settings, "training.keep=best")
-    _, watched = divide(run.load_data(), run.experiment)
+    _, watched = divide(load_data(run.experiment), run.experiment)
     assert watched is not None
     losses = [record["val_loss"] for record in run.metrics]
     assert losses.index(min(losses)) < len(losses) - 1
@@ -170,6 +170,40 @@ def test_find_knows_folders_names_and_latest(tiny: Path) -> None:
         Run.find(first.path.name[:-1], runs)
     with pytest.raises(RunError, match=r"expected a run in it, got none\. Train one with: unrolled train"):
         Run.find("latest", runs / "empty")
+
+
+def test_a_run_is_found_by_the_name_that_it_was_given(tiny: Path) -> None:
+    runs = tiny.parent / "runs"
+    named = [Run.create(Experiment.find(tiny, name=name), runs).path for name in ("one", "two", "two", "three")]
+    assert Run.find("two", runs).path == named[2]
+    (runs / named[0].name).rename(runs / "kept")
+    assert Run.find("latest", runs).path == named[3]
+
+
+@pytest.mark.parametrize("source", ["settings", "mapping", "text"])
+def test_a_run_finds_its_data_again_however_it_was_named(
+    source: str, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny.parent)
+    if source == "settings":
+        run = unrolled.train(tiny, settings=["data={file: tiny.npz}"], quiet=True)
+    elif source == "mapping":
+        network = [{"Flatten": {}}, {"Dense": {"units": 3}}]
+        run = unrolled.train({"data": {"file": "tiny.npz"}, "network": network}, quiet=True)
+    else:
+        tiny.write_text(tiny.read_text().replace("{file: tiny.npz}", "tiny.npz"))
+        run = unrolled.train(tiny, quiet=True)
+    monkeypatch.chdir("/")
+    assert Run.open(tiny.parent / run.path).evaluate() == Run.open(tiny.parent / run.path).evaluation
+
+
+def test_evaluation_refuses_other_classes(tiny: Path) -> None:
+    run = train(tiny, "training.epochs=1")
+    data = unrolled.load(tiny.parent / "tiny.npz")
+    animals = unrolled.Dataset("animals", data.train, data.test, ("ant", "bee", "cat"))
+    message = r"evaluate: expected the classes 0, 1, 2, got those of animals: ant, bee, cat\."
+    with pytest.raises(DataError, match=message):
+        run.evaluate(animals)
 
 
 def test_prediction_refuses_another_shape(tiny: Path) -> None:

@@ -16,12 +16,14 @@ NAMED = {
 }
 
 
-def load(name: str | Path) -> Dataset:
+def load(name: str | Path, *, where: str = "data") -> Dataset:
     """Load a data set by its name, or from the user's own file.
 
     Args:
         name: ``"mnist"`` (inside the package), ``"fashion-mnist"`` or ``"kmnist"`` (downloaded once into
             ``KERAS_HOME``), or the path of an NPZ file or of the images of an IDX pair.
+
+        where: How a message names the place that asks for it.
 
     Returns:
         The training and test examples, with the names of their classes.
@@ -37,7 +39,7 @@ def load(name: str | Path) -> Dataset:
         return NAMED[str(name)]()
     if not looks_like_a_file(name):
         raise DataError(
-            f'data: expected {", ".join(NAMED)} or a file, got "{name}".'
+            f'{where}: expected {", ".join(NAMED)} or a file, got "{name}".'
             f"{did_you_mean(str(name), NAMED) or ' Check the spelling, or name a file: digits.npz'}"
         )
     return load_file(Path(name))

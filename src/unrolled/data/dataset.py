@@ -18,6 +18,9 @@ class Split(NamedTuple):
     inputs: NDArray[Any]
     targets: NDArray[np.int64]
 
+    def __repr__(self) -> str:
+        return f"Split({self.size:,} of {self.inputs.dtype} {list(self.inputs.shape[1:])})"
+
     @property
     def size(self) -> int:
         """B, the number of examples."""

@@ -182,9 +182,9 @@ def _read_pair(images: Path, labels: Path) -> Labelled:
 def _check_pair(where: str, x: NDArray[Any], y: NDArray[Any]) -> None:
     examples = len(x) if x.ndim else 0
     if y.ndim != 1 or examples != len(y) or not examples:
+        remedy = "Give each class' index: y.argmax(axis=1)." if y.ndim == 2 else "Save as many labels as examples."
         raise DataError(
-            f"{where}: expected one label for each of {examples:,} examples, got the shape {list(y.shape)}. "
-            "Save examples and labels of the same length."
+            f"{where}: expected one label for each of {examples:,} examples, got the shape {list(y.shape)}. {remedy}"
         )
     if y.dtype.kind not in "iuUS":
         raise DataError(f"{where}: expected labels as integers or text, got {y.dtype}. Convert them: y.astype(int)")

@@ -14,11 +14,18 @@ from unrolled.storage import cannot_read
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
+from scipy import ndimage
 
 SIDE = 28
 BOX = 20
 # Contrast below this share of the strongest is paper grain, JPEG noise or a shadow.
 FAINTEST_INK = 0.25
+# A part of the digit reaches this strength somewhere and is not fainter than that anywhere, on the scale that is left.
+STRONG_INK, FAINTEST_PART = 0.5, 0.15
+# Parts with less than this share of the largest part's ink are specks.
+SMALLEST_PART = 0.1
+# Features narrower than this share of the picture are drawn on the paper; wider ones are its light and shadow.
+PAPER_REACH = 0.5
 # Levels of grey below which a picture is one flat colour.
 LEAST_CONTRAST = 16
 # MNIST's pens: the median stroke is about 2.5 pixels of the 20-pixel box wide. Hairlines would vanish when a large
@@ -76,10 +83,10 @@ def to_mnist_form(picture: Image.Image, where: str = "picture") -> NDArray[np.ui
         DataError: The picture shows one flat colour.
     """
     grey = _grey(picture)
-    ink = np.abs(grey - _background(grey))
+    ink = _ink(grey)
     if ink.max() < LEAST_CONTRAST:
         raise DataError(f"{where}: expected a digit, got a picture of one flat colour. Draw with more contrast.")
-    ink = np.clip((ink / ink.max() - FAINTEST_INK) / (1 - FAINTEST_INK), 0, 1)
+    ink = _main_stroke(np.clip((ink / ink.max() - FAINTEST_INK) / (1 - FAINTEST_INK), 0, 1))
     boxed = _into_box(_evened(_cropped(ink)))
     image: NDArray[np.uint8] = np.rint(255 * _centred(boxed)).astype(np.uint8)
     return image
@@ -107,14 +114,43 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     return Image.fromarray(((values - values.min()) / (span or 1) * 255).astype(np.uint8))
 
 
-def _background(grey: Grey) -> float:
-    """The paper's grey: the side of the middle grey that more of the border and of the area is on."""
+def _ink(grey: Grey) -> Grey:
+    """How far each pixel stands out from the paper around it.
+
+    The paper's own grey, with the light that falls on it unevenly, is what remains when every feature narrower than
+    half the picture is closed.
+    """
+    signed = grey if _is_light(grey) else -grey
+    reach = max(3, round(max(grey.shape) * PAPER_REACH))
+    paper: Grey = ndimage.grey_closing(signed, size=(min(reach, 2 * grey.shape[0]), min(reach, 2 * grey.shape[1])))
+    return paper - signed
+
+
+def _is_light(grey: Grey) -> bool:
+    """Whether the paper is the light part: more of the border and of the area is on that side of the middle grey."""
     middle = (float(grey.min()) + float(grey.max())) / 2
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     # Exact halves count for neither side, so that inverting a picture swaps the two sums.
-    light = float(np.sign(border - middle).mean() + np.sign(grey - middle).mean())
-    paper = grey[grey > middle] if light > 0 else grey[grey < middle]
-    return float(np.median(paper)) if paper.size else middle
+    return float(np.sign(border - middle).mean() + np.sign(grey - middle).mean()) > 0
+
+
+def _main_stroke(ink: Grey) -> Grey:
+    """The digit's own strokes, without specks, rules and shadows: what hangs together with strong ink.
+
+    A part is kept when it is large beside the largest; one that touches the border only where nothing large is inside.
+    """
+    parts, count = ndimage.label(ink > FAINTEST_PART, structure=np.ones((3, 3)))
+    if count < 2:
+        return np.where(ndimage.maximum_filter(parts, 3) > 0, ink, 0)
+    indices = np.arange(1, count + 1)
+    mass = ndimage.sum_labels(ink, parts, indices) * (ndimage.maximum(ink, parts, indices) > STRONG_INK)
+    border = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
+    inside = ~np.isin(indices, border)
+    if mass[inside].sum() > SMALLEST_PART * mass.max():
+        mass = mass * inside
+    kept = indices[mass >= SMALLEST_PART * mass.max()]
+    # One pixel around belongs to them: the soft edge of the strokes.
+    return np.where(ndimage.maximum_filter(np.isin(parts, kept), 3), ink, 0)
 
 
 def _cropped(ink: Grey) -> Grey:

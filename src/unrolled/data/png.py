@@ -16,6 +16,8 @@ def save_png(image: Image.Image, path: Path) -> None:
     Raises:
         WriteError: A file that is not ours is there, or the place cannot be written.
     """
+    if path.suffix.lower() != ".png":
+        raise WriteError(f'{path}: expected a name that ends in .png, got "{path.suffix}". Name it so.')
     if path.exists() and not _is_ours(path):
         raise WriteError(f"{path}: expected a new file to write to, got something that is there already. Name another.")
     mark = PngImagePlugin.PngInfo()

@@ -5,7 +5,7 @@ import math
 import time
 from typing import Any
 
-from unrolled.errors import Diverged, Interrupted
+from unrolled.errors import Diverged
 from unrolled.experiments.progress import Progress
 from unrolled.experiments.run import Run
 from unrolled.experiments.signals import StopRequest
@@ -45,39 +45,42 @@ class Watch(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.step, self.steps = batch + 1, self.steps + 1
         self._check(logs["loss"], "loss")
-        if self.request.signal_number is not None:
-            self._stop()
+        self._answer()
         self.good = self.latest
         if self.steps % STEPS_BETWEEN_COPIES == 0:
             self._copy()
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self.request.signal_number is not None:
-            self._stop()
+        self._answer()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._check(logs.get("val_loss", 0.0), "validation loss")
 
+    def check_weights(self) -> None:
+        """Refuse what the last step made of the weights, which no loss has seen yet.
+
+        Raises:
+            Diverged: One of them is NaN or infinite.
+        """
+        if not _finite(self.model.get_weights()):
+            raise Diverged(self._divergence(math.nan, "loss after the last step"))
+
     def _check(self, loss: float, name: str) -> None:
         if not math.isfinite(loss):
-            raise Diverged(self._divergence(loss, name), run=self.run.path)
+            raise Diverged(self._divergence(loss, name))
 
     def _copy(self) -> None:
         if hasattr(self.model, "jax_state_sync"):
             # On JAX the weights live outside the model while an epoch runs.
             self.model.jax_state_sync()
         weights: list[NDArray[Any]] = self.model.get_weights()
-        if all(np.isfinite(array).all() for array in weights):
+        if _finite(weights):
             self.latest = (weights, self.epoch, self.step)
 
-    def _stop(self) -> None:
-        number = self.request.signal_number
-        assert number is not None
-        raise Interrupted(
+    def _answer(self) -> None:
+        self.request.answer(
             f"{self.where}: interrupted in epoch {self.epoch}, after step {self.step}; "
-            f"kept what was learned in {self.run.path}",
-            signal_number=number,
-            run=self.run.path,
+            f"kept what was learned in {self.run.path}"
         )
 
     def _divergence(self, loss: float, name: str) -> str:
@@ -96,6 +99,10 @@ class Watch(keras.callbacks.Callback):
         return self.model.optimizer.learning_rate
 
 
+def _finite(weights: list[NDArray[Any]]) -> bool:
+    return all(bool(np.isfinite(array).all()) for array in weights)
+
+
 class Recorder(keras.callbacks.Callback):
     """Writes a line of ``metrics.jsonl`` an epoch, and keeps the progress display moving.
 
@@ -112,6 +119,7 @@ class Recorder(keras.callbacks.Callback):
         self.run, self.progress, self.examples = run, progress, examples
         self.batch_size, self.epochs = batch_size, epochs
         self.records: list[dict[str, Any]] = []
+        self.compiled: set[int] = set()
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.progress.begin(self.epochs, -(-self.examples // self.batch_size), self.batch_size)
@@ -124,12 +132,12 @@ class Recorder(keras.callbacks.Callback):
         self.batch_began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        steps = -(-self.examples // self.batch_size)
-        compiles = not self.records and batch in (0, steps - 1) and steps > 1
-        if not compiles:
-            # The first batch of either size compiles, which is not training.
+        size = min(self.batch_size, self.examples - batch * self.batch_size)
+        if size in self.compiled or self.examples <= 2 * self.batch_size:
             self.training_seconds += time.perf_counter() - self.batch_began
-            self.counted += min(self.batch_size, self.examples - batch * self.batch_size)
+            self.counted += size
+        # The first batch of either size compiles, which is not training; of one or two batches that is all there is.
+        self.compiled.add(size)
         self.progress.step(len(self.records) + 1, batch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

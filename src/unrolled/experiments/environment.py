@@ -3,7 +3,7 @@
 import os
 import platform
 import subprocess
-from importlib.metadata import version
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ import keras
 def describe_environment(seed: int) -> dict[str, Any]:
     """The facts that decide a run's numbers and speed, as JSON."""
     backend = keras.backend.backend()
-    packages = ("keras", backend, "numpy", "pillow")
+    packages = ("keras", backend, "numpy", "PIL")
     return {
         "unrolled": unrolled.__version__,
         "python": platform.python_version(),
-        "packages": {package: version(package) for package in packages},
+        "packages": {package: getattr(sys.modules.get(package), "__version__", "unknown") for package in packages},
         "backend": backend,
         "floatx": keras.config.floatx(),
         "seed": seed,

@@ -6,7 +6,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from unrolled.data.catalogue import looks_like_a_file
+from unrolled.data.catalogue import NAMED, looks_like_a_file
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.experiments.document import Document, read_document, write_yaml
 from unrolled.experiments.problems import first_problem, spell_value
@@ -167,11 +167,12 @@ class Experiment(Settings):
             InvalidSetting: There is no such recipe or file, or a setting is not possible; the message says where.
         """
         document = _document_of(experiment)
+        _check_mapping(document)
         document = document.override(settings)
         for key, value in {"name": name, "seed": seed}.items():
             if value is not None:
                 document = document.replace((key,), value, f"--{key}")
-        return cls.parse(document)
+        return cls.parse(_anchored(document, Path.cwd()))
 
     @classmethod
     def parse(cls, document: Document) -> "Experiment":
@@ -180,11 +181,7 @@ class Experiment(Settings):
         Raises:
             InvalidSetting: The first thing that is wrong, and where.
         """
-        if not isinstance(document.settings, dict):
-            raise InvalidSetting(
-                f"{document.name}: expected the settings data, network and training, got "
-                f"{spell_value(document.settings)}. Start from a recipe: unrolled recipes"
-            )
+        _check_mapping(document)
         try:
             experiment = cls.model_validate(document.settings)
         except ValidationError as error:
@@ -203,6 +200,14 @@ class Experiment(Settings):
     def to_yaml(self) -> str:
         """Every setting, the omitted ones with their defaults; reads back as the same experiment."""
         return write_yaml(self.model_dump(mode="json"))
+
+
+def _check_mapping(document: Document) -> None:
+    if not isinstance(document.settings, dict):
+        raise InvalidSetting(
+            f"{document.name}: expected the settings data, network and training, got "
+            f"{spell_value(document.settings)}. Start from a recipe: unrolled recipes"
+        )
 
 
 def recipes() -> dict[str, Path]:
@@ -236,8 +241,10 @@ def _named(document: Document, stem: str) -> Document:
 
 
 def _anchored(document: Document, folder: Path) -> Document:
-    """The document with its data files' paths made absolute: they are relative to the file that names them."""
+    """The document with its data file as an absolute path; those of a file are relative to that file."""
     data = document.settings.get("data") if isinstance(document.settings, dict) else None
+    if isinstance(data, str) and data not in NAMED and looks_like_a_file(data):
+        data = {"file": data}
     if not isinstance(data, dict):
         return document
     paths = {key: str((folder / data[key]).resolve()) for key in ("file", "labels") if isinstance(data.get(key), str)}

@@ -27,6 +27,7 @@ _ARGUMENTS = (
 )
 # What Keras raises for arguments and shapes that it cannot take.
 _REFUSALS = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError)
+_LONGEST_QUOTE = 240
 # Taken by every layer through its **kwargs.
 _ARGUMENTS_OF_ALL_LAYERS = ("name", "dtype", "trainable")
 
@@ -53,7 +54,12 @@ def build_network(experiment: Experiment, data: Dataset) -> keras.Model:
         layer = _instance(_find(_LAYERS, entry, experiment, path), entry.arguments, experiment, path)
         outputs = _apply(layer, outputs, experiment.where(*path))
     _check_outputs(outputs, entry, data, experiment.where(*path))
-    model = keras.Model(inputs, outputs, name=re.sub(r"\W", "_", experiment.name))
+    try:
+        model = keras.Model(inputs, outputs, name=re.sub(r"\W", "_", experiment.name))
+    except ValueError as error:
+        raise InvalidSetting(
+            f"{experiment.where('network')}: expected layers that fit together, got: {_one_line(error)}. Change one."
+        ) from None
     model.compile(
         optimizer=build_optimizer(experiment),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=not gives_probabilities(model)),
@@ -114,6 +120,11 @@ def gives_probabilities(model: keras.Model) -> bool:
 def _find(modules: tuple[ModuleType, ...], entry: Component, experiment: Experiment, path: tuple[Any, ...]) -> Any:
     """The class of that name."""
     found = _class_in(modules, entry.name)
+    if entry.name in ("Input", "InputLayer"):
+        raise InvalidSetting(
+            f"{experiment.where(*path)}: expected a layer that computes, got the input. "
+            "Leave it out: the shape comes from the data."
+        )
     if found is None:
         kind = path[0] if path[0] != "network" else "layer"
         kind = "optimizer" if kind == "training" else kind
@@ -139,6 +150,8 @@ def _instance(kind: Any, arguments: Mapping[str, Any], experiment: Experiment, p
     for argument in arguments:
         if argument not in known:
             remedy = did_you_mean(argument, known) or f" Choose among: {', '.join(known)}."
+            if argument in ("input_shape", "batch_input_shape", "input_dim"):
+                remedy = " Leave it out: the shape comes from the data."
             raise InvalidSetting(f'{experiment.where(*path)}: unknown argument "{argument}".{remedy}')
     needed = [p.name for p in parameters if p.name in known and p.default is p.empty and p.name not in arguments]
     if needed:
@@ -166,7 +179,7 @@ def _value(value: Any, experiment: Experiment, path: tuple[Any, ...]) -> Any:
 def _apply(layer: keras.Layer, inputs: Any, where: str) -> Any:
     """The layer's symbolic output."""
     try:
-        return layer(inputs)
+        outputs = layer(inputs)
     except _REFUSALS as error:
         if isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional) and len(inputs.shape) == 2:
             raise InvalidSetting(
@@ -177,11 +190,22 @@ def _apply(layer: keras.Layer, inputs: Any, where: str) -> Any:
             f"{where}: expected inputs that the layer can take, got {spell_shape(inputs.shape)} "
             f"({_one_line(error)}). Change the layer or the one before it."
         ) from None
+    if not hasattr(outputs, "shape"):
+        raise InvalidSetting(
+            f"{where}: expected one output, got {len(outputs)}. Leave out return_state: a network is a chain of layers."
+        )
+    return outputs
 
 
 def _check_outputs(outputs: Any, last: Component, data: Dataset, where: str) -> None:
-    """One value for each class."""
+    """One value for each class, a probability or a logit."""
     classes = len(data.classes)
+    activation = last.arguments.get("activation", "linear")
+    if activation not in ("softmax", "linear", None):
+        raise InvalidSetting(
+            f"{where}: expected activation softmax, or none, in the last layer, got {activation}. "
+            "Set activation: softmax."
+        )
     if outputs.shape[1:] == (classes,):
         return
     remedy = f"Set units: {classes}." if "units" in last.arguments else f"End with Dense: {{units: {classes}}}."
@@ -197,4 +221,5 @@ def _one_line(error: BaseException) -> str:
     """Keras' message, which may have many lines and an explanation of its own, on one line."""
     text = str(error).split("\n\nArguments received by")[0]
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    return re.sub(r"\s+", " ", text).strip().rstrip(".")
+    text = re.sub(r"\s+", " ", text).strip().rstrip(".")
+    return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…"

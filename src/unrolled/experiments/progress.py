@@ -1,5 +1,6 @@
 """What a person sees while a network trains: a live bar on a terminal, plain lines elsewhere, or nothing."""
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -11,7 +12,6 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -64,7 +64,11 @@ class PlainProgress(Progress):
         self.say(f"epoch {record['epoch']}/{self.epochs}  {spell_record(record)}")
 
     def say(self, message: str) -> None:
-        print(message, flush=True)  # noqa: T201 - this is what a terminal program is for
+        try:
+            print(message, flush=True)  # noqa: T201 - this is what a terminal program is for
+        except BrokenPipeError:
+            # Whoever read along has left; that is no reason to lose a training.
+            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the rest of the process
 
 
 class LiveProgress(PlainProgress):
@@ -72,10 +76,6 @@ class LiveProgress(PlainProgress):
 
     def __init__(self, console: Console):
         self.console = console
-
-    def begin(self, epochs: int, steps: int, batch_size: int) -> None:
-        super().begin(epochs, steps, batch_size)
-        self.steps, self.batch_size = steps, batch_size
         self.bar = RichProgress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=None),
@@ -83,17 +83,22 @@ class LiveProgress(PlainProgress):
             TextColumn("{task.fields[figures]}"),
             TimeRemainingColumn(compact=True),
             TextColumn("left"),
-            console=self.console,
+            console=console,
             transient=True,
             expand=True,
             refresh_per_second=_REDRAWS_PER_SECOND,
         )
-        self.task: TaskID | None = None
+
+    def begin(self, epochs: int, steps: int, batch_size: int) -> None:
+        super().begin(epochs, steps, batch_size)
+        self.steps, self.batch_size = steps, batch_size
+        self.bar.start()
+        self._start_epoch(1)
+
+    def _start_epoch(self, epoch: int) -> None:
+        self.task = self.bar.add_task("", total=self.steps, epoch=f"{epoch}/{self.epochs}", figures="compiling")
 
     def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
-        if self.task is None:
-            self.bar.start()
-            self.task = self.bar.add_task("", total=self.steps, epoch=f"{epoch}/{self.epochs}", figures="compiling")
         speed = self.bar.tasks[-1].speed
         figures = f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}"
         if speed:
@@ -101,10 +106,9 @@ class LiveProgress(PlainProgress):
         self.bar.update(self.task, completed=step + 1, figures=figures)
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        if self.task is not None:
-            self.bar.remove_task(self.task)
-            self.task = None
         super().epoch(record)
+        self.bar.remove_task(self.task)
+        self._start_epoch(min(record["epoch"] + 1, self.epochs))
 
     def say(self, message: str) -> None:
         self.console.print(message, highlight=False, markup=False, soft_wrap=True)

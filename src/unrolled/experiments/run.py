@@ -1,16 +1,19 @@
 """A run is a folder: everything that one training was, did and gave."""
 
 import json
+import re
+import zipfile
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unrolled.data.catalogue import load, looks_like_a_file
+from unrolled.data.catalogue import NAMED, load, looks_like_a_file
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.images import load_file, load_measured
-from unrolled.errors import InvalidInput, RunError, did_you_mean
+from unrolled.errors import DataError, InvalidInput, RunError, did_you_mean
 from unrolled.experiments.evaluation import Evaluation, evaluate
 from unrolled.experiments.experiment import Experiment
 from unrolled.storage import cannot_write, write_json, write_text
@@ -51,7 +54,7 @@ class Run:
         self.path = path
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, {self.status['status']})"
+        return f"Run({str(self.path)!r})"
 
     @classmethod
     def create(cls, experiment: Experiment, runs: Path) -> "Run":
@@ -85,22 +88,22 @@ class Run:
 
     @classmethod
     def find(cls, run: str, runs: Path) -> "Run":
-        """The run of a name in ``runs``, of a folder, or the newest: ``latest``.
+        """The newest run of a name in ``runs``, the run in a folder, or the newest of all: ``latest``.
 
         Raises:
             RunError: There is no such run.
         """
         if (runs / run / "experiment.yaml").is_file():
             return cls(runs / run)
-        if run != LATEST:
-            names = [path.name for path in runs.glob("*/")] if not Path(run).is_dir() else []
-            if suggestion := did_you_mean(run, names):
-                raise RunError(f"{run}: expected a run, got nothing there.{suggestion}")
-            return cls.open(run)
         folders = [path.parent for path in runs.glob("*/experiment.yaml")]
-        if not folders:
+        named = [path for path in folders if run == LATEST or _name_of(path) == run]
+        if named:
+            return cls(max(named, key=lambda path: (_time_of(path), (path / "experiment.yaml").stat().st_mtime_ns)))
+        if run == LATEST:
             raise RunError(f"{runs}: expected a run in it, got none. Train one with: unrolled train")
-        return cls(max(folders, key=lambda path: (path.name[:16], (path / "experiment.yaml").stat().st_mtime_ns)))
+        if not Path(run).is_dir() and (suggestion := did_you_mean(run, [path.name for path in folders])):
+            raise RunError(f"{run}: expected a run, got nothing there.{suggestion}")
+        return cls.open(run)
 
     @cached_property
     def experiment(self) -> Experiment:
@@ -149,12 +152,12 @@ class Run:
         if not path.exists():
             raise RunError(
                 f"{path}: expected a trained network, got none: the run is {self.status['status']}. "
-                "Wait for it, or train again."
+                f"{'Wait for it' if self.status['status'] == 'running' else 'Train again'}."
             )
         try:
             return keras.saving.load_model(path)
-        except (OSError, ValueError, KeyError) as error:
-            reason = str(error).splitlines()[0]
+        except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            reason = str(error).splitlines()[0][:200]
             raise RunError(f"{path}: expected a saved network, got a damaged file ({reason}). Train again.") from None
 
     def predict(self, inputs: ArrayLike, batch_size: int = 256) -> NDArray[np.float32]:
@@ -196,10 +199,6 @@ class Run:
         split = self._split(data)
         return evaluate(self.predict(split.inputs), split.targets, self.classes)
 
-    def load_data(self) -> Dataset:
-        """The data set that the run learned from."""
-        return load_data(self.experiment)
-
     def write_status(self, status: str, message: str = "") -> None:
         """Record how far the run came."""
         write_json(self.path / "status.json", {"status": status, "message": message})
@@ -208,10 +207,17 @@ class Run:
         if isinstance(data, Split):
             return data
         if data is None:
-            return self.load_data().test
-        if isinstance(data, str | Path) and Path(data).exists() and looks_like_a_file(data):
-            return load_measured(Path(data), self.classes)
-        return data.test if isinstance(data, Dataset) else load(data).test
+            return load_data(self.experiment).test
+        if not isinstance(data, Dataset):
+            if str(data) not in NAMED and looks_like_a_file(data):
+                return load_measured(Path(data), self.classes)
+            data = load(data)
+        if data.classes != self.classes:
+            raise DataError(
+                f"evaluate: expected the classes {', '.join(self.classes)}, got those of {data.name}: "
+                f"{', '.join(data.classes)}. Measure on data of the same classes."
+            )
+        return data.test
 
     def read_json(self, name: str) -> dict[str, Any]:
         """One of the run's JSON files.
@@ -238,8 +244,19 @@ def load_data(experiment: Experiment) -> Dataset:
     """
     data = experiment.data
     if isinstance(data, str):
-        return load(data)
+        return load(data, where=experiment.where("data"))
     return load_file(Path(data.file), Path(data.labels) if data.labels else None)
+
+
+def _name_of(folder: Path) -> str:
+    """The name in ``<UTC time>-<name>`` or ``<UTC time>-<name>-<number>``."""
+    return re.sub(r"^\d{8}T\d{6}Z-|-\d+$", "", folder.name)
+
+
+def _time_of(folder: Path) -> str:
+    """The time in the folder's name; a renamed one counts as the oldest."""
+    found = re.match(r"\d{8}T\d{6}Z", folder.name)
+    return found[0] if found else ""
 
 
 def _make_folder(runs: Path, stem: str) -> Path:

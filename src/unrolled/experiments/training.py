@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Split, hold_out
-from unrolled.errors import Diverged, Interrupted, TrainingStopped
+from unrolled.errors import Diverged, Interrupted, TrainingStopped, WriteError
 from unrolled.experiments.batches import Batches
 from unrolled.experiments.callbacks import Recorder, Watch
 from unrolled.experiments.environment import describe_environment
@@ -64,10 +65,11 @@ def train(
     experiment = Experiment.find(experiment, settings=settings, name=name, seed=seed)
     progress = choose_progress(quiet=quiet)
     progress.announce(experiment)
-    return train_experiment(experiment, Path(runs), progress)
+    with listening() as request:
+        return train_experiment(experiment, Path(runs), progress, request)
 
 
-def train_experiment(experiment: Experiment, runs: Path, progress: Progress) -> Run:
+def train_experiment(experiment: Experiment, runs: Path, progress: Progress, request: StopRequest) -> Run:
     """Train an experiment that is found and announced already; the rest is as in ``train``."""
     check_components(experiment)
     data = load_data(experiment)
@@ -75,26 +77,30 @@ def train_experiment(experiment: Experiment, runs: Path, progress: Progress) -> 
 
     _seed_everything(experiment.seed)
     model = build_network(experiment, data)
+    request.answer(f"train: {experiment.name}: interrupted before the first batch; nothing was written")
 
     run = Run.create(experiment, runs)
-    run.write_status("running")
-    write_json(run.path / "environment.json", describe_environment(experiment.seed))
-    write_json(run.path / "data.json", _describe(data, learned, watched))
-
-    with listening() as request:
-        try:
-            _fit(model, experiment, learned, watched, run, progress, request)
-            progress.say("measuring on the test set")
-            evaluation, mistakes = _measure(model, data)
-            write_json(run.path / "evaluation.json", evaluation.to_json())
-            write_report(run, model, data, mistakes)
-            run.write_status("finished")
-        except TrainingStopped as stopped:
-            run.write_status(stopped.status, str(stopped))
-            raise
-        except BaseException as error:
+    try:
+        run.write_status("running")
+        write_json(run.path / "environment.json", describe_environment(experiment.seed))
+        write_json(run.path / "data.json", _describe(data, learned, watched))
+        _fit(model, experiment, learned, watched, run, progress, request)
+        stopped_late = f"train: {experiment.name}: interrupted after the training; kept what was learned in {run.path}"
+        request.answer(stopped_late)
+        progress.say("measuring on the test set")
+        evaluation, given = _measure(model, data)
+        write_json(run.path / "evaluation.json", evaluation.to_json())
+        write_report(run, model, data, given)
+        request.answer(stopped_late)
+        run.write_status("finished")
+    except TrainingStopped as stopped:
+        stopped.run = run.path
+        run.write_status(stopped.status, str(stopped))
+        raise
+    except BaseException as error:
+        with suppress(WriteError):
             run.write_status("failed", f"{type(error).__name__}: {error}")
-            raise
+        raise
     progress.say(f"test accuracy {evaluation.accuracy:.4f}  report {run.path / 'report.html'}")
     return run
 
@@ -144,6 +150,7 @@ def _fit(
             callbacks=[watch, *selection, recorder],
             verbose=0,
         )
+        watch.check_weights()
     except Diverged:
         model.set_weights(watch.good[0])
         _save(model, run)
