@@ -136,7 +136,7 @@ def predict(run: str, files: Sequence[Path], top: int, explain_input: Path | Non
 @cli.command()
 def recipes() -> None:
     """List the experiments that come with unrolled."""
-    from unrolled.experiments.experiment import recipes as find_recipes
+    from unrolled.experiments.sources import recipes as find_recipes
     from unrolled.tables import print_recipes
 
     print_recipes(find_recipes())

@@ -7,7 +7,8 @@ from typing import Any
 
 from unrolled.errors import InvalidSetting
 from unrolled.experiments.document import Document, parse_yaml
-from unrolled.experiments.experiment import EarlyStopping, Experiment, FileData, recipes
+from unrolled.experiments.experiment import EarlyStopping, Experiment, FileData
+from unrolled.experiments.sources import recipes
 
 import hypothesis.strategies as st
 import pytest

@@ -9,7 +9,7 @@ from unrolled.data.dataset import Split
 from unrolled.errors import DataError, InvalidInput, InvalidSetting, RunError
 from unrolled.experiments.batches import Batches
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.run import Run, load_data
+from unrolled.experiments.run import Run
 from unrolled.experiments.training import divide
 
 import keras
@@ -135,7 +135,7 @@ def unlearnable(tiny: Path) -> Path:
 def test_the_best_epoch_is_kept(unlearnable: Path) -> None:
     settings = ("training.optimizer.Adam.learning_rate=0.1", "training.epochs=12", "training.validation=0.25")
     run = train(unlearnable, *settings, "training.keep=best")
-    _, watched = divide(load_data(run.experiment), run.experiment)
+    _, watched = divide(run.experiment.load_data(), run.experiment)
     assert watched is not None
     losses = [record["val_loss"] for record in run.metrics]
     assert losses.index(min(losses)) < len(losses) - 1

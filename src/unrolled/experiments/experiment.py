@@ -1,15 +1,16 @@
 """The schema of an experiment: what to learn from, which network, how to train it, and the seed."""
 
-import re
 from collections.abc import Mapping, Sequence
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from unrolled.data.catalogue import NAMED, looks_like_a_file
-from unrolled.errors import InvalidSetting, did_you_mean
-from unrolled.experiments.document import Document, read_document, write_yaml
+from unrolled.data.catalogue import load
+from unrolled.data.dataset import Dataset
+from unrolled.data.images import load_file
+from unrolled.errors import InvalidSetting
+from unrolled.experiments.document import Document, write_yaml
 from unrolled.experiments.problems import first_problem, spell_value
+from unrolled.experiments.sources import anchored, find_document
 
 from pydantic import (
     BaseModel,
@@ -166,13 +167,16 @@ class Experiment(Settings):
         Raises:
             InvalidSetting: There is no such recipe or file, or a setting is not possible; the message says where.
         """
-        document = _document_of(experiment)
+        if isinstance(experiment, Experiment):
+            document = Document(experiment.model_dump(mode="json"), experiment.name, experiment._document.places)
+        else:
+            document = find_document(experiment)
         _check_mapping(document)
         document = document.override(settings)
         for key, value in {"name": name, "seed": seed}.items():
             if value is not None:
                 document = document.replace((key,), value, f"--{key}")
-        return cls.parse(_anchored(document, Path.cwd()))
+        return cls.parse(anchored(document, Path.cwd()))
 
     @classmethod
     def parse(cls, document: Document) -> "Experiment":
@@ -197,6 +201,16 @@ class Experiment(Settings):
         """Where a setting was written, for a message."""
         return self._document.where(path)
 
+    def load_data(self) -> Dataset:
+        """The data set that the experiment learns from.
+
+        Raises:
+            DataError: As in ``unrolled.load``.
+        """
+        if isinstance(self.data, str):
+            return load(self.data, where=self.where("data"))
+        return load_file(Path(self.data.file), Path(self.data.labels) if self.data.labels else None)
+
     def to_yaml(self) -> str:
         """Every setting, the omitted ones with their defaults; reads back as the same experiment."""
         return write_yaml(self.model_dump(mode="json"))
@@ -208,45 +222,3 @@ def _check_mapping(document: Document) -> None:
             f"{document.name}: expected the settings data, network and training, got "
             f"{spell_value(document.settings)}. Start from a recipe: unrolled recipes"
         )
-
-
-def recipes() -> dict[str, Path]:
-    """The named experiments that come with the package."""
-    with as_file(files("unrolled.experiments") / "recipes") as folder:
-        return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def _document_of(experiment: str | Path | Mapping[str, Any] | Experiment) -> Document:
-    if isinstance(experiment, Experiment):
-        return Document(experiment.model_dump(mode="json"), experiment._document.name, experiment._document.places)
-    if isinstance(experiment, Mapping):
-        return Document(dict(experiment), "experiment")
-    known = recipes()
-    if str(experiment) in known:
-        return _named(read_document(known[str(experiment)], str(experiment)), str(experiment))
-    if not looks_like_a_file(experiment):
-        raise InvalidSetting(
-            f'train: unknown recipe "{experiment}".{did_you_mean(str(experiment), known)} '
-            "List them with: unrolled recipes"
-        )
-    return _anchored(_named(read_document(Path(experiment)), Path(experiment).stem), Path(experiment).parent)
-
-
-def _named(document: Document, stem: str) -> Document:
-    """The document with its file's name where it names itself nothing."""
-    if not isinstance(document.settings, dict) or "name" in document.settings:
-        return document
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-") or "experiment"
-    return Document({"name": name, **document.settings}, document.name, document.places)
-
-
-def _anchored(document: Document, folder: Path) -> Document:
-    """The document with its data file as an absolute path; those of a file are relative to that file."""
-    data = document.settings.get("data") if isinstance(document.settings, dict) else None
-    if isinstance(data, str) and data not in NAMED and looks_like_a_file(data):
-        data = {"file": data}
-    if not isinstance(data, dict):
-        return document
-    paths = {key: str((folder / data[key]).resolve()) for key in ("file", "labels") if isinstance(data.get(key), str)}
-    settings = {**document.settings, "data": {**data, **paths}}
-    return Document(settings, document.name, document.places)

@@ -1,30 +1,27 @@
 """A run is a folder: everything that one training was, did and gave."""
 
 import json
-import re
 import zipfile
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unrolled.data.catalogue import NAMED, load, looks_like_a_file
 from unrolled.data.dataset import Dataset, Split
-from unrolled.data.images import load_file, load_measured
-from unrolled.errors import DataError, InvalidInput, RunError, did_you_mean
+from unrolled.data.images import load_measured
+from unrolled.errors import DataError, InvalidInput, RunError
 from unrolled.experiments.evaluation import Evaluation, evaluate
 from unrolled.experiments.experiment import Experiment
-from unrolled.storage import cannot_write, write_json, write_text
+from unrolled.experiments.folders import find_folder, make_folder
+from unrolled.storage import write_json, write_text
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
     import keras
-
-LATEST = "latest"
 
 
 class Run:
@@ -63,12 +60,7 @@ class Run:
         Raises:
             WriteError: The folder cannot be made.
         """
-        stem = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{experiment.name}"
-        try:
-            runs.mkdir(parents=True, exist_ok=True)
-            path = _make_folder(runs, stem)
-        except OSError as error:
-            raise cannot_write(runs / stem, error) from None
+        path = make_folder(runs, experiment.name)
         run = cls(path)
         write_text(path / "experiment.yaml", experiment.to_yaml())
         return run
@@ -93,17 +85,7 @@ class Run:
         Raises:
             RunError: There is no such run.
         """
-        if (runs / run / "experiment.yaml").is_file():
-            return cls(runs / run)
-        folders = [path.parent for path in runs.glob("*/experiment.yaml")]
-        named = [path for path in folders if run == LATEST or _name_of(path) == run]
-        if named:
-            return cls(max(named, key=lambda path: (_time_of(path), (path / "experiment.yaml").stat().st_mtime_ns)))
-        if run == LATEST:
-            raise RunError(f"{runs}: expected a run in it, got none. Train one with: unrolled train")
-        if not Path(run).is_dir() and (suggestion := did_you_mean(run, [path.name for path in folders])):
-            raise RunError(f"{run}: expected a run, got nothing there.{suggestion}")
-        return cls.open(run)
+        return cls.open(find_folder(run, runs))
 
     @cached_property
     def experiment(self) -> Experiment:
@@ -207,7 +189,7 @@ class Run:
         if isinstance(data, Split):
             return data
         if data is None:
-            return load_data(self.experiment).test
+            return self.experiment.load_data().test
         if not isinstance(data, Dataset):
             if str(data) not in NAMED and looks_like_a_file(data):
                 return load_measured(Path(data), self.classes)
@@ -234,39 +216,3 @@ class Run:
             ) from None
         except ValueError:
             raise RunError(f"{self.path / name}: expected JSON, got something else. Train again.") from None
-
-
-def load_data(experiment: Experiment) -> Dataset:
-    """The data set that an experiment names.
-
-    Raises:
-        DataError: As in ``unrolled.load``.
-    """
-    data = experiment.data
-    if isinstance(data, str):
-        return load(data, where=experiment.where("data"))
-    return load_file(Path(data.file), Path(data.labels) if data.labels else None)
-
-
-def _name_of(folder: Path) -> str:
-    """The name in ``<UTC time>-<name>`` or ``<UTC time>-<name>-<number>``."""
-    return re.sub(r"^\d{8}T\d{6}Z-|-\d+$", "", folder.name)
-
-
-def _time_of(folder: Path) -> str:
-    """The time in the folder's name; a renamed one counts as the oldest."""
-    found = re.match(r"\d{8}T\d{6}Z", folder.name)
-    return found[0] if found else ""
-
-
-def _make_folder(runs: Path, stem: str) -> Path:
-    """The first of ``stem``, ``stem-2``, ``stem-3``, … that does not exist yet; mkdir makes sure of it."""
-    number = 1
-    while True:
-        path = runs / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            path.mkdir()
-        except FileExistsError:
-            number += 1
-        else:
-            return path

@@ -16,7 +16,7 @@ from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.network import build_network, check_components, probabilities
 from unrolled.experiments.progress import Progress, choose_progress
 from unrolled.experiments.report import write_report
-from unrolled.experiments.run import Run, load_data
+from unrolled.experiments.run import Run
 from unrolled.experiments.signals import StopRequest, listening
 from unrolled.storage import replacing, write_json
 
@@ -72,7 +72,7 @@ def train(
 def train_experiment(experiment: Experiment, runs: Path, progress: Progress, request: StopRequest) -> Run:
     """Train an experiment that is found and announced already; the rest is as in ``train``."""
     check_components(experiment)
-    data = load_data(experiment)
+    data = experiment.load_data()
     learned, watched = divide(data, experiment)
 
     _seed_everything(experiment.seed)
