@@ -4,7 +4,8 @@ Claim: none yet. The layers are Keras' own, so a ratio that is not about 1 on th
 backends differ by several times. Machine, versions and the sgemm peak of the same run are printed with the table.
 
 Each program trains in a process of its own, because Keras takes one backend a process. The first epoch compiles and is
-not counted; of the three after it the median is taken, because TensorFlow at times compiles again in the second. `--quick` trains on 3,200 images, otherwise on 12,800; `--rounds` repeats everything, interleaved.
+not counted; of the three after it the median is taken, because TensorFlow at times compiles again in the second.
+`--quick` trains on 3,200 images, otherwise on 12,800; `--rounds` repeats everything, interleaved.
 """
 
 import argparse
