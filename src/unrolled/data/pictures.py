@@ -60,11 +60,9 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         raise DataError(
             f"{path}: expected a picture of one digit, got one of too many pixels. Scale it down."
         ) from None
-    except OSError as error:
-        if error.errno:
+    except (OSError, ValueError, SyntaxError) as error:
+        if isinstance(error, OSError) and error.errno:
             raise cannot_read(path, error, "a picture") from None
-        raise DataError(f"{path}: expected a whole picture, got a damaged one ({error}). Save it again.") from None
-    except (ValueError, SyntaxError) as error:
         raise DataError(f"{path}: expected a whole picture, got a damaged one ({error}). Save it again.") from None
 
 

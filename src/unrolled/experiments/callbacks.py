@@ -69,10 +69,13 @@ class Watch(keras.callbacks.Callback):
         if not math.isfinite(loss):
             raise Diverged(self._divergence(loss, name))
 
-    def _copy(self) -> None:
+    def _synchronize(self) -> None:
+        """Bring the model's variables up to date; on JAX they live outside it while an epoch runs."""
         if hasattr(self.model, "jax_state_sync"):
-            # On JAX the weights live outside the model while an epoch runs.
             self.model.jax_state_sync()
+
+    def _copy(self) -> None:
+        self._synchronize()
         weights: list[NDArray[Any]] = self.model.get_weights()
         if _finite(weights):
             self.latest = (weights, self.epoch, self.step)
@@ -84,7 +87,8 @@ class Watch(keras.callbacks.Callback):
         )
 
     def _divergence(self, loss: float, name: str) -> str:
-        rate = float(keras.ops.convert_to_numpy(self._learning_rate()))
+        self._synchronize()
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         _, epoch, step = self.good
         return (
             f"{self.where}: expected a finite {name}, got {loss} in epoch {self.epoch} at step {self.step}; kept the "
@@ -92,11 +96,6 @@ class Watch(keras.callbacks.Callback):
             f"training.optimizer.{type(self.model.optimizer).__name__}.learning_rate={rate / 10:g}), clip the "
             "gradients (clipnorm: 1), or use activation tanh."
         )
-
-    def _learning_rate(self) -> Any:
-        if hasattr(self.model, "jax_state_sync"):
-            self.model.jax_state_sync()
-        return self.model.optimizer.learning_rate
 
 
 def _finite(weights: list[NDArray[Any]]) -> bool:

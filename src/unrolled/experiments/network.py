@@ -50,10 +50,9 @@ def build_network(experiment: Experiment, data: Dataset) -> keras.Model:
     inputs = keras.Input(data.example_shape)
     outputs = inputs
     for index, entry in enumerate(experiment.network):
-        path = ("network", index, entry.name)
-        layer = _instance(_find(_LAYERS, entry, experiment, path), entry.arguments, experiment, path)
-        outputs = _apply(layer, outputs, experiment.where(*path))
-    _check_outputs(outputs, entry, data, experiment.where(*path))
+        where = experiment.where("network", index, entry.name)
+        outputs = _apply(_layer(experiment, index), outputs, where)
+    _check_outputs(outputs, entry, data, where)
     try:
         model = keras.Model(inputs, outputs, name=re.sub(r"\W", "_", experiment.name))
     except ValueError as error:
@@ -74,9 +73,8 @@ def check_components(experiment: Experiment) -> None:
     Raises:
         InvalidSetting: As in ``build_network``.
     """
-    for index, entry in enumerate(experiment.network):
-        path = ("network", index, entry.name)
-        _instance(_find(_LAYERS, entry, experiment, path), entry.arguments, experiment, path)
+    for index in range(len(experiment.network)):
+        _layer(experiment, index)
     build_optimizer(experiment)
 
 
@@ -109,6 +107,13 @@ def spell_shape(shape: tuple[int | None, ...]) -> str:
         '[B, 28, 128]'
     """
     return f"[{', '.join(['B', *(str(length) for length in shape[1:])])}]"
+
+
+def _layer(experiment: Experiment, index: int) -> keras.Layer:
+    """The layer at an index, not yet applied to anything."""
+    entry = experiment.network[index]
+    path = ("network", index, entry.name)
+    return _instance(_find(_LAYERS, entry, experiment, path), entry.arguments, experiment, path)
 
 
 def gives_probabilities(model: keras.Model) -> bool:
