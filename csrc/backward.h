@@ -1,0 +1,317 @@
+// The backward pass that all cells share: everything but the equations of one row at one step.
+//
+// Steps are taken in chunks, the last one first. In each chunk every thread first takes its slice of
+// the batch back through the steps and leaves the gradients of the gates behind; then the
+// threads share out the panels of the weight gradients, which are one product with the rows of all
+// sequences and steps of the chunk as its depth. The order of that sum is the order of the plan.
+#pragma once
+
+#include "forward.h"
+
+namespace unrolled::UNROLLED_ISA {
+
+// One row at one step, as a cell sees it. Every pointer is to whole vectors.
+struct BackwardRow {
+  const float* gates;  // [row] of the tape
+  const float* h_before;
+  const float* c_before;
+  const float* c;
+  float* dh;      // [H] in: gradient of the state after the step. Out: what of it reaches the state before
+                  // without passing through the recurrent product
+  float* dc;      // [H] in: gradient of the cell state after the step. Out: before it
+  float* dz;      // [row] out: gradient of what the products gave
+  int64_t units;  // padded
+};
+
+// Rows of a chunk: an operand of the weight gradients, or the gate gradients.
+struct Rows {
+  float* data;
+  int64_t columns;
+  int64_t stride() const { return row_stride(columns); }
+  float* row(int64_t k) const { return data + k * stride(); }
+};
+
+// factors may be null.
+UNROLLED_INLINE void copy_row(float* to, const float* from, const float* factors, int64_t count) {
+  if (factors == nullptr) {
+    std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
+  } else {
+    for (int64_t n = 0; n < count; ++n) to[n] = from[n] * factors[n];
+  }
+}
+
+// What the slices of one backward pass share.
+struct BackwardPass {
+  BackwardPass(const Recurrence& recurrence, const Geometry& geometry, const Plan& plan, const Inputs& inputs,
+               const Gradients& gradients)
+      : input_groups(groups_of(geometry.slots, geometry.slots.kernel_slot,
+                               inputs.input_dropout != nullptr ? inputs.input_dropout_masks : 1, false)),
+        recurrent_groups(groups_of(geometry.slots, geometry.slots.recurrent_slot,
+                                   inputs.recurrent_dropout != nullptr ? inputs.recurrent_dropout_masks : 1,
+                                   candidate_apart(recurrence))),
+        kernel{
+            inputs.kernel, geometry.features, geometry.units, geometry.padded_units, geometry.slots.gates, input_groups,
+            true},
+        recurrent_kernel{inputs.recurrent_kernel,
+                         geometry.units,
+                         geometry.units,
+                         geometry.padded_units,
+                         geometry.slots.gates,
+                         recurrent_groups,
+                         true},
+        weights_wanted(gradients.kernel != nullptr || gradients.recurrent_kernel != nullptr ||
+                       gradients.bias != nullptr) {
+    if (gradients.kernel != nullptr) {
+      for (int m = 0; m < input_groups.masks; ++m) operands[input_operands++] = {nullptr, geometry.features};
+    }
+    operand_count = input_operands;
+    if (gradients.recurrent_kernel != nullptr) {
+      for (int m = 0; m < recurrent_groups.masks; ++m) operands[operand_count++] = {nullptr, geometry.units};
+      if (candidate_apart(recurrence)) operands[operand_count++] = {nullptr, geometry.units};
+    }
+    gate_gradients.columns = geometry.row;
+    constexpr int64_t kChunk = 1 << 20;  // floats: a chunk should stay in cache
+    chunk_rows = kChunk / chunk_row();
+    if (chunk_rows < geometry.batch) chunk_rows = geometry.batch;
+    if (chunk_rows > plan.first(plan.steps())) chunk_rows = plan.first(plan.steps());
+  }
+
+  // Floats of one row of a chunk, with all its operands.
+  int64_t chunk_row() const {
+    int64_t total = gate_gradients.stride();
+    for (int i = 0; i < operand_count; ++i) total += operands[i].stride();
+    return total;
+  }
+
+  void place_chunk(float* at) {
+    gate_gradients.data = at;
+    at += gate_gradients.stride() * chunk_rows;
+    for (int i = 0; i < operand_count; ++i) {
+      operands[i].data = at;
+      at += operands[i].stride() * chunk_rows;
+    }
+  }
+
+  Groups input_groups, recurrent_groups;
+  Weights kernel, recurrent_kernel;  // transposed
+  bool weights_wanted;
+  Rows operands[10];  // of kernel, one for each mask; then of recurrent_kernel; then the candidate's own
+  int input_operands = 0, operand_count = 0;
+  int64_t chunk_rows;
+  Rows gate_gradients{};  // what the products gave
+  float* dh = nullptr;    // [B, H] padded, in the order of the plan
+  float* dc = nullptr;
+  int64_t chunk_begin = 0, chunk_end = 0;  // steps
+  int64_t depth = 0;                       // rows of the chunk
+};
+
+template <class Rule>
+class BackwardSlice {
+ public:
+  BackwardSlice(const Rule& rule, const Recurrence& recurrence, const Geometry& geometry, const Plan& plan,
+                const Inputs& inputs, const Cotangents& cotangents, const Gradients& gradients,
+                const BackwardPass& pass, const Tape& tape, int64_t begin, int64_t end)
+      : rule_(rule),
+        recurrence_(recurrence),
+        geometry_(geometry),
+        plan_(plan),
+        inputs_(inputs),
+        cotangents_(cotangents),
+        gradients_(gradients),
+        pass_(pass),
+        tape_(tape),
+        begin_(begin),
+        rows_(end - begin),
+        block_steps_(rows_ >= kBlockRows || gradients.sequences == nullptr ? 1 : kBlockRows / rows_),
+        block_rows_(rows_ * block_steps_),
+        units_stride_(row_stride(geometry.units)),
+        features_stride_(row_stride(geometry.features)),
+        scratch_(packed_rows_size(block_rows_, geometry.row) + rows_ * units_stride_ + block_rows_ * features_stride_ +
+                 zeros_size(geometry)),
+        packed_(scratch_.data()),
+        product_(packed_ + packed_rows_size(block_rows_, geometry.row)),
+        dx_(product_ + rows_ * units_stride_),
+        zeros_(dx_ + block_rows_ * features_stride_) {
+    std::memset(zeros_, 0, static_cast<size_t>(zeros_size(geometry)) * sizeof(float));
+  }
+
+  void run() const {
+    const int64_t steps = at_most(pass_.chunk_end, plan_.length(begin_));
+    for (int64_t to = steps; to > pass_.chunk_begin;) {
+      const int64_t from = to - at_most(block_steps_, to - pass_.chunk_begin);
+      int64_t q = 0;
+      for (int64_t s = to; s-- > from;) q += retreat(s, q);
+      if (gradients_.sequences != nullptr) input_gradients(from, to, q);
+      to = from;
+    }
+  }
+
+ private:
+  static int64_t zeros_size(const Geometry& geometry) {
+    const int64_t features = round_up(geometry.features, kLanes);
+    return features > geometry.row ? features : geometry.row;
+  }
+
+  int64_t active(int64_t s) const { return plan_.active(s, begin_ + rows_) - begin_; }
+  float* dh(int64_t r) const { return pass_.dh + (begin_ + r) * geometry_.padded_units; }
+  float* dc(int64_t r) const { return pass_.dc + (begin_ + r) * geometry_.padded_units; }
+  const float* factors(const float* dropout, int mask, int64_t r, int64_t columns) const {
+    return row_of(dropout, mask * geometry_.batch + plan_.sequence(begin_ + r), columns);
+  }
+
+  // Where a step of a row stands in the chunk.
+  int64_t chunk_row(int64_t s, int64_t r) const { return plan_.first(s) - plan_.first(pass_.chunk_begin) + begin_ + r; }
+
+  BackwardRow row_at(int64_t s, int64_t r) const {
+    return {tape_.gates(s, begin_ + r),
+            tape_.h(s, begin_ + r),
+            tape_.c(s, begin_ + r),
+            tape_.c(s + 1, begin_ + r),
+            dh(r),
+            dc(r),
+            pass_.gate_gradients.row(chunk_row(s, r)),
+            geometry_.padded_units};
+  }
+
+  // One step back. Its rows are packed from row q of the block on; gives their number.
+  int64_t retreat(int64_t s, int64_t q) const {
+    const int64_t rows = active(s);
+    if constexpr (Rule::kCandidateApart) retreat_candidate(s, q, rows);
+    for (int64_t r = 0; r < rows; ++r) {
+      const BackwardRow row = row_at(s, r);
+      if constexpr (Rule::kCandidateApart) {
+        rule_.retreat_reset(row, product_ + r * units_stride_);
+        pack_row(packed_, block_rows_, q + r, 2 * geometry_.padded_units, row.dz + 2 * geometry_.padded_units,
+                 geometry_.padded_units, nullptr);
+      } else {
+        add_output_gradient(s, r);
+        rule_.retreat(row);
+        pack_row(packed_, block_rows_, q + r, 0, row.dz, geometry_.row, nullptr);
+      }
+      copy_operands(s, r);
+    }
+    for (int g = Rule::kCandidateApart ? 1 : 0; g < pass_.recurrent_groups.count; ++g) multiply_state(g, q, rows);
+    return rows;
+  }
+
+  // dz[0] comes first where r * h is an operand of its own: the gradient of r needs the product with it.
+  void retreat_candidate(int64_t s, int64_t q, int64_t rows) const {
+    for (int64_t r = 0; r < rows; ++r) {
+      const BackwardRow row = row_at(s, r);
+      add_output_gradient(s, r);
+      rule_.retreat_candidate(row);
+      pack_row(packed_, block_rows_, q + r, 0, row.dz, 2 * geometry_.padded_units, nullptr);
+    }
+    multiply(packed_, block_rows_, q, rows, 0, pass_.recurrent_kernel.panels(0), zeros_, 0, product_, units_stride_);
+    if (inputs_.recurrent_dropout == nullptr) return;
+    for (int64_t r = 0; r < rows; ++r) {
+      const float* const mask =
+          factors(inputs_.recurrent_dropout, pass_.recurrent_groups.group[0].mask, r, geometry_.units);
+      float* const product = product_ + r * units_stride_;
+      for (int64_t n = 0; n < geometry_.units; ++n) product[n] *= mask[n];
+    }
+  }
+
+  // The output of a step is also that of the masked steps after it.
+  void add_output_gradient(int64_t s, int64_t r) const {
+    if (cotangents_.outputs == nullptr) return;
+    const int64_t b = plan_.sequence(begin_ + r), length = plan_.length(begin_ + r);
+    const bool repeats = plan_.masked() && !recurrence_.zero_output_for_mask;
+    const int64_t place = plan_.position(begin_ + r, s);
+    const int64_t next = s + 1 < length ? plan_.position(begin_ + r, s + 1) : geometry_.time;
+    if (!recurrence_.return_sequences) {
+      if (s + 1 == length && (repeats || place + 1 == geometry_.time))
+        add(dh(r), cotangents_.outputs + b * geometry_.units);
+      return;
+    }
+    for (int64_t p = place; p < (repeats ? next : place + 1); ++p) {
+      add(dh(r), cotangents_.outputs + (b * geometry_.time + p) * geometry_.units);
+    }
+  }
+
+  void add(float* to, const float* from) const {
+    int64_t n = 0;
+    for (; n + kLanes <= geometry_.units; n += kLanes) store(to + n, load(to + n) + load(from + n));
+    for (; n < geometry_.units; ++n) to[n] += from[n];
+  }
+
+  // dh += (dz recurrent_kernel^T) * the factors of the group's operand.
+  void multiply_state(int index, int64_t q, int64_t rows) const {
+    const Group& group = pass_.recurrent_groups.group[index];
+    const int64_t column = group.first_slot * geometry_.padded_units;
+    const Panels panels = pass_.recurrent_kernel.panels(index);
+    if (inputs_.recurrent_dropout == nullptr) {
+      multiply(packed_, block_rows_, q, rows, column, panels, dh(0), geometry_.padded_units, dh(0),
+               geometry_.padded_units);
+      return;
+    }
+    multiply(packed_, block_rows_, q, rows, column, panels, zeros_, 0, product_, units_stride_);
+    for (int64_t r = 0; r < rows; ++r) {
+      const float* const mask = factors(inputs_.recurrent_dropout, group.mask, r, geometry_.units);
+      const float* const from = product_ + r * units_stride_;
+      float* const to = dh(r);
+      for (int64_t n = 0; n < geometry_.units; ++n) to[n] += from[n] * mask[n];
+    }
+  }
+
+  void copy_operands(int64_t s, int64_t r) const {
+    const int64_t k = chunk_row(s, r), b = plan_.sequence(begin_ + r);
+    const int64_t time = plan_.time(plan_.position(begin_ + r, s));
+    const float* const x = inputs_.sequences + (b * geometry_.time + time) * geometry_.features;
+    int i = 0;
+    for (; i < pass_.input_operands; ++i) {
+      copy_row(pass_.operands[i].row(k), x, factors(inputs_.input_dropout, i, r, geometry_.features),
+               geometry_.features);
+    }
+    if (i == pass_.operand_count) return;
+    for (int m = 0; m < pass_.recurrent_groups.masks; ++m, ++i) {
+      copy_row(pass_.operands[i].row(k), tape_.h(s, begin_ + r),
+               factors(inputs_.recurrent_dropout, m, r, geometry_.units), geometry_.units);
+    }
+    if constexpr (Rule::kCandidateApart) {
+      const int mask = pass_.recurrent_groups.group[0].mask;
+      copy_row(pass_.operands[i].row(k), tape_.gates(s, begin_ + r) + 3 * geometry_.padded_units,
+               factors(inputs_.recurrent_dropout, mask, r, geometry_.units), geometry_.units);
+    }
+  }
+
+  // dx = sum over groups of (dz kernel^T) * the factors of the group's operand.
+  void input_gradients(int64_t from, int64_t to, int64_t rows) const {
+    for (int g = 0; g < pass_.input_groups.count; ++g) {
+      const Group& group = pass_.input_groups.group[g];
+      multiply(packed_, block_rows_, 0, rows, group.first_slot * geometry_.padded_units, pass_.kernel.panels(g), zeros_,
+               0, dx_, features_stride_);
+      const float* product = dx_;
+      for (int64_t s = to; s-- > from;) {
+        for (int64_t r = 0, end = active(s); r < end; ++r, product += features_stride_) {
+          const int64_t time = plan_.time(plan_.position(begin_ + r, s));
+          float* const dx =
+              gradients_.sequences + (plan_.sequence(begin_ + r) * geometry_.time + time) * geometry_.features;
+          const float* const mask = factors(inputs_.input_dropout, group.mask, r, geometry_.features);
+          if (g == 0 && mask == nullptr) {
+            std::memcpy(dx, product, static_cast<size_t>(geometry_.features) * sizeof(float));
+          } else {
+            for (int64_t n = 0; n < geometry_.features; ++n) {
+              dx[n] = (g == 0 ? 0.0f : dx[n]) + (mask != nullptr ? product[n] * mask[n] : product[n]);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  const Rule& rule_;
+  const Recurrence& recurrence_;
+  const Geometry& geometry_;
+  const Plan& plan_;
+  const Inputs& inputs_;
+  const Cotangents& cotangents_;
+  const Gradients& gradients_;
+  const BackwardPass& pass_;
+  const Tape& tape_;
+  const int64_t begin_, rows_, block_steps_, block_rows_, units_stride_, features_stride_;
+  const Scratch scratch_;
+  float *const packed_, *const product_, *const dx_, *const zeros_;
+};
+
+}  // namespace unrolled::UNROLLED_ISA

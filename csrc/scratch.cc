@@ -1,0 +1,70 @@
+#include "scratch.h"
+
+#include <algorithm>
+#include <mutex>
+#include <new>
+#include <vector>
+
+namespace unrolled {
+namespace {
+
+constexpr std::align_val_t kLine{64};
+constexpr int64_t kKept = 16 << 20;  // floats kept for the next kernel, all blocks together
+
+struct Block {
+  float* data;
+  int64_t floats;
+};
+
+struct Shelf {
+  std::mutex mutex;
+  std::vector<Block> blocks;
+  int64_t floats = 0;
+};
+
+Shelf& shelf() {
+  static Shelf* const kept = new Shelf;  // outlives threads that still run while the process ends
+  return *kept;
+}
+
+}  // namespace
+
+Scratch::Scratch(int64_t floats) : data_(nullptr), floats_(std::max<int64_t>(floats, 16)) {
+  {
+    Shelf& kept = shelf();
+    std::lock_guard<std::mutex> lock(kept.mutex);
+    auto best = kept.blocks.end();
+    for (auto block = kept.blocks.begin(); block != kept.blocks.end(); ++block) {
+      const bool fits = block->floats >= floats_ && block->floats <= 2 * floats_ + 1024;
+      if (fits && (best == kept.blocks.end() || block->floats < best->floats)) best = block;
+    }
+    if (best != kept.blocks.end()) {
+      data_ = best->data;
+      floats_ = best->floats;
+      kept.floats -= floats_;
+      kept.blocks.erase(best);
+      return;
+    }
+  }
+  data_ = static_cast<float*>(::operator new(static_cast<size_t>(floats_) * sizeof(float), kLine));
+}
+
+Scratch::~Scratch() {
+  Shelf& kept = shelf();
+  std::lock_guard<std::mutex> lock(kept.mutex);
+  while (!kept.blocks.empty() && kept.floats + floats_ > kKept) {
+    ::operator delete(kept.blocks.front().data, kLine);
+    kept.floats -= kept.blocks.front().floats;
+    kept.blocks.erase(kept.blocks.begin());
+  }
+  if (floats_ > kKept) {
+    ::operator delete(data_, kLine);
+    return;
+  }
+  kept.blocks.push_back({data_, floats_});
+  kept.floats += floats_;
+}
+
+float* Scratch::data() const { return data_; }
+
+}  // namespace unrolled

@@ -1,0 +1,24 @@
+// Memory that a kernel needs for as long as it runs.
+#pragma once
+
+#include <cstdint>
+
+namespace unrolled {
+
+// Uninitialised floats, aligned to a cache line. Blocks are kept and handed out again: fresh pages
+// from the system cost more than what is computed in them.
+class Scratch {
+ public:
+  explicit Scratch(int64_t floats);
+  ~Scratch();
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  float* data() const;
+
+ private:
+  float* data_;
+  int64_t floats_;
+};
+
+}  // namespace unrolled
