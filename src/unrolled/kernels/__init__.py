@@ -1,0 +1,1 @@
+"""Arrays in, arrays out: what a recurrent layer computes, without Keras."""
