@@ -1,18 +1,25 @@
-# Each target sets up what it needs in .venv, which is rebuilt only when pyproject.toml changes.
+# Each target sets up what it needs in .venv: once, and again when pyproject.toml changes. The kernels are compiled
+# again when csrc/ changes.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+EVERYTHING := '.[all,dev,tensorflow,torch]'
+CSRC := CMakeLists.txt $(wildcard csrc/*)
+SANITIZED := build/sanitized
+# Whoever has the tools keeps to them, so that nothing is compiled in two ways in turn.
+USE := $(VENV)/$(if $(wildcard $(VENV)/development.stamp),development.stamp,use.stamp)
 # What must hold on every backend; everything else is tested on JAX alone.
 CONTRACT := tests/layers tests/experiments/test_training.py
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check bench docs clean
+.PHONY: help train test check sanitize bench docs clean
 .SILENT:
 
 help: ## Show this list
 	grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
-train: $(VENV)/use.stamp ## Train the article's network on MNIST; more arguments in ARGS="--seed 1"
+train: $(USE) ## Train the article's network on MNIST; more arguments in ARGS="--seed 1"
 	$(BIN)/unrolled train $(ARGS)
 
 test: check ## Run every check and every test, on all three backends
@@ -20,11 +27,24 @@ test: check ## Run every check and every test, on all three backends
 	KERAS_BACKEND=tensorflow $(BIN)/pytest -n 2 --dist loadgroup $(CONTRACT)
 	KERAS_BACKEND=torch $(BIN)/pytest -n 2 --dist loadgroup $(CONTRACT)
 
-check: $(VENV)/development.stamp ## Style, types and import contracts
+check: $(VENV)/development.stamp ## Style, types, import contracts, and the kernels under sanitizers
 	$(BIN)/ruff format --check --quiet . || { echo 'Run: $(BIN)/ruff format .'; exit 1; }
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
+	$(BIN)/clang-format --dry-run --Werror csrc/* || { echo 'Run: $(BIN)/clang-format -i csrc/*'; exit 1; }
+	$(MAKE) --no-print-directory sanitize
+
+# The kernel tests, with memory and arithmetic watched. A copy of the package beside the installed one is tested, so
+# -S leaves out what makes the installed one editable.
+sanitize: $(VENV)/development.stamp
+	rm -rf $(SANITIZED)/site
+	SKBUILD_BUILD_DIR=$(SANITIZED)/objects SKBUILD_CMAKE_BUILD_TYPE=Debug SKBUILD_CMAKE_DEFINE='UNROLLED_SANITIZE=ON' \
+	$(INSTALL) --no-deps --no-build-isolation --target $(SANITIZED)/site .
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+	PYTHONPATH="$(SANITIZED)/site:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" \
+	$(BIN)/python -S -m pytest --quiet -p no:cacheprovider tests/kernels
 
 bench: $(VENV)/development.stamp ## Time unrolled beside plain Keras on every backend
 	$(BIN)/python benchmarks/article_fit.py $(ARGS)
@@ -33,19 +53,21 @@ docs: $(VENV)/development.stamp ## Execute the walkthrough and render it to docs
 	$(BIN)/python docs/build.py
 
 clean: ## Remove everything that make made; runs stay
-	rm -rf $(VENV) docs/build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build docs/build .pytest_cache .mypy_cache .ruff_cache
 
 $(BIN)/python:
 	echo 'Making $(VENV)'
 	$(PYTHON) -c 'import sys; sys.exit("unrolled: expected Python 3.11 or newer, got %d.%d. Name another: make PYTHON=python3.11" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/use.stamp: pyproject.toml | $(BIN)/python
-	echo 'Installing unrolled, once'
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+$(VENV)/use.stamp: pyproject.toml $(CSRC) | $(BIN)/python
+	echo 'Installing unrolled and compiling its kernels, once'
+	$(INSTALL) --editable .
 	touch $@
 
-$(VENV)/development.stamp: pyproject.toml | $(BIN)/python
-	echo 'Installing unrolled with all backends and tools, once'
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all,dev,tensorflow,torch]'
-	touch $@ $(VENV)/use.stamp
+# Everything when pyproject.toml has changed, else the kernels alone.
+$(VENV)/development.stamp: pyproject.toml $(CSRC) | $(BIN)/python
+	echo '$(if $(filter pyproject.toml,$?),Installing unrolled with all backends and tools,Compiling the kernels)'
+	SKBUILD_CMAKE_DEFINE='UNROLLED_STRICT=ON' $(INSTALL) --editable \
+	$(if $(filter pyproject.toml,$?),$(EVERYTHING),--no-deps --no-build-isolation .)
+	touch $@

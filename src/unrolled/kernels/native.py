@@ -1,0 +1,483 @@
+"""The C++ kernels, on NumPy arrays of float32.
+
+What they compute is specified by `reference`; here is how they are called, whether they can be, and with how many
+threads. The extension is built when unrolled is installed. Where it is missing, importing this module does no harm:
+`unsupported_reason` says so, and what needs the extension raises.
+
+Environment:
+    UNROLLED_THREADS: how many threads a kernel may use; else as many as this process has cores.
+    UNROLLED_ISA: the instruction set, one of `isas()`; else the fastest of them.
+
+Example:
+    >>> from unrolled.kernels.recurrence import Inputs, Recurrence
+    >>> recurrence = Recurrence("simple_rnn", activation="relu")
+    >>> inputs = Inputs(*(np.ones(shape, np.float32) for shape in [(2, 3, 4), (4, 5), (5, 5)]))
+    >>> results, tape = forward(recurrence, inputs, training=True)
+    >>> results.h[0]
+    array([124., 124., 124., 124., 124.], dtype=float32)
+    >>> cotangents = Results(outputs=None, h=np.ones((2, 5), np.float32))
+    >>> backward(recurrence, inputs, tape, cotangents, ["kernel"]).kernel.shape
+    (4, 5)
+"""
+
+import os
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from unrolled.errors import InvalidInput, InvalidSetting, did_you_mean
+from unrolled.kernels.recurrence import Inputs, Recurrence, Results
+
+import numpy as np
+from numpy.typing import NDArray
+
+_load_failure: str | None = None
+try:
+    import unrolled.kernels._extension as _extension
+except ImportError as failure:
+    _load_failure = str(failure)
+
+Array = NDArray[np.float32]
+
+_DIFFERENTIABLE = Inputs._fields[:6]
+_MOST_THREADS = 1024
+
+
+def available() -> bool:
+    """Whether the extension is here, for any recurrence at all."""
+    return _load_failure is None
+
+
+def load_failure() -> str | None:
+    """Why the extension could not be loaded, in Python's or the linker's words; None if it was."""
+    return _load_failure
+
+
+def unsupported_reason(recurrence: Recurrence, *, dtype: str, device: str = "cpu") -> str | None:
+    """Why no kernel computes this, in words that end a sentence; None if one does.
+
+    Args:
+        recurrence: What is to be computed.
+        dtype: The name of the type of all its arrays.
+        device: The kind of device that holds them.
+
+    Example:
+        >>> unsupported_reason(Recurrence("gru", activation="relu"), dtype="float32")
+        >>> unsupported_reason(Recurrence("gru", activation="selu"), dtype="float32")
+        'activation "selu" has no native kernel'
+        >>> unsupported_reason(Recurrence("gru"), dtype="bfloat16")
+        'dtype bfloat16 has no native kernel, only float32 has'
+    """
+    if _load_failure is not None:
+        return f"the extension could not be loaded: {_load_failure}"
+    if recurrence.cell not in _extension.cells:
+        return f'cell "{recurrence.cell}" has no native kernel'
+    for name in _activations(recurrence):
+        if name not in _extension.activations:
+            return f'activation "{name}" has no native kernel'
+    if dtype != "float32":
+        return f"dtype {dtype} has no native kernel, only float32 has"
+    if device != "cpu":
+        return f"device {device} has no native kernel, only cpu has"
+    return None
+
+
+def forward(recurrence: Recurrence, inputs: Inputs, *, training: bool) -> tuple[Results, Array | None]:
+    """Read the sequences and remember what `backward` will need, if there is to be a `backward`.
+
+    Args:
+        recurrence: What to compute.
+        inputs: Arrays of float32, the mask of booleans. Those in C order are read where they are.
+        training: Whether to keep a tape.
+
+    Returns:
+        The results, and the tape, which is None without `training`.
+
+    Raises:
+        InvalidInput: An array has the wrong shape or type.
+        InvalidSetting: There is no kernel for this recurrence, or the environment names impossible settings.
+    """
+    batch, time, features, units = _sizes(inputs)
+    results = Results(
+        outputs=np.empty((batch, time if recurrence.return_sequences else 1, units), np.float32),
+        h=np.empty((batch, units), np.float32),
+        c=np.empty((batch, units), np.float32) if recurrence.cell == "lstm" else None,
+    )
+    tape = np.empty(tape_size(recurrence, batch, time, features, units), np.float32) if training else None
+    forward_into(recurrence, _in_c_order(inputs), results, tape)
+    return results, tape
+
+
+def backward(
+    recurrence: Recurrence, inputs: Inputs, tape: Any, cotangents: Results, wanted: Iterable[str] = _DIFFERENTIABLE
+) -> Inputs:
+    """Walk back over the tape that `forward` wrote for the same recurrence and inputs.
+
+    Args:
+        recurrence: As given to `forward`.
+        inputs: As given to `forward`.
+        tape: What `forward` returned beside its results; it is left as it is.
+        cotangents: The gradients of a loss by the results; None means zero.
+        wanted: The names of the inputs to differentiate by. The work for others is left out.
+
+    Returns:
+        The gradients, shaped like the inputs; None where not wanted.
+
+    Raises:
+        InvalidInput: An array has the wrong shape or type, or a wanted name has no gradient.
+        InvalidSetting: There is no kernel for this recurrence, or the environment names impossible settings.
+    """
+    names = set(wanted)
+    if unknown := names.difference(_DIFFERENTIABLE):
+        raise InvalidInput(
+            f'native kernel: expected wanted names among {", ".join(_DIFFERENTIABLE)}, got "{min(unknown)}".'
+            f"{did_you_mean(min(unknown), _DIFFERENTIABLE) or ' Leave it out.'}"
+        )
+    if recurrence.cell != "lstm":
+        names.discard("initial_c")
+    batch, time, features, units = _sizes(inputs)
+    columns = recurrence.gates * units
+    shapes: dict[str, tuple[int, ...]] = {
+        "sequences": (batch, time, features),
+        "kernel": (features, columns),
+        "recurrent_kernel": (units, columns),
+        "bias": (2, columns) if recurrence.cell == "gru" and recurrence.reset_after else (columns,),
+        "initial_h": (batch, units),
+        "initial_c": (batch, units),
+    }
+    empty = {name: np.empty(shape, np.float32) if name in names else None for name, shape in shapes.items()}
+    gradients = Inputs(**empty)
+    known = (_checked(f"cotangent of {name}", array) for name, array in cotangents._asdict().items())
+    backward_into(recurrence, _in_c_order(inputs), tape, Results(*known), gradients)
+    return gradients
+
+
+def forward_into(recurrence: Recurrence, inputs: Inputs, results: Results, tape: Any) -> None:
+    """As `forward`, into arrays that the caller owns: NumPy's, or any on the CPU that speak DLPack.
+
+    Args:
+        recurrence: What to compute.
+        inputs: Arrays in C order, float32, the mask of booleans.
+        results: Arrays in C order, float32, overwritten. They may not overlap the inputs. `c` is None but for an LSTM.
+        tape: `tape_size` float32, overwritten, or None to keep none.
+
+    Raises:
+        InvalidInput: An array has the wrong shape.
+        TypeError: An array has another type or order, or is on another device.
+    """
+    native = _native(recurrence)
+    try:
+        _extension.forward(native, *inputs, *results, tape)
+    except ValueError as error:
+        raise InvalidInput(str(error)) from None
+
+
+def backward_into(recurrence: Recurrence, inputs: Inputs, tape: Any, cotangents: Results, gradients: Inputs) -> None:
+    """As `backward`, into arrays that the caller owns: NumPy's, or any on the CPU that speak DLPack.
+
+    Args:
+        recurrence: As given to `forward_into`.
+        inputs: As given to `forward_into`.
+        tape: As `forward_into` wrote it.
+        cotangents: Arrays in C order, float32; None means zero.
+        gradients: Arrays in C order, float32, overwritten; None where no gradient is wanted.
+
+    Raises:
+        InvalidInput: An array has the wrong shape.
+        TypeError: An array has another type or order, or is on another device.
+    """
+    native = _native(recurrence)
+    try:
+        _extension.backward(native, *inputs, tape, *cotangents, *gradients[: len(_DIFFERENTIABLE)])
+    except ValueError as error:
+        raise InvalidInput(str(error)) from None
+
+
+def tape_size(recurrence: Recurrence, batch: int, time: int, features: int, units: int) -> int:
+    """How many float32 `forward` remembers for `backward`."""
+    native = _native(recurrence)
+    try:
+        return _extension.tape_size(native, batch, time, features, units)
+    except ValueError as error:
+        raise InvalidInput(str(error)) from None
+
+
+def attributes(recurrence: Recurrence) -> dict[str, Any]:
+    """The recurrence as the attributes of a call of one of `xla_targets`: enumerations as int32, and booleans."""
+    native = _native(recurrence)
+    return {
+        "cell": np.int32(native.cell),
+        "activation": np.int32(native.activation),
+        "recurrent_activation": np.int32(native.recurrent_activation),
+        "reset_after": recurrence.reset_after,
+        "go_backwards": recurrence.go_backwards,
+        "return_sequences": recurrence.return_sequences,
+        "zero_output_for_mask": recurrence.zero_output_for_mask,
+    }
+
+
+def xla_targets() -> dict[str, Any]:
+    """What XLA can call by itself: the name of each target and its handler, for ``jax.ffi.register_ffi_target``.
+
+    ::
+
+        unrolled_forward:  the nine Inputs -> outputs, h, c, tape
+        unrolled_backward: the nine Inputs, tape, the three cotangents -> the gradients of the six first inputs
+
+    An array that is absent, zero, or not asked for is one without elements.
+    """
+    _require()
+    return {"unrolled_forward": _extension.xla_forward, "unrolled_backward": _extension.xla_backward}
+
+
+class Stream:
+    """A recurrence that lives: it takes what a sensor measures, one step at a time, and answers in microseconds.
+
+    ::
+
+        h[n], c[n] = step(x[n], h[n-1], c[n-1])
+
+    The weights are packed once, when the stream is opened; changing the arrays afterwards changes nothing. One thread
+    at a time may use a stream.
+
+    Args:
+        recurrence: What to compute. It must not `go_backwards`; what it says of outputs and masks has no meaning here.
+        kernel: [F, G*H]
+        recurrent_kernel: [H, G*H]
+        bias: [G*H], or [2, G*H] in a GRU with `reset_after`; absent if None.
+        batch: B, how many sequences advance together.
+
+    Raises:
+        InvalidInput: An array has the wrong shape.
+        InvalidSetting: There is no kernel for this recurrence.
+
+    Example:
+        >>> recurrence = Recurrence("simple_rnn", activation="relu")
+        >>> stream = Stream(recurrence, kernel=[[1.0, -1.0]], recurrent_kernel=[[0.5, 0.0], [0.0, 0.5]])
+        >>> for measured in (1.0, 1.0, -3.0):
+        ...     print(stream.step([[measured]]))
+        [[1. 0.]]
+        [[1.5 0. ]]
+        [[0. 3.]]
+        >>> stream.reset()
+        >>> stream.h
+        array([[0., 0.]], dtype=float32)
+    """
+
+    def __init__(
+        self, recurrence: Recurrence, kernel: Any, recurrent_kernel: Any, bias: Any = None, *, batch: int = 1
+    ) -> None:
+        if recurrence.go_backwards:
+            raise InvalidSetting(
+                "Stream: expected a recurrence that reads forwards, got go_backwards=True. Leave it out."
+            )
+        native = _native(recurrence)
+        recurrent_kernel = np.ascontiguousarray(recurrent_kernel, np.float32)
+        shape = (max(0, int(batch)), recurrent_kernel.shape[0])
+        self._h: Array = np.zeros(shape, np.float32)
+        self._c: Array | None = np.zeros(shape, np.float32) if recurrence.cell == "lstm" else None
+        try:
+            self._stream = _extension.Stream(
+                native,
+                np.ascontiguousarray(kernel, np.float32),
+                recurrent_kernel,
+                None if bias is None else np.ascontiguousarray(bias, np.float32),
+                self._h,
+                self._c,
+            )
+        except ValueError as error:
+            raise InvalidInput(str(error)) from None
+
+    @property
+    def h(self) -> Array:
+        """[B, H], the state; every step overwrites it."""
+        return self._h
+
+    @property
+    def c(self) -> Array | None:
+        """[B, H], the cell state of an LSTM; every step overwrites it."""
+        return self._c
+
+    def step(self, x: Any) -> Array:
+        """Advance every sequence by one step.
+
+        Args:
+            x: [B, F]
+
+        Returns:
+            `h` [B, H], the stream's own array: copy it to keep it beyond the next step.
+
+        Raises:
+            InvalidInput: The array has the wrong shape.
+        """
+        try:
+            self._stream.step(np.ascontiguousarray(x, np.float32))
+        except ValueError as error:
+            raise InvalidInput(str(error)) from None
+        return self._h
+
+    def reset(self, h: Any = None, c: Any = None) -> None:
+        """Begin again from a state, or from zero.
+
+        Args:
+            h: [B, H]; zeros if None.
+            c: [B, H], LSTM only; zeros if None.
+
+        Raises:
+            InvalidInput: An array has the wrong shape.
+        """
+        if self._c is None and c is not None:
+            raise InvalidInput("Stream: expected no c but in an LSTM, got one. Leave it out.")
+        for name, state, value in (("h", self._h, h), ("c", self._c, c)):
+            if value is not None and state is not None and np.shape(value) != state.shape:
+                raise InvalidInput(
+                    f"Stream: expected {name} {list(state.shape)}, got {list(np.shape(value))}."
+                    " Give each sequence a state of its own."
+                )
+        self._h[...] = 0 if h is None else h
+        if self._c is not None:
+            self._c[...] = 0 if c is None else c
+
+
+def set_threads(count: int) -> None:
+    """How many threads the next kernel may use, the caller's included. Results do not depend on it, bit for bit.
+
+    Raises:
+        InvalidSetting: The count is not a whole number from 1 to 1024.
+    """
+    _require()
+    _extension.set_threads(_thread_count("set_threads", count))
+
+
+def threads() -> int:
+    """How many threads the next kernel may use."""
+    _require()
+    return _extension.threads()
+
+
+def isas() -> tuple[str, ...]:
+    """The instruction sets of this processor that there are kernels for, the fastest first."""
+    _require()
+    return _extension.isas()
+
+
+def isa() -> str:
+    """The instruction set of the kernels in use: "avx512", "avx2", "neon" or "baseline"."""
+    _require()
+    return _extension.isa()
+
+
+def set_isa(name: str) -> None:
+    """Use the kernels of another instruction set, for tests and benchmarks. A tape is good for those that wrote it.
+
+    Raises:
+        InvalidSetting: This processor has no such instruction set, or there are no kernels for it.
+    """
+    _require()
+    if not _extension.set_isa(name):
+        raise InvalidSetting(_no_such_isa("set_isa", name))
+
+
+def _require() -> None:
+    """The extension must be here; it is set up as the environment asks."""
+    if _load_failure is not None:
+        raise InvalidSetting(
+            f"native kernel: expected the extension of unrolled, got none ({_load_failure}). "
+            "Install unrolled where it can be compiled, with GCC or Clang."
+        )
+    _set_up()
+
+
+@cache
+def _set_up() -> None:
+    wish = os.environ.get("UNROLLED_ISA", "")
+    if wish and wish not in _extension.isas():
+        raise InvalidSetting(_no_such_isa("UNROLLED_ISA", wish))
+    count = os.environ.get("UNROLLED_THREADS", "")
+    whole = int(count) if count.isdecimal() and len(count) <= len(str(_MOST_THREADS)) else count
+    _extension.set_threads(_thread_count("UNROLLED_THREADS", whole) if count else _usable_cores())
+
+
+def _no_such_isa(where: str, name: str) -> str:
+    return f'{where}: expected one of {", ".join(_extension.isas())}, got "{name}". Name one that this processor has.'
+
+
+def _thread_count(where: str, count: object) -> int:
+    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= _MOST_THREADS:
+        raise InvalidSetting(
+            f"{where}: expected a whole number from 1 to {_MOST_THREADS}, got {count!r}."
+            f" Name the number of cores to use, or leave it out for {_usable_cores()}."
+        )
+    return count
+
+
+def _usable_cores() -> int:
+    """The cores that this process may run on, no more than its control group pays for."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _quota(Path("/sys/fs/cgroup"))
+    return max(1, cores if quota is None else min(cores, int(quota)))
+
+
+def _quota(folder: Path) -> float | None:
+    """Seconds of computing per second that a container is allowed, from version 2 or 1 of control groups."""
+    for limits in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
+        try:
+            allowed, period, *_ = " ".join((folder / name).read_text() for name in limits).split()
+        except (OSError, ValueError):
+            continue
+        return int(allowed) / int(period) if allowed.isdigit() and int(period) > 0 else None
+    return None
+
+
+def _activations(recurrence: Recurrence) -> tuple[str, ...]:
+    """Those that are used: a SimpleRNN has no gates."""
+    gates = () if recurrence.cell == "simple_rnn" else (recurrence.recurrent_activation,)
+    return (recurrence.activation, *gates)
+
+
+@cache
+def _native(recurrence: Recurrence) -> "_extension.Recurrence":
+    _require()
+    if reason := unsupported_reason(recurrence, dtype="float32"):
+        raise InvalidSetting(
+            f"native kernel: expected a recurrence that it can compute, got one whose {reason}."
+            " Use unrolled.kernels.reference."
+        )
+    return _extension.Recurrence(
+        recurrence.cell,
+        recurrence.activation,
+        "linear" if recurrence.cell == "simple_rnn" else recurrence.recurrent_activation,
+        recurrence.reset_after,
+        recurrence.go_backwards,
+        recurrence.return_sequences,
+        recurrence.zero_output_for_mask,
+    )
+
+
+def _sizes(inputs: Inputs) -> tuple[int, int, int, int]:
+    sequences, weights = np.shape(inputs.sequences), np.shape(inputs.recurrent_kernel)
+    if len(sequences) != 3:
+        raise InvalidInput(
+            f"native kernel: expected sequences [B, T, F], got {list(sequences)}. Add the axes that are missing."
+        )
+    if len(weights) != 2:
+        raise InvalidInput(
+            f"native kernel: expected recurrent_kernel [H, G*H], got {list(weights)}. Give the weights of one layer."
+        )
+    return (*sequences, weights[0])
+
+
+def _in_c_order(inputs: Inputs) -> Inputs:
+    return Inputs(*(_checked(name, array) for name, array in inputs._asdict().items()))
+
+
+def _checked(name: str, array: Any) -> Any:
+    """The array in C order, which copies it only if it is in another."""
+    if array is None:
+        return None
+    array = np.asarray(array)
+    dtype: Literal["bool", "float32"] = "bool" if name == "mask" else "float32"
+    if array.dtype != dtype:
+        raise InvalidInput(f"native kernel: expected {name} of {dtype}, got {array.dtype}. Convert it with astype.")
+    return np.ascontiguousarray(array)
