@@ -21,16 +21,33 @@ if TYPE_CHECKING:
     from unrolled.experiments.experiment import Experiment
     from unrolled.experiments.run import Run
     from unrolled.experiments.training import train
+    from unrolled.kernels.native import set_threads
+    from unrolled.layers.conversion import accelerate, load_model, to_keras
 
 __version__ = "0.1.0"
 
-__all__ = ["Dataset", "Experiment", "Run", "__version__", "load", "train"]
+__all__ = [
+    "Dataset",
+    "Experiment",
+    "Run",
+    "__version__",
+    "accelerate",
+    "load",
+    "load_model",
+    "set_threads",
+    "to_keras",
+    "train",
+]
 
 _HOMES = {
     "Dataset": "unrolled.data.dataset",
     "Experiment": "unrolled.experiments.experiment",
     "Run": "unrolled.experiments.run",
+    "accelerate": "unrolled.layers.conversion",
     "load": "unrolled.data.catalogue",
+    "load_model": "unrolled.layers.conversion",
+    "set_threads": "unrolled.kernels.native",
+    "to_keras": "unrolled.layers.conversion",
     "train": "unrolled.experiments.training",
 }
 

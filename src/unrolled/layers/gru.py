@@ -1,10 +1,14 @@
 """Gated recurrent unit."""
 
+from typing import Any
+
+from unrolled.layers.native_loop import NativeLoop, takes_arguments_of
+
 import keras
 
 
 @keras.saving.register_keras_serializable(package="unrolled")
-class GRU(keras.layers.GRU):
+class GRU(NativeLoop, keras.layers.GRU):
     """One state h, updated by as much as the gate z lets through: two thirds of an LSTM's weights.
 
     At each step, with the input x [B, F] and the state h [B, H]::
@@ -17,7 +21,9 @@ class GRU(keras.layers.GRU):
 
     Args:
         units: H, the width of the state.
-        **arguments: Every argument of ``keras.layers.GRU``, with its name, default and meaning.
+        kernel: What computes the layer. "auto": our kernels where they can, else Keras' own loop, which is logged
+            once. "native": our kernels, or an error that says why not. "reference": Keras' own loop.
+        **arguments: Every other argument of ``keras.layers.GRU``, with its name, default and meaning.
 
     Call arguments:
         sequences: [B, T, F].
@@ -30,6 +36,7 @@ class GRU(keras.layers.GRU):
 
     Raises:
         ValueError: An argument or an input has the wrong form; Keras words it.
+        InvalidSetting: ``kernel`` is none of the three, or "native" where no kernel can compute the layer.
 
     Example:
         >>> import numpy as np
@@ -40,3 +47,7 @@ class GRU(keras.layers.GRU):
         K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
         Translation", EMNLP 2014.
     """
+
+    @takes_arguments_of(keras.layers.GRU)
+    def __init__(self, *arguments: Any, kernel: str = "auto", **named: Any) -> None:
+        super().__init__(*arguments, kernel=kernel, **named)

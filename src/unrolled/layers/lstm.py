@@ -1,10 +1,14 @@
 """Long short-term memory."""
 
+from typing import Any
+
+from unrolled.layers.native_loop import NativeLoop, takes_arguments_of
+
 import keras
 
 
 @keras.saving.register_keras_serializable(package="unrolled")
-class LSTM(keras.layers.LSTM):
+class LSTM(NativeLoop, keras.layers.LSTM):
     """A memory cell c that gates decide to keep, to write and to show.
 
     At each step, with the input x [B, F] and the state h, c [B, H]::
@@ -18,7 +22,9 @@ class LSTM(keras.layers.LSTM):
 
     Args:
         units: H, the width of the state.
-        **arguments: Every argument of ``keras.layers.LSTM``, with its name, default and meaning.
+        kernel: What computes the layer. "auto": our kernels where they can, else Keras' own loop, which is logged
+            once. "native": our kernels, or an error that says why not. "reference": Keras' own loop.
+        **arguments: Every other argument of ``keras.layers.LSTM``, with its name, default and meaning.
 
     Call arguments:
         sequences: [B, T, F].
@@ -31,6 +37,7 @@ class LSTM(keras.layers.LSTM):
 
     Raises:
         ValueError: An argument or an input has the wrong form; Keras words it.
+        InvalidSetting: ``kernel`` is none of the three, or "native" where no kernel can compute the layer.
 
     Example:
         >>> import numpy as np
@@ -41,3 +48,7 @@ class LSTM(keras.layers.LSTM):
         S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997; the forget
         gate from F. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget", Neural Computation 12(10), 2000.
     """
+
+    @takes_arguments_of(keras.layers.LSTM)
+    def __init__(self, *arguments: Any, kernel: str = "auto", **named: Any) -> None:
+        super().__init__(*arguments, kernel=kernel, **named)

@@ -1,0 +1,89 @@
+"""The kernels as a torch function, without a copy of tensors that are contiguous."""
+
+from typing import Any
+
+from unrolled.errors import InvalidInput
+from unrolled.kernels import native
+from unrolled.kernels.recurrence import Inputs, Recurrence, Results
+
+import torch
+
+COMPILES = False
+"""Whether the kernels may be part of what the framework compiles."""
+
+_SECOND_DERIVATIVE = (
+    "native kernel: expected to be differentiated once, got a derivative of a derivative. "
+    'Give the layer kernel="reference".'
+)
+
+
+def unsupported_reason(recurrence: Recurrence, dtype: str, array: torch.Tensor | None = None) -> str | None:
+    """Why the kernels cannot compute this here, where the array is; without one, on the CPU."""
+    if array is not None and torch._C._functorch.is_functorch_wrapped_tensor(array):
+        return "torch.vmap and torch.func have no native kernel"
+    if torch.compiler.is_compiling():
+        return "torch.compile and torch.export have no native kernel"
+    device = "cpu" if array is None else array.device.type
+    return native.unsupported_reason(recurrence, dtype=dtype, device=device)
+
+
+def run(recurrence: Recurrence, inputs: Inputs) -> Results:
+    """The results, differentiable once by the six first inputs; only what ``requires_grad`` is worked for.
+
+    Example:
+        >>> inputs = Inputs(torch.ones(2, 3, 4), torch.ones(4, 5), torch.zeros(5, 5))
+        >>> run(Recurrence("simple_rnn", activation="relu"), inputs).h[0]
+        tensor([4., 4., 4., 4., 4.])
+    """
+    differentiated = torch.is_grad_enabled() and any(array is not None and array.requires_grad for array in inputs[:6])
+    if not differentiated:
+        results, _ = native.forward(recurrence, _numpy(inputs), training=False)
+        return Results(*map(_tensor, results))
+    return Results(*_Run.apply(recurrence, *inputs))  # type: ignore[no-untyped-call]
+
+
+class _Run(torch.autograd.Function):
+    """Forward, joined to backward; arguments and results are flat, as autograd wants them."""
+
+    @staticmethod
+    def forward(ctx: Any, recurrence: Recurrence, *inputs: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        results, tape = native.forward(recurrence, _numpy(Inputs(*inputs)), training=True)
+        ctx.recurrence = recurrence
+        ctx.save_for_backward(_tensor(tape), *inputs)
+        ctx.set_materialize_grads(False)
+        return tuple(map(_tensor, results))
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        wanted = [name for name, needed in zip(Inputs._fields, ctx.needs_input_grad[1:], strict=True) if needed]
+        gradients = _Differentiate.apply(ctx.recurrence, wanted, *ctx.saved_tensors, *cotangents)  # type: ignore[no-untyped-call]
+        return (None, *gradients)
+
+
+class _Differentiate(torch.autograd.Function):
+    """Backward, which has no backward of its own."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, recurrence: Recurrence, wanted: list[str], tape: torch.Tensor, *arrays: torch.Tensor | None
+    ) -> tuple[torch.Tensor | None, ...]:
+        count = len(Inputs._fields)
+        inputs, cotangents = Inputs(*arrays[:count]), Results(*map(_array, arrays[count:]))
+        return tuple(map(_tensor, native.backward(recurrence, _numpy(inputs), tape.numpy(), cotangents, wanted)))
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: torch.Tensor | None) -> None:
+        raise InvalidInput(_SECOND_DERIVATIVE)
+
+
+def _numpy(inputs: Inputs) -> Inputs:
+    return Inputs(*map(_array, inputs))
+
+
+def _array(tensor: torch.Tensor | None) -> Any:
+    """A view of the tensor's memory."""
+    return None if tensor is None else tensor.detach().contiguous().numpy()
+
+
+def _tensor(array: Any) -> torch.Tensor | None:
+    return None if array is None else torch.from_numpy(array)
