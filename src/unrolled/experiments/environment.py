@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
+from unrolled.kernels import native
 
 import keras
 
@@ -27,6 +28,7 @@ def describe_environment(seed: int) -> dict[str, Any]:
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "threads": len(os.sched_getaffinity(0)),
+        "kernels": {"isa": native.isa(), "threads": native.threads()} if native.available() else None,
         "thread_settings": {key: os.environ[key] for key in _THREAD_SETTINGS if key in os.environ},
         "git": _git_commit(),
     }

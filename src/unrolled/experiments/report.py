@@ -59,7 +59,7 @@ def write_report(run: Run, model: keras.Model, data: Dataset, probabilities: NDA
 
 
 def describe_layers(run: Run, model: keras.Model) -> list[dict[str, Any]]:
-    """Each layer's class, arguments, output shape and number of parameters."""
+    """Each layer's class, arguments, output shape, number of parameters and, where it is recurrent, kernel."""
     entries = run.experiment.network
     return [
         {
@@ -67,9 +67,16 @@ def describe_layers(run: Run, model: keras.Model) -> list[dict[str, Any]]:
             "arguments": ", ".join(f"{key} {_spell(value)}" for key, value in entry.arguments.items()),
             "shape": spell_shape(layer.output.shape),
             "parameters": layer.count_params(),
+            "kernel": "; ".join(kernels_used(layer)),
         }
         for entry, layer in zip(entries, model.layers[1:], strict=True)
     ]
+
+
+def kernels_used(layer: keras.layers.Layer) -> list[str]:
+    """What computed a layer and those within it, each answer once: "native", or why Keras' own loop did."""
+    parts = layer._flatten_layers()
+    return list(dict.fromkeys(part.kernel_used for part in parts if hasattr(part, "kernel_used")))
 
 
 def _spell(value: Any) -> str:
