@@ -80,9 +80,10 @@ class _Call:
         self, given: Sequence[str], watched: Sequence[str], tape: Any, cotangents: Sequence[Any]
     ) -> list[Any]:
         """One for each array that is present; None where it cannot be asked for."""
-        named = self._backward(watched, tape, cotangents) if watched else {}
-        if not tf.executing_eagerly():
-            named |= self._backward([name for name in given if name not in watched], tape, cotangents)
+        unwatched = [] if tf.executing_eagerly() else [name for name in given if name not in watched]
+        named: dict[str, Any] = {}
+        for wanted in filter(None, (watched, unwatched)):
+            named |= self._backward(wanted, tape, cotangents)
         return [named.get(name) for name, array in self.inputs._asdict().items() if array is not None]
 
     def _backward(self, wanted: Sequence[str], tape: Any, cotangents: Sequence[Any]) -> dict[str, Any]:
