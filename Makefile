@@ -13,7 +13,7 @@ USE := $(VENV)/$(if $(wildcard $(VENV)/development.stamp),development.stamp,use.
 CONTRACT := tests/layers tests/experiments/test_training.py
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check sanitize bench docs clean
+.PHONY: help train test check bench docs clean
 .SILENT:
 
 help: ## Show this list
@@ -33,21 +33,23 @@ check: $(VENV)/development.stamp ## Style, types, import contracts, and the kern
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
 	$(BIN)/clang-format --dry-run --Werror csrc/* || { echo 'Run: $(BIN)/clang-format -i csrc/*'; exit 1; }
-	$(MAKE) --no-print-directory sanitize
+	$(MAKE) --no-print-directory $(SANITIZED)/passed.stamp
 
-# The kernel tests, with memory and arithmetic watched. A copy of the package beside the installed one is tested, so
+# The kernel tests, with memory and arithmetic watched. They run on a copy of the package beside the installed one;
 # -S leaves out what makes the installed one editable.
-sanitize: $(VENV)/development.stamp
+$(SANITIZED)/passed.stamp: $(CSRC) $(wildcard src/unrolled/kernels/*.py tests/kernels/*.py) | $(VENV)/development.stamp
+	echo 'Testing the kernels under sanitizers'
 	rm -rf $(SANITIZED)/site
 	SKBUILD_BUILD_DIR=$(SANITIZED)/objects SKBUILD_CMAKE_BUILD_TYPE=Debug SKBUILD_CMAKE_DEFINE='UNROLLED_SANITIZE=ON' \
 	$(INSTALL) --no-deps --no-build-isolation --target $(SANITIZED)/site .
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-	PYTHONPATH="$(SANITIZED)/site:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" \
-	$(BIN)/python -S -m pytest --quiet -p no:cacheprovider tests/kernels
+	PYTHONPATH="$(CURDIR)/$(SANITIZED)/site:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" \
+	$(BIN)/python -S -m pytest --quiet --exitfirst --capture=sys --max-worker-restart=0 --dist load --tx '2*popen//python=$(BIN)/python -S' tests/kernels/test_native*.py
+	touch $@
 
 bench: $(VENV)/development.stamp ## Time unrolled beside plain Keras on every backend
-	$(BIN)/python benchmarks/article_fit.py $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 docs: $(VENV)/development.stamp ## Execute the walkthrough and render it to docs/build/walkthrough.html
 	$(BIN)/python docs/build.py

@@ -1,0 +1,75 @@
+"""The kernels' activations against float64: a SimpleRNN of one step whose weights let its input through."""
+
+from tests.kernels.cases import activation_inputs, assert_activation, every_isa  # noqa: F401 - the last is a fixture
+from unrolled.kernels import native
+from unrolled.kernels.recurrence import Inputs, Recurrence, Results
+from unrolled.kernels.reference_activations import ACTIVATIONS
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+
+pytestmark = pytest.mark.usefixtures("every_isa")
+
+every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
+
+# At minus infinity and at infinity; a softsign of either is NaN.
+LIMITS = {
+    "linear": (-np.inf, np.inf),
+    "tanh": (-1, 1),
+    "sigmoid": (0, 1),
+    "hard_sigmoid": (0, 1),
+    "relu": (0, np.inf),
+    "elu": (-1, np.inf),
+    "softplus": (0, np.inf),
+    "silu": (0, np.inf),
+    "gelu": (0, np.inf),
+}
+
+
+def activate(activation: str, inputs: Array, units: int) -> tuple[Array, Array]:
+    """The activation of every input and its slope there, with as many units side by side."""
+    recurrence = Recurrence("simple_rnn", activation=activation)
+    rows = Inputs(inputs.reshape(-1, 1, units), np.eye(units, dtype=np.float32), np.zeros((units, units), np.float32))
+    results, tape = native.forward(recurrence, rows, training=True)
+    cotangents = Results(None, np.ones_like(results.h))
+    slopes = native.backward(recurrence, rows, tape, cotangents, ["sequences"]).sequences
+    return results.h.reshape(inputs.shape), slopes.reshape(inputs.shape)
+
+
+@every_activation
+def test_activations_and_slopes_are_those_of_float64(activation: str) -> None:
+    inputs = activation_inputs(100_000)
+    assert_activation(activation, inputs, *activate(activation, inputs, units=64))
+
+
+@every_activation
+@pytest.mark.parametrize("units", [1, 2, 3, 4, 5, 8, 13, 16, 17, 31, 32, 33])
+def test_activations_do_not_depend_on_their_place_in_a_vector(activation: str, units: int) -> None:
+    inputs = np.linspace(-20, 20, 33, dtype=np.float32)
+    one_by_one, _ = activate(activation, inputs, units=1)
+    rotated = np.resize(inputs, (33, units))
+    side_by_side, _ = activate(activation, rotated, units)
+    np.testing.assert_array_equal(side_by_side, np.resize(one_by_one, (33, units)))
+
+
+@pytest.mark.parametrize("activation", LIMITS)
+def test_activations_have_their_limits_at_infinity(activation: str) -> None:
+    values, _ = activate(activation, np.array([-np.inf, np.inf], np.float32), units=1)
+    np.testing.assert_array_equal(values, LIMITS[activation])
+
+
+@every_activation
+def test_nan_gives_nan(activation: str) -> None:
+    values, _ = activate(activation, np.array([np.nan, 1, -np.nan], np.float32), units=1)
+    np.testing.assert_array_equal(np.isnan(values), [True, False, True])
+
+
+@pytest.mark.parametrize(("activation", "low", "high"), [("tanh", -1, 1), ("sigmoid", 0, 1), ("hard_sigmoid", 0, 1)])
+def test_gates_stay_between_their_bounds(activation: str, low: float, high: float) -> None:
+    inputs = activation_inputs(100_000)
+    values, slopes = activate(activation, inputs, units=64)
+    assert low <= values.min() < values.max() <= high
+    assert slopes.min() >= 0

@@ -1,0 +1,247 @@
+"""Threads: how many there are changes no bit, any of Python's may call, and a process may fork and run for long."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from threading import Thread
+from typing import Any
+
+from tests.conftest import environment
+from tests.kernels.cases import CELLS, ROOT, Sizes, assert_same_bits, check, every_cell, make_inputs, run, with_outputs
+from unrolled.kernels import native
+from unrolled.kernels.recurrence import Inputs, Results
+
+import pytest
+
+# Enough for five threads of any cell, and for two chunks of the backward pass.
+LARGE = Sizes(batch=37, time=80, features=16, units=72)
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before() -> Iterator[None]:
+    before = native.threads()
+    yield
+    native.set_threads(before)
+
+
+def everything(results: Results, gradients: Inputs) -> tuple[Any, ...]:
+    return (*results, *gradients)
+
+
+@every_cell
+@pytest.mark.parametrize("isa", native.isas())
+@pytest.mark.parametrize("mask", ["none", "holes", "leading"])
+def test_no_bit_depends_on_the_number_of_threads(cell: str, isa: str, mask: str) -> None:
+    recurrence = with_outputs(cell)
+    inputs = make_inputs(recurrence, LARGE, mask=mask, input_masks=recurrence.gates if mask == "holes" else 0)
+    before = native.isa()
+    native.set_isa(isa)
+    try:
+        native.set_threads(1)
+        alone = everything(*run(recurrence, inputs))
+        for count in (2, 3, 5, 5, 2, 1):
+            native.set_threads(count)
+            assert_same_bits(everything(*run(recurrence, inputs)), alone)
+    finally:
+        native.set_isa(before)
+
+
+@every_cell
+def test_several_threads_compute_what_is_specified(cell: str) -> None:
+    native.set_threads(5)
+    recurrence = with_outputs(cell)
+    check(recurrence, make_inputs(recurrence, LARGE, mask="holes"))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_different_kernels_in_different_threads_of_python_do_not_meet(count: int) -> None:
+    native.set_threads(count)
+    sizes = {"lstm": LARGE, "gru": Sizes(20, 30, 40, 64), "gru_reset_before": Sizes(3, 5, 4, 7), "simple_rnn": LARGE}
+    inputs = {cell: make_inputs(with_outputs(cell), size) for cell, size in sizes.items()}
+    alone = {cell: everything(*run(with_outputs(cell), inputs[cell])) for cell in CELLS}
+    wrong: list[str] = []
+
+    def repeat(cell: str) -> None:
+        for _ in range(10):
+            try:
+                assert_same_bits(everything(*run(with_outputs(cell), inputs[cell])), alone[cell])
+            except AssertionError as difference:
+                wrong.append(f"{cell}: {difference}")
+
+    callers = [Thread(target=repeat, args=(cell,)) for cell in CELLS for _ in range(2)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert wrong == []
+
+
+def python(program: str, *prefix: str, **changes: str) -> str:
+    """What a program prints that runs in a process of its own."""
+    command = [*prefix, sys.executable, *(["-S"] if sys.flags.no_site else []), "-c", program]
+    finished = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=environment(**changes), timeout=60, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+PROGRAM = """
+import os
+from pathlib import Path
+
+from tests.kernels.cases import Sizes, assert_same_bits, make_inputs, run, with_outputs
+from unrolled.kernels import native
+
+lstm = with_outputs("lstm")
+small, large = make_inputs(lstm, Sizes(2, 3, 4, 5)), make_inputs(lstm, Sizes(64, 20, 32, 64))
+native.set_threads(3)
+"""
+
+
+def test_as_many_threads_work_as_may() -> None:
+    program = """
+def count():
+    return len(os.listdir("/proc/self/task"))
+
+before = count()
+run(lstm, small)
+print(count() - before)
+run(lstm, large)
+print(count() - before)
+native.set_threads(4)
+run(lstm, large)
+print(count() - before)
+native.set_threads(2)
+run(lstm, large)
+print(count() - before)
+"""
+    assert python(PROGRAM + program).split() == ["0", "2", "3", "3"]
+
+
+# A child that hangs is ended by its alarm, and its status tells.
+FORK = """
+import signal
+import warnings
+
+warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads
+
+def everything():
+    results, gradients = run(lstm, large)
+    return (*results, *gradients)
+
+def fork(work):
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        work()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+
+def test_a_process_may_fork_after_a_kernel_has_run() -> None:
+    program = """
+alone = everything()
+
+def again():
+    for _ in range(3):
+        assert_same_bits(everything(), alone)
+
+def grandchild():
+    again()
+    fork(again)
+    again()
+
+fork(again)
+again()
+fork(grandchild)
+again()
+print("done")
+"""
+    assert python(PROGRAM + FORK + program) == "done\n"
+
+
+def test_a_process_may_fork_while_a_kernel_runs() -> None:
+    program = """
+from threading import Thread
+
+alone, ended = everything(), []
+
+def keep_running():
+    while not ended:
+        run(lstm, large)
+
+runners = [Thread(target=keep_running) for _ in range(2)]
+for runner in runners:
+    runner.start()
+for _ in range(20):
+    fork(lambda: assert_same_bits(everything(), alone))
+ended.append(True)
+for runner in runners:
+    runner.join()
+print("done")
+"""
+    assert python(PROGRAM + FORK + program) == "done\n"
+
+
+def test_multiprocessing_by_fork() -> None:
+    program = """
+import multiprocessing
+
+alone = everything()
+
+def work(number):
+    assert_same_bits(everything(), alone)
+    return number
+
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    print(pool.map(work, range(6)))
+"""
+    assert python(PROGRAM + FORK + program) == "[0, 1, 2, 3, 4, 5]\n"
+
+
+def test_a_kernel_whose_threads_cannot_be_started_does_not_block_the_next_one() -> None:
+    # The stack of a new thread is as large as the limit, more than there is memory.
+    program = """
+for _ in range(2):
+    try:
+        run(lstm, large)
+    except RuntimeError as error:
+        print(error)
+native.set_threads(1)
+run(lstm, large)
+print("done")
+"""
+    printed = python(PROGRAM + program, "prlimit", f"--stack={2**42}:", OPENBLAS_NUM_THREADS="1")
+    assert printed.endswith("done\n")
+
+
+def test_memory_does_not_grow_with_calls() -> None:
+    program = """
+from unrolled.errors import InvalidInput
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+inputs = make_inputs(lstm, Sizes(8, 4, 64, 32), mask="holes", input_masks=4, recurrent_masks=1)
+
+def call():
+    run(lstm, inputs)
+    stream = native.Stream(lstm, inputs.kernel, inputs.recurrent_kernel, inputs.bias)
+    stream.step(inputs.sequences[:1, 0])
+    try:
+        native.forward(lstm, inputs._replace(kernel=inputs.bias), training=True)
+    except InvalidInput:
+        pass
+
+for _ in range(500):
+    call()
+before = resident()
+for _ in range(10_000):
+    call()
+print(resident() - before)
+"""
+    # A page for every tenth call would be 4 MB. The address sanitizer keeps what is freed, unless told not to.
+    options = ":".join(filter(None, [environment().get("ASAN_OPTIONS"), "quarantine_size_mb=1"]))
+    assert float(python(PROGRAM + program, ASAN_OPTIONS=options)) < 3
