@@ -1,0 +1,116 @@
+"""The tables of docs/performance.md, from a result file. What stands outside of the markers is never touched."""
+
+import re
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import tables
+from benchmarks.charts import draw_charts
+from benchmarks.options import PAGE
+from benchmarks.results import Run
+from unrolled.errors import DataError
+from unrolled.storage import write_text
+
+_SECTION = "<!-- generated: {name} -->\n(.*?)<!-- end of {name} -->"
+_NOT_MEASURED = "*Not measured in this run.*"
+
+
+def render(run: Run, page: Path) -> None:
+    """Put the run's tables between the markers of a page, and its charts in the folder beside it.
+
+    A page that does not exist yet begins as a copy of docs/performance.md.
+
+    Raises:
+        DataError: The page has lost a marker.
+    """
+    charts = draw_charts(run, page.with_suffix(""))
+    text = (page if page.is_file() else PAGE).read_text(encoding="utf-8")
+    for name, write in SECTIONS.items():
+        pictures = [f"![{chart.title}]({page.stem}/{chart.path.name})" for chart in charts if chart.section == name]
+        body = "\n\n".join([*pictures, *write(run)]) or _NOT_MEASURED
+        text = _replace(text, name, body, page)
+    write_text(page, text)
+
+
+def _replace(text: str, name: str, body: str, page: Path) -> str:
+    pattern = re.compile(_SECTION.format(name=name), re.DOTALL)
+    if not pattern.search(text):
+        raise DataError(f'{page}: expected the markers of "{name}", got none. Put them back, as in {PAGE}.')
+    return pattern.sub(lambda _: f"<!-- generated: {name} -->\n\n{body}\n\n<!-- end of {name} -->", text)
+
+
+def _machine(run: Run) -> list[str]:
+    machine, effort = run["machine"], run["effort"]
+    versions = ", ".join(f"{name} {number}" for name, number in sorted(machine["versions"].items()))
+    caches = ", ".join(f"{level} {size}" for level, size in machine["caches"].items())
+    commit = machine["commit"]
+    removed = ", ".join(machine["settings_removed"])
+    lines = [
+        f"- {machine['date']}, {machine['cpu']}, {machine['cores_used']} of {machine['cores']} cores ({caches})",
+        f"- our kernels: {machine.get('isa')}, {machine.get('threads')} threads; {machine['platform']}",
+        f"- Python {machine['python']}; {versions}",
+        f"- {effort['rounds']} rounds, in each of which every program ran for at least {effort['block_seconds']} s",
+        f"- {_peak(run)}",
+        f"- {_others(run)}",
+        f"- commit {commit['commit'][:12]}{', with changes' if commit['modified'] else ''}" if commit else "",
+        f"- taken out of the environment, because they slow NumPy down: {removed}" if removed else "",
+    ]
+    return ["\n".join(line for line in lines if line)]
+
+
+def _peak(run: Run) -> str:
+    """Which library multiplies large matrices fastest here."""
+    rates: dict[str, list[float]] = {}
+    for case in run["cases"]:
+        for framework, samples in case["sgemm_gflops"].items():
+            rates.setdefault(framework, []).extend(samples)
+    medians = {name: statistics.median(samples) for name, samples in rates.items() if samples}
+    if not medians:
+        return "nothing was timed"
+    names = {"processor": "NumPy", "jax": "JAX", "tensorflow": "TensorFlow", "torch": "torch"}
+    best = max(medians, key=lambda name: medians[name])
+    others = ", ".join(f"{names[name]} {rate:.0f}" for name, rate in medians.items() if name != best)
+    return f"sgemm peak, the best library of each round: mostly {names[best]}, {medians[best]:.0f} GFLOP/s" + (
+        f" (medians of the others: {others})" if others else ""
+    )
+
+
+def _others(run: Run) -> str:
+    shares = [case["others_share"] for case in run["cases"] if case.get("others_share") is not None]
+    if not shares:
+        return "whether other processes computed meanwhile is not known"
+    return f"other processes took {statistics.median(shares):.1%} of the cores meanwhile, {max(shares):.1%} at worst"
+
+
+def _failures(run: Run) -> list[str]:
+    failed = [
+        f"- `{case['name']}`, {arm['name']}: {arm['failure']}"
+        for case in run["cases"]
+        for arm in case["arms"]
+        if arm.get("failure")
+    ]
+    return ["\n".join(failed) if failed else "Nothing."]
+
+
+def _of_group(group: str, write: Callable[[list[dict[str, Any]]], list[str]]) -> Callable[[Run], list[str]]:
+    def section(run: Run) -> list[str]:
+        cases = [case for case in run["cases"] if case["group"] == group and tables.is_timed(case)]
+        return write(cases) if cases else []
+
+    return section
+
+
+SECTIONS: dict[str, Callable[[Run], list[str]]] = {
+    "machine": _machine,
+    "article": _of_group("article", tables.article),
+    "layers": _of_group("layer", tables.layers),
+    "inference": _of_group("inference", tables.inference),
+    "stream": _of_group("stream", tables.stream),
+    "denormals": _of_group("denormals", tables.denormals),
+    "cost": _of_group("cost", tables.costs),
+    "scaling": _of_group("scaling", tables.scaling),
+    "failures": _failures,
+}
+"""What is generated, by the name in its markers."""

@@ -1,0 +1,56 @@
+"""The JSON files in which runs are kept: written after every case, so that a run that is stopped is not lost."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from unrolled.errors import DataError
+from unrolled.storage import write_json
+
+FORMAT = 1
+_SAME = ("cpu", "cores_used", "versions", "isa", "threads")
+"""What must agree in files whose cases are shown together."""
+
+Run = dict[str, Any]
+"""``format``, ``machine``, ``effort`` and ``cases``, as ``measuring.measure`` describes them."""
+
+
+def new_path(folder: Path, *, whole: bool) -> Path:
+    """Where a run that begins now is kept; parts of the whole are named so."""
+    folder.mkdir(parents=True, exist_ok=True)
+    moment = f"{datetime.now(UTC):%Y%m%dT%H%M%S}Z"
+    return folder / f"{moment}{'' if whole else '-part'}.json"
+
+
+def save(path: Path, run: Run) -> None:
+    """Write the run, whole or not at all."""
+    write_json(path, run)
+
+
+def load(paths: list[Path]) -> Run:
+    """One run with the cases of all files; where several have a case, the last one's counts.
+
+    Raises:
+        DataError: A file is not a result, or was measured elsewhere than the others.
+    """
+    runs = [_read(path) for path in paths]
+    first = runs[0]
+    for path, run in zip(paths, runs, strict=True):
+        for key in _SAME:
+            if run["machine"].get(key) != first["machine"].get(key):
+                raise DataError(
+                    f"{path}: expected the same {key} as in {paths[0]}, got another. Render files of one machine only."
+                )
+    cases = {case["name"]: case for run in runs for case in run["cases"]}
+    return {**runs[-1], "cases": list(cases.values())}
+
+
+def _read(path: Path) -> Run:
+    try:
+        run: Run = json.loads(path.read_text(encoding="utf-8"))
+        if run["format"] == FORMAT and run["machine"] and isinstance(run["cases"], list):
+            return run
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise DataError(f"{path}: expected a result of python -m benchmarks, got something else. Name another file.")

@@ -1,0 +1,31 @@
+"""What is printed while a run goes on."""
+
+import sys
+from typing import Any
+
+from benchmarks.tables import median_seconds
+
+Record = dict[str, Any]
+
+
+def show_progress(text: str) -> None:
+    """Say on one line of a terminal what is being done; the next text takes its place."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text[:100]}", end="", file=sys.stderr, flush=True)
+
+
+def describe_case(case: Record) -> str:
+    """The case's name and a line for each arm."""
+    return "\n".join([case["name"], *map(_describe_arm, case["arms"])])
+
+
+def _describe_arm(arm: Record) -> str:
+    name = f"  {arm['name']:<42}"
+    if arm.get("failure"):
+        return f"{name}  {arm['failure']}"
+    if not arm["seconds"]:
+        return f"{name}  computes the same"
+    low, middle, high = arm.get("ratio_quartiles", (0, 0, 0))
+    ratio = f"x {middle:.2f} ({low:.2f} to {high:.2f})" if middle else ""
+    share = f"{arm['gflops']:6.3g} GFLOP/s {arm['share_of_peak'][1]:4.0%} of sgemm"
+    return f"{name} {median_seconds(arm) * 1e3:9.3f} ms {share}  ready in {arm['warm_up_seconds']:4.1f} s  {ratio}"
