@@ -10,7 +10,7 @@ from benchmarks.cases import Arm, Case
 from benchmarks.equality import compare
 from benchmarks.frameworks.program import Results
 from benchmarks.processes import OthersWork, WorkerFailed, Workers
-from benchmarks.tasks import NetworkTask
+from benchmarks.tasks import LayerTask, NetworkTask
 
 Record = dict[str, Any]
 """A part of the JSON file."""
@@ -99,7 +99,8 @@ def _difference(arm: Arm, results: dict[str, Results], records: dict[str, Record
     if arm.equals not in results:
         return f"{arm.equals} failed, so there is nothing to compare with"
     try:
-        difference = compare(results[arm.name], results[arm.equals])
+        extreme = isinstance(arm.task, LayerTask) and arm.task.values != "ordinary"
+        difference = compare(results[arm.name], results[arm.equals], extreme=extreme)
     except ValueError as error:
         return f"not comparable to {arm.equals}: {error}"
     records[arm.name]["difference"] = asdict(difference)

@@ -81,7 +81,11 @@ def _others(run: Run) -> str:
     shares = [case["others_share"] for case in run["cases"] if case.get("others_share") is not None]
     if not shares:
         return "whether other processes computed meanwhile is not known"
-    return f"other processes took {statistics.median(shares):.1%} of the cores meanwhile, {max(shares):.1%} at worst"
+    loud = sum(share > tables.QUIET for share in shares)
+    return (
+        f"other processes took {statistics.median(shares):.1%} of the cores meanwhile, {max(shares):.1%} at worst;"
+        f" more than {tables.QUIET:.0%} in {loud} of {len(shares)} cases"
+    )
 
 
 def _failures(run: Run) -> list[str]:

@@ -9,6 +9,8 @@ from benchmarks.measuring import quartiles
 from benchmarks.tasks import CELLS, KERAS_NAMES
 
 Record = dict[str, Any]
+QUIET = 0.05
+"""How much of the cores others may take before a measurement is worth little."""
 _NONE = ""
 
 

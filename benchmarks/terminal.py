@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from benchmarks.tables import median_seconds
+from benchmarks.tables import QUIET, median_seconds
 
 Record = dict[str, Any]
 
@@ -16,7 +16,10 @@ def show_progress(text: str) -> None:
 
 def describe_case(case: Record) -> str:
     """The case's name and a line for each arm."""
-    return "\n".join([case["name"], *map(_describe_arm, case["arms"])])
+    lines = [case["name"], *map(_describe_arm, case["arms"])]
+    if (case.get("others_share") or 0) > QUIET:
+        lines.append(f"  others took {case['others_share']:.0%} of the cores meanwhile: measure again when they do not")
+    return "\n".join(lines)
 
 
 def _describe_arm(arm: Record) -> str:

@@ -159,6 +159,16 @@ class BackwardSlice {
     return row_of(dropout, mask * geometry_.batch + plan_.sequence(begin_ + r), columns);
   }
 
+  // An infinite input makes NaN of the zeros that pad its weights; it must not reach the products.
+  void clear_padding(float* dz, int from_slot, int to_slot) const {
+    const int64_t padding = geometry_.padded_units - geometry_.units;
+    if (padding == 0) return;
+    for (int slot = from_slot; slot < to_slot; ++slot) {
+      std::memset(dz + slot * geometry_.padded_units + geometry_.units, 0,
+                  static_cast<size_t>(padding) * sizeof(float));
+    }
+  }
+
   // Where a step of a row stands in the chunk.
   int64_t chunk_row(int64_t s, int64_t r) const { return plan_.first(s) - plan_.first(pass_.chunk_begin) + begin_ + r; }
 
@@ -181,11 +191,13 @@ class BackwardSlice {
       const BackwardRow row = row_at(s, r);
       if constexpr (Rule::kCandidateApart) {
         rule_.retreat_reset(row, product_ + r * units_stride_);
+        clear_padding(row.dz, 2, 3);
         pack_row(packed_, block_rows_, q + r, 2 * geometry_.padded_units, row.dz + 2 * geometry_.padded_units,
                  geometry_.padded_units, nullptr);
       } else {
         add_output_gradient(s, r);
         rule_.retreat(row);
+        clear_padding(row.dz, 0, geometry_.slots.slots);
         pack_row(packed_, block_rows_, q + r, 0, row.dz, geometry_.row, nullptr);
       }
       copy_operands(s, r);
@@ -200,6 +212,7 @@ class BackwardSlice {
       const BackwardRow row = row_at(s, r);
       add_output_gradient(s, r);
       rule_.retreat_candidate(row);
+      clear_padding(row.dz, 0, 2);
       pack_row(packed_, block_rows_, q + r, 0, row.dz, 2 * geometry_.padded_units, nullptr);
     }
     multiply(packed_, block_rows_, q, rows, 0, pass_.recurrent_kernel.panels(0), zeros_, 0, product_, units_stride_);

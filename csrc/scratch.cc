@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::align_val_t kLine{64};
 constexpr int64_t kKept = 16 << 20;  // floats kept for the next kernel, all blocks together
+constexpr size_t kMostBlocks = 256;
 
 struct Block {
   float* data;
@@ -23,7 +24,12 @@ struct Shelf {
 };
 
 Shelf& shelf() {
-  static Shelf* const kept = new Shelf;  // outlives threads that still run while the process ends
+  // Never destroyed: it outlives threads that still run while the process ends.
+  static Shelf* const kept = [] {
+    Shelf* const made = new Shelf;
+    made->blocks.reserve(kMostBlocks);
+    return made;
+  }();
   return *kept;
 }
 
@@ -50,18 +56,18 @@ Scratch::Scratch(int64_t floats) : data_(nullptr), floats_(std::max<int64_t>(flo
 }
 
 Scratch::~Scratch() {
-  Shelf& kept = shelf();
-  std::lock_guard<std::mutex> lock(kept.mutex);
-  while (!kept.blocks.empty() && kept.floats + floats_ > kKept) {
-    ::operator delete(kept.blocks.front().data, kLine);
-    kept.floats -= kept.blocks.front().floats;
-    kept.blocks.erase(kept.blocks.begin());
-  }
   if (floats_ > kKept) {
     ::operator delete(data_, kLine);
     return;
   }
-  kept.blocks.push_back({data_, floats_});
+  Shelf& kept = shelf();
+  std::lock_guard<std::mutex> lock(kept.mutex);
+  while (!kept.blocks.empty() && (kept.floats + floats_ > kKept || kept.blocks.size() == kMostBlocks)) {
+    ::operator delete(kept.blocks.front().data, kLine);
+    kept.floats -= kept.blocks.front().floats;
+    kept.blocks.erase(kept.blocks.begin());
+  }
+  kept.blocks.push_back({data_, floats_});  // has room: see shelf()
   kept.floats += floats_;
 }
 

@@ -7,8 +7,11 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
+#include <utility>
 
 #include "kernels.h"
 
@@ -62,9 +65,17 @@ struct Pool {
   int count = 0;
   void (*call)(const void*, int) = nullptr;
   const void* task = nullptr;
+  std::atomic<bool> has_failed{false};
+  std::exception_ptr failure;  // of the first task that threw
 
   void take_tasks() {
-    for (int index = next.fetch_add(1); index < count; index = next.fetch_add(1)) call(task, index);
+    for (int index = next.fetch_add(1); index < count; index = next.fetch_add(1)) {
+      try {
+        call(task, index);
+      } catch (...) {
+        if (!has_failed.exchange(true)) failure = std::current_exception();
+      }
+    }
   }
 
   void serve(int number, uint64_t seen) {
@@ -87,11 +98,16 @@ struct Pool {
     }
   }
 
-  void start(int helpers) {
+  // Gives how many helpers there are; the system may refuse some.
+  int start(int helpers) {
     std::lock_guard<std::mutex> lock(mutex);
-    for (; started < helpers; ++started) {
-      std::thread(&Pool::serve, this, started, ticket.load()).detach();
+    try {
+      for (; started < helpers; ++started) {
+        std::thread(&Pool::serve, this, started, ticket.load()).detach();
+      }
+    } catch (const std::system_error&) {
     }
+    return started < helpers ? started : helpers;
   }
 
   void run(int helpers) {
@@ -108,6 +124,7 @@ struct Pool {
       std::unique_lock<std::mutex> lock(mutex);
       finished.wait(lock, done);
     }
+    if (has_failed.exchange(false)) std::rethrow_exception(std::exchange(failure, nullptr));
   }
 };
 
@@ -147,7 +164,8 @@ FlushDenormals::~FlushDenormals() { (void)before_; }
 Team::Team(int wanted) : size_(std::max(1, std::min(wanted, threads()))) {
   if (size_ == 1) return;
   the_pool().in_use.lock();
-  the_pool().start(size_ - 1);
+  size_ = the_pool().start(size_ - 1) + 1;
+  if (size_ == 1) the_pool().in_use.unlock();
 }
 
 Team::~Team() {

@@ -29,7 +29,7 @@ class Team {
   int size() const;
 
   // Calls task(0) ... task(count - 1), each once, on any of the team's threads in any order, and
-  // returns when all have ended.
+  // returns when all have ended. What one of them throws is thrown here, then.
   template <class Task>
   void run(int count, const Task& task) {
     run(count, [](const void* erased, int index) { (*static_cast<const Task*>(erased))(index); }, &task);
@@ -39,7 +39,7 @@ class Team {
   void run(int count, void (*call)(const void*, int), const void* task);
 
   FlushDenormals flush_;
-  int size_;
+  int size_;  // 1 where no thread could be had
 };
 
 }  // namespace unrolled

@@ -106,30 +106,40 @@ class WeightGradients {
     }
   }
 
+  // Every kDepth rows are summed by themselves: a sum that ran through all of them would lose a digit for
+  // each power of ten of its length.
   template <int Vectors>
   void add_tiles(int operand, int part, int64_t column, bool is_first) const {
     static const float zeros[kPanel] = {};
+    constexpr int64_t kWidth = Vectors * kLanes;
     const Rows& left = pass_.operands[operand];
     const Rows& right = pass_.gate_gradients;
     const int64_t end = at_most((part + 1) * kTilesOfPart, tiles(left));
+    float sum[kGradientRows * kWidth];
     for (int64_t k = 0; k < pass_.depth; k += kDepth) {
       const int64_t depth = at_most(kDepth, pass_.depth - k);
       for (int64_t t = part * kTilesOfPart; t < end; ++t) {
-        const int64_t row = t * kGradientRows;
-        float* const c = sums(operand, row, column);
-        const bool from_zero = is_first && k == 0;
-        tile_of<Vectors, 1, kGradientRows>(at_most(kGradientRows, left.columns - row), left.row(k) + row, left.stride(),
-                                           right.row(k) + column, right.stride(), depth, from_zero ? zeros : c,
-                                           from_zero ? 0 : stride_, c, stride_);
+        const int64_t row = t * kGradientRows, rows = at_most(kGradientRows, left.columns - row);
+        tile_of<Vectors, 1, kGradientRows>(rows, left.row(k) + row, left.stride(), right.row(k) + column,
+                                           right.stride(), depth, zeros, 0, sum, kWidth);
+        for (int64_t r = 0; r < rows; ++r)
+          add_to(sums(operand, row + r, column), sum + r * kWidth, kWidth, is_first && k == 0);
       }
     }
   }
 
+  static void add_to(float* to, const float* from, int64_t count, bool replaces) {
+    for (int64_t n = 0; n < count; n += kLanes)
+      store(to + n, replaces ? load(from + n) : load(to + n) + load(from + n));
+  }
+
   void add_bias(int64_t begin, int64_t end) const {
     for (int64_t n = begin; n < end; n += kLanes) {
-      Vec sum = load(bias_sums_ + n);
-      for (int64_t k = 0; k < pass_.depth; ++k) sum += load(pass_.gate_gradients.row(k) + n);
-      store(bias_sums_ + n, sum);
+      for (int64_t k = 0; k < pass_.depth; k += kDepth) {
+        Vec sum{};
+        for (int64_t i = k; i < at_most(k + kDepth, pass_.depth); ++i) sum += load(pass_.gate_gradients.row(i) + n);
+        store(bias_sums_ + n, load(bias_sums_ + n) + sum);
+      }
     }
   }
 

@@ -84,9 +84,10 @@ class _Step:
         for variable, array in zip(cell.trainable_variables, weights, strict=True):
             variable.assign(array)
         self.weights = [variable.value for variable in cell.trainable_variables]
+        constants = [variable.value for variable in cell.non_trainable_variables]
         self.steps = [jnp.asarray(step) for step in steps]
         self.zeros = [jnp.zeros((task.shape.batch, task.shape.units))] * 2
-        self.compute = jax.jit(lambda weights, x, states: cell.stateless_call(weights, [], x, states)[0])
+        self.compute = jax.jit(lambda weights, x, states: cell.stateless_call(weights, constants, x, states)[0])
 
     def results(self) -> Results:
         states, outputs = self.zeros, []

@@ -409,3 +409,37 @@ def test_any_recurrence_of_any_size(
             seed=seed,
         ),
     )
+
+
+@every_cell
+def test_a_sum_over_many_rows_of_one_sign_keeps_its_digits(cell: str, every_isa: None) -> None:
+    recurrence = replace(with_outputs(cell), activation="linear")
+    some = make_inputs(recurrence, Sizes(200, 300, 1, 1), without=("initial_h", "initial_c"))
+    inputs = some._replace(
+        sequences=np.ones_like(some.sequences),
+        **{name: np.zeros_like(getattr(some, name)) for name in ("kernel", "recurrent_kernel", "bias")},
+    )
+    cotangents = Results(np.full((200, 300, 1), 0.1, np.float32), None)
+    _, tape = native.forward(recurrence, inputs, training=True)
+    given = native.backward(recurrence, inputs, tape, cotangents, ["kernel", "bias"])
+    _, expected = specified(recurrence, inputs, cotangents)
+    for name in ("kernel", "bias"):
+        np.testing.assert_allclose(getattr(given, name), getattr(expected, name), rtol=GRADIENTS)
+
+
+@every_cell
+@pytest.mark.parametrize("units", [1, 5, 15, 16, 17])
+def test_an_infinite_input_spoils_no_gradient_that_is_finite_in_the_specification(
+    cell: str, units: int, every_isa: None
+) -> None:
+    recurrence = with_outputs(cell)
+    inputs = make_inputs(recurrence, Sizes(2, 3, 2, units))
+    inputs.sequences[0, 1, 0] = np.inf
+    results, tape = native.forward(recurrence, inputs, training=True)
+    cotangents = make_cotangents(results)
+    given = native.backward(recurrence, inputs, tape, cotangents)
+    with np.errstate(all="ignore"):
+        _, expected = specified(recurrence, inputs, cotangents)
+    for ours, theirs in zip(given[:6], expected[:6], strict=True):
+        if theirs is not None:
+            assert np.isfinite(ours)[np.isfinite(theirs)].all()

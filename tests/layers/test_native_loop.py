@@ -129,7 +129,7 @@ def test_masks_and_states_of_other_shapes_go_to_keras() -> None:
     for mask in (np.ones((3, 7, 1), bool), np.ones((1, 7), bool)):
         assert "a mask of shape" in str(reason_of(layer, mask=mask))
     assert "an initial state of shape" in str(reason_of(layer, states=[np.zeros((1, UNITS), np.float32)]))
-    assert reason_of(layer, inputs=sequences(time=0)) == "inputs of no time step have no last output"
+    assert reason_of(layer, inputs=sequences(time=0)) == "inputs of no time step or no feature have no native kernel"
     assert reason_of(layer, mask=np.ones((3, 7), bool)) is None
 
 

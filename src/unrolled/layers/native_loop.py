@@ -21,6 +21,7 @@ _CELLS: dict[type, str] = {
     keras.layers.GRUCell: "gru",
     keras.layers.SimpleRNNCell: "simple_rnn",
 }
+_JOINED = ("jax", "tensorflow", "torch")
 _LOG = logging.getLogger("unrolled")
 _Method = TypeVar("_Method", bound=Callable[..., None])
 
@@ -125,7 +126,9 @@ def describe(layer: Any) -> Recurrence:
 
 def unsupported_layer(layer: Any, sequences: Any = None, dtype: str | None = None) -> str | None:
     """Why no kernel computes a layer, judged by its arguments and by the sequences where they are known."""
-    cell = layer.cell
+    cell, backend = layer.cell, keras.backend.backend()
+    if backend not in _JOINED:
+        return f"the backend {backend} has no native kernel"
     if type(cell) not in _CELLS:
         return f"a cell of class {type(cell).__name__} has no native kernel"
     if getattr(layer, "use_cudnn", "auto") is True:
@@ -143,11 +146,11 @@ def unsupported_reason(layer: Any, sequences: Any, states: Any, mask: Any) -> st
     dtype = keras.backend.standardize_dtype(sequences.dtype)
     if reason := unsupported_layer(layer, sequences, dtype if "float" in dtype else None):
         return reason
-    batch, time, *_ = sequences.shape
+    batch, time, features = sequences.shape
     if not all(isinstance(size, int | None) for size in sequences.shape):
         return f"inputs of shape {tuple(sequences.shape)} have sizes without a number"
-    if time == 0:
-        return "inputs of no time step have no last output"
+    if time == 0 or features == 0:
+        return "inputs of no time step or no feature have no native kernel"
     if mask is not None and not _fits(mask.shape, (batch, time)):
         return f"a mask of shape {tuple(mask.shape)} has no native kernel for inputs of {tuple(sequences.shape)}"
     for state in states:
