@@ -70,6 +70,6 @@ $(VENV)/use.stamp: pyproject.toml $(CSRC) | $(BIN)/python
 # Everything when pyproject.toml has changed, else the kernels alone.
 $(VENV)/development.stamp: pyproject.toml $(CSRC) | $(BIN)/python
 	echo '$(if $(filter pyproject.toml,$?),Installing unrolled with all backends and tools,Compiling the kernels)'
-	SKBUILD_CMAKE_DEFINE='UNROLLED_STRICT=ON' $(INSTALL) --editable \
-	$(if $(filter pyproject.toml,$?),$(EVERYTHING),--no-deps --no-build-isolation .)
+	SKBUILD_CMAKE_DEFINE='UNROLLED_STRICT=ON' $(INSTALL) \
+	$(if $(filter pyproject.toml,$?),--editable $(EVERYTHING),--no-deps --no-build-isolation --editable .)
 	touch $@
