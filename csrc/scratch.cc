@@ -1,5 +1,7 @@
 #include "scratch.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <mutex>
 #include <new>
@@ -28,6 +30,8 @@ Shelf& shelf() {
   static Shelf* const kept = [] {
     Shelf* const made = new Shelf;
     made->blocks.reserve(kMostBlocks);
+    // A child of fork() must not find it locked by a thread that it does not have.
+    pthread_atfork([] { shelf().mutex.lock(); }, [] { shelf().mutex.unlock(); }, [] { shelf().mutex.unlock(); });
     return made;
   }();
   return *kept;

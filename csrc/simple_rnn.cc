@@ -29,7 +29,9 @@ struct SimpleRnnRule {
 
 template <class Visitor>
 void with_rule(const Recurrence& recurrence, const Visitor& visit) {
-  with_activations(recurrence, [&](auto a, auto) { visit(SimpleRnnRule<decltype(a)>{a}); });
+  Recurrence without_gates = recurrence;
+  without_gates.recurrent_activation = Activation::sigmoid;  // of no effect, but one of the usual pairs
+  with_activations(without_gates, [&](auto a, auto) { visit(SimpleRnnRule<decltype(a)>{a}); });
 }
 
 }  // namespace
