@@ -412,7 +412,7 @@ def test_any_recurrence_of_any_size(
 
 
 @every_cell
-def test_a_sum_over_many_rows_of_one_sign_keeps_its_digits(cell: str, every_isa: None) -> None:
+def test_a_sum_over_many_rows_of_one_sign_keeps_its_digits(cell: str) -> None:
     recurrence = replace(with_outputs(cell), activation="linear")
     some = make_inputs(recurrence, Sizes(200, 300, 1, 1), without=("initial_h", "initial_c"))
     inputs = some._replace(
@@ -429,9 +429,7 @@ def test_a_sum_over_many_rows_of_one_sign_keeps_its_digits(cell: str, every_isa:
 
 @every_cell
 @pytest.mark.parametrize("units", [1, 5, 15, 16, 17])
-def test_an_infinite_input_spoils_no_gradient_that_is_finite_in_the_specification(
-    cell: str, units: int, every_isa: None
-) -> None:
+def test_an_infinite_input_spoils_no_gradient_that_is_finite_in_the_specification(cell: str, units: int) -> None:
     recurrence = with_outputs(cell)
     inputs = make_inputs(recurrence, Sizes(2, 3, 2, units))
     inputs.sequences[0, 1, 0] = np.inf
