@@ -92,16 +92,6 @@ UNROLLED_INLINE Vec power_of_two_minus_one(Vec x, float factor, float highest) {
   return s.scale * fractional_power_minus_one(s.fraction) + (s.scale - 1.0f);
 }
 
-// exp(x), at most 2.5 ulp; 0 or the smallest normal float where x < -87.
-UNROLLED_INLINE Vec exponential(Vec x) {
-  x = maximum(minimum(x, 89.0f), -87.33f);
-  // One power of two less at first: the largest floats lie beyond a scale of 2^127.
-  const Split s = split(x * kLog2E - 1.0f, 1.0f);
-  const Vec whole = s.whole + 1.0f;
-  const Vec rest = (x - whole * 0.693359375f) - whole * -2.1219444e-4f;  // log(2) in two; the first product is exact
-  return (2.0f + 2.0f * fractional_power_minus_one(rest * kLog2E)) * s.scale;
-}
-
 // At most 1.1e-7.
 UNROLLED_INLINE Vec sigmoid(Vec x) { return 1.0f / (1.0f + power_of_two(x, -kLog2E)); }
 
@@ -208,32 +198,6 @@ UNROLLED_INLINE auto dispatch(Activation activation, Visitor visit) {
     case Activation::gelu: return visit(Chosen<Activation::gelu>{});
   }
   __builtin_unreachable();
-}
-
-// Two vectors at a time: each is one long chain of dependent instructions.
-template <class Function>
-UNROLLED_INLINE void transform(const float* from, float* to, int n, Function function) {
-  int i = 0;
-  for (; i + 2 * kLanes <= n; i += 2 * kLanes) {
-    const Vec first = function(load(from + i)), second = function(load(from + i + kLanes));
-    store(to + i, first);
-    store(to + i + kLanes, second);
-  }
-  if (i < n) store(to + i, function(load(from + i)));
-}
-
-// to = value(from), n values, a multiple of kLanes; to may be from.
-inline void apply(Activation activation, const float* from, float* to, int n) {
-  dispatch(activation,
-           [=](auto chosen) { transform(from, to, n, [](Vec x) { return value<decltype(chosen)::activation>(x); }); });
-}
-
-inline void apply(Activation activation, float* values, int n) { apply(activation, values, values, n); }
-
-// to = slope(saved), n values, a multiple of kLanes; to may be saved.
-inline void slopes(Activation activation, const float* saved, float* to, int n) {
-  dispatch(activation,
-           [=](auto chosen) { transform(saved, to, n, [](Vec x) { return slope<decltype(chosen)::activation>(x); }); });
 }
 
 }  // namespace unrolled::UNROLLED_ISA
