@@ -23,27 +23,17 @@ struct BackwardRow {
   int64_t units;  // padded
 };
 
-// Rows of a chunk: an operand of the weight gradients, or the gate gradients.
-struct Rows {
+// The gradients of the gates in all rows of a chunk.
+struct GateGradients {
   float* data;
   int64_t columns;
   int64_t stride() const { return row_stride(columns); }
   float* row(int64_t k) const { return data + k * stride(); }
 };
 
-// factors may be null.
-UNROLLED_INLINE void copy_row(float* to, const float* from, const float* factors, int64_t count) {
-  if (factors == nullptr) {
-    std::memcpy(to, from, static_cast<size_t>(count) * sizeof(float));
-  } else {
-    for (int64_t n = 0; n < count; ++n) to[n] = from[n] * factors[n];
-  }
-}
-
 // What the slices of one backward pass share.
 struct BackwardPass {
-  BackwardPass(const Recurrence& recurrence, const Geometry& geometry, const Plan& plan, const Inputs& inputs,
-               const Gradients& gradients)
+  BackwardPass(const Recurrence& recurrence, const Geometry& geometry, const Inputs& inputs)
       : input_groups(groups_of(geometry.slots, geometry.slots.kernel_slot,
                                inputs.input_dropout != nullptr ? inputs.input_dropout_masks : 1, false)),
         recurrent_groups(groups_of(geometry.slots, geometry.slots.recurrent_slot,
@@ -59,47 +49,20 @@ struct BackwardPass {
                          geometry.slots.gates,
                          recurrent_groups,
                          true},
-        weights_wanted(gradients.kernel != nullptr || gradients.recurrent_kernel != nullptr ||
-                       gradients.bias != nullptr) {
-    if (gradients.kernel != nullptr) {
-      for (int m = 0; m < input_groups.masks; ++m) operands[input_operands++] = {nullptr, geometry.features};
-    }
-    operand_count = input_operands;
-    if (gradients.recurrent_kernel != nullptr) {
-      for (int m = 0; m < recurrent_groups.masks; ++m) operands[operand_count++] = {nullptr, geometry.units};
-      if (candidate_apart(recurrence)) operands[operand_count++] = {nullptr, geometry.units};
-    }
-    gate_gradients.columns = geometry.row;
-    constexpr int64_t kChunk = 1 << 20;  // floats: a chunk should stay in cache
-    chunk_rows = kChunk / chunk_row();
-    if (chunk_rows < geometry.batch) chunk_rows = geometry.batch;
-    if (chunk_rows > plan.first(plan.steps())) chunk_rows = plan.first(plan.steps());
-  }
+        gate_gradients{nullptr, geometry.row} {}
 
-  // Floats of one row of a chunk, with all its operands.
-  int64_t chunk_row() const {
-    int64_t total = gate_gradients.stride();
-    for (int i = 0; i < operand_count; ++i) total += operands[i].stride();
-    return total;
-  }
-
-  void place_chunk(float* at) {
-    gate_gradients.data = at;
-    at += gate_gradients.stride() * chunk_rows;
-    for (int i = 0; i < operand_count; ++i) {
-      operands[i].data = at;
-      at += operands[i].stride() * chunk_rows;
-    }
+  // The last steps before `end` whose rows fit into a chunk of `most_rows`.
+  void take_chunk(const Plan& plan, int64_t end, int64_t most_rows) {
+    chunk_end = end;
+    chunk_begin = end - 1;
+    while (chunk_begin > 0 && plan.first(end) - plan.first(chunk_begin - 1) <= most_rows) --chunk_begin;
+    depth = plan.first(chunk_end) - plan.first(chunk_begin);
   }
 
   Groups input_groups, recurrent_groups;
   Weights kernel, recurrent_kernel;  // transposed
-  bool weights_wanted;
-  Rows operands[10];  // of kernel, one for each mask; then of recurrent_kernel; then the candidate's own
-  int input_operands = 0, operand_count = 0;
-  int64_t chunk_rows;
-  Rows gate_gradients{};  // what the products gave
-  float* dh = nullptr;    // [B, H] padded, in the order of the plan
+  GateGradients gate_gradients;      // what the products gave
+  float* dh = nullptr;               // [B, H] padded, in the order of the plan
   float* dc = nullptr;
   int64_t chunk_begin = 0, chunk_end = 0;  // steps
   int64_t depth = 0;                       // rows of the chunk
@@ -200,7 +163,6 @@ class BackwardSlice {
         clear_padding(row.dz, 0, geometry_.slots.slots);
         pack_row(packed_, block_rows_, q + r, 0, row.dz, geometry_.row, nullptr);
       }
-      copy_operands(s, r);
     }
     for (int g = Rule::kCandidateApart ? 1 : 0; g < pass_.recurrent_groups.count; ++g) multiply_state(g, q, rows);
     return rows;
@@ -264,27 +226,6 @@ class BackwardSlice {
       const float* const from = product_ + r * units_stride_;
       float* const to = dh(r);
       for (int64_t n = 0; n < geometry_.units; ++n) to[n] += from[n] * mask[n];
-    }
-  }
-
-  void copy_operands(int64_t s, int64_t r) const {
-    const int64_t k = chunk_row(s, r), b = plan_.sequence(begin_ + r);
-    const int64_t time = plan_.time(plan_.position(begin_ + r, s));
-    const float* const x = inputs_.sequences + (b * geometry_.time + time) * geometry_.features;
-    int i = 0;
-    for (; i < pass_.input_operands; ++i) {
-      copy_row(pass_.operands[i].row(k), x, factors(inputs_.input_dropout, i, r, geometry_.features),
-               geometry_.features);
-    }
-    if (i == pass_.operand_count) return;
-    for (int m = 0; m < pass_.recurrent_groups.masks; ++m, ++i) {
-      copy_row(pass_.operands[i].row(k), tape_.h(s, begin_ + r),
-               factors(inputs_.recurrent_dropout, m, r, geometry_.units), geometry_.units);
-    }
-    if constexpr (Rule::kCandidateApart) {
-      const int mask = pass_.recurrent_groups.group[0].mask;
-      copy_row(pass_.operands[i].row(k), tape_.gates(s, begin_ + r) + 3 * geometry_.padded_units,
-               factors(inputs_.recurrent_dropout, mask, r, geometry_.units), geometry_.units);
     }
   }
 
