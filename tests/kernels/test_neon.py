@@ -106,7 +106,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     require_tools()
     folder = tmp_path_factory.mktemp("neon")
     kernels = [ROOT / source for source in built_with("KERNEL_SOURCES") + built_with("SOURCES")]
-    sources = [*(source for source in kernels if source.stem != "bindings"), Path(__file__).parent / "neon_runner.cc"]
+    sources = [*kernels, Path(__file__).parent / "neon_runner.cc"]
     objects = [folder / f"{source.stem}.o" for source in sources]
 
     def compile_one(source: Path, to: Path) -> None:

@@ -1,16 +1,19 @@
 """The kernels in TensorFlow give what the reference gives, eagerly and in graphs, and compute no more than is asked."""
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tests.kernels.joins import FEATURES, RECURRENCES, UNITS, assert_close, expected, make_cotangents, make_inputs
 from unrolled.errors import InvalidInput
-from unrolled.kernels import native
 from unrolled.kernels import tensorflow as kernels
-from unrolled.kernels.recurrence import Inputs, Recurrence, Results
+from unrolled.kernels.recurrence import Inputs, Recurrence
 
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context
 
 LSTM = RECURRENCES["lstm"]
 ALL = list(Inputs._fields[:6])
@@ -33,23 +36,33 @@ def differentiate(function: Callable[[Any], Any], given: Any) -> Any:
     return tape.gradient(value, given)
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Whether each forward call kept a tape, and what each backward call was asked for."""
-    made: list[Any] = []
-    forward, backward = native.forward, native.backward
+def operations(function: Callable[..., Any], *given: Any, in_graph: bool, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What a function gives, and of each operation that it runs: whether it kept a tape, or what it was asked for."""
+    ran: list[Any] = []
+    if in_graph:
+        context.enable_run_metadata()
+        result = tf.function(function)(*given)
+        metadata = context.export_run_metadata()
+        context.disable_run_metadata()
+        graphs = [graph for functions in metadata.function_graphs for graph in functions.partition_graphs]
+        nodes = [node for graph in graphs for node in graph.node]
+        ran += [node.attr["keeps_tape"].b for node in nodes if node.op == "UnrolledForward"]
+        ran += [wanted_names(node.attr["wanted"].i) for node in nodes if node.op == "UnrolledBackward"]
+        return result, ran
 
-    def record_forward(recurrence: Recurrence, inputs: Inputs, *, training: bool) -> Any:
-        made.append(training)
-        return forward(recurrence, inputs, training=training)
+    def record(name: str, arrays: Any, results: int, attributes: dict[str, Any]) -> Any:
+        is_forward = name == "UnrolledForward"
+        ran.append(attributes["keeps_tape"] if is_forward else wanted_names(attributes["wanted"]))
+        return run_operation(name, arrays, results, attributes)
 
-    def record_backward(recurrence: Recurrence, inputs: Inputs, tape: Any, cotangents: Results, wanted: Any) -> Any:
-        made.append(list(wanted))
-        return backward(recurrence, inputs, tape, cotangents, wanted)
+    run_operation = kernels._operation
+    with monkeypatch.context() as patched:
+        patched.setattr(kernels, "_operation", record)
+        return function(*given), ran
 
-    monkeypatch.setattr(native, "forward", record_forward)
-    monkeypatch.setattr(native, "backward", record_backward)
-    return made
+
+def wanted_names(bits: int) -> list[str]:
+    return [name for number, name in enumerate(ALL) if bits >> number & 1]
 
 
 @pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
@@ -73,7 +86,7 @@ def test_results_and_gradients_equal_the_reference(recurrence: Recurrence, in_gr
 
 
 @pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
-def test_only_what_the_tape_watches_is_computed(calls: list[Any], in_graph: bool) -> None:
+def test_only_what_the_tape_watches_is_computed(in_graph: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = tensors(LSTM)
     kernel = tf.Variable(inputs.kernel)
     frozen = tf.Variable(inputs.recurrent_kernel, trainable=False)
@@ -83,18 +96,18 @@ def test_only_what_the_tape_watches_is_computed(calls: list[Any], in_graph: bool
             value = loss(LSTM, inputs._replace(sequences=sequences, kernel=kernel, recurrent_kernel=frozen))
         return tape.gradient(value, kernel)
 
-    gradient = (tf.function(step) if in_graph else step)(inputs.sequences)
-    assert calls == [True, ["kernel"]]
+    gradient, ran = operations(step, inputs.sequences, in_graph=in_graph, monkeypatch=monkeypatch)
+    assert ran == [True, ["kernel"]]
     assert_close(gradient, expected(LSTM)[1].kernel)
 
 
 @pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
-def test_nothing_is_remembered_where_nothing_is_differentiated(calls: list[Any], in_graph: bool) -> None:
+def test_nothing_is_remembered_where_nothing_is_differentiated(in_graph: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     def infer(sequences: Any) -> Any:
         return kernels.run(LSTM, tensors(LSTM)._replace(sequences=sequences)).h
 
-    (tf.function(infer) if in_graph else infer)(tensors(LSTM).sequences)
-    assert calls == [False]
+    _, ran = operations(infer, tensors(LSTM).sequences, in_graph=in_graph, monkeypatch=monkeypatch)
+    assert ran == [False]
 
 
 def test_a_tape_outside_of_a_graph_finds_what_the_graph_did_not_expect() -> None:
@@ -162,3 +175,34 @@ def test_a_second_derivative_is_refused(in_graph: bool) -> None:
 
     with pytest.raises((InvalidInput, tf.errors.OpError), match="a derivative of a derivative"):
         (tf.function(twice) if in_graph else twice)(inputs.kernel)
+
+
+def test_arrays_that_do_not_fit_are_refused_in_the_kernels_words() -> None:
+    inputs = tensors(LSTM)._replace(kernel=tf.ones((FEATURES + 1, 4 * UNITS)))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"expected kernel \[\d+, \d+\], got"):
+        kernels.run(LSTM, inputs)
+
+
+def test_a_library_that_is_not_loaded_is_no_tensorflow(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from unrolled.kernels import native\n"
+        "try: native.register_with_tensorflow(Path(sys.argv[1]))\n"
+        "except RuntimeError as error: print(error)"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "libtensorflow.so"], capture_output=True, text=True, check=True
+    )
+    assert finished.stdout == "it is not loaded\n"
+
+
+def test_a_saved_model_holds_the_operations(tmp_path: Path) -> None:
+    inputs = tensors(LSTM)
+
+    class Module(tf.Module):  # type: ignore[misc]
+        @tf.function(input_signature=[tf.TensorSpec((None, None, FEATURES))])  # type: ignore[untyped-decorator]
+        def __call__(self, sequences: Any) -> Any:
+            return kernels.run(LSTM, Inputs(sequences, inputs.kernel, inputs.recurrent_kernel, inputs.bias)).h
+
+    module = Module()
+    tf.saved_model.save(module, tmp_path)
+    assert_close(tf.saved_model.load(tmp_path)(inputs.sequences), module(inputs.sequences))

@@ -203,8 +203,8 @@ def tape_size(recurrence: Recurrence, batch: int, time: int, features: int, unit
         raise InvalidInput(str(error)) from None
 
 
-def attributes(recurrence: Recurrence) -> dict[str, Any]:
-    """The recurrence as the attributes of a call of one of `xla_targets`: enumerations as int32, and booleans."""
+def attributes(recurrence: Recurrence) -> dict[str, np.int32 | bool]:
+    """The recurrence as XLA and TensorFlow are told it: enumerations as int32, and booleans."""
     native = _native(recurrence)
     return {
         "cell": np.int32(native.cell),
@@ -229,6 +229,20 @@ def xla_targets() -> dict[str, Any]:
     """
     _require()
     return {"unrolled_forward": _extension.xla_forward, "unrolled_backward": _extension.xla_backward}
+
+
+def register_with_tensorflow(library: Path) -> None:
+    """Make the kernels two operations of the TensorFlow of this process, ``UnrolledForward`` and ``UnrolledBackward``.
+
+    Args:
+        library: The file of TensorFlow's framework library, which is loaded already.
+
+    Raises:
+        InvalidSetting: The extension is not here.
+        RuntimeError: That library is not loaded, or lacks what is needed.
+    """
+    _require()
+    _extension.register_with_tensorflow(str(library))
 
 
 class Stream:

@@ -1,8 +1,8 @@
 """The kernels as a TensorFlow function: eagerly, inside ``tf.function``, and under ``GradientTape``.
 
-TensorFlow runs them as an operation in Python, in the process that built it (``tf.numpy_function``): XLA cannot
-compile it and a SavedModel cannot hold it. Inputs are read where they are. Results are handed over where TensorFlow
-can use their memory, and copied where their alignment is not TensorFlow's.
+They are two operations of TensorFlow's own kind, registered when they are first used: they run in its threads, without
+Python and without a copy. XLA cannot compile them, and a SavedModel that holds them loads only where
+`unsupported_reason` has been asked before.
 
 A tape does not say which gradients it will ask for, only what it watches. What it watches is computed by one
 operation; in a graph, where a tape outside may still ask for the others, they are a second operation, which
@@ -11,6 +11,8 @@ same, backward runs it again.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from unrolled.errors import InvalidInput
@@ -19,18 +21,25 @@ from unrolled.kernels.recurrence import Inputs, Recurrence, Results
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager import context, execute
 from tensorflow.python.eager.record import should_record_backprop
+from tensorflow.python.framework import op_def_library
 
 COMPILES = False
 """Whether the kernels may be part of what the framework compiles."""
 
+_FORWARD, _BACKWARD = "UnrolledForward", "UnrolledBackward"
 _DIFFERENTIABLE = Inputs._fields[:6]
+_COTANGENTS = tuple(f"{name}_cotangent" for name in Results._fields)
 
 
 def unsupported_reason(recurrence: Recurrence, dtype: str, array: Any = None) -> str | None:
     """Why the kernels cannot compute this here: TensorFlow computes on a GPU where it has one."""
     device = "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
-    return native.unsupported_reason(recurrence, dtype=dtype, device=device)
+    if reason := native.unsupported_reason(recurrence, dtype=dtype, device=device):
+        return reason
+    failure = _registration_failure()
+    return failure and f"this TensorFlow does not take our operations: {failure}"
 
 
 def run(recurrence: Recurrence, inputs: Inputs) -> Results:
@@ -64,17 +73,14 @@ class _Call:
 
     def forward(self, *, training: bool) -> tuple[tuple[Any, ...], Any]:
         """The results that are there and the tape, None unless training."""
-        state_count = 2 if self.recurrence.cell == "lstm" else 1
-
-        def compute(*arrays: Any) -> list[Any]:
-            results, tape = native.forward(self.recurrence, self._named(arrays), training=training)
-            return [*results[: 1 + state_count], *([tape] if training else [])]
-
+        outputs, h, c, tape = self._operate(_FORWARD, {}, 4, keeps_tape=training)
         batch, time, _ = self.inputs.sequences.shape
         units = self.inputs.recurrent_kernel.shape[0]
-        shapes = [(batch, time if self.recurrence.return_sequences else 1, units)] + [(batch, units)] * state_count
-        computed = _operation(compute, self._present(), [*shapes, *([(None,)] if training else [])])
-        return tuple(computed[: len(shapes)]), computed[-1] if training else None
+        outputs = tf.ensure_shape(outputs, (batch, time if self.recurrence.return_sequences else 1, units))
+        states = [h, c] if self.recurrence.cell == "lstm" else [h]
+        for state in states:
+            state.set_shape((batch, units))
+        return (outputs, *states), tape if training else None
 
     def gradients(
         self, given: Sequence[str], watched: Sequence[str], tape: Any, cotangents: Sequence[Any]
@@ -87,29 +93,29 @@ class _Call:
         return [named.get(name) for name, array in self.inputs._asdict().items() if array is not None]
 
     def _backward(self, wanted: Sequence[str], tape: Any, cotangents: Sequence[Any]) -> dict[str, Any]:
-        tapes = [] if tape is None else [tape]
-
-        def compute(*arrays: Any) -> list[Any]:
-            count = len(arrays) - len(cotangents)
-            inputs = self._named(arrays[: count - len(tapes)])
-            remembered = arrays[count - 1] if tapes else native.forward(self.recurrence, inputs, training=True)[1]
-            gradients = native.backward(self.recurrence, inputs, remembered, Results(*arrays[count:]), wanted)
-            return [getattr(gradients, name) for name in wanted]
+        present = [array for array in self.inputs if array is not None]
 
         @tf.custom_gradient  # type: ignore[untyped-decorator]
         def differentiable_no_more(*arrays: Any) -> tuple[tuple[Any, ...], Callable[..., Any]]:
-            shapes = [getattr(self.inputs, name).shape for name in wanted]
-            return tuple(_operation(compute, list(arrays), shapes)), lambda *second: _refuse(arrays, second)
+            remembered = self.forward(training=True)[1] if tape is None else tape
+            given = dict(zip(_COTANGENTS, [*cotangents, None], strict=False))
+            wish = sum(1 << number for number, name in enumerate(_DIFFERENTIABLE) if name in wanted)
+            gradients = self._operate(_BACKWARD, {"tape": remembered} | given, 6, wanted=wish)
+            named = dict(zip(_DIFFERENTIABLE, gradients, strict=True))
+            for name in wanted:
+                named[name].set_shape(getattr(self.inputs, name).shape)
+            return tuple(named[name] for name in wanted), lambda *second: _refuse(arrays, second)
 
-        return dict(zip(wanted, differentiable_no_more(*self._present(), *tapes, *cotangents), strict=True))
+        arrays = [*present, *([] if tape is None else [tape]), *cotangents]
+        return dict(zip(wanted, differentiable_no_more(*arrays), strict=True))
 
-    def _present(self) -> list[Any]:
-        return [array for array in self.inputs if array is not None]
-
-    def _named(self, arrays: Sequence[Any]) -> Inputs:
-        """The inputs with their arrays in NumPy."""
-        remaining = iter(arrays)
-        return Inputs(*(None if array is None else next(remaining) for array in self.inputs))
+    def _operate(self, name: str, more: dict[str, Any], results: int, **settings: Any) -> list[Any]:
+        arrays = {key: _or_nothing(key, array) for key, array in (self.inputs._asdict() | more).items()}
+        attributes = {
+            key: value if isinstance(value, bool) else int(value)
+            for key, value in native.attributes(self.recurrence).items()
+        }
+        return _operation(name, arrays, results, attributes | settings)
 
 
 def _refuse(arrays: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
@@ -127,15 +133,35 @@ def _refuse(arrays: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
             )
         return [np.zeros_like(array) for array in given[len(cotangents) :]]
 
-    zeros = iter(_operation(compute, [*cotangents, *floats], [array.shape for array in floats]))
-    return [next(zeros) if array.dtype == tf.float32 else None for array in arrays]
-
-
-def _operation(compute: Callable[..., list[Any]], arrays: list[Any], shapes: list[Any]) -> list[Any]:
-    """Run now, or as an operation of the graph that is being built. It is stateless, so unused it is dropped."""
     if tf.executing_eagerly():
-        return [tf.convert_to_tensor(array) for array in compute(*map(np.asarray, arrays))]
-    computed = tf.numpy_function(compute, arrays, [tf.float32] * len(shapes), stateful=False)
-    for array, shape in zip(computed, shapes, strict=True):
-        array.set_shape(shape)
-    return list(computed)
+        zeros = iter(map(tf.convert_to_tensor, compute(*cotangents, *floats)))
+    else:
+        zeros = iter(tf.numpy_function(compute, [*cotangents, *floats], [tf.float32] * len(floats), stateful=False))
+    return [tf.ensure_shape(next(zeros), array.shape) if array.dtype == tf.float32 else None for array in arrays]
+
+
+def _operation(name: str, arrays: dict[str, Any], results: int, attributes: dict[str, Any]) -> list[Any]:
+    """Run now, or as part of the graph that is being built. It is stateless, so unused it is dropped."""
+    _registration_failure()
+    if not tf.executing_eagerly():
+        return list(op_def_library.apply_op(name, **arrays, **attributes))
+    flat = tuple(part for pair in attributes.items() for part in pair)
+    return list(execute.execute(name.encode(), results, list(arrays.values()), flat, context.context()))
+
+
+def _or_nothing(name: str, array: Any) -> Any:
+    return tf.zeros((0,), tf.bool if name == "mask" else tf.float32) if array is None else array
+
+
+@cache
+def _registration_failure() -> str | None:
+    """Why TensorFlow does not know the operations; None once it does."""
+    folder = Path(tf.sysconfig.get_lib())
+    names = [flag.removeprefix("-l:") for flag in tf.sysconfig.get_link_flags() if flag.startswith("-l:")]
+    try:
+        native.register_with_tensorflow(folder / names[0])
+    except (IndexError, RuntimeError) as error:
+        return str(error)
+    for operation in (_FORWARD, _BACKWARD):
+        tf.no_gradient(operation)  # the gradients of what `run` makes of them are said there
+    return None
