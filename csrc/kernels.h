@@ -103,6 +103,11 @@ void close_stream(Stream*);
 void set_threads(int count);
 int threads();
 
+// Computes on the threads of the OpenMP (GCC's or one that is compatible) that a loaded library uses, from
+// now on: theirs look for work for a while after each loop, and would take the cores from threads of our
+// own. False, and nothing changes, where the library is not loaded or uses none.
+bool share_threads(const char* library);
+
 // Which instruction set was chosen when the first kernel ran: "avx512", "avx2", "neon" or "baseline".
 // set_isa takes one that this processor has, for tests and benchmarks; false if it has not.
 const char* isa();

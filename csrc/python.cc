@@ -204,6 +204,7 @@ NB_MODULE(_extension, m) {
   m.def("register_with_tensorflow", &register_with_tensorflow, nb::arg("library"));
   m.def("set_threads", &set_threads, nb::arg("count"));
   m.def("threads", &threads);
+  m.def("share_threads", &share_threads, nb::arg("library"));
   m.def("isa", &isa);
   m.def("isas", &supported_isas);
   m.def("set_isa", &set_isa, nb::arg("name"));

@@ -1,5 +1,6 @@
 #include "threads.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -110,8 +111,8 @@ struct Pool {
     return started < helpers ? started : helpers;
   }
 
+  // By the caller and so many helpers.
   void run(int helpers) {
-    next = 0;
     working = helpers;
     ticket.store(((ticket.load() | kHelpers) + 1) | static_cast<uint64_t>(helpers));
     if (sleeping.load() > 0) {
@@ -124,16 +125,26 @@ struct Pool {
       std::unique_lock<std::mutex> lock(mutex);
       finished.wait(lock, done);
     }
+  }
+
+  void rethrow() {
     if (has_failed.exchange(false)) std::rethrow_exception(std::exchange(failure, nullptr));
   }
 };
 
+// OpenMP's way to run a function on so many threads, as GCC compiles `#pragma omp parallel`.
+using Parallel = void (*)(void (*function)(void*), void* data, unsigned threads, unsigned flags);
+
+std::atomic<Parallel> openmp{nullptr};
 std::atomic<Pool*> pool{nullptr};
 std::atomic<int> wanted_threads{0};
 
-// The threads of a pool do not survive fork(), and its locks may be held: the child starts afresh,
-// and the parent's pool is left where it is.
-void forget_pool() { pool = new Pool; }
+// The threads of a pool do not survive fork(), nor do OpenMP's, and its locks may be held: the child
+// starts afresh, and the parent's pool is left where it is.
+void forget_pool() {
+  openmp = nullptr;
+  pool = new Pool;
+}
 
 Pool& the_pool() {
   static const bool made = [] {
@@ -163,9 +174,10 @@ FlushDenormals::~FlushDenormals() { (void)before_; }
 
 Team::Team(int wanted) : size_(std::max(1, std::min(wanted, threads()))) {
   if (size_ == 1) return;
-  the_pool().in_use.lock();
-  size_ = the_pool().start(size_ - 1) + 1;
-  if (size_ == 1) the_pool().in_use.unlock();
+  Pool& chosen = the_pool();
+  chosen.in_use.lock();
+  if (openmp.load() == nullptr) size_ = chosen.start(size_ - 1) + 1;
+  if (size_ == 1) chosen.in_use.unlock();
 }
 
 Team::~Team() {
@@ -179,11 +191,29 @@ void Team::run(int count, void (*call)(const void*, int), const void* task) {
     for (int index = 0; index < count; ++index) call(task, index);
     return;
   }
-  Pool& pool = the_pool();
-  pool.count = count;
-  pool.call = call;
-  pool.task = task;
-  pool.run(size_ - 1);
+  Pool& chosen = the_pool();
+  chosen.next = 0;
+  chosen.count = count;
+  chosen.call = call;
+  chosen.task = task;
+  if (const Parallel parallel = openmp.load()) {
+    const auto take = [](void* from) {
+      const FlushDenormals flush;
+      static_cast<Pool*>(from)->take_tasks();
+    };
+    parallel(take, &chosen, static_cast<unsigned>(size_), 0);
+  } else {
+    chosen.run(size_ - 1);
+  }
+  chosen.rethrow();
+}
+
+bool share_threads(const char* library) {
+  void* const loaded = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
+  void* const parallel = loaded != nullptr ? dlsym(loaded, "GOMP_parallel") : nullptr;
+  the_pool();  // forgets it after fork()
+  if (parallel != nullptr) openmp = reinterpret_cast<Parallel>(parallel);
+  return parallel != nullptr;
 }
 
 void set_threads(int count) { wanted_threads = std::max(1, count); }

@@ -37,16 +37,12 @@ def keras_home() -> Path:
 def choose_backend() -> None:
     """Choose JAX unless Keras is imported already or the user has chosen a backend.
 
-    A ``keras.json`` equal to the one that Keras writes by itself is not a choice. Where torch is chosen, its idle
-    threads are told to sleep: by default they spin for milliseconds, on the cores that the kernels compute on.
+    A ``keras.json`` equal to the one that Keras writes by itself is not a choice.
     """
     if "keras" in sys.modules:
         return
-    chosen = os.environ.get("KERAS_BACKEND") or _configured()
-    if not chosen:
+    if not (os.environ.get("KERAS_BACKEND") or _configured()):
         os.environ["KERAS_BACKEND"] = "jax"
-    if chosen == "torch":
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def check_backend() -> None:

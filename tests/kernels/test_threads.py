@@ -245,3 +245,37 @@ print(resident() - before)
     # A page for every tenth call would be 4 MB. The address sanitizer keeps what is freed, unless told not to.
     options = ":".join(filter(None, [environment().get("ASAN_OPTIONS"), "quarantine_size_mb=1"]))
     assert float(python(PROGRAM + program, ASAN_OPTIONS=options)) < 3
+
+
+def test_torchs_threads_give_the_same_bits_also_after_a_fork() -> None:
+    program = """
+from pathlib import Path
+from threading import Thread
+import torch
+
+def count():
+    return len(os.listdir("/proc/self/task"))
+
+alone = everything()
+assert not native.share_threads(Path("/nowhere/libtorch_cpu.so"))
+assert not native.share_threads(Path(native._extension.__file__))
+before = count()
+assert native.share_threads(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")
+
+def again():
+    for _ in range(3):
+        assert_same_bits(everything(), alone)
+
+again()
+print(count() - before)
+fork(again)
+runners = [Thread(target=again) for _ in range(2)]
+for runner in runners:
+    runner.start()
+for runner in runners:
+    runner.join()
+again()
+print("done")
+"""
+    # Two threads of OpenMP's beside the two that the kernels had of their own.
+    assert python(PROGRAM + FORK + program) == "2\ndone\n"

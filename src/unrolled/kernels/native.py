@@ -370,6 +370,16 @@ def threads() -> int:
     return _extension.threads()
 
 
+def share_threads(library: Path) -> bool:
+    """Compute on the OpenMP threads that a loaded library computes on, so that the two do not fight over the cores.
+
+    Returns:
+        Whether that is so now; False where the library is not loaded or uses no OpenMP like GCC's.
+    """
+    _require()
+    return _extension.share_threads(str(library))
+
+
 def isas() -> tuple[str, ...]:
     """The instruction sets of this processor that there are kernels for, the fastest first."""
     _require()

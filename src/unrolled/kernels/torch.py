@@ -1,5 +1,7 @@
 """The kernels as a torch function, without a copy of tensors that are contiguous."""
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from unrolled.errors import InvalidInput
@@ -35,6 +37,7 @@ def run(recurrence: Recurrence, inputs: Inputs) -> Results:
         >>> run(Recurrence("simple_rnn", activation="relu"), inputs).h[0]
         tensor([4., 4., 4., 4., 4.])
     """
+    _share_threads()
     differentiated = torch.is_grad_enabled() and any(array is not None and array.requires_grad for array in inputs[:6])
     if not differentiated:
         results, _ = native.forward(recurrence, _numpy(inputs), training=False)
@@ -74,6 +77,12 @@ class _Differentiate(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor | None) -> None:
         raise InvalidInput(_SECOND_DERIVATIVE)
+
+
+@cache
+def _share_threads() -> bool:
+    """Torch's idle threads spin for milliseconds, on the cores that the kernels compute on."""
+    return native.share_threads(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")
 
 
 def _numpy(inputs: Inputs) -> Inputs:
