@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "scratch.h"
+
 namespace unrolled {
 namespace {
 
@@ -121,7 +123,10 @@ ForwardCall::ForwardCall(const Recurrence& recurrence, const InputArrays& arrays
 }
 
 void ForwardCall::run() const {
-  if (sizes_.batch) forward(recurrence_, sizes_, inputs_, outputs_, tape_);
+  if (sizes_.batch == 0) return;
+  if (tape_ != nullptr) use_large_pages(tape_, tape_size(recurrence_, sizes_));
+  if (recurrence_.return_sequences) use_large_pages(outputs_.outputs, sizes_.batch * sizes_.time * sizes_.units);
+  forward(recurrence_, sizes_, inputs_, outputs_, tape_);
 }
 
 BackwardCall::BackwardCall(const Recurrence& recurrence, const InputArrays& arrays, const Array& tape,
@@ -144,7 +149,10 @@ BackwardCall::BackwardCall(const Recurrence& recurrence, const InputArrays& arra
 }
 
 void BackwardCall::run() const {
-  if (sizes_.batch) return backward(recurrence_, sizes_, inputs_, tape_, cotangents_, gradients_);
+  if (sizes_.batch) {
+    use_large_pages(gradients_.sequences, sizes_.batch * sizes_.time * sizes_.features);
+    return backward(recurrence_, sizes_, inputs_, tape_, cotangents_, gradients_);
+  }
   // An empty sum: only the gradients of the weights have elements.
   const int64_t columns = gates(recurrence_) * sizes_.units;
   if (gradients_.kernel) std::fill_n(gradients_.kernel, sizes_.features * columns, 0.0f);

@@ -1,6 +1,9 @@
 #include "scratch.h"
 
 #include <pthread.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include <algorithm>
 #include <mutex>
@@ -76,5 +79,16 @@ Scratch::~Scratch() {
 }
 
 float* Scratch::data() const { return data_; }
+
+void use_large_pages(float* data, int64_t floats) {
+#if defined(__linux__)
+  constexpr uintptr_t kPage = 2 << 20;
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + kPage - 1) / kPage * kPage;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(data + floats) / kPage * kPage;
+  if (data != nullptr && begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#else
+  static_cast<void>(data), static_cast<void>(floats);
+#endif
+}
 
 }  // namespace unrolled
