@@ -5,155 +5,28 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
-#include <condition_variable>
-#include <cstdint>
-#include <exception>
-#include <mutex>
-#include <system_error>
+#include <memory>
 #include <thread>
-#include <utility>
 
+#include "crew.h"
 #include "kernels.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "pool.h"
 
 namespace unrolled {
 namespace {
 
-// How long an idle thread looks for work before it sleeps. Longer than the pauses inside of a kernel
-// and between the layers of a network, so that the wake-up (tens of microseconds) is rarely paid.
-constexpr auto kPatience = std::chrono::microseconds(150);
-
-constexpr uint64_t kHelpers = 0xffff;  // the bits of a ticket that hold the number of helpers
-
-void relax() {
-#if defined(__x86_64__)
-  _mm_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
-
-// Waits until `done` without sleeping, at most for kPatience.
-template <class Done>
-bool spin(const Done& done) {
-  const auto end = std::chrono::steady_clock::now() + kPatience;
-  do {
-    for (int i = 0; i < 64; ++i) {
-      if (done()) return true;
-      relax();
-    }
-  } while (std::chrono::steady_clock::now() < end);
-  return done();
-}
-
-// One round of work after another. A ticket is the number of the round and, in its low bits, how many
-// helpers it has: read together, so that a helper that is late to one round cannot count itself into
-// the next one twice. Helpers take tasks until none is left, then check out.
-struct Pool {
-  std::mutex in_use;  // held by the Team that runs
-
-  std::mutex mutex;  // guards sleeping and starting, not the work
-  std::condition_variable wake, finished;
-  int started = 0;
-
-  std::atomic<uint64_t> ticket{0};
-  std::atomic<int> sleeping{0};
-  std::atomic<int> next{0}, working{0};
-  int count = 0;
-  void (*call)(const void*, int) = nullptr;
-  const void* task = nullptr;
-  std::atomic<bool> has_failed{false};
-  std::exception_ptr failure;  // of the first task that threw
-
-  void take_tasks() {
-    for (int index = next.fetch_add(1); index < count; index = next.fetch_add(1)) {
-      try {
-        call(task, index);
-      } catch (...) {
-        if (!has_failed.exchange(true)) failure = std::current_exception();
-      }
-    }
-  }
-
-  void serve(int number, uint64_t seen) {
-    FlushDenormals flush;
-    for (;;) {
-      const auto called = [&] { return ticket.load() != seen; };
-      if (!spin(called)) {
-        std::unique_lock<std::mutex> lock(mutex);
-        ++sleeping;
-        wake.wait(lock, called);
-        --sleeping;
-      }
-      seen = ticket.load();
-      if (number >= static_cast<int>(seen & kHelpers)) continue;
-      take_tasks();
-      if (working.fetch_sub(1) == 1) {
-        std::lock_guard<std::mutex> lock(mutex);
-        finished.notify_one();
-      }
-    }
-  }
-
-  // Gives how many helpers there are; the system may refuse some.
-  int start(int helpers) {
-    std::lock_guard<std::mutex> lock(mutex);
-    try {
-      for (; started < helpers; ++started) {
-        std::thread(&Pool::serve, this, started, ticket.load()).detach();
-      }
-    } catch (const std::system_error&) {
-    }
-    return started < helpers ? started : helpers;
-  }
-
-  // By the caller and so many helpers.
-  void run(int helpers) {
-    working = helpers;
-    ticket.store(((ticket.load() | kHelpers) + 1) | static_cast<uint64_t>(helpers));
-    if (sleeping.load() > 0) {
-      std::lock_guard<std::mutex> lock(mutex);
-      wake.notify_all();
-    }
-    take_tasks();
-    const auto done = [&] { return working.load() == 0; };
-    if (!spin(done)) {
-      std::unique_lock<std::mutex> lock(mutex);
-      finished.wait(lock, done);
-    }
-  }
-
-  void rethrow() {
-    if (has_failed.exchange(false)) std::rethrow_exception(std::exchange(failure, nullptr));
-  }
-};
-
-// OpenMP's way to run a function on so many threads, as GCC compiles `#pragma omp parallel`.
+// OpenMP's way to run a function on so many threads, as GCC compiles `#pragma omp parallel`. Its threads
+// do not survive fork().
 using Parallel = void (*)(void (*function)(void*), void* data, unsigned threads, unsigned flags);
 
 std::atomic<Parallel> openmp{nullptr};
-std::atomic<Pool*> pool{nullptr};
 std::atomic<int> wanted_threads{0};
+thread_local const Lender* lender = nullptr;
 
-// The threads of a pool do not survive fork(), nor do OpenMP's, and its locks may be held: the child
-// starts afresh, and the parent's pool is left where it is.
-void forget_pool() {
-  openmp = nullptr;
-  pool = new Pool;
-}
-
-Pool& the_pool() {
-  static const bool made = [] {
-    pool = new Pool;
-    pthread_atfork(nullptr, nullptr, forget_pool);
-    return true;
-  }();
-  (void)made;
-  return *pool.load();
+void help(void* data) {
+  const std::unique_ptr<std::shared_ptr<Crew>> crew(static_cast<std::shared_ptr<Crew>*>(data));
+  const FlushDenormals flush;
+  (*crew)->help();
 }
 
 }  // namespace
@@ -172,48 +45,55 @@ FlushDenormals::FlushDenormals() : before_(0) {}
 FlushDenormals::~FlushDenormals() { (void)before_; }
 #endif
 
+Borrowing::Borrowing(const Lender& from) { lender = &from; }
+Borrowing::~Borrowing() { lender = nullptr; }
+
 Team::Team(int wanted) : size_(std::max(1, std::min(wanted, threads()))) {
+  if (lender != nullptr) size_ = std::max(1, std::min(size_, lender->count));
   if (size_ == 1) return;
-  Pool& chosen = the_pool();
-  chosen.in_use.lock();
-  if (openmp.load() == nullptr) size_ = chosen.start(size_ - 1) + 1;
-  if (size_ == 1) chosen.in_use.unlock();
+  crew_ = std::make_shared<Crew>();
+  if (lender == nullptr && openmp.load() != nullptr) return;
+  for (int i = 1; i < size_; ++i) {
+    auto crew = std::make_unique<std::shared_ptr<Crew>>(crew_);
+    if (lender != nullptr) {
+      lender->lend(lender->threads, help, crew.release());
+    } else if (lend_own_thread(size_ - 1, help, crew.get())) {
+      crew.release();
+    } else {
+      size_ = 1;
+    }
+  }
 }
 
 Team::~Team() {
-  if (size_ > 1) the_pool().in_use.unlock();
+  if (crew_) crew_->end();
 }
 
 int Team::size() const { return size_; }
 
 void Team::run(int count, void (*call)(const void*, int), const void* task) {
+  const Parallel parallel = lender == nullptr ? openmp.load() : nullptr;
   if (size_ == 1 || count <= 1) {
     for (int index = 0; index < count; ++index) call(task, index);
-    return;
-  }
-  Pool& chosen = the_pool();
-  chosen.next = 0;
-  chosen.count = count;
-  chosen.call = call;
-  chosen.task = task;
-  if (const Parallel parallel = openmp.load()) {
-    const auto take = [](void* from) {
-      const FlushDenormals flush;
-      static_cast<Pool*>(from)->take_tasks();
-    };
-    parallel(take, &chosen, static_cast<unsigned>(size_), 0);
+  } else if (parallel == nullptr) {
+    crew_->run(count, call, task);
   } else {
-    chosen.run(size_ - 1);
+    const auto take = [](void* crew) {
+      const FlushDenormals flush;
+      static_cast<Crew*>(crew)->take_tasks();
+    };
+    crew_->run(count, call, task, [&] { parallel(take, crew_.get(), static_cast<unsigned>(size_), 0); });
   }
-  chosen.rethrow();
 }
 
 bool share_threads(const char* library) {
   void* const loaded = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
   void* const parallel = loaded != nullptr ? dlsym(loaded, "GOMP_parallel") : nullptr;
-  the_pool();  // forgets it after fork()
-  if (parallel != nullptr) openmp = reinterpret_cast<Parallel>(parallel);
-  return parallel != nullptr;
+  if (parallel == nullptr) return false;
+  static const bool forgets_after_fork = pthread_atfork(nullptr, nullptr, [] { openmp = nullptr; }) == 0;
+  static_cast<void>(forgets_after_fork);
+  openmp = reinterpret_cast<Parallel>(parallel);
+  return true;
 }
 
 void set_threads(int count) { wanted_threads = std::max(1, count); }

@@ -1,6 +1,8 @@
 // The pool of threads, and the floating-point state that kernels run in.
 #pragma once
 
+#include <memory>
+
 namespace unrolled {
 
 // Denormal numbers are read and written as zero while one of these is alive: a state that decays
@@ -16,9 +18,27 @@ class FlushDenormals {
   unsigned long long before_;
 };
 
-// The caller and its share of the pool, for as long as one kernel runs. A second kernel that wants
-// more than its own thread waits until the first has ended: two at once would only get in each
-// other's way.
+// A framework's threads, for the kernels that it calls: more would only take the cores from its own.
+struct Lender {
+  // Has work(data) called by one of its threads, later.
+  void (*lend)(void* threads, void (*work)(void*), void* data);
+  void* threads;
+  int count;
+};
+
+// While one of these is alive, the kernels that this thread calls compute on the lender's threads.
+class Borrowing {
+ public:
+  explicit Borrowing(const Lender& lender);
+  ~Borrowing();
+  Borrowing(const Borrowing&) = delete;
+  Borrowing& operator=(const Borrowing&) = delete;
+};
+
+class Crew;
+
+// The caller and its helpers, for as long as one kernel runs. Helpers come from a lender, from the OpenMP
+// of share_threads(), or from our own pool.
 class Team {
  public:
   explicit Team(int wanted);
@@ -39,7 +59,8 @@ class Team {
   void run(int count, void (*call)(const void*, int), const void* task);
 
   FlushDenormals flush_;
-  int size_;  // 1 where no thread could be had
+  int size_;                    // 1 where no thread could be had
+  std::shared_ptr<Crew> crew_;  // of more than one
 };
 
 }  // namespace unrolled

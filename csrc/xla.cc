@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "call.h"
+#include "threads.h"
 #include "xla/ffi/api/ffi.h"
 
 namespace ffi = xla::ffi;
@@ -45,9 +46,14 @@ InputArrays from_xla(Floats sequences, Floats kernel, Floats recurrent_kernel, F
           from_xla("recurrent_dropout", recurrent_dropout)};
 }
 
-// No exception may reach XLA.
+// Computes on XLA's threads. No exception may reach it.
 template <typename Work>
-ffi::Error answer(const Work& work) {
+ffi::Error answer(ffi::ThreadPool& pool, const Work& work) {
+  const Lender lender{[](void* threads, void (*task)(void*), void* data) {
+                        static_cast<ffi::ThreadPool*>(threads)->Schedule([=] { task(data); });
+                      },
+                      &pool, static_cast<int>(pool.num_threads())};
+  const Borrowing borrowing(lender);
   try {
     work();
     return ffi::Error::Success();
@@ -60,10 +66,11 @@ ffi::Error answer(const Work& work) {
   }
 }
 
-ffi::Error forward_for_xla(Recurrence recurrence, Floats sequences, Floats kernel, Floats recurrent_kernel, Floats bias,
-                           Floats initial_h, Floats initial_c, Booleans mask, Floats input_dropout,
-                           Floats recurrent_dropout, Result outputs, Result h, Result c, Result tape) {
-  return answer([&] {
+ffi::Error forward_for_xla(ffi::ThreadPool pool, Recurrence recurrence, Floats sequences, Floats kernel,
+                           Floats recurrent_kernel, Floats bias, Floats initial_h, Floats initial_c, Booleans mask,
+                           Floats input_dropout, Floats recurrent_dropout, Result outputs, Result h, Result c,
+                           Result tape) {
+  return answer(pool, [&] {
     ForwardCall(recurrence,
                 from_xla(sequences, kernel, recurrent_kernel, bias, initial_h, initial_c, mask, input_dropout,
                          recurrent_dropout),
@@ -72,12 +79,13 @@ ffi::Error forward_for_xla(Recurrence recurrence, Floats sequences, Floats kerne
   });
 }
 
-ffi::Error backward_for_xla(Recurrence recurrence, Floats sequences, Floats kernel, Floats recurrent_kernel,
-                            Floats bias, Floats initial_h, Floats initial_c, Booleans mask, Floats input_dropout,
-                            Floats recurrent_dropout, Floats tape, Floats outputs, Floats h, Floats c,
-                            Result sequences_gradient, Result kernel_gradient, Result recurrent_kernel_gradient,
-                            Result bias_gradient, Result initial_h_gradient, Result initial_c_gradient) {
-  return answer([&] {
+ffi::Error backward_for_xla(ffi::ThreadPool pool, Recurrence recurrence, Floats sequences, Floats kernel,
+                            Floats recurrent_kernel, Floats bias, Floats initial_h, Floats initial_c, Booleans mask,
+                            Floats input_dropout, Floats recurrent_dropout, Floats tape, Floats outputs, Floats h,
+                            Floats c, Result sequences_gradient, Result kernel_gradient,
+                            Result recurrent_kernel_gradient, Result bias_gradient, Result initial_h_gradient,
+                            Result initial_c_gradient) {
+  return answer(pool, [&] {
     BackwardCall(
         recurrence,
         from_xla(sequences, kernel, recurrent_kernel, bias, initial_h, initial_c, mask, input_dropout,
@@ -93,6 +101,7 @@ ffi::Error backward_for_xla(Recurrence recurrence, Floats sequences, Floats kern
 
 auto bind_inputs() {
   return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
       .Attrs<Recurrence>()
       .Arg<Floats>()    // sequences [B, T, F]
       .Arg<Floats>()    // kernel [F, G*H]
