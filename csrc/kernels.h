@@ -1,5 +1,5 @@
 // Every signature of the kernels. They know neither Python nor a framework: plain float arrays in
-// C order, sizes, and pools of threads that they own. Numerics are specified by
+// C order and sizes; threads are their own or lent to them (threads.h). Numerics are specified by
 // src/unrolled/kernels/reference.py; nothing here defines them.
 //
 // Axes: B batch, T time, F features, H units, G gates (4 in an LSTM: i f c o; 3 in a GRU: z r h;
@@ -104,8 +104,8 @@ void set_threads(int count);
 int threads();
 
 // Computes on the threads of the OpenMP (GCC's or one that is compatible) that a loaded library uses, from
-// now on: theirs look for work for a while after each loop, and would take the cores from threads of our
-// own. False, and nothing changes, where the library is not loaded or uses none.
+// now on, and on no more of them: theirs look for work for a while after each loop, and would take the
+// cores from threads of our own. False, and nothing changes, where the library is not loaded or uses none.
 bool share_threads(const char* library);
 
 // Which instruction set was chosen when the first kernel ran: "avx512", "avx2", "neon" or "baseline".

@@ -13,7 +13,8 @@ constexpr int kGradientRows = kTileRows;
 
 // Those of one chunk of steps, packed for tile(): column c of row k is element c % kGradientRows of
 // at(i, c / kGradientRows, k). There is one operand for each dropout mask of the inputs, then one for
-// each of the state, then the candidate's own, where there is one. What nobody wants is left out.
+// each of the state; where the candidate has an operand of its own, it is the last. What nobody wants is
+// left out.
 class Operands {
  public:
   Operands(const Recurrence& recurrence, const Geometry& geometry, const Plan& plan, const Inputs& inputs,
@@ -21,9 +22,9 @@ class Operands {
       : geometry_(geometry), plan_(plan), inputs_(inputs), tape_(tape), pass_(pass) {
     if (gradients.kernel != nullptr) of_kernel_ = count_ = pass.input_groups.masks;
     if (gradients.recurrent_kernel != nullptr) {
-      count_ += pass.recurrent_groups.masks;
       has_candidate_ = candidate_apart(recurrence);
-      count_ += has_candidate_ ? 1 : 0;
+      // With a mask for each gate, the last of them is the candidate's.
+      count_ += pass.recurrent_groups.masks + (has_candidate_ && pass.recurrent_groups.masks == 1 ? 1 : 0);
     }
   }
 

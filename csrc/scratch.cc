@@ -82,10 +82,11 @@ float* Scratch::data() const { return data_; }
 
 void use_large_pages(float* data, int64_t floats) {
 #if defined(__linux__)
+  if (data == nullptr) return;
   constexpr uintptr_t kPage = 2 << 20;
   const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + kPage - 1) / kPage * kPage;
   const uintptr_t end = reinterpret_cast<uintptr_t>(data + floats) / kPage * kPage;
-  if (data != nullptr && begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 #else
   static_cast<void>(data), static_cast<void>(floats);
 #endif

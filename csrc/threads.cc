@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <new>
 #include <thread>
 
 #include "crew.h"
@@ -15,11 +16,14 @@
 namespace unrolled {
 namespace {
 
-// OpenMP's way to run a function on so many threads, as GCC compiles `#pragma omp parallel`. Its threads
-// do not survive fork().
+// OpenMP's way to run a function on its threads, as GCC compiles `#pragma omp parallel`, and their number,
+// which whoever loaded it has chosen: with another one it would end threads, or start some, at each call.
+// Its threads do not survive fork().
 using Parallel = void (*)(void (*function)(void*), void* data, unsigned threads, unsigned flags);
+constexpr unsigned kAsManyAsChosen = 0;
 
 std::atomic<Parallel> openmp{nullptr};
+std::atomic<int (*)()> openmp_threads{nullptr};
 std::atomic<int> wanted_threads{0};
 thread_local const Lender* lender = nullptr;
 
@@ -45,23 +49,32 @@ FlushDenormals::FlushDenormals() : before_(0) {}
 FlushDenormals::~FlushDenormals() { (void)before_; }
 #endif
 
-Borrowing::Borrowing(const Lender& from) { lender = &from; }
-Borrowing::~Borrowing() { lender = nullptr; }
+Borrowing::Borrowing(const Lender& from) : before_(lender) { lender = &from; }
+Borrowing::~Borrowing() { lender = before_; }
 
 Team::Team(int wanted) : size_(std::max(1, std::min(wanted, threads()))) {
-  if (lender != nullptr) size_ = std::max(1, std::min(size_, lender->count));
+  const bool shares = lender == nullptr && openmp.load() != nullptr;
+  if (lender != nullptr || shares)
+    size_ = std::max(1, std::min(size_, shares ? openmp_threads.load()() : lender->count));
   if (size_ == 1) return;
   crew_ = std::make_shared<Crew>();
-  if (lender == nullptr && openmp.load() != nullptr) return;
-  for (int i = 1; i < size_; ++i) {
-    auto crew = std::make_unique<std::shared_ptr<Crew>>(crew_);
-    if (lender != nullptr) {
-      lender->lend(lender->threads, help, crew.release());
-    } else if (lend_own_thread(size_ - 1, help, crew.get())) {
-      crew.release();
-    } else {
-      size_ = 1;
+  if (!shares) invite();
+}
+
+void Team::invite() {
+  try {
+    for (int i = 1; i < size_; ++i) {
+      auto crew = std::make_unique<std::shared_ptr<Crew>>(crew_);
+      if (lender != nullptr) {
+        lender->lend(lender->threads, help, crew.get());
+      } else if (!lend_own_thread(size_ - 1, help, crew.get())) {
+        size_ = 1;
+        return;
+      }
+      crew.release();  // help() deletes it
     }
+  } catch (const std::bad_alloc&) {
+    // Nobody waits for those that do not come.
   }
 }
 
@@ -82,16 +95,19 @@ void Team::run(int count, void (*call)(const void*, int), const void* task) {
       const FlushDenormals flush;
       static_cast<Crew*>(crew)->take_tasks();
     };
-    crew_->run(count, call, task, [&] { parallel(take, crew_.get(), static_cast<unsigned>(size_), 0); });
+    crew_->run(count, call, task, [&] { parallel(take, crew_.get(), kAsManyAsChosen, 0); });
   }
 }
 
 bool share_threads(const char* library) {
   void* const loaded = dlopen(library, RTLD_LAZY | RTLD_NOLOAD);
-  void* const parallel = loaded != nullptr ? dlsym(loaded, "GOMP_parallel") : nullptr;
-  if (parallel == nullptr) return false;
+  if (loaded == nullptr) return false;
+  void* const parallel = dlsym(loaded, "GOMP_parallel");
+  void* const count = dlsym(loaded, "omp_get_max_threads");
+  if (parallel == nullptr || count == nullptr) return false;
   static const bool forgets_after_fork = pthread_atfork(nullptr, nullptr, [] { openmp = nullptr; }) == 0;
   static_cast<void>(forgets_after_fork);
+  openmp_threads = reinterpret_cast<int (*)()>(count);
   openmp = reinterpret_cast<Parallel>(parallel);
   return true;
 }

@@ -1,4 +1,4 @@
-// The pool of threads, and the floating-point state that kernels run in.
+// Who computes, and the floating-point state that kernels run in.
 #pragma once
 
 #include <memory>
@@ -33,6 +33,9 @@ class Borrowing {
   ~Borrowing();
   Borrowing(const Borrowing&) = delete;
   Borrowing& operator=(const Borrowing&) = delete;
+
+ private:
+  const Lender* before_;
 };
 
 class Crew;
@@ -57,6 +60,7 @@ class Team {
 
  private:
   void run(int count, void (*call)(const void*, int), const void* task);
+  void invite();
 
   FlushDenormals flush_;
   int size_;                    // 1 where no thread could be had

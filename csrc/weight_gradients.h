@@ -46,6 +46,7 @@ class WeightGradients {
 
   // Enough to keep all threads busy to the end; each packs its panel of gate gradients anew.
   int parts_of_panel(int threads) const {
+    if (operands_.count() == 0) return 1;
     const int wanted = (4 * threads + count_panels() - 1) / count_panels();
     return wanted < 8 ? wanted : 8;
   }

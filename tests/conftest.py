@@ -12,6 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
+# Tests run two at a time: torch's idle threads would spin on the cores of the other one.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 TINY = """\
 data: {file: tiny.npz}
 network:

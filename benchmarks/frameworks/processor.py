@@ -12,8 +12,8 @@ from benchmarks.arrays import step_arrays
 from benchmarks.cases import Arm
 from benchmarks.frameworks.program import Program, Results
 from benchmarks.tasks import StepTask
-from unrolled.kernels.native import Stream
 from unrolled.kernels.recurrence import Recurrence
+from unrolled.kernels.stream import Stream
 
 import numpy as np
 

@@ -28,6 +28,7 @@ from unrolled.errors import InvalidInput
 from unrolled.kernels import native
 from unrolled.kernels.recurrence import Inputs, Recurrence, Results
 from unrolled.kernels.reference_activations import ACTIVATIONS
+from unrolled.kernels.stream import Stream
 
 import numpy as np
 import pytest
@@ -364,7 +365,7 @@ def test_the_caller_computes_with_denormals_as_before(cell: str) -> None:
     with pytest.raises(InvalidInput):
         native.forward(recurrence, inputs._replace(kernel=inputs.bias), training=False)
     assert (denormal_product() > 0).all()
-    stream = native.Stream(recurrence, inputs.kernel, inputs.recurrent_kernel, inputs.bias)
+    stream = Stream(recurrence, inputs.kernel, inputs.recurrent_kernel, inputs.bias)
     stream.step(inputs.sequences[:1, 0])
     assert (denormal_product() > 0).all()
 

@@ -10,6 +10,7 @@ from tests.conftest import environment
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.kernels import _extension, native
 from unrolled.kernels.recurrence import GATES, Inputs, Recurrence, Results
+from unrolled.kernels.stream import Stream
 
 import jax
 import jax.numpy as jnp
@@ -389,7 +390,7 @@ def test_a_stream_says_what_a_forward_call_says(cell: str) -> None:
     inputs = make_inputs(recurrence)
     inputs = Inputs(inputs.sequences, inputs.kernel, inputs.recurrent_kernel, inputs.bias)
     results, _ = native.forward(recurrence, inputs, training=False)
-    stream = native.Stream(recurrence, inputs.kernel, inputs.recurrent_kernel, inputs.bias, batch=B)
+    stream = Stream(recurrence, inputs.kernel, inputs.recurrent_kernel, inputs.bias, batch=B)
     for _ in range(2):
         for step in range(T):
             h = stream.step(inputs.sequences[:, step])
@@ -399,13 +400,16 @@ def test_a_stream_says_what_a_forward_call_says(cell: str) -> None:
     assert_same((stream.h, stream.c), results[1:])
 
 
-def test_a_stream_answers_in_its_own_arrays() -> None:
-    stream = native.Stream(CELLS["lstm"], np.ones((F, 4 * H)), np.ones((H, 4 * H)))
+def test_a_stream_keeps_its_state_and_gives_away_copies() -> None:
+    stream = Stream(CELLS["lstm"], np.ones((F, 4 * H)), np.ones((H, 4 * H)))
     h, c = stream.h, stream.c
-    assert stream.step(np.ones((1, F))) is h
+    first = stream.step(np.ones((1, F)))
     assert stream.h is h
     assert stream.c is c
-    assert (h > 0).all()
+    assert np.array_equal(first, h)
+    kept = first.copy()
+    assert not np.array_equal(stream.step(np.ones((1, F))), kept)
+    assert np.array_equal(first, kept)
     stream.reset()
     assert not h.any()
 
@@ -413,7 +417,7 @@ def test_a_stream_answers_in_its_own_arrays() -> None:
 def test_a_stream_outlives_its_weights_and_a_change_of_instruction_set() -> None:
     inputs, before = make_inputs(CELLS["gru"], batch=1), native.isa()
     weights = [array.copy() for array in (inputs.kernel, inputs.recurrent_kernel, inputs.bias)]
-    stream = native.Stream(CELLS["gru"], *weights)
+    stream = Stream(CELLS["gru"], *weights)
     expected = stream.step(inputs.sequences[:, 0]).copy()
     stream.reset()
     for array in weights:
@@ -439,17 +443,17 @@ def test_a_stream_outlives_its_weights_and_a_change_of_instruction_set() -> None
 def test_a_stream_refuses_other_shapes(wrong: dict[str, Any]) -> None:
     arguments: dict[str, Any] = {"kernel": np.ones((F, 4 * H)), "recurrent_kernel": np.ones((H, 4 * H))}
     with pytest.raises(InvalidInput, match=r"^native kernel: expected .*, got \[.*\]\. Shape arrays"):
-        native.Stream(CELLS["lstm"], **arguments | wrong)
-    stream = native.Stream(CELLS["lstm"], **arguments)
+        Stream(CELLS["lstm"], **arguments | wrong)
+    stream = Stream(CELLS["lstm"], **arguments)
     for x in (np.ones(F), np.ones((2, F)), np.ones((1, F + 1)), np.ones((1, 1, F))):
         with pytest.raises(InvalidInput, match=r"^native kernel: expected inputs \[1, 2\], got \["):
             stream.step(x)
     with pytest.raises(InvalidInput, match=r"^Stream: expected h \[1, 5\], got \[5\]\. "):
         stream.reset(h=np.ones(5))
     with pytest.raises(InvalidInput, match=r"^Stream: expected no c but in an LSTM, got one\. "):
-        native.Stream(CELLS["simple_rnn"], np.ones((F, H)), np.ones((H, H))).reset(c=np.ones((1, H)))
+        Stream(CELLS["simple_rnn"], np.ones((F, H)), np.ones((H, H))).reset(c=np.ones((1, H)))
     with pytest.raises(InvalidSetting, match="expected a recurrence that reads forwards"):
-        native.Stream(replace(CELLS["lstm"], go_backwards=True), **arguments)
+        Stream(replace(CELLS["lstm"], go_backwards=True), **arguments)
 
 
 # What XLA calls.

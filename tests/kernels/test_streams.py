@@ -19,6 +19,7 @@ from unrolled.errors import InvalidInput
 from unrolled.kernels import native
 from unrolled.kernels.recurrence import Inputs, Recurrence, Results
 from unrolled.kernels.reference_activations import ACTIVATIONS
+from unrolled.kernels.stream import Stream
 
 import numpy as np
 import pytest
@@ -38,12 +39,12 @@ SMALL = Sizes(3, 6, 4, 11)
 STATELESS = ("initial_h", "initial_c")
 
 
-def open_stream(recurrence: Recurrence, inputs: Inputs) -> native.Stream:
+def open_stream(recurrence: Recurrence, inputs: Inputs) -> Stream:
     weights = (inputs.kernel, inputs.recurrent_kernel, inputs.bias)
-    return native.Stream(recurrence, *weights, batch=len(inputs.sequences))
+    return Stream(recurrence, *weights, batch=len(inputs.sequences))
 
 
-def read(stream: native.Stream, sequences: Array) -> Results:
+def read(stream: Stream, sequences: Array) -> Results:
     """Every step after another, as the results of a recurrence with the outputs of every step."""
     outputs = [stream.step(x).copy() for x in np.moveaxis(sequences, 1, 0)]
     return Results(np.stack(outputs, 1), stream.h, stream.c)

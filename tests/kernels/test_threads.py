@@ -14,7 +14,7 @@ from unrolled.kernels.recurrence import Inputs, Results
 import pytest
 
 # Enough for five threads of any cell, and for two chunks of the backward pass.
-LARGE = Sizes(batch=37, time=80, features=16, units=72)
+LARGE = Sizes(batch=37, time=180, features=16, units=72)
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,8 @@ def everything(results: Results, gradients: Inputs) -> tuple[Any, ...]:
 @pytest.mark.parametrize("mask", ["none", "holes", "leading"])
 def test_no_bit_depends_on_the_number_of_threads(cell: str, isa: str, mask: str) -> None:
     recurrence = with_outputs(cell)
-    inputs = make_inputs(recurrence, LARGE, mask=mask, input_masks=recurrence.gates if mask == "holes" else 0)
+    masks = recurrence.gates if mask == "holes" else 0
+    inputs = make_inputs(recurrence, LARGE, mask=mask, input_masks=masks, recurrent_masks=masks)
     before = native.isa()
     native.set_isa(isa)
     try:
@@ -201,25 +202,28 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
     assert python(PROGRAM + FORK + program) == "[0, 1, 2, 3, 4, 5]\n"
 
 
-def test_a_kernel_whose_threads_cannot_be_started_does_not_block_the_next_one() -> None:
+def test_a_kernel_whose_threads_cannot_be_started_computes_alone() -> None:
     # The stack of a new thread is as large as the limit, more than there is memory.
     program = """
-for _ in range(2):
-    try:
-        run(lstm, large)
-    except RuntimeError as error:
-        print(error)
+def everything():
+    results, gradients = run(lstm, large)
+    return (*results, *gradients)
+
+before = len(os.listdir("/proc/self/task"))
+refused = [everything() for _ in range(2)]
+print(len(os.listdir("/proc/self/task")) - before)
 native.set_threads(1)
-run(lstm, large)
+for computed in refused:
+    assert_same_bits(computed, everything())
 print("done")
 """
-    printed = python(PROGRAM + program, "prlimit", f"--stack={2**42}:", OPENBLAS_NUM_THREADS="1")
-    assert printed.endswith("done\n")
+    assert python(PROGRAM + program, "prlimit", f"--stack={2**42}:", OPENBLAS_NUM_THREADS="1") == "0\ndone\n"
 
 
 def test_memory_does_not_grow_with_calls() -> None:
     program = """
 from unrolled.errors import InvalidInput
+from unrolled.kernels.stream import Stream
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -228,7 +232,7 @@ inputs = make_inputs(lstm, Sizes(8, 4, 64, 32), mask="holes", input_masks=4, rec
 
 def call():
     run(lstm, inputs)
-    stream = native.Stream(lstm, inputs.kernel, inputs.recurrent_kernel, inputs.bias)
+    stream = Stream(lstm, inputs.kernel, inputs.recurrent_kernel, inputs.bias)
     stream.step(inputs.sequences[:1, 0])
     try:
         native.forward(lstm, inputs._replace(kernel=inputs.bias), training=True)
@@ -267,7 +271,7 @@ def again():
         assert_same_bits(everything(), alone)
 
 again()
-print(count() - before)
+assert count() - before == torch.get_num_threads() - 1, "those of OpenMP, which are as many as torch has"
 fork(again)
 runners = [Thread(target=again) for _ in range(2)]
 for runner in runners:
@@ -277,5 +281,31 @@ for runner in runners:
 again()
 print("done")
 """
-    # Two threads of OpenMP's beside the two that the kernels had of their own.
-    assert python(PROGRAM + FORK + program) == "2\ndone\n"
+    assert python(PROGRAM + FORK + program) == "done\n"
+
+
+def test_xlas_threads_give_the_same_bits() -> None:
+    program = """
+import jax
+from unrolled.kernels import jax as kernels
+
+inputs = type(large)(*(None if array is None else jax.numpy.asarray(array) for array in large))
+
+@jax.jit
+def on_xla(sequences, kernel):
+    results = kernels.run(lstm, inputs._replace(sequences=sequences, kernel=kernel))
+    return (results.outputs ** 2).sum(), results.outputs
+
+def everything():
+    (_, outputs), gradients = jax.value_and_grad(on_xla, argnums=(0, 1), has_aux=True)(inputs.sequences, inputs.kernel)
+    return outputs, *gradients
+
+native.set_threads(1)
+alone = everything()
+for count in (2, 3, 2):
+    native.set_threads(count)
+    for _ in range(10):
+        assert_same_bits(everything(), alone)
+print("done")
+"""
+    assert python(PROGRAM + program) == "done\n"

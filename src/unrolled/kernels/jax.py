@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
+from unrolled.errors import InvalidInput
 from unrolled.kernels import native
 from unrolled.kernels.recurrence import Inputs, Recurrence, Results
 
@@ -71,7 +72,7 @@ def _differentiate(
 ) -> tuple[Inputs]:
     values, tape, wanted = remembered
     known = [None if isinstance(cotangent, SymbolicZero) else cotangent for cotangent in cotangents]
-    shapes = [getattr(values, name).shape if name in wanted.names else _NOTHING for name in _DIFFERENTIABLE]
+    shapes = tuple(getattr(values, name).shape if name in wanted.names else _NOTHING for name in _DIFFERENTIABLE)
     gradients = _call("unrolled_backward", recurrence, shapes, [*_operands(values), tape, *map(_or_nothing, known)])
     named = dict(zip(_DIFFERENTIABLE, gradients, strict=True))
     return (Inputs(**{name: named[name] if name in wanted.names else None for name in Inputs._fields}),)
@@ -84,21 +85,30 @@ def _forward(recurrence: Recurrence, inputs: Inputs, *, tape_size: int) -> tuple
     batch, time, _ = inputs.sequences.shape
     units = inputs.recurrent_kernel.shape[0]
     state = (batch, units)
-    shapes = [
+    shapes = (
         (batch, time if recurrence.return_sequences else 1, units),
         state,
         state if recurrence.cell == "lstm" else _NOTHING,
         (tape_size,),
-    ]
+    )
     outputs, h, c, tape = _call("unrolled_forward", recurrence, shapes, _operands(inputs))
     return Results(outputs, h, c if recurrence.cell == "lstm" else None), tape
 
 
-def _call(target: str, recurrence: Recurrence, shapes: list[tuple[int, ...]], operands: list[Any]) -> Any:
+@partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
+def _call(target: str, recurrence: Recurrence, shapes: tuple[tuple[int, ...], ...], operands: list[Any]) -> Any:
     """What XLA's call of a kernel gives: arrays of these shapes."""
     _register()
     results = [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes]  # type: ignore[no-untyped-call]
     return jax.ffi.ffi_call(target, results, vmap_method="sequential")(*operands, **native.attributes(recurrence))
+
+
+@_call.defjvp
+def _refuse(target: str, recurrence: Recurrence, shapes: Any, primals: Any, tangents: Any) -> Any:
+    raise InvalidInput(
+        "native kernel: expected to be differentiated once, got a derivative of a derivative. "
+        'Give the layer kernel="reference".'
+    )
 
 
 @cache

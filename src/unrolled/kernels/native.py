@@ -231,6 +231,22 @@ def xla_targets() -> dict[str, Any]:
     return {"unrolled_forward": _extension.xla_forward, "unrolled_backward": _extension.xla_backward}
 
 
+def open_stream(
+    recurrence: Recurrence, kernel: Array, recurrent_kernel: Array, bias: Array | None, h: Array, c: Array | None
+) -> "_extension.Stream":
+    """What `stream.Stream` steps: weights packed once, and the arrays of the state, which each step overwrites.
+
+    Raises:
+        InvalidInput: An array has the wrong shape.
+        InvalidSetting: There is no kernel for this recurrence.
+    """
+    native = _native(recurrence)
+    try:
+        return _extension.Stream(native, kernel, recurrent_kernel, bias, h, c)
+    except ValueError as error:
+        raise InvalidInput(str(error)) from None
+
+
 def register_with_tensorflow(library: Path) -> None:
     """Make the kernels two operations of the TensorFlow of this process, ``UnrolledForward`` and ``UnrolledBackward``.
 
@@ -245,117 +261,10 @@ def register_with_tensorflow(library: Path) -> None:
     _extension.register_with_tensorflow(str(library))
 
 
-class Stream:
-    """A recurrence that lives: it takes what a sensor measures, one step at a time, and answers in microseconds.
-
-    ::
-
-        h[n], c[n] = step(x[n], h[n-1], c[n-1])
-
-    The weights are packed once, when the stream is opened; changing the arrays afterwards changes nothing. One thread
-    at a time may use a stream.
-
-    Args:
-        recurrence: What to compute. It must not `go_backwards`; what it says of outputs and masks has no meaning here.
-        kernel: [F, G*H]
-        recurrent_kernel: [H, G*H]
-        bias: [G*H], or [2, G*H] in a GRU with `reset_after`; absent if None.
-        batch: B, how many sequences advance together.
-
-    Raises:
-        InvalidInput: An array has the wrong shape.
-        InvalidSetting: There is no kernel for this recurrence.
-
-    Example:
-        >>> recurrence = Recurrence("simple_rnn", activation="relu")
-        >>> stream = Stream(recurrence, kernel=[[1.0, -1.0]], recurrent_kernel=[[0.5, 0.0], [0.0, 0.5]])
-        >>> for measured in (1.0, 1.0, -3.0):
-        ...     print(stream.step([[measured]]))
-        [[1. 0.]]
-        [[1.5 0. ]]
-        [[0. 3.]]
-        >>> stream.reset()
-        >>> stream.h
-        array([[0., 0.]], dtype=float32)
-    """
-
-    def __init__(
-        self, recurrence: Recurrence, kernel: Any, recurrent_kernel: Any, bias: Any = None, *, batch: int = 1
-    ) -> None:
-        if recurrence.go_backwards:
-            raise InvalidSetting(
-                "Stream: expected a recurrence that reads forwards, got go_backwards=True. Leave it out."
-            )
-        native = _native(recurrence)
-        recurrent_kernel = np.ascontiguousarray(recurrent_kernel, np.float32)
-        shape = (max(0, int(batch)), recurrent_kernel.shape[0])
-        self._h: Array = np.zeros(shape, np.float32)
-        self._c: Array | None = np.zeros(shape, np.float32) if recurrence.cell == "lstm" else None
-        try:
-            self._stream = _extension.Stream(
-                native,
-                np.ascontiguousarray(kernel, np.float32),
-                recurrent_kernel,
-                None if bias is None else np.ascontiguousarray(bias, np.float32),
-                self._h,
-                self._c,
-            )
-        except ValueError as error:
-            raise InvalidInput(str(error)) from None
-
-    @property
-    def h(self) -> Array:
-        """[B, H], the state; every step overwrites it."""
-        return self._h
-
-    @property
-    def c(self) -> Array | None:
-        """[B, H], the cell state of an LSTM; every step overwrites it."""
-        return self._c
-
-    def step(self, x: Any) -> Array:
-        """Advance every sequence by one step.
-
-        Args:
-            x: [B, F]
-
-        Returns:
-            `h` [B, H], the stream's own array: copy it to keep it beyond the next step.
-
-        Raises:
-            InvalidInput: The array has the wrong shape.
-        """
-        try:
-            self._stream.step(np.ascontiguousarray(x, np.float32))
-        except ValueError as error:
-            raise InvalidInput(str(error)) from None
-        return self._h
-
-    def reset(self, h: Any = None, c: Any = None) -> None:
-        """Begin again from a state, or from zero.
-
-        Args:
-            h: [B, H]; zeros if None.
-            c: [B, H], LSTM only; zeros if None.
-
-        Raises:
-            InvalidInput: An array has the wrong shape.
-        """
-        if self._c is None and c is not None:
-            raise InvalidInput("Stream: expected no c but in an LSTM, got one. Leave it out.")
-        for name, state, value in (("h", self._h, h), ("c", self._c, c)):
-            if value is not None and state is not None and np.shape(value) != state.shape:
-                raise InvalidInput(
-                    f"Stream: expected {name} {list(state.shape)}, got {list(np.shape(value))}."
-                    " Give each sequence a state of its own."
-                )
-        self._h[...] = 0 if h is None else h
-        if self._c is not None:
-            self._c[...] = 0 if c is None else c
-
-
 def set_threads(count: int) -> None:
     """How many threads the next kernel may use, the caller's included. Results do not depend on it, bit for bit.
+
+    On JAX and torch a kernel computes on their threads, and uses no more of them than they have.
 
     Raises:
         InvalidSetting: The count is not a whole number from 1 to 1024.

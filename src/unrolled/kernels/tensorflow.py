@@ -1,7 +1,7 @@
 """The kernels as a TensorFlow function: eagerly, inside ``tf.function``, and under ``GradientTape``.
 
-They are two operations of TensorFlow's own kind, registered when they are first used: they run in its threads, without
-Python and without a copy. XLA cannot compile them, and a SavedModel that holds them loads only where
+They are two operations of TensorFlow's own kind, registered when they are first used: they run without Python and
+without a copy. XLA cannot compile them, and a SavedModel that holds them loads only where
 `unsupported_reason` has been asked before.
 
 A tape does not say which gradients it will ask for, only what it watches. What it watches is computed by one
@@ -13,6 +13,7 @@ same, backward runs it again.
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from unrolled.errors import InvalidInput
@@ -29,6 +30,7 @@ COMPILES = False
 """Whether the kernels may be part of what the framework compiles."""
 
 _FORWARD, _BACKWARD = "UnrolledForward", "UnrolledBackward"
+_REGISTERING = Lock()
 _DIFFERENTIABLE = Inputs._fields[:6]
 _COTANGENTS = tuple(f"{name}_cotangent" for name in Results._fields)
 
@@ -43,7 +45,9 @@ def unsupported_reason(recurrence: Recurrence, dtype: str, array: Any = None) ->
 
 
 def run(recurrence: Recurrence, inputs: Inputs) -> Results:
-    """The results, differentiable once by the six first inputs. Batch and time may be unknown while tracing.
+    """The results, differentiable once, in reverse mode, by the six first inputs; a ``ForwardAccumulator`` finds None.
+
+    Batch and time may be unknown while tracing.
 
     Example:
         >>> inputs = Inputs(tf.ones((2, 3, 4)), tf.ones((4, 5)), tf.zeros((5, 5)))
@@ -153,14 +157,20 @@ def _or_nothing(name: str, array: Any) -> Any:
     return tf.zeros((0,), tf.bool if name == "mask" else tf.float32) if array is None else array
 
 
-@cache
 def _registration_failure() -> str | None:
     """Why TensorFlow does not know the operations; None once it does."""
-    folder = Path(tf.sysconfig.get_lib())
+    with _REGISTERING:
+        return _register()
+
+
+@cache
+def _register() -> str | None:
     names = [flag.removeprefix("-l:") for flag in tf.sysconfig.get_link_flags() if flag.startswith("-l:")]
+    if not names:
+        return "it does not say what its library is called"
     try:
-        native.register_with_tensorflow(folder / names[0])
-    except (IndexError, RuntimeError) as error:
+        native.register_with_tensorflow(Path(tf.sysconfig.get_lib()) / names[0])
+    except RuntimeError as error:
         return str(error)
     for operation in (_FORWARD, _BACKWARD):
         tf.no_gradient(operation)  # the gradients of what `run` makes of them are said there

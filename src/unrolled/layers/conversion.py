@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 from unrolled.errors import DataError, InvalidInput
 from unrolled.layers import GRU, LSTM, SimpleRNN
@@ -42,8 +43,8 @@ def accelerate(model: Any) -> Any:
 def to_keras(model: Any) -> Any:
     """Put Keras' layers in the place of ours, so that a saved model loads where unrolled is not installed.
 
-    The reverse of ``accelerate``: the model itself is changed and returned. ``model.export`` needs it too: what it
-    writes runs without Python, and so without our kernels.
+    The reverse of ``accelerate``: the model itself is changed and returned. ``model.export`` needs it too, where
+    what it writes is to run without unrolled.
 
     Raises:
         InvalidInput: It is neither a model nor a layer of Keras.
@@ -68,11 +69,13 @@ def load_model(path: str | Path, **arguments: Any) -> Any:
         The model.
 
     Raises:
-        DataError: There is nothing at that path.
+        DataError: There is nothing at that path, or a ``.keras`` file that is none.
         ValueError: It is not a saved model; Keras words it.
     """
     if "://" not in str(path) and not Path(path).exists():
         raise DataError(f"load_model: expected a saved model, got nothing at {path}. Name an existing file.")
+    if Path(path).suffix == ".keras" and Path(path).is_file() and not is_zipfile(path):
+        raise DataError(f"load_model: expected a saved model, got another file at {path}. Save the model anew.")
     return keras.saving.load_model(path, **arguments)
 
 
