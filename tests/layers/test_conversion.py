@@ -133,6 +133,9 @@ def test_a_model_that_xla_compiles_is_compiled_anew() -> None:
     model.fit(*data(), verbose=0)
     unrolled.accelerate(model)
     assert model.jit_compile is (keras.backend.backend() == "jax")
+    unrolled.to_keras(model)
+    assert model.jit_compile is (keras.backend.backend() != "torch")
+    unrolled.accelerate(model)
     model.fit(*data(), verbose=0)
     assert recurrent_layers(model)[0].kernel_used == "native"
 
@@ -142,3 +145,6 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         unrolled.accelerate("model.keras")
     with pytest.raises(DataError, match=r"load_model: expected a saved model, got nothing at .*nowhere"):
         unrolled.load_model(tmp_path / "nowhere.keras")
+    (tmp_path / "notes.keras").write_text("no model")
+    with pytest.raises(DataError, match=r"load_model: expected a saved model, got another file at .*notes"):
+        unrolled.load_model(tmp_path / "notes.keras")

@@ -95,7 +95,8 @@ def _exchange(where: str, model: Any, classes: Mapping[type, type]) -> None:
 
 
 def _forget_compiled_functions(model: Any) -> None:
-    """Have Keras trace the model anew, by XLA only where every layer allows it."""
+    """Have Keras trace the model anew, by XLA where it was compiled so and every layer allows it."""
     model.train_function = model.test_function = model.predict_function = None
-    if model.jit_compile and not all(layer.supports_jit for layer in model._flatten_layers()):
-        model.jit_compile = False
+    compiled = getattr(model, "_compile_config", None)
+    is_wished = model.jit_compile if compiled is None else compiled.config["jit_compile"]
+    model.jit_compile = bool(is_wished and all(layer.supports_jit for layer in model._flatten_layers()))
