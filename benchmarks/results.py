@@ -38,12 +38,19 @@ def load(paths: list[Path]) -> Run:
     first = runs[0]
     for path, run in zip(paths, runs, strict=True):
         for key in _SAME:
-            if run["machine"].get(key) != first["machine"].get(key):
+            if not _agree(run["machine"].get(key), first["machine"].get(key)):
                 raise DataError(
                     f"{path}: expected the same {key} as in {paths[0]}, got another. Render files of one machine only."
                 )
     cases = {case["name"]: case for run in runs for case in run["cases"]}
     return {**runs[-1], "cases": list(cases.values())}
+
+
+def _agree(one: Any, other: Any) -> bool:
+    """Of versions, those that both have: a part of the cases may need fewer packages."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return all(one[name] == other[name] for name in one.keys() & other.keys())
+    return bool(one == other)
 
 
 def _read(path: Path) -> Run:
