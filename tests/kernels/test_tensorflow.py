@@ -13,7 +13,6 @@ from unrolled.kernels.recurrence import Inputs, Recurrence
 
 import pytest
 import tensorflow as tf
-from tensorflow.python.eager import context
 
 LSTM = RECURRENCES["lstm"]
 ALL = list(Inputs._fields[:6])
@@ -40,15 +39,14 @@ def operations(function: Callable[..., Any], *given: Any, in_graph: bool, monkey
     """What a function gives, and of each operation that it runs: whether it kept a tape, or what it was asked for."""
     ran: list[Any] = []
     if in_graph:
-        context.enable_run_metadata()
-        result = tf.function(function)(*given)
-        metadata = context.export_run_metadata()
-        context.disable_run_metadata()
-        graphs = [graph for functions in metadata.function_graphs for graph in functions.partition_graphs]
-        nodes = [node for graph in graphs for node in graph.node]
+        compiled = tf.function(function)
+        graph = compiled.get_concrete_function(*given).graph
+        # What TensorFlow keeps of a graph without side effects: that which its outputs need.
+        needed = [output.op.name for output in graph.outputs]
+        nodes = tf.compat.v1.graph_util.extract_sub_graph(graph.as_graph_def(), needed).node
         ran += [node.attr["keeps_tape"].b for node in nodes if node.op == "UnrolledForward"]
         ran += [wanted_names(node.attr["wanted"].i) for node in nodes if node.op == "UnrolledBackward"]
-        return result, ran
+        return compiled(*given), ran
 
     def record(name: str, arrays: Any, results: int, attributes: dict[str, Any]) -> Any:
         is_forward = name == "UnrolledForward"
