@@ -105,10 +105,7 @@ def _call(target: str, recurrence: Recurrence, shapes: tuple[tuple[int, ...], ..
 
 @_call.defjvp
 def _refuse(target: str, recurrence: Recurrence, shapes: Any, primals: Any, tangents: Any) -> Any:
-    raise InvalidInput(
-        "native kernel: expected to be differentiated once, got a derivative of a derivative. "
-        'Give the layer kernel="reference".'
-    )
+    raise InvalidInput(native.SECOND_DERIVATIVE)
 
 
 @cache

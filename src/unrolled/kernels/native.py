@@ -40,6 +40,12 @@ except ImportError as failure:
 
 Array = NDArray[np.float32]
 
+SECOND_DERIVATIVE = (
+    "native kernel: expected to be differentiated once, got a derivative of a derivative. "
+    'Give the layer kernel="reference".'
+)
+"""What every framework's join says to it."""
+
 _DIFFERENTIABLE = Inputs._fields[:6]
 _MOST_THREADS = 1024
 

@@ -131,10 +131,7 @@ def _refuse(arrays: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
 
     def compute(*given: Any) -> list[Any]:
         if any(np.any(cotangent) for cotangent in given[: len(cotangents)]):
-            raise InvalidInput(
-                "native kernel: expected to be differentiated once, got a derivative of a derivative. "
-                'Give the layer kernel="reference".'
-            )
+            raise InvalidInput(native.SECOND_DERIVATIVE)
         return [np.zeros_like(array) for array in given[len(cotangents) :]]
 
     if tf.executing_eagerly():

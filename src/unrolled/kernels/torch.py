@@ -13,11 +13,6 @@ import torch
 COMPILES = False
 """Whether the kernels may be part of what the framework compiles."""
 
-_SECOND_DERIVATIVE = (
-    "native kernel: expected to be differentiated once, got a derivative of a derivative. "
-    'Give the layer kernel="reference".'
-)
-
 
 def unsupported_reason(recurrence: Recurrence, dtype: str, array: torch.Tensor | None = None) -> str | None:
     """Why the kernels cannot compute this here, where the array is; without one, on the CPU."""
@@ -76,7 +71,7 @@ class _Differentiate(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor | None) -> None:
-        raise InvalidInput(_SECOND_DERIVATIVE)
+        raise InvalidInput(native.SECOND_DERIVATIVE)
 
 
 @cache
