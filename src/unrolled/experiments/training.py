@@ -11,7 +11,7 @@ from unrolled.errors import Diverged, Interrupted, TrainingStopped, WriteError
 from unrolled.experiments.batches import Batches
 from unrolled.experiments.callbacks import Recorder, Watch
 from unrolled.experiments.environment import describe_environment
-from unrolled.experiments.evaluation import Evaluation, evaluate
+from unrolled.experiments.evaluation import evaluate
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.network import build_network, check_components, probabilities
 from unrolled.experiments.progress import Progress, choose_progress
@@ -69,8 +69,18 @@ def train(
         return train_experiment(experiment, Path(runs), progress, request)
 
 
-def train_experiment(experiment: Experiment, runs: Path, progress: Progress, request: StopRequest) -> Run:
-    """Train an experiment that is found and announced already; the rest is as in ``train``."""
+def train_experiment(
+    experiment: Experiment, runs: Path, progress: Progress, request: StopRequest, *, tested: bool = True
+) -> Run:
+    """Train an experiment that is found and announced already; the rest is as in ``train``.
+
+    Args:
+        experiment: What to train.
+        runs: Where to make the run folder.
+        progress: Who is told; what it raises ends the training.
+        request: Where a signal shows.
+        tested: Whether to measure the network on the test set at the end, and write the report of that.
+    """
     check_components(experiment)
     data = experiment.load_data()
     learned, watched = divide(data, experiment)
@@ -87,11 +97,9 @@ def train_experiment(experiment: Experiment, runs: Path, progress: Progress, req
         _fit(model, experiment, learned, watched, run, progress, request)
         stopped_late = f"train: {experiment.name}: interrupted after the training; kept what was learned in {run.path}"
         request.answer(stopped_late)
-        progress.say("measuring on the test set")
-        evaluation, given = _measure(model, data)
-        write_json(run.path / "evaluation.json", evaluation.to_json())
-        write_report(run, model, data, given)
-        request.answer(stopped_late)
+        if tested:
+            _test(model, data, run, progress)
+            request.answer(stopped_late)
         run.write_status("finished")
     except TrainingStopped as stopped:
         stopped.run = run.path
@@ -101,7 +109,6 @@ def train_experiment(experiment: Experiment, runs: Path, progress: Progress, req
         with suppress(WriteError):
             run.write_status("failed", f"{type(error).__name__}: {error}")
         raise
-    progress.say(f"test accuracy {evaluation.accuracy:.4f}  report {run.path / 'report.html'}")
     return run
 
 
@@ -179,9 +186,13 @@ def _save(model: keras.Model, run: Run) -> None:
         model.save(part)
 
 
-def _measure(model: keras.Model, data: Dataset) -> tuple[Evaluation, Any]:
+def _test(model: keras.Model, data: Dataset, run: Run, progress: Progress) -> None:
+    progress.say("measuring on the test set")
     given = probabilities(model, data.test.inputs, EVALUATION_BATCH_SIZE)
-    return evaluate(given, data.test.targets, data.classes), given
+    evaluation = evaluate(given, data.test.targets, data.classes)
+    write_json(run.path / "evaluation.json", evaluation.to_json())
+    write_report(run, model, data, given)
+    progress.say(f"test accuracy {evaluation.accuracy:.4f}  report {run.path / 'report.html'}")
 
 
 def _describe(data: Dataset, learned: Split, watched: Split | None) -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""The ``unrolled`` command: one short function per command, which says what it takes and passes it on."""
+
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+from unrolled import __version__
+from unrolled.backend import leave_out_tensorflow
+from unrolled.cli import data, experiments, runs, training
+from unrolled.errors import TrainingStopped, UnrolledError
+
+import click
+
+
+@click.group(
+    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="unrolled", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(context: click.Context, debug: bool) -> None:
+    """Recurrent networks for Keras 3, trained fast on the CPU and opened up.
+
+    Start with: unrolled train
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for command in (
+    experiments.recipes,
+    data.show,
+    training.train,
+    runs.evaluate,
+    runs.predict,
+):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit: 0 when it did what it was asked, 2 on bad input, 1 on a failure while running."""
+    leave_out_tensorflow()
+    debug = "--debug" in (sys.argv if arguments is None else arguments)
+    try:
+        cli.main(arguments, prog_name="unrolled", standalone_mode=False)
+    except click.ClickException as error:
+        _fail(error, error.format_message(), error.exit_code, debug=debug)
+    except TrainingStopped as stopped:
+        if stopped.run:
+            click.echo(stopped.run)
+        _fail(stopped, str(stopped), stopped.exit_code, debug=debug)
+    except UnrolledError as error:
+        _fail(error, str(error), error.exit_code, debug=debug)
+    except (KeyboardInterrupt, click.Abort) as error:
+        _fail(error, "interrupted", 128 + signal.SIGINT, debug=debug)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        _fail(error, _missing_module(error), 1, debug=debug)
+    except Exception as error:
+        message = f"expected no failure here, got {type(error).__name__}: {error}. Report it with: unrolled --debug ..."
+        _fail(error, message, 1, debug=debug)
+    sys.exit(0)
+
+
+def _fail(error: BaseException, message: str, exit_code: int, *, debug: bool) -> NoReturn:
+    if debug:
+        traceback.print_exception(error)
+    click.echo(" ".join(message.split()), err=True)
+    sys.exit(exit_code)
+
+
+def _missing_module(error: ModuleNotFoundError) -> str:
+    remedy = "" if error.name == "jax" else ", or set KERAS_BACKEND=jax"
+    return (
+        f"unrolled: expected the module {error.name} to be installed, got none of that name. "
+        f"Install it with: pip install {error.name}{remedy if error.name in ('tensorflow', 'torch') else ''}"
+    )

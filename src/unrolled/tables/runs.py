@@ -1,0 +1,37 @@
+"""What trained networks say, and how well."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from unrolled.experiments.evaluation import Evaluation
+from unrolled.tables.layout import add_row, print_json, table_of
+
+from rich.console import Console
+
+
+def print_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
+    """Each class' scores, then the whole."""
+    if as_json:
+        print_json(evaluation.to_json())
+        return
+    table = table_of("class", "precision", "recall", "F1", "examples")
+    for score in evaluation.classes:
+        figures = (f"{figure:.4f}" for figure in (score.precision, score.recall, score.f1))
+        add_row(table, score.name, *figures, f"{score.support:,}")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"accuracy {evaluation.accuracy:.4f}  loss {evaluation.loss:.4f}  examples {evaluation.examples:,}")
+
+
+def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_json: bool) -> None:
+    """The most probable classes of each input."""
+    if as_json:
+        print_json(predictions)
+        return
+    table = table_of("file", "label", "probabilities", right=())
+    for prediction in predictions:
+        best = sorted(prediction["probabilities"].items(), key=lambda pair: -pair[1])[:top]
+        example = f"[{prediction['index']}]" if "index" in prediction else ""
+        chances = "  ".join(f"{name} {100 * probability:.1f} %" for name, probability in best)
+        add_row(table, f"{prediction['file']}{example}", prediction["label"], chances)
+    Console(highlight=False).print(table)
