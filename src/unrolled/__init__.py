@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from unrolled.data.dataset import Dataset
     from unrolled.experiments.experiment import Experiment
     from unrolled.experiments.run import Run
-    from unrolled.experiments.training import train
+    from unrolled.experiments.training import resume, train
     from unrolled.kernels.native import set_threads
     from unrolled.layers.conversion import accelerate, load_model, to_keras
 
@@ -34,6 +34,7 @@ __all__ = [
     "accelerate",
     "load",
     "load_model",
+    "resume",
     "set_threads",
     "to_keras",
     "train",
@@ -46,6 +47,7 @@ _HOMES = {
     "accelerate": "unrolled.layers.conversion",
     "load": "unrolled.data.catalogue",
     "load_model": "unrolled.layers.conversion",
+    "resume": "unrolled.experiments.training",
     "set_threads": "unrolled.kernels.native",
     "to_keras": "unrolled.layers.conversion",
     "train": "unrolled.experiments.training",

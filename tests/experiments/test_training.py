@@ -8,9 +8,9 @@ import unrolled
 from unrolled.data.dataset import Split
 from unrolled.errors import DataError, InvalidInput, InvalidSetting, RunError
 from unrolled.experiments.batches import Batches
+from unrolled.experiments.examples import divide
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.run import Run
-from unrolled.experiments.training import divide
 
 import keras
 import numpy as np
@@ -30,6 +30,8 @@ def without_times(run: Run) -> list[dict[str, Any]]:
 def test_a_run_folder_holds_everything(tiny: Path) -> None:
     run = train(tiny, "training.validation=test")
     assert {path.name for path in run.path.iterdir()} == {
+        ".lock",
+        "checkpoints",
         "experiment.yaml",
         "environment.json",
         "data.json",

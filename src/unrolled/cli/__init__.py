@@ -33,6 +33,7 @@ for command in (
     experiments.recipes,
     data.show,
     training.train,
+    training.resume,
     runs.evaluate,
     runs.predict,
 ):

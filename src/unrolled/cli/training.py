@@ -41,3 +41,31 @@ def train(
         from unrolled.experiments.training import train_experiment
 
         click.echo(train_experiment(found, runs, progress, request).path)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--epochs", type=click.IntRange(min=1), help="The new total; the experiment's own unless told.")
+@RUNS
+@click.option("--quiet", is_flag=True, help="Print the run folder and nothing else.")
+def resume(run: str, epochs: int | None, runs: Path, quiet: bool) -> None:
+    """Go on with a training that was killed or interrupted, or is to take longer.
+
+    RUN is a folder, the name of a run, or the word latest.
+
+    \b
+    unrolled resume latest                            as if it had never stopped
+    unrolled resume latest --epochs 10                until there are ten in all
+    """  # noqa: D301 - click reads the backspace
+    from unrolled.experiments.signals import listening
+
+    with listening() as request:
+        from unrolled.experiments.progress import choose_progress
+        from unrolled.experiments.run import Run
+
+        check_backend()
+        found = Run.find(run, runs)
+
+        from unrolled.experiments.training import resume_run
+
+        click.echo(resume_run(found, epochs, choose_progress(quiet=quiet), request).path)

@@ -8,7 +8,7 @@ from typing import Any
 from unrolled.data.dataset import Dataset
 from unrolled.experiments.charts import line_chart
 from unrolled.experiments.document import write_yaml
-from unrolled.experiments.network import spell_shape
+from unrolled.experiments.network import layers_of, spell_shape
 from unrolled.experiments.run import Run
 from unrolled.storage import write_text
 
@@ -69,7 +69,7 @@ def describe_layers(run: Run, model: keras.Model) -> list[dict[str, Any]]:
             "parameters": layer.count_params(),
             "kernel": "; ".join(kernels_used(layer)),
         }
-        for entry, layer in zip(entries, model.layers[1:], strict=True)
+        for entry, layer in zip(entries, layers_of(model), strict=True)
     ]
 
 

@@ -3,7 +3,7 @@
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,10 +30,11 @@ class Run:
     ::
 
         experiment.yaml    the experiment, every setting in full
-        environment.json   versions, processor, threads, backend, seed, commit
+        environment.json   versions, processor, threads, backend, seed, commit; of each process that went on with it
         data.json          what it learned from: name, shapes, counts, classes
         status.json        running, finished, interrupted, diverged or failed
         metrics.jsonl      one object an epoch
+        checkpoints/       the training's state, to go on from
         model.keras        takes raw input, as the data set has it
         evaluation.json    on the test set
         report.html        all of it, to look at
@@ -96,6 +97,11 @@ class Run:
     def status(self) -> dict[str, Any]:
         """How far it came: ``status`` and, where it did not finish, the ``message`` that says why."""
         return self.read_json("status.json")
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the training reached its end and the network was measured."""
+        return (self.path / "status.json").exists() and self.status["status"] == "finished"
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -184,6 +190,23 @@ class Run:
     def write_status(self, status: str, message: str = "") -> None:
         """Record how far the run came."""
         write_json(self.path / "status.json", {"status": status, "message": message})
+
+    def with_settings(self, settings: Sequence[str]) -> "Run":
+        """The same run with some of its experiment's settings changed, in its folder too.
+
+        Args:
+            settings: ``PATH=VALUE`` for each.
+        """
+        experiment = Experiment.find(self.path / "experiment.yaml", settings=settings)
+        write_text(self.path / "experiment.yaml", experiment.to_yaml())
+        return Run(self.path)
+
+    def add_environment(self, environment: Mapping[str, Any]) -> None:
+        """Record what the run is computed on, after what it was computed on before it was resumed."""
+        path = self.path / "environment.json"
+        before = self.read_json("environment.json") if path.exists() else None
+        resumed = [*before.get("resumed", []), environment] if before else []
+        write_json(path, {**before, "resumed": resumed} if before else dict(environment))
 
     def _split(self, data: str | Path | Dataset | Split | None) -> Split:
         if isinstance(data, Split):
