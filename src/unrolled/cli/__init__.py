@@ -31,9 +31,13 @@ def cli(context: click.Context, debug: bool) -> None:
 
 for command in (
     experiments.recipes,
+    experiments.init,
+    experiments.check,
+    experiments.schema,
     data.show,
     training.train,
     training.resume,
+    training.find_rate,
     runs.evaluate,
     runs.predict,
 ):

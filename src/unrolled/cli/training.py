@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unrolled.backend import check_backend
-from unrolled.cli.options import RUNS, SETTINGS
+from unrolled.cli.options import JSON, RUNS, SETTINGS
 
 import click
 
@@ -69,3 +69,26 @@ def resume(run: str, epochs: int | None, runs: Path, quiet: bool) -> None:
         from unrolled.experiments.training import resume_run
 
         click.echo(resume_run(found, epochs, choose_progress(quiet=quiet), request).path)
+
+
+@click.command("find-rate")
+@click.argument("experiment", metavar="[RECIPE or FILE]", default="mnist-rows")
+@SETTINGS
+@click.option("--low", type=float, default=1e-5, show_default=True, help="The first learning rate.")
+@click.option("--high", type=float, default=1.0, show_default=True, help="The last one.")
+@click.option("--steps", type=click.IntRange(min=10), default=150, show_default=True, help="Batches to train.")
+@JSON
+def find_rate(experiment: str, settings: Sequence[str], low: float, high: float, steps: int, as_json: bool) -> None:
+    """Find a learning rate: train a few steps, each with a higher one, and plot the loss.
+
+    Nothing is kept of that training.
+    """
+    from unrolled.experiments.experiment import Experiment
+    from unrolled.tables.rates import print_sweep
+
+    check_backend()
+    found = Experiment.find(experiment, settings=settings)
+
+    from unrolled.experiments.rate_sweep import sweep_rates
+
+    print_sweep(sweep_rates(found, low=low, high=high, steps=steps), as_json=as_json)

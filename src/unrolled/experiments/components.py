@@ -118,9 +118,7 @@ class Workshop:
 
     def _check_arguments(self, kind: Callable[..., Any], arguments: Mapping[str, Any], path: tuple[Any, ...]) -> None:
         parameters = inspect.signature(kind).parameters
-        known = [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        if isinstance(kind, type) and issubclass(kind, keras.Layer):
-            known += _OF_ALL_LAYERS
+        known = arguments_of(kind)
         for name in arguments:
             if name not in known:
                 remedy = did_you_mean(name, known) or f" Choose among: {', '.join(known)}."
@@ -178,6 +176,35 @@ class Workshop:
             remedy = did_you_mean(name, known) or " Name a class of Keras."
             raise InvalidSetting(f'{self.experiment.where(*path)}: unknown class "{name}".{remedy}')
         return self._instance(found, arguments or {}, (*path, name))
+
+
+def known_classes(what: str) -> dict[str, type]:
+    """Each class that an experiment can name.
+
+    Args:
+        what: ``layer``, ``optimizer``, ``loss`` or ``metric``.
+    """
+    modules, ancestor = {
+        "layer": (_LAYERS, keras.Layer),
+        "optimizer": ((keras.optimizers,), keras.optimizers.Optimizer),
+        "loss": ((keras.losses,), keras.losses.Loss),
+        "metric": ((keras.metrics,), keras.metrics.Metric),
+    }[what]
+    names = sorted({name for module in modules for name in dir(module) if name[:1].isupper()})
+    found = {name: _class_in(modules, name) for name in names}
+    return {
+        name: kind
+        for name, kind in found.items()
+        if kind is not None and issubclass(kind, ancestor) and kind is not ancestor and name != "InputLayer"
+    }
+
+
+def arguments_of(kind: Callable[..., Any]) -> list[str]:
+    """The arguments that a class takes by name."""
+    parameters = inspect.signature(kind).parameters
+    names = [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    is_layer = isinstance(kind, type) and issubclass(kind, keras.Layer)
+    return [*names, *(name for name in _OF_ALL_LAYERS if is_layer and name not in names)]
 
 
 def one_line(error: BaseException) -> str:

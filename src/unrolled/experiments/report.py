@@ -7,8 +7,8 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset
 from unrolled.experiments.charts import line_chart
+from unrolled.experiments.description import describe_layers
 from unrolled.experiments.document import write_yaml
-from unrolled.experiments.network import layers_of, spell_shape
 from unrolled.experiments.run import Run
 from unrolled.storage import write_text
 
@@ -46,7 +46,7 @@ def write_report(run: Run, model: keras.Model, data: Dataset, probabilities: NDA
         evaluation=evaluation,
         validation=training.validation,
         metrics=run.metrics,
-        layers=describe_layers(run, model),
+        layers=describe_layers(run.experiment, model),
         parameters=model.count_params(),
         charts=_charts(run.metrics),
         largest_confusion=_largest_off_diagonal(evaluation.confusion),
@@ -56,31 +56,6 @@ def write_report(run: Run, model: keras.Model, data: Dataset, probabilities: NDA
         written=datetime.now(UTC),
     )
     write_text(run.path / "report.html", page)
-
-
-def describe_layers(run: Run, model: keras.Model) -> list[dict[str, Any]]:
-    """Each layer's class, arguments, output shape, number of parameters and, where it is recurrent, kernel."""
-    entries = run.experiment.network
-    return [
-        {
-            "name": entry.name,
-            "arguments": ", ".join(f"{key} {_spell(value)}" for key, value in entry.arguments.items()),
-            "shape": spell_shape(layer.output.shape),
-            "parameters": layer.count_params(),
-            "kernel": "; ".join(kernels_used(layer)),
-        }
-        for entry, layer in zip(entries, layers_of(model), strict=True)
-    ]
-
-
-def kernels_used(layer: keras.layers.Layer) -> list[str]:
-    """What computed a layer and those within it, each answer once: "native", or why Keras' own loop did."""
-    parts = layer._flatten_layers()
-    return list(dict.fromkeys(part.kernel_used for part in parts if hasattr(part, "kernel_used")))
-
-
-def _spell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else write_yaml(value).removesuffix("...\n").strip()
 
 
 def _charts(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,5 +1,7 @@
 """The groups of settings that an experiment is made of; a key that a group does not have is refused."""
 
+import inspect
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -19,6 +21,18 @@ class Settings(BaseModel):
     """A group of settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, ser_json_inf_nan="constants")
+
+    @classmethod
+    def describe(cls, name: str) -> str:
+        """What a setting means, as the class' docstring says.
+
+        Example:
+            >>> EarlyStopping.describe("patience")
+            'How many epochs to wait for an improvement.'
+        """
+        _, _, attributes = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")
+        found = re.search(rf"^    {name}: (.*(?:\n {{8}}.*)*)", attributes, re.MULTILINE)
+        return re.sub(r"\s+", " ", found[1]).replace("``", "") if found else ""
 
 
 class Component(Settings):
@@ -128,7 +142,7 @@ class Training(Settings):
     metrics: tuple[Component, ...] = Field(default=(Component.model_validate("accuracy"),), strict=False)
     class_weights: Literal["balanced"] | dict[str, float] | None = None
     augment: Augmentation | None = None
-    precision: Literal["float32", "float64", "mixed_bfloat16"] = "float32"
+    precision: Literal["float32", "bfloat16", "mixed_bfloat16"] = "float32"
     validation: Validation = "none"
     early_stopping: EarlyStopping | None = None
     keep: Literal["last", "best"] = "last"

@@ -1,6 +1,5 @@
 """The training procedure, to be read from top to bottom."""
 
-import random
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,11 +19,11 @@ from unrolled.experiments.network import build_network, check_components, probab
 from unrolled.experiments.progress import Progress, choose_progress
 from unrolled.experiments.report import write_report
 from unrolled.experiments.run import Run
+from unrolled.experiments.seeding import seed_everything
 from unrolled.experiments.signals import StopRequest, listening
 from unrolled.storage import write_json
 
 import keras
-import numpy as np
 
 
 def train(
@@ -154,18 +153,9 @@ def _spell_place(checkpoint: Checkpoint | None) -> str:
 
 def _build(experiment: Experiment, data: Dataset, examples: Examples) -> keras.Model:
     """The network before anything is learned."""
-    _seed_everything(experiment.seed)
+    seed_everything(experiment.seed)
     steps = experiment.training.epochs * steps_in(examples.learned, experiment.training.batch_size)
     return build_network(experiment, data, steps=steps)
-
-
-def _seed_everything(seed: int) -> None:
-    """Seed what layers and initializers without a seed of their own draw one from.
-
-    ``keras.utils.set_random_seed`` does the same and imports TensorFlow wherever it is installed, which takes 5 s.
-    """
-    random.seed(seed)
-    np.random.seed(seed)
 
 
 def _carry_out(
