@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import write_tiny_data
+import unrolled
 from unrolled.errors import UnrolledError
 from unrolled.experiments.batches import Batches
 from unrolled.experiments.document import Document, parse_yaml, write_yaml
@@ -13,6 +13,7 @@ from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.network import build_network, check_components
 from unrolled.experiments.sources import recipes
 
+import numpy as np
 import pytest
 
 MUTATIONS = 1000
@@ -20,7 +21,7 @@ MUTATIONS = 1000
 STEPS_TAKEN = 12
 VALUES: list[Any] = [
     None, True, False, 0, 1, -1, 3, 0.5, -0.5, 1e30, float("nan"), float("inf"), "", "x", "tanh", "none", "test",
-    [], [1, 2], {}, {"units": 3}, {"LSTM": {"units": 2}}, {"Adam": {}}, {"": None}, "LSTM", "Dense", "0", [[]], {"a": {"b": {"c": 1}}},
+    [], [1, 2], {}, {"units": 3}, {"LSTM": {"units": 2}}, {"Adam": {}}, {"": None}, "LSTM", "Dense", "0", [[]], {"a": {"b": 1}},
 ]  # fmt: skip
 
 
@@ -73,8 +74,9 @@ def small(tree: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("mutations") / "tiny.npz"
-    write_tiny_data(path, examples=40)
+    path = tmp_path_factory.mktemp("mutations") / "few.npz"
+    few = unrolled.load("mnist").head(60)
+    np.savez(path, x_train=few.train.inputs, y_train=few.train.targets, x_test=few.test.inputs, y_test=few.test.targets)
     return path
 
 
