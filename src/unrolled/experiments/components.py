@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +12,7 @@ import unrolled.layers
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.problems import spell_value
+from unrolled.experiments.rehearsal import rehearse_loss, rehearse_metric, rehearse_optimizer
 from unrolled.experiments.schedules import SCHEDULES
 from unrolled.experiments.settings import Component
 
@@ -76,6 +78,18 @@ class Workshop:
             arguments.setdefault("from_logits", from_logits)
         return self._instance(kind, arguments, ("training", "loss", entry.name))
 
+    def rehearse(self) -> None:
+        """Make everything but the layers and let it take a step, so that nothing is found out only while training."""
+        training = self.experiment.training
+        one_hot = not training.loss.name.startswith("Sparse")
+        optimizer, loss = self.optimizer(), self.loss(from_logits=False)
+        self._accepted(lambda: rehearse_optimizer(optimizer), ("training", "optimizer"), training.optimizer)
+        self._accepted(lambda: rehearse_loss(loss, one_hot=one_hot), ("training", "loss"), training.loss)
+        for index, metric in enumerate(self.metrics()):
+            if isinstance(metric, keras.metrics.Metric):
+                rehearsed = partial(rehearse_metric, metric, one_hot=one_hot)
+                self._accepted(rehearsed, ("training", "metrics", index), training.metrics[index])
+
     def metrics(self) -> list[Any]:
         """The metrics; ``accuracy`` stays a word, of which Keras makes the one that fits the targets."""
         return [
@@ -111,10 +125,20 @@ class Workshop:
         try:
             return kind(**values)
         except REFUSALS as error:
-            raise InvalidSetting(
-                f"{self.experiment.where(*path)}: expected arguments that Keras accepts, got {dict(arguments)} "
-                f"({one_line(error)}). See the documentation of {path[-1]}."
-            ) from None
+            raise self._refusal(error, arguments, path) from None
+
+    def _accepted(self, call: Callable[[], None], path: tuple[Any, ...], entry: Component) -> None:
+        """Let Keras do something with a component."""
+        try:
+            call()
+        except REFUSALS as error:
+            raise self._refusal(error, entry.arguments, (*path, entry.name)) from None
+
+    def _refusal(self, error: Exception, arguments: Mapping[str, Any], path: tuple[Any, ...]) -> InvalidSetting:
+        return InvalidSetting(
+            f"{self.experiment.where(*path)}: expected arguments that Keras accepts, got {one_line(dict(arguments))} "
+            f"({one_line(error)}). See the documentation of {path[-1]}."
+        )
 
     def _check_arguments(self, kind: Callable[..., Any], arguments: Mapping[str, Any], path: tuple[Any, ...]) -> None:
         parameters = inspect.signature(kind).parameters
@@ -207,9 +231,9 @@ def arguments_of(kind: Callable[..., Any]) -> list[str]:
     return [*names, *(name for name in _OF_ALL_LAYERS if is_layer and name not in names)]
 
 
-def one_line(error: BaseException) -> str:
+def one_line(said: object) -> str:
     """Keras' message, which may have many lines and an explanation of its own, on one line."""
-    text = str(error).split("\n\nArguments received by")[0]
+    text = str(said).split("\n\nArguments received by")[0]
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     text = re.sub(r"\s+", " ", text).strip().rstrip(".")
     return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…"

@@ -9,6 +9,7 @@ from unrolled.data.dataset import Dataset
 from unrolled.errors import InvalidSetting
 from unrolled.experiments.components import REFUSALS, Workshop, one_line
 from unrolled.experiments.experiment import Experiment
+from unrolled.experiments.rehearsal import rehearse_network
 from unrolled.experiments.settings import Component
 from unrolled.layers import ReadImage
 
@@ -43,7 +44,8 @@ def build_network(experiment: Experiment, data: Dataset, *, steps: int = 1000) -
         _check_outputs(outputs, entry, data, where)
         try:
             model = keras.Model(inputs, outputs, name=re.sub(r"\W", "_", experiment.name))
-        except ValueError as error:
+            rehearse_network(model)
+        except REFUSALS as error:
             raise InvalidSetting(
                 f"{experiment.where('network')}: expected layers that fit together, got: {one_line(error)}. Change one."
             ) from None
@@ -65,9 +67,7 @@ def check_components(experiment: Experiment) -> None:
     with _precision(experiment.training.precision):
         for index in range(len(experiment.network)):
             workshop.layer(index)
-    workshop.optimizer()
-    workshop.loss(from_logits=False)
-    workshop.metrics()
+    workshop.rehearse()
 
 
 def layers_of(model: keras.Model) -> list[keras.Layer]:
