@@ -13,7 +13,19 @@ from unrolled.experiments.run import Run
 
 import pytest
 
-COMMANDS = ("", "train", "show", "evaluate", "predict", "recipes")
+COMMANDS = (
+    "",
+    "train",
+    "resume",
+    "find-rate",
+    "show",
+    "evaluate",
+    "predict",
+    "recipes",
+    "init",
+    "check",
+    "schema",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -87,7 +87,8 @@ def test_a_spoilt_recipe_ends_in_one_line_or_in_a_step(tenth: int, data: Path) -
         tree = small(spoilt(number, data))
         try:
             experiment = Experiment.parse(Document(tree, "spoilt.yaml"))
-            assert Experiment.parse(Document(parse_yaml(write_yaml(tree), "again"), "again")) == experiment
+            again = Experiment.parse(Document(parse_yaml(write_yaml(tree), "again"), "again"))
+            assert again.to_yaml() == experiment.to_yaml()
             check_components(experiment)
             loaded = experiment.load_data()
             examples = choose_examples(loaded, experiment)
