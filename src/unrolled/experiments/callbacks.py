@@ -124,7 +124,7 @@ class Recorder(keras.callbacks.Callback):
         self.progress.begin(self.epochs, -(-self.examples // self.batch_size), self.batch_size)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.epoch_began = time.perf_counter()
+        self.epoch_began, self.processor_began = time.perf_counter(), time.process_time()
         self.training_seconds, self.counted = 0.0, 0
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -146,6 +146,7 @@ class Recorder(keras.callbacks.Callback):
             **{name: float(logs[name]) for name in names if name in logs},
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
             "seconds": time.perf_counter() - self.epoch_began,
+            "cpu_seconds": time.process_time() - self.processor_began,
             "training_seconds": self.training_seconds,
             "examples_per_second": self.counted / self.training_seconds if self.training_seconds else 0.0,
         }

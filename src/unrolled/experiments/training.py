@@ -93,7 +93,8 @@ def train_experiment(
     try:
         run.write_status("running")
         write_json(run.path / "environment.json", describe_environment(experiment.seed))
-        write_json(run.path / "data.json", _describe(data, learned, watched))
+        described = {**_describe(data, learned, watched), "parameters": model.count_params()}
+        write_json(run.path / "data.json", described)
         _fit(model, experiment, learned, watched, run, progress, request)
         stopped_late = f"train: {experiment.name}: interrupted after the training; kept what was learned in {run.path}"
         request.answer(stopped_late)
