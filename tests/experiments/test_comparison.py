@@ -51,7 +51,7 @@ def test_a_difference_is_welchs_where_the_seeds_do_not_match(tmp_path: Path) -> 
     assert (difference.method, difference.seeds) == ("welch", (5, 4))
     assert difference.estimate.mean == pytest.approx(0.9722 - 0.9805)
     assert "loss 0.0083 lower" in difference.sentence
-    assert "Welch's over 5 and 4 other seeds" in difference.sentence
+    assert "Welch's over 5 and 4 seeds that do not match" in difference.sentence
 
 
 def test_fewer_seeds_are_paired_with_those_that_they_share(tmp_path: Path) -> None:
@@ -159,6 +159,13 @@ def test_speeds_on_other_machines_are_said_not_to_be_comparable(tmp_path: Path) 
     expected = "Speeds are not comparable, the runs were not made alike (backend: jax or torch; threads: 2 or 4)."
     assert expected in comparison.notes
     assert unrolled.compare(first).to_json()["speeds_comparable"] is True
+
+
+def test_who_watched_the_test_set_is_named(tmp_path: Path) -> None:
+    first = write_run(tmp_path, 0.9)
+    second = write_run(tmp_path, 0.9, experiment=experiment_of("blind", ["training.validation=none"]))
+    said = "Validated on the test set: written. Do not choose settings by these figures."
+    assert said in unrolled.compare(first, second).notes
 
 
 def test_costs_are_means_over_the_seeds(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Charts as SVG text: no script, no font of their own, colours from the page's style sheet."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
@@ -101,28 +102,12 @@ def line_chart(
     bands = bands or {}
     around = [value for ends in bands.values() for pair in ends for value in pair]
     ticks = _ticks([*around, *(value for values in series.values() for value in values)])
-    bottom, top = ticks[0], ticks[-1]
 
-    def x(epoch: int) -> float:
-        share = (epoch - 1) / (epochs - 1) if epochs > 1 else 0.5
-        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+    def place(epoch: int, value: float) -> tuple[float, float]:
+        across = (epoch - 1) / (epochs - 1) if epochs > 1 else 0.5
+        down = (ticks[-1] - value) / (ticks[-1] - ticks[0])
+        return round(LEFT + across * (WIDTH - LEFT - RIGHT), 1), round(TOP + down * (HEIGHT - TOP - BOTTOM), 1)
 
-    def y(value: float) -> float:
-        return round(TOP + (top - value) / (top - bottom) * (HEIGHT - TOP - BOTTOM), 1)
-
-    lines = []
-    for number, (name, values) in enumerate(series.items(), start=1):
-        dots = [(x(n), y(value), f"{name}, epoch {n}: {value:.4f}") for n, value in enumerate(values, start=1)]
-        ends = list(enumerate(bands.get(name, ()), start=1))
-        edge = [(x(n), y(high)) for n, (_, high) in ends] + [(x(n), y(low)) for n, (low, _) in reversed(ends)]
-        lines.append(
-            {
-                "number": colour(number),
-                "dots": dots,
-                "points": " ".join(f"{px},{py}" for px, py, _ in dots),
-                "band": " ".join(f"{px},{py}" for px, py in edge),
-            }
-        )
     every = math.ceil(epochs / 10)
     return Markup(
         _LINES.render(
@@ -131,11 +116,32 @@ def line_chart(
             height=HEIGHT,
             left=LEFT,
             right=RIGHT,
-            rows=[(y(tick), f"{tick:g}") for tick in ticks],
-            columns=[(x(epoch), epoch) for epoch in range(1, epochs + 1) if (epoch - 1) % every == 0],
-            lines=lines,
+            rows=[(place(1, tick)[1], f"{tick:g}") for tick in ticks],
+            columns=[(place(epoch, 0)[0], epoch) for epoch in range(1, epochs + 1) if (epoch - 1) % every == 0],
+            lines=[
+                {"number": colour(number), **_line(name, values, bands.get(name, ()), place)}
+                for number, (name, values) in enumerate(series.items(), start=1)
+            ],
         )
     )
+
+
+def _line(
+    name: str,
+    values: Sequence[float],
+    band: Sequence[tuple[float, float]],
+    place: Callable[[int, float], tuple[float, float]],
+) -> dict[str, Any]:
+    """A line's points and dots, and the outline of its band: its upper edge forth, its lower edge back."""
+    points = [place(epoch, value) for epoch, value in enumerate(values, start=1)]
+    ends = list(enumerate(band, start=1))
+    edge = [place(epoch, high) for epoch, (_, high) in ends] + [place(epoch, low) for epoch, (low, _) in reversed(ends)]
+    said = (f"{name}, epoch {epoch}: {value:.4f}" for epoch, value in enumerate(values, start=1))
+    return {
+        "points": " ".join(f"{x},{y}" for x, y in points),
+        "band": " ".join(f"{x},{y}" for x, y in edge),
+        "dots": [(x, y, text) for (x, y), text in zip(points, said, strict=True)],
+    }
 
 
 def interval_chart(title: str, rows: Sequence[IntervalRow]) -> Markup:

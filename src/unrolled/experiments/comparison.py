@@ -70,7 +70,7 @@ class Difference:
     def _basis(self) -> str:
         if self.method == "paired":
             return f"paired over {self.seeds[0]} seeds"
-        return f"Welch's over {self.seeds[0]} and {self.seeds[1]} other seeds"
+        return f"Welch's over {self.seeds[0]} and {self.seeds[1]} seeds that do not match"
 
     def _verdict(self, low: float, high: float) -> str:
         corrected = f"p = {self.corrected_p:.2g} after Holm's correction for {self.comparisons} comparisons"
@@ -122,11 +122,14 @@ class Comparison:
         )
         named = "; ".join(f"{key}: {' or '.join(map(str, values))}" for key, values in self.other_machines.items())
         speeds = f"Speeds are not comparable, the runs were not made alike ({named})."
+        watched = [arm.name for arm in self.arms if arm.experiment.training.validation == "test"]
+        seen = f"Validated on the test set: {', '.join(watched)}. Do not choose settings by these figures."
         reach = "The intervals cover the chance of seeds on this test set, not the choice of other test examples."
         return [
             *pooled,
             *([corrected] if len(self.differences) > 1 else []),
             *([speeds] if self.other_machines else []),
+            *([seen] if watched else []),
             *([reach] if any(len(arm.results) > 1 for arm in self.arms) else []),
         ]
 
@@ -187,13 +190,9 @@ def _check_data(arms: Sequence[Arm]) -> None:
             if other:
                 raise InvalidInput(
                     f"compare: expected runs on the same data, got {other.replace('_', ' ')} "
-                    f"{_spell(first.data[other])} in {first.path} and {_spell(result.data[other])} in {result.path}. "
+                    f"{first.data[other]} in {first.path} and {result.data[other]} in {result.path}. "
                     "Compare runs that were measured alike."
                 )
-
-
-def _spell(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _difference(first: Arm, second: Arm, metric: str) -> Difference:

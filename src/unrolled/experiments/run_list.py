@@ -80,11 +80,7 @@ def list_runs(
     """
     if not runs.is_dir():
         raise RunError(f"{runs}: expected a folder of runs, got nothing there. Train one with: unrolled train")
-    if status not in (None, *STATUSES):
-        raise InvalidSetting(
-            f'--status: expected {", ".join(STATUSES[:-1])} or {STATUSES[-1]}, got "{status}".'
-            f"{did_you_mean(str(status), STATUSES) or ' Choose one.'}"
-        )
+    _check_status(status)
     wanted = [_assignment(text) for text in where]
     entries: list[Entry] = []
     broken: dict[Path, str] = {}
@@ -100,6 +96,14 @@ def list_runs(
     if sort in _ORDERS:
         entries.sort(key=_ORDERS[sort])
     return entries[:limit], broken
+
+
+def _check_status(status: str | None) -> None:
+    if status not in (None, *STATUSES):
+        raise InvalidSetting(
+            f'--status: expected {", ".join(STATUSES[:-1])} or {STATUSES[-1]}, got "{status}".'
+            f"{did_you_mean(str(status), STATUSES) or ' Choose one.'}"
+        )
 
 
 def _lowest_first(figure: float | None) -> tuple[bool, float]:

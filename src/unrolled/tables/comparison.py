@@ -71,10 +71,12 @@ def print_runs(entries: Sequence[Entry], broken: Mapping[Path, str], *, as_json:
         return
     console = Console(highlight=False)
     table = table_of("folder", "status", "seed", "data", "accuracy", "epochs", "seconds", right=_RIGHT)
-    table.columns[0].no_wrap = True
+    table.padding = (0, 1, 0, 0)
+    for column in table.columns[:2]:
+        column.no_wrap = True
     for entry in entries:
         accuracy = _NONE if entry.accuracy is None else f"{entry.accuracy:.4f}"
-        seconds, epochs = f"{entry.seconds:,.1f}", f"{entry.epochs:g}"
+        seconds, epochs = f"{entry.seconds:,.0f}", f"{entry.epochs:g}"
         add_row(table, entry.path.name, _status(entry), _seeds(entry), entry.data, accuracy, epochs, seconds)
     console.print(table)
     for path, reason in broken.items():
