@@ -13,7 +13,7 @@ import pytest
 
 
 def test_every_exported_name_is_there() -> None:
-    functions = ["accelerate", "load", "load_model", "set_threads", "to_keras", "train"]
+    functions = ["accelerate", "compare", "load", "load_model", "repeat", "set_threads", "to_keras", "train"]
     assert unrolled.__all__ == ["Dataset", "Experiment", "Run", "__version__", *functions]
     for name in unrolled.__all__:
         assert getattr(unrolled, name) is not None

@@ -18,7 +18,9 @@ from unrolled.backend import choose_backend
 if TYPE_CHECKING:
     from unrolled.data.catalogue import load
     from unrolled.data.dataset import Dataset
+    from unrolled.experiments.comparison import compare
     from unrolled.experiments.experiment import Experiment
+    from unrolled.experiments.repetition import repeat
     from unrolled.experiments.run import Run
     from unrolled.experiments.training import resume, train
     from unrolled.kernels.native import set_threads
@@ -32,8 +34,10 @@ __all__ = [
     "Run",
     "__version__",
     "accelerate",
+    "compare",
     "load",
     "load_model",
+    "repeat",
     "resume",
     "set_threads",
     "to_keras",
@@ -45,8 +49,10 @@ _HOMES = {
     "Experiment": "unrolled.experiments.experiment",
     "Run": "unrolled.experiments.run",
     "accelerate": "unrolled.layers.conversion",
+    "compare": "unrolled.experiments.comparison",
     "load": "unrolled.data.catalogue",
     "load_model": "unrolled.layers.conversion",
+    "repeat": "unrolled.experiments.repetition",
     "resume": "unrolled.experiments.training",
     "set_threads": "unrolled.kernels.native",
     "to_keras": "unrolled.layers.conversion",

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import pytest
 
-TIMES = {"seconds", "training_seconds", "examples_per_second"}
+TIMES = {"seconds", "cpu_seconds", "training_seconds", "examples_per_second"}
 
 
 def train(tiny: Path, *settings: str, **arguments: Any) -> Run:
@@ -61,11 +61,13 @@ def test_metrics_have_one_object_an_epoch(tiny: Path) -> None:
             "val_accuracy",
             "learning_rate",
             "seconds",
+            "cpu_seconds",
             "training_seconds",
             "examples_per_second",
         ]
         assert record["learning_rate"] == pytest.approx(0.01)
         assert 0 < record["training_seconds"] < record["seconds"]
+        assert record["cpu_seconds"] > 0
     assert run.metrics[-1]["val_accuracy"] == pytest.approx(run.evaluation.accuracy)
 
 

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from unrolled import __version__
 from unrolled.backend import leave_out_tensorflow
-from unrolled.cli import data, experiments, runs, training
+from unrolled.cli import comparison, data, experiments, runs, training
 from unrolled.errors import TrainingStopped, UnrolledError
 
 import click
@@ -38,6 +38,9 @@ for command in (
     training.train,
     training.resume,
     training.find_rate,
+    comparison.repeat,
+    comparison.compare,
+    runs.list_all,
     runs.evaluate,
     runs.predict,
 ):

@@ -30,21 +30,22 @@ class Recorder(keras.callbacks.Callback):
         self.batch_size, self.epochs = batch_size, epochs
         self.records: list[dict[str, Any]] = []
         self.compiled: set[int] = set()
-        self.seconds, self.training_seconds, self.counted = 0.0, 0.0, 0
+        self.seconds, self.cpu_seconds, self.training_seconds, self.counted = 0.0, 0.0, 0.0, 0
 
     def notes(self) -> dict[str, Any]:
         """What it remembers, for a checkpoint."""
-        seconds = self.seconds + time.perf_counter() - self.began if self.place.step else 0.0
+        begun = self.place.step > 0
         return {
             "records": self.records,
-            "seconds": seconds,
+            "seconds": self.seconds + time.perf_counter() - self.began if begun else 0.0,
+            "cpu_seconds": self.cpu_seconds + time.process_time() - self.processor_began if begun else 0.0,
             "training_seconds": self.training_seconds,
             "counted": self.counted,
         }
 
     def recall(self, notes: dict[str, Any]) -> None:
         """Remember what ``notes`` gave."""
-        self.records, self.seconds = notes["records"], notes["seconds"]
+        self.records, self.seconds, self.cpu_seconds = notes["records"], notes["seconds"], notes["cpu_seconds"]
         self.training_seconds, self.counted = notes["training_seconds"], notes["counted"]
 
     def begin(self) -> None:
@@ -53,7 +54,7 @@ class Recorder(keras.callbacks.Callback):
         self.progress.begin(self.epochs, steps, self.batch_size, first_epoch=self.place.epoch + 1)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.began = time.perf_counter()
+        self.began, self.processor_began = time.perf_counter(), time.process_time()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self.batch_began = time.perf_counter()
@@ -73,11 +74,12 @@ class Recorder(keras.callbacks.Callback):
             **{name: float(logs[name]) for name in sorted(logs, key=_order)},
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
             "seconds": self.seconds + time.perf_counter() - self.began,
+            "cpu_seconds": self.cpu_seconds + time.process_time() - self.processor_began,
             "training_seconds": self.training_seconds,
             "examples_per_second": self.counted / self.training_seconds if self.training_seconds else 0.0,
         }
         self.records.append(record)
-        self.seconds, self.training_seconds, self.counted = 0.0, 0.0, 0
+        self.seconds, self.cpu_seconds, self.training_seconds, self.counted = 0.0, 0.0, 0.0, 0
         self.write()
         self.progress.epoch(record)
 

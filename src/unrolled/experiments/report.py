@@ -9,20 +9,16 @@ from unrolled.data.dataset import Dataset
 from unrolled.experiments.charts import line_chart
 from unrolled.experiments.description import describe_layers
 from unrolled.experiments.document import write_yaml
+from unrolled.experiments.pages import render
 from unrolled.experiments.run import Run
 from unrolled.storage import write_text
 
 import keras
 import numpy as np
-from jinja2 import Environment, PackageLoader
 from numpy.typing import NDArray
 from PIL import Image
 
 MISTAKES_SHOWN = 24
-
-_TEMPLATES = Environment(
-    loader=PackageLoader("unrolled.experiments"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-)
 
 
 def write_report(run: Run, model: keras.Model, data: Dataset, probabilities: NDArray[np.floating[Any]]) -> None:
@@ -38,7 +34,8 @@ def write_report(run: Run, model: keras.Model, data: Dataset, probabilities: NDA
         WriteError: The page cannot be written.
     """
     evaluation, training = run.evaluation, run.experiment.training
-    page = _TEMPLATES.get_template("report.html").render(
+    page = render(
+        "report.html",
         title=run.path.name,
         experiment=run.experiment,
         data=run.data,

@@ -83,6 +83,8 @@ class Run:
     def find(cls, run: str, runs: Path) -> "Run":
         """The newest run of a name in ``runs``, the run in a folder, or the newest of all: ``latest``.
 
+        The runs of a group count too, under their own names and the group's.
+
         Raises:
             RunError: There is no such run.
         """
@@ -105,14 +107,14 @@ class Run:
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """One mapping an epoch: loss, accuracy, their validation values, learning rate and seconds."""
+        """One mapping an epoch: loss, accuracy, their validation values, learning rate, seconds and CPU seconds."""
         path = self.path / "metrics.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         return [json.loads(line) for line in lines]
 
     @cached_property
     def data(self) -> Mapping[str, Any]:
-        """What it learned from: ``name``, ``classes``, ``example_shape`` and the splits' sizes."""
+        """What it learned from: ``name``, ``classes``, ``example_shape``, the splits' sizes; and its ``parameters``."""
         return self.read_json("data.json")
 
     @property

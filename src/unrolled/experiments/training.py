@@ -174,7 +174,7 @@ def _carry_out(
     try:
         run.write_status("running")
         run.add_environment(describe_environment(run.experiment.seed))
-        write_json(run.path / "data.json", _describe(data, examples))
+        write_json(run.path / "data.json", {**_describe(data, examples), "parameters": model.count_params()})
         Fitting(model, examples, run, progress, request, checkpoint).run_to_end()
         stopped_late = f"train: {name}: interrupted after the training; kept what was learned in {run.path}"
         request.answer(stopped_late)
