@@ -13,8 +13,8 @@ import pytest
 
 
 def test_every_exported_name_is_there() -> None:
-    functions = ["accelerate", "load", "load_model", "set_threads", "to_keras", "train"]
-    assert unrolled.__all__ == ["Dataset", "Experiment", "Run", "__version__", *functions]
+    functions = ["accelerate", "diagnose", "load", "load_model", "set_threads", "to_keras", "train"]
+    assert unrolled.__all__ == ["Dataset", "Experiment", "Finding", "Run", "__version__", *functions]
     for name in unrolled.__all__:
         assert getattr(unrolled, name) is not None
     assert set(unrolled.__all__) <= set(dir(unrolled))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from unrolled.experiments.experiment import Experiment
     from unrolled.experiments.run import Run
     from unrolled.experiments.training import train
+    from unrolled.insight.doctor import diagnose
+    from unrolled.insight.findings import Finding
     from unrolled.kernels.native import set_threads
     from unrolled.layers.conversion import accelerate, load_model, to_keras
 
@@ -29,9 +31,11 @@ __version__ = "0.1.0"
 __all__ = [
     "Dataset",
     "Experiment",
+    "Finding",
     "Run",
     "__version__",
     "accelerate",
+    "diagnose",
     "load",
     "load_model",
     "set_threads",
@@ -42,8 +46,10 @@ __all__ = [
 _HOMES = {
     "Dataset": "unrolled.data.dataset",
     "Experiment": "unrolled.experiments.experiment",
+    "Finding": "unrolled.insight.findings",
     "Run": "unrolled.experiments.run",
     "accelerate": "unrolled.layers.conversion",
+    "diagnose": "unrolled.insight.doctor",
     "load": "unrolled.data.catalogue",
     "load_model": "unrolled.layers.conversion",
     "set_threads": "unrolled.kernels.native",
