@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 STEPS = 50
 EVALUATED = 512
 """How many examples the loss is measured on, before and after."""
-DECADES = 4
+DECADES = 6
 """How far above or below its own learning rate a network is tried where that one does not do."""
 
 

@@ -25,9 +25,10 @@ def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
         return
     for finding in findings:
         colour = _COLOURS[finding.severity]
-        console.print(Text.assemble((finding.name, colour), "  ", finding.where, f"  ({finding.severity})"))
+        heading = Text.assemble((finding.name, colour), "  ", finding.where, f"  ({finding.severity})")
+        console.print(heading, soft_wrap=True)
         console.print(Padding(Text(f"{finding.meaning} {spell_measurement(finding)}"), (0, 0, 0, 2)))
-        console.print(Padding(Text(finding.remedy, style="bold"), (0, 0, 0, 2)))
+        console.print(Text(f"  {finding.remedy}", style="bold"), soft_wrap=True)  # to be copied whole
 
 
 def spell_measurement(finding: Finding) -> str:
