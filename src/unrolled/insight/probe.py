@@ -120,9 +120,10 @@ def input_gradients(
 @contextmanager
 def _exchanged(parts: Sequence[Part], by: Callable[..., Any]) -> Iterator[None]:
     """Layers whose ``call(...)`` is ``by(part, call, ...)``, for as long as the context lasts."""
-    layers = [part.layer for part in parts]
+    once = {id(part.layer): part for part in parts}.values()
+    layers = [part.layer for part in once]
     before = [vars(layer).get("call") for layer in layers]
-    for part in parts:
+    for part in once:
         # Keras would take the attribute for a part of the layer.
         object.__setattr__(part.layer, "call", partial(by, part, part.layer.call))
     try:

@@ -1,5 +1,7 @@
 """What the states and units of a network tend to: growing, standing still, dying."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ SAME = 1e-3
 """The width within which the values of a bounded unit count as one."""
 
 
-def growth_of_states(states: NDArray[np.float64], is_read: NDArray[np.bool_]) -> float:
+def growth_of_states(states: NDArray[Any], is_read: NDArray[np.bool_]) -> float:
     """How many times larger the states are at the end than in the middle of the sequence.
 
     Root mean squares over units are compared, that of the last tenth of the steps with that of the tenth before the
@@ -42,7 +44,7 @@ def growth_of_states(states: NDArray[np.float64], is_read: NDArray[np.bool_]) ->
     return float(end_size / middle_size) if middle_size else float("inf")
 
 
-def saturation(gate: NDArray[np.float64], is_read: NDArray[np.bool_]) -> float:
+def saturation(gate: NDArray[Any], is_read: NDArray[np.bool_]) -> float:
     """The share of a gate's values that are below `CLOSED` or above `OPEN`, in per cent.
 
     Args:

@@ -120,10 +120,11 @@ def subject_of_model(
         )
     if not model.built:
         model(keras.ops.convert_to_tensor(inputs[:1]))
-    if len(model.inputs or [0]) != 1 or len(model.outputs or [0]) != 1:
+    ends = [len(getattr(model, name, None) or [0]) for name in ("inputs", "outputs")]
+    if ends != [1, 1]:
         raise InvalidInput(
-            f"diagnose: expected a model of one input and one output, got {len(model.inputs)} and "
-            f"{len(model.outputs)}. Examine the parts one by one."
+            f"diagnose: expected a model of one input and one output, got {ends[0]} and {ends[1]}. "
+            "Examine its parts one by one."
         )
     held = {} if test is None else {"test": Split(*map(np.asarray, test))}
     indices = np.arange(len(targets))

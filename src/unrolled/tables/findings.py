@@ -1,13 +1,13 @@
 """What the doctor found."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 from unrolled.insight.findings import Finding
 from unrolled.insight.kinds import KINDS
 from unrolled.tables.layout import print_json
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 _COLOURS = {"fatal": "bold red", "harmful": "yellow", "doubtful": "cyan"}
@@ -27,7 +27,8 @@ def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
         colour = _COLOURS[finding.severity]
         heading = Text.assemble((finding.name, colour), "  ", finding.where, f"  ({finding.severity})")
         console.print(heading, soft_wrap=True)
-        console.print(Padding(Text(f"{finding.meaning} {spell_measurement(finding)}"), (0, 0, 0, 2)))
+        text = f"{finding.meaning} {spell_measurement(finding)}"
+        console.print(Text(fill(text, console.width, initial_indent="  ", subsequent_indent="  ")))
         console.print(Text(f"  {finding.remedy}", style="bold"), soft_wrap=True)  # to be copied whole
 
 
