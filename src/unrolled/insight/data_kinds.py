@@ -39,7 +39,7 @@ CONTRADICTORY_LABELS = Kind(
     "% of the training examples",
     1,
     "above",
-    "Of these at least half will be wrong for ever; a few slips of a labelling hand do no harm.",
+    "Up to half of these stay wrong for ever, whatever the network; a few slips of the hand do no harm.",
     "Relabel them, or leave them out.",
 )
 CLASS_IMBALANCE = Kind(
@@ -119,6 +119,6 @@ CONSTANT_FEATURES = Kind(
     "% of the features",
     50,
     "above",
-    "Pictures have blank borders (a third of MNIST's columns at most); half of all is no border.",
+    "Pictures have blank borders, though MNIST has no column that is always blank; half of all is no border.",
     "Leave those features out, or see whether they were read as they should.",
 )

@@ -42,7 +42,7 @@ PADDING_READ_LAST = Kind(
     "% of the steps",
     25,
     "above",
-    "MNIST's blank last rows are a seventh; a state that reads more of them than that forgets.",
+    "MNIST's blank last rows are an eighth; a state that reads more of them than that forgets.",
     "Mask the padding, with Masking or mask_zero, or pad at the front.",
 )
 PADDING_READ_FIRST = Kind(
@@ -129,7 +129,7 @@ EXPLODING_GRADIENT = Kind(
     "times the gradient of the steps nearest to the loss",
     1000,
     "above",
-    "Healthy layers stay below 20; a factor of 1.3 a step gives a thousand in 28 steps.",
+    "Healthy layers stay below 50; a factor of 1.3 a step gives a thousand in 28 steps.",
     "Clip the gradients (clipnorm: 1), and use an LSTM or GRU with activation tanh.",
 )
 VANISHING_GRADIENT = Kind(
