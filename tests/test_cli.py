@@ -22,6 +22,7 @@ COMMANDS = (
     "compare",
     "runs",
     "show",
+    "doctor",
     "evaluate",
     "predict",
     "recipes",

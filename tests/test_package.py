@@ -13,8 +13,17 @@ import pytest
 
 
 def test_every_exported_name_is_there() -> None:
-    functions = ["accelerate", "compare", "load", "load_model", "repeat", "set_threads", "to_keras", "train"]
-    assert unrolled.__all__ == ["Dataset", "Experiment", "Run", "__version__", *functions]
+    functions = ["accelerate", "compare", "diagnose", "load", "load_model", "repeat", "resume", "set_threads"]
+    assert unrolled.__all__ == [
+        "Dataset",
+        "Experiment",
+        "Finding",
+        "Run",
+        "__version__",
+        *functions,
+        "to_keras",
+        "train",
+    ]
     for name in unrolled.__all__:
         assert getattr(unrolled, name) is not None
     assert set(unrolled.__all__) <= set(dir(unrolled))

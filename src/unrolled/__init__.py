@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from unrolled.experiments.repetition import repeat
     from unrolled.experiments.run import Run
     from unrolled.experiments.training import resume, train
+    from unrolled.insight.doctor import diagnose
+    from unrolled.insight.findings import Finding
     from unrolled.kernels.native import set_threads
     from unrolled.layers.conversion import accelerate, load_model, to_keras
 
@@ -31,10 +33,12 @@ __version__ = "0.1.0"
 __all__ = [
     "Dataset",
     "Experiment",
+    "Finding",
     "Run",
     "__version__",
     "accelerate",
     "compare",
+    "diagnose",
     "load",
     "load_model",
     "repeat",
@@ -47,9 +51,11 @@ __all__ = [
 _HOMES = {
     "Dataset": "unrolled.data.dataset",
     "Experiment": "unrolled.experiments.experiment",
+    "Finding": "unrolled.insight.findings",
     "Run": "unrolled.experiments.run",
     "accelerate": "unrolled.layers.conversion",
     "compare": "unrolled.experiments.comparison",
+    "diagnose": "unrolled.insight.doctor",
     "load": "unrolled.data.catalogue",
     "load_model": "unrolled.layers.conversion",
     "repeat": "unrolled.experiments.repetition",
