@@ -88,6 +88,12 @@ def test_the_article_is_healthy() -> None:
 
 
 @pytest.mark.usefixtures("few_digits")
+def test_a_loss_of_one_hot_targets_is_given_them(tiny: Path) -> None:
+    smooth = ["training.loss={CategoricalCrossentropy: {label_smoothing: 0.1}}", "training.epochs=20"]
+    found = diagnose(Experiment.find(tiny, settings=smooth))
+    assert "fatal" not in {finding.severity for finding in found}
+
+
 def test_digits_that_are_not_scaled_are_found() -> None:
     """As the article's program would be without its division by 255, and smaller."""
     network: list[Any] = [{"LSTM": {"units": 16}}, {"Dense": {"units": 10}}]

@@ -7,8 +7,8 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
 from unrolled.errors import InvalidInput, InvalidSetting, RunError, did_you_mean
-from unrolled.experiments.batches import Batches
-from unrolled.experiments.examples import divide
+from unrolled.experiments.batches import Batches, one_hot
+from unrolled.experiments.examples import choose_examples
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.network import build_network
 from unrolled.experiments.run import Run
@@ -136,23 +136,27 @@ def subject_of_model(
 
 
 def _of(experiment: Experiment, data: Dataset, model: Any, *, is_trained: bool, fresh: Callable[[], Any]) -> Subject:
-    learned, watched = divide(data, experiment)
+    examples = choose_examples(data, experiment)
     held = {"test": data.test}
-    if watched is not None and watched is not data.test:
-        held = {"validation": watched, **held}
+    if examples.watched is not None and examples.watched is not data.test:
+        held = {"validation": examples.watched, **held}
     training = experiment.training
-    batches = Batches(learned, batch_size=training.batch_size, epochs=training.epochs, seed=experiment.seed)
+    batches = Batches(examples.learned, batch_size=training.batch_size, epochs=training.epochs, seed=experiment.seed)
     return Subject(
         model,
         is_trained,
         fresh,
         Places(experiment),
-        learned,
-        held,
+        _as_the_loss_takes_them(examples.learned, examples.classes),
+        {part: _as_the_loss_takes_them(split, examples.classes) for part, split in held.items()},
         data.classes,
         batches.order(0),
         training.batch_size,
     )
+
+
+def _as_the_loss_takes_them(split: Split, classes: int | None) -> Split:
+    return split if classes is None else Split(split.inputs, one_hot(split.targets, classes).astype(np.int64))
 
 
 def _build(experiment: Experiment, data: Dataset) -> Any:
