@@ -41,7 +41,7 @@ def line_chart(title: str, series: Mapping[str, Sequence[float]]) -> Markup:
         An ``<svg>`` element.
     """
     epochs = max(len(values) for values in series.values())
-    ticks = _ticks([value for values in series.values() for value in values])
+    ticks = round_ticks([value for values in series.values() for value in values])
     low, high = ticks[0], ticks[-1]
 
     def x(epoch: int) -> float:
@@ -70,8 +70,8 @@ def line_chart(title: str, series: Mapping[str, Sequence[float]]) -> Markup:
     )
 
 
-def _ticks(values: Sequence[float]) -> list[float]:
-    """Four to eight round numbers around all values."""
+def round_ticks(values: Sequence[float]) -> list[float]:
+    """Four to eight round numbers around all values, the first below and the last above them."""
     low, high = min(values), max(values)
     if high - low < 1e-6:
         low, high = low - 0.5, high + 0.5
