@@ -13,7 +13,7 @@ from unrolled.experiments.run import Run
 
 import pytest
 
-COMMANDS = ("", "train", "show", "evaluate", "predict", "recipes")
+COMMANDS = ("", "train", "search", "show", "evaluate", "predict", "recipes")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

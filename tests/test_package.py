@@ -13,8 +13,8 @@ import pytest
 
 
 def test_every_exported_name_is_there() -> None:
-    functions = ["accelerate", "load", "load_model", "set_threads", "to_keras", "train"]
-    assert unrolled.__all__ == ["Dataset", "Experiment", "Run", "__version__", *functions]
+    functions = ["accelerate", "load", "load_model", "search", "set_threads", "to_keras", "train"]
+    assert unrolled.__all__ == ["Dataset", "Experiment", "Run", "Search", "__version__", *functions]
     for name in unrolled.__all__:
         assert getattr(unrolled, name) is not None
     assert set(unrolled.__all__) <= set(dir(unrolled))
@@ -50,6 +50,7 @@ def test_the_wheel_holds_the_data_and_the_licences(tmp_path: Path) -> None:
     assert sum(data) <= 9_500_000
     assert "unrolled/experiments/recipes/mnist-rows.yaml" in packed
     assert "unrolled/experiments/templates/report.html" in packed
+    assert "unrolled/experiments/templates/search.html" in packed
     assert "unrolled/py.typed" in packed
     assert "License-Expression: Apache-2.0 AND CC-BY-SA-3.0" in metadata
     assert {Path(name).name for name in packed if "/licenses/" in name} == {"LICENSE", "NOTICE"}

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from unrolled.data.dataset import Dataset
     from unrolled.experiments.experiment import Experiment
     from unrolled.experiments.run import Run
+    from unrolled.experiments.search.folder import Search
+    from unrolled.experiments.search.procedure import search
     from unrolled.experiments.training import train
     from unrolled.kernels.native import set_threads
     from unrolled.layers.conversion import accelerate, load_model, to_keras
@@ -30,10 +32,12 @@ __all__ = [
     "Dataset",
     "Experiment",
     "Run",
+    "Search",
     "__version__",
     "accelerate",
     "load",
     "load_model",
+    "search",
     "set_threads",
     "to_keras",
     "train",
@@ -43,9 +47,11 @@ _HOMES = {
     "Dataset": "unrolled.data.dataset",
     "Experiment": "unrolled.experiments.experiment",
     "Run": "unrolled.experiments.run",
+    "Search": "unrolled.experiments.search.folder",
     "accelerate": "unrolled.layers.conversion",
     "load": "unrolled.data.catalogue",
     "load_model": "unrolled.layers.conversion",
+    "search": "unrolled.experiments.search.procedure",
     "set_threads": "unrolled.kernels.native",
     "to_keras": "unrolled.layers.conversion",
     "train": "unrolled.experiments.training",

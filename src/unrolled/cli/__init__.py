@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from unrolled import __version__
 from unrolled.backend import leave_out_tensorflow
-from unrolled.cli import data, experiments, runs, training
+from unrolled.cli import data, experiments, runs, search, training
 from unrolled.errors import TrainingStopped, UnrolledError
 
 import click
@@ -33,6 +33,7 @@ for command in (
     experiments.recipes,
     data.show,
     training.train,
+    search.search,
     runs.evaluate,
     runs.predict,
 ):
