@@ -16,7 +16,6 @@ from unrolled.experiments.search.news import News
 from unrolled.experiments.search.prospects import check_experiments
 from unrolled.experiments.search.report import write_search_report
 from unrolled.experiments.search.space import SearchSpace
-from unrolled.experiments.search.spelling import spell_measurement
 from unrolled.experiments.search.trial import Trial
 from unrolled.experiments.signals import StopRequest, listening
 from unrolled.experiments.training import measure
@@ -200,10 +199,11 @@ def _wait(search: Search, request: StopRequest) -> None:
 
 
 def _answer(search: Search, request: StopRequest) -> None:
-    ended, wanted = len(search.ended), search.settings["trials"]
-    request.answer(
-        f"search: interrupted after {ended} of {wanted} trials; go on with: unrolled search {search.path}",
-    )
+    if request.signal_number is not None:
+        ended, wanted = len(search.ended), search.settings["trials"]
+        request.answer(
+            f"search: interrupted after {ended} of {wanted} trials; go on with: unrolled search {search.path}"
+        )
 
 
 def _write_best(search: Search, best: Trial) -> None:
@@ -227,7 +227,6 @@ def _measure_once(search: Search, best: Trial, progress: Progress) -> None:
         "loss": run.evaluation.loss,
     }
     search.change(test_measurements=[*measured, look])
-    progress.say(spell_measurement(search))
 
 
 def _refuse_changes(
