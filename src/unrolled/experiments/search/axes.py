@@ -49,39 +49,39 @@ def parallel_chart(
         maximizes: Whether more is better.
     """
     width = max(WIDTH, 150 * (len(parameters) + 1))
-    bottom = _HEIGHT - _BOTTOM
     values = [trial.value for trial in trials if trial.value is not None]
     ticks = round_ticks(values)
     scales = [Scale.of(parameter) for parameter in parameters] + [Scale.of_figures(ticks[0], ticks[-1])]
     between = (width - 2 * _MARGIN) / (len(scales) - 1)
-
-    def y(share: float | None) -> float:
-        return _HEIGHT - 14 if share is None else round(bottom - share * (bottom - _TOP), 1)
-
     axes = [
         {
             "x": round(_MARGIN + index * between, 1),
             "name": name,
             "name_y": 16 + 16 * (index % 2),
-            "labels": [(y(share), label) for share, label in scale.labels],
+            "labels": [(_height(share), label) for share, label in scale.labels],
         }
         for index, (scale, name) in enumerate(zip(scales, [*(names[p.name] for p in parameters), metric], strict=True))
     ]
-    low, high = min(values), max(values)
+    worst, best = (min(values), max(values)) if maximizes else (max(values), min(values))
     lines = []
     for trial in reversed(trials):
-        picks = [trial.picked.get(parameter.name, _ABSENT) for parameter in parameters]
-        shares = [scale.share(pick) for scale, pick in zip(scales, [*picks, trial.value], strict=True)]
-        good = ((trial.value or 0.0) - low) / ((high - low) or 1)
+        picks = [*(trial.picked.get(parameter.name, _ABSENT) for parameter in parameters), trial.value]
+        heights = [_height(scale.share(pick)) for scale, pick in zip(scales, picks, strict=True)]
+        good = ((trial.value or 0.0) - worst) / ((best - worst) or 1)
         lines.append(
             {
-                "points": " ".join(f"{axis['x']},{y(share)}" for axis, share in zip(axes, shares, strict=True)),
+                "points": " ".join(f"{axis['x']},{height}" for axis, height in zip(axes, heights, strict=True)),
                 "kind": "best" if trial is trials[0] else "",
-                "opacity": 1 if trial is trials[0] else f"{0.12 + 0.6 * (good if maximizes else 1 - good) ** 2:.2f}",
+                "opacity": 1 if trial is trials[0] else f"{0.12 + 0.6 * good**2:.2f}",
                 "text": spell_tip(trial),
             }
         )
-    return Markup(_AXES.render(width=width, height=_HEIGHT, top=_TOP, bottom=bottom, axes=axes, lines=lines))
+    return Markup(_AXES.render(width=width, height=_HEIGHT, top=_TOP, bottom=_HEIGHT - _BOTTOM, axes=axes, lines=lines))
+
+
+def _height(share: float | None) -> float:
+    """Where a share of an axis is on the page; below all axes for what is not there."""
+    return _HEIGHT - 14 if share is None else round(_HEIGHT - _BOTTOM - share * (_HEIGHT - _BOTTOM - _TOP), 1)
 
 
 _ABSENT = object()
