@@ -123,7 +123,7 @@ def render(results: dict[str, Any]) -> None:
         f"{machine['cpu']}, {machine['cores_used']} cores, {machine['date']}. Accuracies are of the test set, measured "
         "once for each training.",
         "",
-        "| program | trainings | s, median | s, from and to | article's / its time | test accuracy, mean and 95 % interval |",
+        "| program | trainings | s, median | s, from and to | article's / its time | test accuracy, 95 % interval |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for program in programs:

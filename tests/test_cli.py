@@ -19,6 +19,7 @@ COMMANDS = (
     "resume",
     "find-rate",
     "repeat",
+    "search",
     "compare",
     "runs",
     "show",

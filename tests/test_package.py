@@ -13,17 +13,9 @@ import pytest
 
 
 def test_every_exported_name_is_there() -> None:
-    functions = ["accelerate", "compare", "diagnose", "load", "load_model", "repeat", "resume", "set_threads"]
-    assert unrolled.__all__ == [
-        "Dataset",
-        "Experiment",
-        "Finding",
-        "Run",
-        "__version__",
-        *functions,
-        "to_keras",
-        "train",
-    ]
+    functions = ["accelerate", "compare", "diagnose", "load", "load_model", "repeat", "resume", "search"]
+    classes = ["Dataset", "Experiment", "Finding", "Run", "Search"]
+    assert unrolled.__all__ == [*classes, "__version__", *functions, "set_threads", "to_keras", "train"]
     for name in unrolled.__all__:
         assert getattr(unrolled, name) is not None
     assert set(unrolled.__all__) <= set(dir(unrolled))
@@ -59,6 +51,7 @@ def test_the_wheel_holds_the_data_and_the_licences(tmp_path: Path) -> None:
     assert sum(data) <= 9_500_000
     assert "unrolled/experiments/recipes/mnist-rows.yaml" in packed
     assert "unrolled/experiments/templates/report.html" in packed
+    assert "unrolled/experiments/templates/search.html" in packed
     assert "unrolled/py.typed" in packed
     assert "License-Expression: Apache-2.0 AND CC-BY-SA-3.0" in metadata
     assert {Path(name).name for name in packed if "/licenses/" in name} == {"LICENSE", "NOTICE"}

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from unrolled.experiments.experiment import Experiment
     from unrolled.experiments.repetition import repeat
     from unrolled.experiments.run import Run
+    from unrolled.experiments.search.folder import Search
+    from unrolled.experiments.search.procedure import search
     from unrolled.experiments.training import resume, train
     from unrolled.insight.doctor import diagnose
     from unrolled.insight.findings import Finding
@@ -35,6 +37,7 @@ __all__ = [
     "Experiment",
     "Finding",
     "Run",
+    "Search",
     "__version__",
     "accelerate",
     "compare",
@@ -43,6 +46,7 @@ __all__ = [
     "load_model",
     "repeat",
     "resume",
+    "search",
     "set_threads",
     "to_keras",
     "train",
@@ -53,6 +57,7 @@ _HOMES = {
     "Experiment": "unrolled.experiments.experiment",
     "Finding": "unrolled.insight.findings",
     "Run": "unrolled.experiments.run",
+    "Search": "unrolled.experiments.search.folder",
     "accelerate": "unrolled.layers.conversion",
     "compare": "unrolled.experiments.comparison",
     "diagnose": "unrolled.insight.doctor",
@@ -60,6 +65,7 @@ _HOMES = {
     "load_model": "unrolled.layers.conversion",
     "repeat": "unrolled.experiments.repetition",
     "resume": "unrolled.experiments.training",
+    "search": "unrolled.experiments.search.procedure",
     "set_threads": "unrolled.kernels.native",
     "to_keras": "unrolled.layers.conversion",
     "train": "unrolled.experiments.training",

@@ -10,6 +10,7 @@
     ├── WriteError        (OSError)             a file cannot be written
     └── TrainingStopped   (RuntimeError)        training ended before its last epoch; what was learned is kept
         ├── Diverged                            the loss became NaN or infinite
+        ├── Pruned                              a trial of a search had no prospects
         └── Interrupted                         Ctrl-C or SIGTERM
 
 A message has the form ``{where}: expected {what}, got {actual}. {Imperative remedy.}``. The command line prints
@@ -65,6 +66,12 @@ class Diverged(TrainingStopped):
     """The loss became NaN or infinite."""
 
     status = "diverged"
+
+
+class Pruned(TrainingStopped):
+    """A trial of a search fell behind the others."""
+
+    status = "pruned"
 
 
 class Interrupted(TrainingStopped):

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from unrolled import __version__
 from unrolled.backend import leave_out_tensorflow
-from unrolled.cli import comparison, data, doctor, experiments, runs, training
+from unrolled.cli import comparison, data, doctor, experiments, runs, search, training
 from unrolled.errors import TrainingStopped, UnrolledError
 
 import click
@@ -42,6 +42,7 @@ for command in (
     comparison.repeat,
     comparison.compare,
     runs.list_all,
+    search.search,
     runs.evaluate,
     runs.predict,
 ):

@@ -101,7 +101,7 @@ def line_chart(
     epochs = max(len(values) for values in series.values())
     bands = bands or {}
     around = [value for ends in bands.values() for pair in ends for value in pair]
-    ticks = _ticks([*around, *(value for values in series.values() for value in values)])
+    ticks = round_ticks([*around, *(value for values in series.values() for value in values)])
 
     def place(epoch: int, value: float) -> tuple[float, float]:
         across = (epoch - 1) / (epochs - 1) if epochs > 1 else 0.5
@@ -154,7 +154,7 @@ def interval_chart(title: str, rows: Sequence[IntervalRow]) -> Markup:
     Returns:
         An ``<svg>`` element.
     """
-    ticks = _ticks([value for row in rows for value in (row.mean, *(row.ends or ()), *row.values)])
+    ticks = round_ticks([value for row in rows for value in (row.mean, *(row.ends or ()), *row.values)])
 
     def x(value: float) -> float:
         return round(NAMES + (value - ticks[0]) / (ticks[-1] - ticks[0]) * (WIDE - NAMES - 30), 1)
@@ -181,8 +181,8 @@ def colour(number: int) -> int:
     return (number - 1) % COLOURS + 1
 
 
-def _ticks(values: Sequence[float]) -> list[float]:
-    """Four to eight round numbers around all values."""
+def round_ticks(values: Sequence[float]) -> list[float]:
+    """Four to eight round numbers around all values, the first below and the last above them."""
     low, high = min(values), max(values)
     if high - low < 1e-6:
         low, high = low - 0.5, high + 0.5

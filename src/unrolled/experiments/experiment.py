@@ -10,6 +10,7 @@ from unrolled.data.images import load_file
 from unrolled.errors import InvalidSetting
 from unrolled.experiments.document import Document, write_yaml
 from unrolled.experiments.problems import first_problem, spell_value
+from unrolled.experiments.search.space import refuse_searches
 from unrolled.experiments.settings import Component, FileData, Settings, Training
 from unrolled.experiments.sources import anchored, find_document
 
@@ -69,6 +70,21 @@ class Experiment(Settings):
         Raises:
             InvalidSetting: There is no such recipe or file, or a setting is not possible; the message says where.
         """
+        return cls.parse(cls.written(experiment, settings=settings, name=name, seed=seed))
+
+    @staticmethod
+    def written(
+        experiment: "str | Path | Mapping[str, Any] | Experiment",
+        *,
+        settings: Sequence[str] = (),
+        name: str | None = None,
+        seed: int | None = None,
+    ) -> Document:
+        """What ``find`` checks, with its arguments: the settings as they were written and changed.
+
+        Raises:
+            InvalidSetting: There is no such recipe or file, or a change leads nowhere.
+        """
         if isinstance(experiment, Experiment):
             document = Document(experiment.model_dump(mode="json"), experiment.name, experiment._document.places)
         else:
@@ -78,7 +94,7 @@ class Experiment(Settings):
         for key, value in {"name": name, "seed": seed}.items():
             if value is not None:
                 document = document.replace((key,), value, f"--{key}")
-        return cls.parse(anchored(document, Path.cwd()))
+        return anchored(document, Path.cwd())
 
     @classmethod
     def parse(cls, document: Document) -> "Experiment":
@@ -88,6 +104,7 @@ class Experiment(Settings):
             InvalidSetting: The first thing that is wrong, and where.
         """
         _check_mapping(document)
+        refuse_searches(document)
         try:
             experiment = cls.model_validate(document.settings)
         except ValidationError as error:

@@ -179,7 +179,7 @@ def _carry_out(
         stopped_late = f"train: {name}: interrupted after the training; kept what was learned in {run.path}"
         request.answer(stopped_late)
         if tested:
-            _test(model, data, run, progress)
+            measure(model, data, run, progress)
             request.answer(stopped_late)
         run.write_status("finished")
     except TrainingStopped as stopped:
@@ -192,7 +192,12 @@ def _carry_out(
         raise
 
 
-def _test(model: keras.Model, data: Dataset, run: Run, progress: Progress) -> None:
+def measure(model: keras.Model, data: Dataset, run: Run, progress: Progress) -> None:
+    """Measure a run's network on the test set, and write the figures and the report; once in a network's life.
+
+    Raises:
+        WriteError: The run folder cannot be written.
+    """
     progress.say("measuring on the test set")
     given = probabilities(model, data.test.inputs, EVALUATION_BATCH_SIZE)
     evaluation = evaluate(given, data.test.targets, data.classes)

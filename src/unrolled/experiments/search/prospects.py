@@ -1,0 +1,51 @@
+"""Whether every choice of a search can be trained, found out before any is."""
+
+from unrolled.errors import InvalidSetting
+from unrolled.experiments.experiment import Experiment
+from unrolled.experiments.network import build_network, check_components
+from unrolled.experiments.search.space import SearchSpace
+
+
+def check_experiments(space: SearchSpace) -> None:
+    """Make the layers and the optimizer of each choice, one choice changed at a time, and build one network.
+
+    A pair of choices that do not fit together is found when a trial picks it; it does not end the search.
+
+    Raises:
+        InvalidSetting: A choice has a wrong name or argument, nothing is held out to compare by, or no network of
+            those tried can be built; the message names the line.
+        DataError: The data cannot be loaded.
+    """
+    experiments: list[Experiment] = []
+    for picked in space.one_at_a_time():
+        experiment = Experiment.parse(space.settle(picked))
+        _check_validation(experiment, experiments[0] if experiments else experiment)
+        check_components(experiment)
+        experiments.append(experiment)
+    data = experiments[0].load_data()
+    first: InvalidSetting | None = None
+    for experiment in experiments:
+        try:
+            build_network(experiment, data)
+        except InvalidSetting as refused:
+            first = first or refused
+        else:
+            return
+    assert first is not None
+    raise first
+
+
+def _check_validation(experiment: Experiment, first: Experiment) -> None:
+    validation = experiment.training.validation
+    where = experiment.where("training", "validation")
+    if not isinstance(validation, float):
+        reason = " (choosing by the test set makes its accuracy meaningless)" if validation == "test" else ""
+        raise InvalidSetting(
+            f"{where}: expected a fraction of the training examples to compare trials by, got {validation}{reason}. "
+            "Set validation: 0.1"
+        )
+    if validation != first.training.validation:
+        raise InvalidSetting(
+            f"{where}: expected the same validation examples for all trials, got another fraction for some. "
+            "Search something else."
+        )
