@@ -135,12 +135,21 @@ def test_a_sweep_finds_a_rate_that_learns_and_where_it_is_lost(tiny: Path) -> No
     assert sweep.rates[0] == pytest.approx(1e-5)
 
 
+def test_rates_the_wrong_way_round_are_refused(tiny: Path) -> None:
+    with pytest.raises(InvalidSetting, match="expected 0 < low < high"):
+        sweep_rates(Experiment.find(tiny), low=1.0, high=0.1)
+
+
 def test_find_rate_takes_an_experiment_with_a_schedule(tiny: Path, unrolled_command: Command) -> None:
     schedule = "training.optimizer={Adam: {learning_rate: {OneCycle: {peak: 0.1}}}}"
     finished = unrolled_command("find-rate", tiny, "--set", schedule, "--steps", "20", "--json")
     assert finished.returncode == 0, finished.stderr
     assert len(json.loads(finished.stdout)["rates"]) == 20
-    drawn = unrolled_command("find-rate", tiny, "--steps", "20").stdout
+    drawn = unrolled_command("find-rate", tiny, "--steps", "20", "--html", "rates.html").stdout
+    page = (tiny.parent / "rates.html").read_text()
+    assert "the loss falls fastest at" in page
+    assert "http" not in page
+    assert "<script" not in page
     assert "the loss falls fastest at " in drawn
     assert "█" in drawn
     assert not (tiny.parent / "runs").exists()

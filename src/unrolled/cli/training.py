@@ -77,8 +77,11 @@ def resume(run: str, epochs: int | None, runs: Path, quiet: bool) -> None:
 @click.option("--low", type=float, default=1e-5, show_default=True, help="The first learning rate.")
 @click.option("--high", type=float, default=1.0, show_default=True, help="The last one.")
 @click.option("--steps", type=click.IntRange(min=10), default=150, show_default=True, help="Batches to train.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the loss against the rate.")
 @JSON
-def find_rate(experiment: str, settings: Sequence[str], low: float, high: float, steps: int, as_json: bool) -> None:
+def find_rate(
+    experiment: str, settings: Sequence[str], low: float, high: float, steps: int, html: Path | None, as_json: bool
+) -> None:
     """Find a learning rate: train a few steps, each with a higher one, and plot the loss.
 
     Nothing is kept of that training.
@@ -90,5 +93,11 @@ def find_rate(experiment: str, settings: Sequence[str], low: float, high: float,
     found = Experiment.find(experiment, settings=settings)
 
     from unrolled.experiments.rate_sweep import sweep_rates
+    from unrolled.experiments.rate_sweep_page import write_sweep
 
-    print_sweep(sweep_rates(found, low=low, high=high, steps=steps), as_json=as_json)
+    sweep = sweep_rates(found, low=low, high=high, steps=steps)
+    if html:
+        write_sweep(sweep, found, html)
+    print_sweep(sweep, as_json=as_json)
+    if html and not as_json:
+        click.echo(f"\n{html}")

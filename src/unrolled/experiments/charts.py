@@ -10,6 +10,8 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT = 420, 240
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 34
+# A line of more values is drawn without a dot for each.
+MOST_DOTS = 60
 # How many the style sheet has; more series begin with the first again.
 COLOURS = 6
 # Of a chart of intervals: wide enough for a name at the left, a row an interval.
@@ -87,18 +89,21 @@ def line_chart(
     title: str,
     series: Mapping[str, Sequence[float]],
     bands: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+    steps: Sequence[str] | None = None,
 ) -> Markup:
-    """Draw one line for each named series over the epochs from 1 on.
+    """Draw one line for each named series over the epochs from 1 on, or over other steps.
 
     Args:
         title: Read out by screen readers.
         series: Values by name, one an epoch; the n-th series has the class ``series-n``.
         bands: Around a series, the lowest and the highest value of each epoch.
+        steps: What stands below each value, where they are no epochs.
 
     Returns:
         An ``<svg>`` element.
     """
     epochs = max(len(values) for values in series.values())
+    names = steps or [f"epoch {epoch}" for epoch in range(1, epochs + 1)]
     bands = bands or {}
     around = [value for ends in bands.values() for pair in ends for value in pair]
     ticks = round_ticks([*around, *(value for values in series.values() for value in values)])
@@ -108,7 +113,8 @@ def line_chart(
         down = (ticks[-1] - value) / (ticks[-1] - ticks[0])
         return round(LEFT + across * (WIDTH - LEFT - RIGHT), 1), round(TOP + down * (HEIGHT - TOP - BOTTOM), 1)
 
-    every = math.ceil(epochs / 10)
+    # Labels of our own may be wide.
+    every = math.ceil(epochs / (6 if steps else 10))
     return Markup(
         _LINES.render(
             title=title,
@@ -117,9 +123,11 @@ def line_chart(
             left=LEFT,
             right=RIGHT,
             rows=[(place(1, tick)[1], f"{tick:g}") for tick in ticks],
-            columns=[(place(epoch, 0)[0], epoch) for epoch in range(1, epochs + 1) if (epoch - 1) % every == 0],
+            columns=[
+                (place(step, 0)[0], names[step - 1].removeprefix("epoch ")) for step in range(1, epochs + 1, every)
+            ],
             lines=[
-                {"number": colour(number), **_line(name, values, bands.get(name, ()), place)}
+                {"number": colour(number), **_line(name, values, bands.get(name, ()), place, names)}
                 for number, (name, values) in enumerate(series.items(), start=1)
             ],
         )
@@ -131,16 +139,17 @@ def _line(
     values: Sequence[float],
     band: Sequence[tuple[float, float]],
     place: Callable[[int, float], tuple[float, float]],
+    names: Sequence[str],
 ) -> dict[str, Any]:
     """A line's points and dots, and the outline of its band: its upper edge forth, its lower edge back."""
     points = [place(epoch, value) for epoch, value in enumerate(values, start=1)]
     ends = list(enumerate(band, start=1))
     edge = [place(epoch, high) for epoch, (_, high) in ends] + [place(epoch, low) for epoch, (low, _) in reversed(ends)]
-    said = (f"{name}, epoch {epoch}: {value:.4f}" for epoch, value in enumerate(values, start=1))
+    said = [f"{name}, {step}: {value:.4f}" for step, value in zip(names, values, strict=False)]
     return {
         "points": " ".join(f"{x},{y}" for x, y in points),
         "band": " ".join(f"{x},{y}" for x, y in edge),
-        "dots": [(x, y, text) for (x, y), text in zip(points, said, strict=True)],
+        "dots": [(x, y, text) for (x, y), text in zip(points, said, strict=True)] if len(points) <= MOST_DOTS else [],
     }
 
 

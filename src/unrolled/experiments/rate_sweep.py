@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from unrolled.data.dataset import Dataset
+from unrolled.errors import InvalidSetting
 from unrolled.experiments.batches import Batches
 from unrolled.experiments.examples import choose_examples
 from unrolled.experiments.experiment import Experiment
@@ -63,6 +64,8 @@ def sweep_rates(experiment: Experiment, *, low: float = 1e-6, high: float = 1.0,
     Reference:
         Smith, "Cyclical Learning Rates for Training Neural Networks", 2017.
     """
+    if not 0 < low < high:
+        raise InvalidSetting(f"find-rate: expected 0 < low < high, got {low:g} and {high:g}. Change --low or --high.")
     optimizer = experiment.training.optimizer.name
     experiment = Experiment.find(experiment, settings=[f"training.optimizer.{optimizer}.learning_rate={low}"])
     check_components(experiment)
