@@ -13,7 +13,24 @@ from unrolled.experiments.run import Run
 
 import pytest
 
-COMMANDS = ("", "train", "search", "show", "evaluate", "predict", "recipes")
+COMMANDS = (
+    "",
+    "train",
+    "resume",
+    "find-rate",
+    "search",
+    "repeat",
+    "compare",
+    "runs",
+    "show",
+    "doctor",
+    "evaluate",
+    "predict",
+    "recipes",
+    "init",
+    "check",
+    "schema",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

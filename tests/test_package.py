@@ -13,8 +13,19 @@ import pytest
 
 
 def test_every_exported_name_is_there() -> None:
-    functions = ["accelerate", "load", "load_model", "search", "set_threads", "to_keras", "train"]
-    assert unrolled.__all__ == ["Dataset", "Experiment", "Run", "Search", "__version__", *functions]
+    functions = ["accelerate", "compare", "diagnose", "load", "load_model", "repeat", "resume", "search"]
+    assert unrolled.__all__ == [
+        "Dataset",
+        "Experiment",
+        "Finding",
+        "Run",
+        "Search",
+        "__version__",
+        *functions,
+        "set_threads",
+        "to_keras",
+        "train",
+    ]
     for name in unrolled.__all__:
         assert getattr(unrolled, name) is not None
     assert set(unrolled.__all__) <= set(dir(unrolled))

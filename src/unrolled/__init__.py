@@ -18,11 +18,15 @@ from unrolled.backend import choose_backend
 if TYPE_CHECKING:
     from unrolled.data.catalogue import load
     from unrolled.data.dataset import Dataset
+    from unrolled.experiments.comparison import compare
     from unrolled.experiments.experiment import Experiment
+    from unrolled.experiments.repetition import repeat
     from unrolled.experiments.run import Run
     from unrolled.experiments.search.folder import Search
     from unrolled.experiments.search.procedure import search
-    from unrolled.experiments.training import train
+    from unrolled.experiments.training import resume, train
+    from unrolled.insight.doctor import diagnose
+    from unrolled.insight.findings import Finding
     from unrolled.kernels.native import set_threads
     from unrolled.layers.conversion import accelerate, load_model, to_keras
 
@@ -31,12 +35,17 @@ __version__ = "0.1.0"
 __all__ = [
     "Dataset",
     "Experiment",
+    "Finding",
     "Run",
     "Search",
     "__version__",
     "accelerate",
+    "compare",
+    "diagnose",
     "load",
     "load_model",
+    "repeat",
+    "resume",
     "search",
     "set_threads",
     "to_keras",
@@ -46,11 +55,16 @@ __all__ = [
 _HOMES = {
     "Dataset": "unrolled.data.dataset",
     "Experiment": "unrolled.experiments.experiment",
+    "Finding": "unrolled.insight.findings",
     "Run": "unrolled.experiments.run",
     "Search": "unrolled.experiments.search.folder",
     "accelerate": "unrolled.layers.conversion",
+    "compare": "unrolled.experiments.comparison",
+    "diagnose": "unrolled.insight.doctor",
     "load": "unrolled.data.catalogue",
     "load_model": "unrolled.layers.conversion",
+    "repeat": "unrolled.experiments.repetition",
+    "resume": "unrolled.experiments.training",
     "search": "unrolled.experiments.search.procedure",
     "set_threads": "unrolled.kernels.native",
     "to_keras": "unrolled.layers.conversion",

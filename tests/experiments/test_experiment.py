@@ -7,7 +7,8 @@ from typing import Any
 
 from unrolled.errors import InvalidSetting
 from unrolled.experiments.document import Document, parse_yaml
-from unrolled.experiments.experiment import EarlyStopping, Experiment, FileData
+from unrolled.experiments.experiment import Experiment
+from unrolled.experiments.settings import EarlyStopping, FileData
 from unrolled.experiments.sources import recipes
 
 import hypothesis.strategies as st
@@ -187,14 +188,21 @@ def test_the_yaml_says_every_setting() -> None:
     assert said == {
         "name": "experiment",
         "data": "mnist",
+        "read": "rows",
         "network": ["Flatten"],
         "training": {
             "epochs": 3,
             "batch_size": 32,
             "optimizer": {"Adam": {"learning_rate": 0.001}},
+            "loss": "SparseCategoricalCrossentropy",
+            "metrics": ["accuracy"],
+            "class_weights": None,
+            "augment": None,
+            "precision": "float32",
             "validation": "none",
             "early_stopping": None,
             "keep": "last",
+            "checkpoint_seconds": 30.0,
         },
         "seed": 0,
     }
@@ -227,7 +235,7 @@ def test_a_date_as_an_argument_reads_back_or_is_refused(find: Find) -> None:
         (
             "data:",
             "zebra: 3\ndata:",
-            'digits.yaml:1: unknown setting "zebra". Choose among: name, data, network, training, seed.',
+            'digits.yaml:1: unknown setting "zebra". Choose among: name, data, read, network, training, seed.',
         ),
         (
             "file: digits.npz",
@@ -239,7 +247,8 @@ def test_a_date_as_an_argument_reads_back_or_is_refused(find: Find) -> None:
             "epochs: 3",
             "q: 3",
             'digits.yaml:6: training: unknown setting "q". '
-            "Choose among: epochs, batch_size, optimizer, validation, early_stopping, keep.",
+            "Choose among: epochs, batch_size, optimizer, loss, metrics, class_weights, augment, precision, "
+            "validation, early_stopping, keep, checkpoint_seconds.",
         ),
         (
             "patience: 2",
@@ -334,7 +343,9 @@ def test_a_wrong_type_names_its_line_and_what_is_expected(old: str, new: str, ex
 
 @pytest.mark.parametrize("value", ["0", "1", "0.0", "1.0", "1.5", "-0.1", ".nan", "true", "all", "", "[0.1]"])
 def test_a_validation_that_is_no_fraction_is_refused(value: str, find: Find) -> None:
-    expected = "expected test, none or a fraction of the training examples such as 0.1, got "
+    expected = (
+        "expected test, none, a fraction of the training examples such as 0.1, or a fold such as {fold: 0, of: 5}"
+    )
     assert message(lambda: find(SMALL.replace("validation: 0.1", f"validation: {value}"))).startswith(
         f"digits.yaml:7: training.validation: {expected}"
     )

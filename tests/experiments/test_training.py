@@ -8,15 +8,15 @@ import unrolled
 from unrolled.data.dataset import Split
 from unrolled.errors import DataError, InvalidInput, InvalidSetting, RunError
 from unrolled.experiments.batches import Batches
+from unrolled.experiments.examples import divide
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.run import Run
-from unrolled.experiments.training import divide
 
 import keras
 import numpy as np
 import pytest
 
-TIMES = {"seconds", "training_seconds", "examples_per_second"}
+TIMES = {"seconds", "cpu_seconds", "training_seconds", "examples_per_second"}
 
 
 def train(tiny: Path, *settings: str, **arguments: Any) -> Run:
@@ -30,6 +30,8 @@ def without_times(run: Run) -> list[dict[str, Any]]:
 def test_a_run_folder_holds_everything(tiny: Path) -> None:
     run = train(tiny, "training.validation=test")
     assert {path.name for path in run.path.iterdir()} == {
+        ".lock",
+        "checkpoints",
         "experiment.yaml",
         "environment.json",
         "data.json",
@@ -59,11 +61,13 @@ def test_metrics_have_one_object_an_epoch(tiny: Path) -> None:
             "val_accuracy",
             "learning_rate",
             "seconds",
+            "cpu_seconds",
             "training_seconds",
             "examples_per_second",
         ]
         assert record["learning_rate"] == pytest.approx(0.01)
         assert 0 < record["training_seconds"] < record["seconds"]
+        assert record["cpu_seconds"] > 0
     assert run.metrics[-1]["val_accuracy"] == pytest.approx(run.evaluation.accuracy)
 
 

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from unrolled import __version__
 from unrolled.backend import leave_out_tensorflow
-from unrolled.cli import data, experiments, runs, search, training
+from unrolled.cli import comparison, data, doctor, experiments, runs, search, training
 from unrolled.errors import TrainingStopped, UnrolledError
 
 import click
@@ -31,9 +31,18 @@ def cli(context: click.Context, debug: bool) -> None:
 
 for command in (
     experiments.recipes,
+    experiments.init,
+    experiments.check,
+    experiments.schema,
     data.show,
+    doctor.doctor,
     training.train,
+    training.resume,
+    training.find_rate,
     search.search,
+    comparison.repeat,
+    comparison.compare,
+    runs.list_all,
     runs.evaluate,
     runs.predict,
 ):
@@ -41,11 +50,14 @@ for command in (
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit: 0 when it did what it was asked, 2 on bad input, 1 on a failure while running."""
+    """Run a command and exit: 0 when it did what it was asked, 2 on bad input, 1 on a failure while running.
+
+    The doctor exits with 1 where it has found something.
+    """
     leave_out_tensorflow()
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     try:
-        cli.main(arguments, prog_name="unrolled", standalone_mode=False)
+        code = cli.main(arguments, prog_name="unrolled", standalone_mode=False)
     except click.ClickException as error:
         _fail(error, error.format_message(), error.exit_code, debug=debug)
     except TrainingStopped as stopped:
@@ -64,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except Exception as error:
         message = f"expected no failure here, got {type(error).__name__}: {error}. Report it with: unrolled --debug ..."
         _fail(error, message, 1, debug=debug)
-    sys.exit(0)
+    sys.exit(code)
 
 
 def _fail(error: BaseException, message: str, exit_code: int, *, debug: bool) -> NoReturn:

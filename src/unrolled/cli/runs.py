@@ -1,4 +1,4 @@
-"""Commands that use a trained network."""
+"""Commands that list runs and use their networks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +7,32 @@ from unrolled.backend import check_backend
 from unrolled.cli.options import JSON, RUNS
 
 import click
+
+
+@click.command("runs")
+@RUNS
+@click.option("--where", metavar="PATH=VALUE", multiple=True, help="Only those with this setting; may be repeated.")
+@click.option("--status", metavar="WORD", help="Only those of this status, as in: --status finished")
+@click.option(
+    "--sort",
+    type=click.Choice(["time", "name", "accuracy", "loss"]),
+    default="time",
+    show_default=True,
+    help="What comes first: the newest, the first name, the highest accuracy, the lowest loss.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="List so many at most.")
+@JSON
+def list_all(runs: Path, where: Sequence[str], status: str | None, sort: str, limit: int | None, as_json: bool) -> None:
+    """List runs and groups of runs.
+
+    \b
+    unrolled runs --where network.1.LSTM.units=64 --sort accuracy
+    """  # noqa: D301 - click reads the backspace
+    from unrolled.experiments.run_list import list_runs
+    from unrolled.tables.comparison import print_runs
+
+    entries, broken = list_runs(runs, where=where, status=status, sort=sort, limit=limit)
+    print_runs(entries, broken, as_json=as_json)
 
 
 @click.command()

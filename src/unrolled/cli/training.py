@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unrolled.backend import check_backend
-from unrolled.cli.options import RUNS, SETTINGS
+from unrolled.cli.options import JSON, RUNS, SETTINGS
 
 import click
 
@@ -41,3 +41,54 @@ def train(
         from unrolled.experiments.training import train_experiment
 
         click.echo(train_experiment(found, runs, progress, request).path)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--epochs", type=click.IntRange(min=1), help="The new total; the experiment's own unless told.")
+@RUNS
+@click.option("--quiet", is_flag=True, help="Print the run folder and nothing else.")
+def resume(run: str, epochs: int | None, runs: Path, quiet: bool) -> None:
+    """Go on with a training that was killed or interrupted, or is to take longer.
+
+    RUN is a folder, the name of a run, or the word latest.
+
+    \b
+    unrolled resume latest                            as if it had never stopped
+    unrolled resume latest --epochs 10                until there are ten in all
+    """  # noqa: D301 - click reads the backspace
+    from unrolled.experiments.signals import listening
+
+    with listening() as request:
+        from unrolled.experiments.progress import choose_progress
+        from unrolled.experiments.run import Run
+
+        check_backend()
+        found = Run.find(run, runs)
+
+        from unrolled.experiments.training import resume_run
+
+        click.echo(resume_run(found, epochs, choose_progress(quiet=quiet), request).path)
+
+
+@click.command("find-rate")
+@click.argument("experiment", metavar="[RECIPE or FILE]", default="mnist-rows")
+@SETTINGS
+@click.option("--low", type=float, default=1e-5, show_default=True, help="The first learning rate.")
+@click.option("--high", type=float, default=1.0, show_default=True, help="The last one.")
+@click.option("--steps", type=click.IntRange(min=10), default=150, show_default=True, help="Batches to train.")
+@JSON
+def find_rate(experiment: str, settings: Sequence[str], low: float, high: float, steps: int, as_json: bool) -> None:
+    """Find a learning rate: train a few steps, each with a higher one, and plot the loss.
+
+    Nothing is kept of that training.
+    """
+    from unrolled.experiments.experiment import Experiment
+    from unrolled.tables.rates import print_sweep
+
+    check_backend()
+    found = Experiment.find(experiment, settings=settings)
+
+    from unrolled.experiments.rate_sweep import sweep_rates
+
+    print_sweep(sweep_rates(found, low=low, high=high, steps=steps), as_json=as_json)

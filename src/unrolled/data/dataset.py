@@ -86,3 +86,25 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
         count = min(max(round(len(members) * fraction), 1), len(members) - 1)
         held[random.permutation(members)[:count]] = True
     return split.select(np.flatnonzero(~held)), split.select(np.flatnonzero(held))
+
+
+def fold_out(split: Split, fold: int, of: int, seed: int) -> tuple[Split, Split]:
+    """Divide a split as ``hold_out`` does, so that the parts held out for each fold together are the whole.
+
+    Args:
+        split: What to divide.
+        fold: Which part to hold out, from 0 on.
+        of: How many parts there are.
+        seed: Decides which example is in which part.
+
+    Returns:
+        The examples that stay and the examples held out, both in their original order.
+    """
+    random = np.random.default_rng(seed)
+    part = np.empty(split.size, dtype=np.int64)
+    given = 0
+    for label in np.unique(split.targets):
+        members = random.permutation(np.flatnonzero(split.targets == label))
+        part[members] = (np.arange(len(members)) + given) % of
+        given += len(members)
+    return split.select(np.flatnonzero(part != fold)), split.select(np.flatnonzero(part == fold))

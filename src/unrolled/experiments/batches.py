@@ -1,4 +1,4 @@
-"""The order in which a network sees its examples: a function of the seed and the epoch, and of nothing else."""
+"""The order in which a network sees its examples, and how each is varied: a function of the seed and the epoch."""
 
 from functools import lru_cache
 from typing import Any
@@ -14,34 +14,98 @@ class Batches(keras.utils.PyDataset):
     """All epochs' batches in one row, each epoch in an order of its own.
 
     Batch k of the whole training is batch ``k % steps`` of epoch ``k // steps``, whoever asks for it and whenever:
-    a backend that fetches ahead of the epoch's end gets what the others get.
+    a backend that fetches ahead of the epoch's end gets what the others get, and a training that goes on at batch k
+    gets what one that came there by itself gets.
 
     Args:
         split: The examples to learn from.
         batch_size: Examples per batch; the last batch of an epoch may be smaller.
         epochs: How many times each example is seen.
-        seed: Decides the order.
+        seed: Decides the order, and how examples are varied.
+        start: The batch of the whole training that comes first.
+        shift: By how many pixels an image is moved at most.
+        weights: [classes] how much an example of each class counts, or None.
+        classes: How many classes there are where targets are to be one-hot, or None.
     """
 
-    def __init__(self, split: Split, *, batch_size: int, epochs: int, seed: int):
+    def __init__(
+        self,
+        split: Split,
+        *,
+        batch_size: int,
+        epochs: int,
+        seed: int,
+        start: int = 0,
+        shift: int = 0,
+        weights: NDArray[np.float32] | None = None,
+        classes: int | None = None,
+    ):
         super().__init__()
-        self.split, self.batch_size, self.epochs, self.seed = split, batch_size, epochs, seed
+        self.split, self.batch_size, self.epochs, self.seed, self.start = split, batch_size, epochs, seed, start
+        self.shift, self.weights, self.classes = shift, weights, classes
         self.order = lru_cache(maxsize=2)(self._order)
 
     @property
     def steps(self) -> int:
         """Batches in one epoch."""
-        return -(-self.split.size // self.batch_size)
+        return steps_in(self.split, self.batch_size)
 
     @property
     def num_batches(self) -> int:
-        """Batches in all epochs, as Keras asks for it."""
-        return self.epochs * self.steps
+        """Batches from the first to the end of all epochs, as Keras asks for it."""
+        return self.epochs * self.steps - self.start
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
-        epoch, step = divmod(index, self.steps)
+        epoch, step = divmod(self.start + index, self.steps)
         chosen = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
-        return tuple(self.split.select(chosen))
+        inputs, targets = self.split.select(chosen)
+        if self.shift:
+            inputs = shifted(inputs, self.shift, np.random.default_rng([self.seed, epoch, step]))
+        given = targets if self.classes is None else one_hot(targets, self.classes)
+        return (inputs, given) if self.weights is None else (inputs, given, self.weights[targets])
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         return np.random.default_rng([self.seed, epoch]).permutation(self.split.size)
+
+
+def steps_in(split: Split, batch_size: int) -> int:
+    """How many batches it takes to see each example once."""
+    return -(-split.size // batch_size)
+
+
+def one_hot(targets: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """[B, classes], 1 for the class of each target and 0 elsewhere."""
+    rows: NDArray[np.float32] = np.eye(classes, dtype=np.float32)[targets]
+    return rows
+
+
+def balanced_weights(targets: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """[classes] factors that make every class count the same in all, and the examples 1 on average.
+
+    ::
+
+        weight_k = B / (classes with examples * count_k)
+
+    Example:
+        >>> balanced_weights(np.array([0, 0, 0, 1]), 2).tolist()
+        [0.6666666865348816, 2.0]
+    """
+    counts = np.bincount(targets, minlength=classes)
+    weights = len(targets) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    return np.where(counts > 0, weights, 0.0).astype(np.float32)
+
+
+def shifted(images: NDArray[Any], most: int, random: np.random.Generator) -> NDArray[Any]:
+    """Each image moved by its own number of pixels in either direction; what comes in is 0.
+
+    Args:
+        images: [B, height, width].
+        most: The longest way, in pixels.
+        random: Decides the ways.
+    """
+    batch, height, width = images.shape
+    padded = np.pad(images, ((0, 0), (most, most), (most, most)))
+    places = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+    down, right = random.integers(0, 2 * most + 1, (2, batch))
+    moved: NDArray[Any] = places[np.arange(batch), down, right]
+    return moved

@@ -1,57 +1,47 @@
-"""What happens after each batch and epoch besides learning: keeping watch, keeping records."""
+"""What happens after each batch and epoch besides learning: keeping watch, keeping checkpoints, listening."""
 
-import json
 import math
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from unrolled.errors import Diverged
-from unrolled.experiments.progress import Progress
+from unrolled.experiments.checkpoints import write_checkpoint
+from unrolled.experiments.place import Place
 from unrolled.experiments.run import Run
 from unrolled.experiments.signals import StopRequest
-from unrolled.storage import write_text
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 # Copying the article's weights takes 0.3 ms, a step 20 ms: every 50th step costs nothing that one can see.
 STEPS_BETWEEN_COPIES = 50
 
 
 class Watch(keras.callbacks.Callback):
-    """Ends the training when the loss is no longer a number, or when a signal asks for it.
+    """Ends the training when the loss is no longer a number.
 
     Copies of the weights are taken every few steps. A copy counts as good once a later step has found a finite loss
     with weights that descend from it.
 
     Args:
-        request: Where a signal shows.
+        place: Where in the training we are.
         run: Where the weights are kept when the training ends early.
     """
 
-    def __init__(self, request: StopRequest, run: Run):
+    def __init__(self, place: Place, run: Run):
         super().__init__()
-        self.request, self.run = request, run
-        self.where = f"train: {run.experiment.name}"
+        self.place, self.run = place, run
+        self.steps = 0
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.good = self.latest = (self.model.get_weights(), 1, 0)
-        self.epoch, self.step, self.steps = 1, 0, 0
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.epoch, self.step = epoch + 1, 0
+        self.good = self.latest = (self.model.get_weights(), self.place.epoch + 1, self.place.step)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.step, self.steps = batch + 1, self.steps + 1
+        self.steps += 1
         self._check(logs["loss"], "loss")
-        self._answer()
         self.good = self.latest
         if self.steps % STEPS_BETWEEN_COPIES == 0:
             self._copy()
-
-    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._answer()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._check(logs.get("val_loss", 0.0), "validation loss")
@@ -62,94 +52,111 @@ class Watch(keras.callbacks.Callback):
         Raises:
             Diverged: One of them is NaN or infinite.
         """
-        if not _finite(self.model.get_weights()):
+        if not is_finite(self.model):
             raise Diverged(self._divergence(math.nan, "loss after the last step"))
 
     def _check(self, loss: float, name: str) -> None:
         if not math.isfinite(loss):
             raise Diverged(self._divergence(loss, name))
 
-    def _synchronize(self) -> None:
-        """Bring the model's variables up to date; on JAX they live outside it while an epoch runs."""
-        if hasattr(self.model, "jax_state_sync"):
-            self.model.jax_state_sync()
-
     def _copy(self) -> None:
-        self._synchronize()
-        weights: list[NDArray[Any]] = self.model.get_weights()
-        if _finite(weights):
-            self.latest = (weights, self.epoch, self.step)
-
-    def _answer(self) -> None:
-        self.request.answer(
-            f"{self.where}: interrupted in epoch {self.epoch}, after step {self.step}; "
-            f"kept what was learned in {self.run.path}"
-        )
+        synchronize(self.model)
+        if is_finite(self.model):
+            self.latest = (self.model.get_weights(), self.place.epoch + 1, self.place.step)
 
     def _divergence(self, loss: float, name: str) -> str:
-        self._synchronize()
+        synchronize(self.model)
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         _, epoch, step = self.good
+        optimizer = type(self.model.optimizer).__name__
         return (
-            f"{self.where}: expected a finite {name}, got {loss} in epoch {self.epoch} at step {self.step}; kept the "
-            f"weights of epoch {epoch}, step {step} in {self.run.path}. Lower the learning rate (--set "
-            f"training.optimizer.{type(self.model.optimizer).__name__}.learning_rate={rate / 10:g}), clip the "
-            "gradients (clipnorm: 1), or use activation tanh."
+            f"train: {self.run.experiment.name}: expected a finite {name}, got {loss} in epoch "
+            f"{self.place.epoch + 1} at step {self.place.step}; kept the weights of epoch {epoch}, step {step} in "
+            f"{self.run.path}. Lower the learning rate (--set "
+            f"training.optimizer.{optimizer}.learning_rate={rate / 10:g}), clip the gradients (clipnorm: 1), or use "
+            "activation tanh."
         )
 
 
-def _finite(weights: list[NDArray[Any]]) -> bool:
-    return all(bool(np.isfinite(array).all()) for array in weights)
+def synchronize(model: keras.Model) -> None:
+    """Bring the model's variables up to date; on JAX they live outside it while an epoch runs."""
+    if hasattr(model, "jax_state_sync"):
+        model.jax_state_sync()
 
 
-class Recorder(keras.callbacks.Callback):
-    """Writes a line of ``metrics.jsonl`` an epoch, and keeps the progress display moving.
+def is_finite(model: keras.Model) -> bool:
+    """Whether all weights are numbers."""
+    return all(bool(np.isfinite(array).all()) for array in model.get_weights())
+
+
+class Interruption(keras.callbacks.Callback):
+    """Ends the training when a signal has asked for it; comes last, when all others have seen the batch.
 
     Args:
-        run: Whose metrics.
-        progress: Who shows them.
-        examples: How many an epoch has.
-        batch_size: How many a step has.
-        epochs: How many there are.
+        place: Where in the training we are.
+        request: Where a signal shows.
+        run: What to name in the message.
     """
 
-    def __init__(self, run: Run, progress: Progress, *, examples: int, batch_size: int, epochs: int):
+    def __init__(self, place: Place, request: StopRequest, run: Run):
         super().__init__()
-        self.run, self.progress, self.examples = run, progress, examples
-        self.batch_size, self.epochs = batch_size, epochs
-        self.records: list[dict[str, Any]] = []
-        self.compiled: set[int] = set()
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        self.progress.begin(self.epochs, -(-self.examples // self.batch_size), self.batch_size)
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.epoch_began = time.perf_counter()
-        self.training_seconds, self.counted = 0.0, 0
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self.batch_began = time.perf_counter()
+        self.place, self.request, self.run = place, request, run
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        size = min(self.batch_size, self.examples - batch * self.batch_size)
-        if size in self.compiled or self.examples <= 2 * self.batch_size:
-            self.training_seconds += time.perf_counter() - self.batch_began
-            self.counted += size
-        # The first batch of either size compiles, which is not training; of one or two batches that is all there is.
-        self.compiled.add(size)
-        self.progress.step(len(self.records) + 1, batch, logs)
+        self.request.answer(
+            f"train: {self.run.experiment.name}: interrupted in epoch {self.place.epoch + 1}, after step "
+            f"{self.place.step}; kept what was learned in {self.run.path}. "
+            f"Go on with: unrolled resume {self.run.path}"
+        )
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.on_train_batch_end(batch)
+
+
+class Remembering(Protocol):
+    """A callback with something to keep in a checkpoint."""
+
+    def notes(self) -> dict[str, Any]:
+        """What it remembers, as JSON."""
+
+    def recall(self, notes: dict[str, Any]) -> None:
+        """Remember what ``notes`` gave."""
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Writes the state of the training every few seconds, at the end of each epoch, and before it is interrupted.
+
+    Comes after the callbacks that it asks for their notes, and before those that end the training.
+
+    Args:
+        place: Where in the training we are.
+        request: Where a signal shows.
+        run: Where the checkpoints are kept.
+        steps: How many batches an epoch has.
+        remembering: Who has something to note, by names.
+    """
+
+    def __init__(
+        self, place: Place, request: StopRequest, run: Run, *, steps: int, remembering: dict[str, Remembering]
+    ):
+        super().__init__()
+        self.place, self.request, self.run = place, request, run
+        self.steps, self.remembering = steps, remembering
+        self.seconds = run.experiment.training.checkpoint_seconds
+        self.written = time.monotonic()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        late = time.monotonic() - self.written >= self.seconds
+        # After an epoch's last batch comes its validation; a training cannot go on between the two.
+        if (late or self.request.signal_number is not None) and self.place.step < self.steps:
+            synchronize(self.model)
+            if is_finite(self.model):
+                self._write(self.place.epoch, self.place.step)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        names = ("loss", "accuracy", "val_loss", "val_accuracy")
-        record = {
-            "epoch": epoch + 1,
-            **{name: float(logs[name]) for name in names if name in logs},
-            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-            "seconds": time.perf_counter() - self.epoch_began,
-            "training_seconds": self.training_seconds,
-            "examples_per_second": self.counted / self.training_seconds if self.training_seconds else 0.0,
-        }
-        self.records.append(record)
-        lines = "".join(json.dumps(record) + "\n" for record in self.records)
-        write_text(self.run.path / "metrics.jsonl", lines)
-        self.progress.epoch(record)
+        self._write(epoch + 1, 0)
+
+    def _write(self, epoch: int, step: int) -> None:
+        notes = {name: callback.notes() for name, callback in self.remembering.items()}
+        write_checkpoint(self.run.path, self.model, epoch, step, notes)
+        self.written = time.monotonic()

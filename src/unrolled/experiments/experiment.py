@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from unrolled.data.catalogue import load
 from unrolled.data.dataset import Dataset
@@ -11,112 +11,10 @@ from unrolled.errors import InvalidSetting
 from unrolled.experiments.document import Document, write_yaml
 from unrolled.experiments.problems import first_problem, spell_value
 from unrolled.experiments.search.space import refuse_searches
+from unrolled.experiments.settings import Component, FileData, Settings, Training
 from unrolled.experiments.sources import anchored, find_document
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PrivateAttr,
-    Tag,
-    ValidationError,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
-
-
-class Settings(BaseModel):
-    """A group of settings; a key that it does not have is refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, ser_json_inf_nan="constants")
-
-
-class Component(Settings):
-    """A class by its name, with its arguments: ``LSTM: {units: 128}``, or just ``Flatten``."""
-
-    name: str
-    arguments: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_yaml(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return {"name": value}
-        if isinstance(value, Mapping) and len(value) == 1:
-            name, arguments = next(iter(value.items()))
-            if isinstance(name, str) and (arguments is None or isinstance(arguments, Mapping)):
-                return {"name": name, "arguments": dict(arguments or {})}
-        raise ValueError('one class name with its arguments, as in "LSTM: {units: 128}"')
-
-    @model_serializer
-    def _to_yaml(self) -> str | dict[str, Any]:
-        return {self.name: self.arguments} if self.arguments else self.name
-
-
-class FileData(Settings):
-    """The user's own file.
-
-    Attributes:
-        file: An NPZ file, or the images of an IDX pair; relative to the experiment's file.
-        labels: The labels of an IDX pair, where they are not named after the images.
-    """
-
-    file: str
-    labels: str | None = None
-
-
-class EarlyStopping(Settings):
-    """Stop when the validation loss has not improved for a while.
-
-    Attributes:
-        patience: How many epochs to wait for an improvement.
-    """
-
-    patience: int = Field(ge=1)
-
-
-class Training(Settings):
-    """How the network is trained.
-
-    Attributes:
-        epochs: Passes over the training examples.
-        batch_size: Examples per step.
-        optimizer: A class of ``keras.optimizers`` with its arguments.
-        validation: ``test`` (watch the test set, as the article does), a fraction of the training examples to hold
-            out (stratified, by the seed), or ``none``.
-        early_stopping: When to stop early; needs a validation fraction.
-        keep: Which epoch's weights to keep, the ``last`` or the ``best`` by validation loss; ``best`` needs a
-            validation fraction.
-    """
-
-    epochs: int = Field(default=3, ge=1)
-    batch_size: int = Field(default=32, ge=1)
-    optimizer: Component = Component.model_validate({"Adam": {"learning_rate": 0.001}})
-    validation: Literal["test", "none"] | float = "none"
-    early_stopping: EarlyStopping | None = None
-    keep: Literal["last", "best"] = "last"
-
-    @field_validator("validation", mode="before")
-    @classmethod
-    def _name_or_fraction(cls, value: Any) -> Any:
-        fraction = isinstance(value, float) and 0 < value < 1
-        if not fraction and value not in ("test", "none"):
-            raise ValueError("test, none or a fraction of the training examples such as 0.1")
-        return value
-
-    @model_validator(mode="after")
-    def _select_on_validation(self) -> Self:
-        if not isinstance(self.validation, float) and (self.early_stopping or self.keep == "best"):
-            setting = "early_stopping" if self.early_stopping else "keep: best"
-            reason = "selecting on the test set makes its accuracy meaningless" if self.validation == "test" else ""
-            raise ValueError(
-                f"a validation fraction for {setting}, got validation: {self.validation}"
-                f"{' (' + reason + ')' if reason else ''}. Set validation: 0.1"
-            )
-        return self
-
+from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError
 
 Data = Annotated[
     Annotated[str, Tag("<name>")] | Annotated[FileData, Tag("<file>")],
@@ -130,6 +28,9 @@ class Experiment(Settings):
     Attributes:
         name: Names the run folder.
         data: A data set's name, or ``{file: ...}``.
+        read: In which order the network reads an image, a sequence [height, width] into [T, F]: as ``rows`` or
+            ``columns``, one a step; as single ``pixels``, row by row; ``snake`` the same with every other row from
+            right to left; or ``permuted``, in one fixed random order. See ``unrolled.layers.ReadImage``.
         network: The layers from the raw input to the classes.
         training: How to train it.
         seed: Decides the weights at the start, the order of the examples, dropout and splits.
@@ -142,6 +43,7 @@ class Experiment(Settings):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "experiment"
     data: Data
+    read: Literal["rows", "columns", "pixels", "permuted", "snake"] = "rows"
     network: Annotated[tuple[Component, ...], Field(min_length=1, strict=False)]
     training: Training = Training()
     seed: int = Field(default=0, ge=0, lt=2**32)

@@ -1,13 +1,21 @@
-"""Several trainings at once, each in a process of its own, with the processor shared out among them."""
+"""Several commands at once, each in a process of its own, with the processor shared out among them."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import count, pairwise
+
+from unrolled.experiments.signals import StopRequest
 
 # Each says to one library how many threads it may use.
 _THREADS = ("UNROLLED_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+_SECONDS_BETWEEN_LOOKS = 0.1
+
+Finished = subprocess.CompletedProcess[str]
 
 
 def shared_environment(jobs: int) -> dict[str, str]:
@@ -28,20 +36,81 @@ def unrolled_command(*arguments: str) -> list[str]:
 
 
 def run_commands(
-    commands: Iterable[Sequence[str]], jobs: int
-) -> Iterator[tuple[Sequence[str], subprocess.CompletedProcess[str]]]:
-    """Run commands, ``jobs`` at a time, and give each with what it said as it ends.
+    commands: Iterable[Sequence[str]], jobs: int, request: StopRequest | None = None
+) -> Iterator[tuple[Sequence[str], Finished]]:
+    """Run commands, ``jobs`` at a time on cores of their own, and give each with what it said as it ends.
+
+    A stop passes the signal on to those that run, waits for them and gives them too; no more are begun. So does an
+    exception in whoever takes the results, Ctrl-C among them.
 
     Args:
         commands: Each a program and its arguments.
         jobs: How many run at once.
+        request: Where a signal shows; None where signals raise.
     """
-    environment = shared_environment(jobs)
+    crew = _Crew(jobs)
+    with ThreadPoolExecutor(jobs, initializer=crew.take_cores) as pool:
+        running: dict[Future[Finished | None], Sequence[str]] = {pool.submit(crew.run, c): c for c in commands}
+        try:
+            while running:
+                done, _ = wait(running, timeout=_SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED)
+                if request and request.signal_number is not None:
+                    crew.stop(request.signal_number)
+                for future in done:
+                    command, finished = running.pop(future), future.result()
+                    if finished is not None:
+                        yield command, finished
+        finally:
+            crew.stop(signal.SIGINT)
 
-    def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
-    with ThreadPoolExecutor(jobs) as pool:
-        ending = {pool.submit(run, command): command for command in commands}
-        for future in as_completed(ending):
-            yield ending[future], future.result()
+def shares(cores: Iterable[int], jobs: int) -> list[list[int]]:
+    """Cores of its own for each of several processes; where there are fewer cores, some share one.
+
+    Example:
+        >>> shares(range(8), 3), shares(range(2), 3)
+        ([[0, 1, 2], [3, 4], [5, 6, 7]], [[0], [1], [0]])
+    """
+    each = sorted(cores)
+    if jobs > len(each):
+        return [[each[job % len(each)]] for job in range(jobs)]
+    ends = [round(job * len(each) / jobs) for job in range(jobs + 1)]
+    return [each[begin:end] for begin, end in pairwise(ends)]
+
+
+class _Crew:
+    """The processes that run, each begun by a thread that keeps to its share of the cores."""
+
+    def __init__(self, jobs: int):
+        self.environment = shared_environment(jobs)
+        self.shares = shares(os.sched_getaffinity(0), jobs)
+        self.numbers = count()
+        self.lock = threading.Lock()
+        self.processes: set[subprocess.Popen[str]] = set()
+        self.stopped = False
+
+    def take_cores(self) -> None:
+        # Of this thread alone, and of the processes that it begins: JAX, BLAS and OpenMP count the cores they may use.
+        os.sched_setaffinity(0, self.shares[next(self.numbers)])
+
+    def run(self, command: Sequence[str]) -> Finished | None:
+        """Run a command to its end; None where a stop came before its beginning."""
+        pipe = subprocess.PIPE
+        with self.lock:
+            if self.stopped:
+                return None
+            process = subprocess.Popen(command, env=self.environment, stdout=pipe, stderr=pipe, text=True)
+            self.processes.add(process)
+        output, errors = process.communicate()
+        with self.lock:
+            self.processes.discard(process)
+        return Finished(command, process.returncode, output, errors)
+
+    def stop(self, signal_number: int) -> None:
+        """Begin nothing more, and pass the signal on, once."""
+        with self.lock:
+            if self.stopped:
+                return
+            self.stopped = True
+            for process in self.processes:
+                process.send_signal(signal_number)

@@ -1,43 +1,30 @@
 """From an experiment to a compiled ``keras.Model``."""
 
-import inspect
 import re
-from collections.abc import Mapping
-from types import ModuleType
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import unrolled.layers
 from unrolled.data.dataset import Dataset
-from unrolled.errors import InvalidSetting, did_you_mean
-from unrolled.experiments.experiment import Component, Experiment
+from unrolled.errors import InvalidSetting
+from unrolled.experiments.components import REFUSALS, Workshop, one_line
+from unrolled.experiments.experiment import Experiment
+from unrolled.experiments.rehearsal import rehearse_network
+from unrolled.experiments.settings import Component
+from unrolled.layers import ReadImage
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-# Where a class name is looked for. A layer of ours takes the place of Keras' layer of the same name.
-_LAYERS = (unrolled.layers, keras.layers)
-_OPTIMIZERS = (keras.optimizers,)
-_ARGUMENTS = (
-    *_LAYERS,
-    keras.regularizers,
-    keras.initializers,
-    keras.constraints,
-    keras.optimizers.schedules,
-)
-# What Keras raises for arguments and shapes that it cannot take.
-_REFUSALS = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError)
-_LONGEST_QUOTE = 240
-# Taken by every layer through its **kwargs.
-_ARGUMENTS_OF_ALL_LAYERS = ("name", "dtype", "trainable")
 
-
-def build_network(experiment: Experiment, data: Dataset) -> keras.Model:
+def build_network(experiment: Experiment, data: Dataset, *, steps: int = 1000) -> keras.Model:
     """Build and compile the network of an experiment for a data set.
 
     Args:
         experiment: Its layers are applied one after another to the raw input.
         data: Says the shape of the input, [B, height, width], and the number of classes.
+        steps: The steps of the whole training, for schedules of the learning rate.
 
     Returns:
         A compiled model from raw input to one value per class: probabilities where the last layer is a softmax,
@@ -47,56 +34,62 @@ def build_network(experiment: Experiment, data: Dataset) -> keras.Model:
         InvalidSetting: A class or an argument does not exist, a layer cannot take the shape that it is given, or the
             last layer does not fit the classes; the message names the line.
     """
-    inputs = keras.Input(data.example_shape)
-    outputs = inputs
-    for index, entry in enumerate(experiment.network):
-        where = experiment.where("network", index, entry.name)
-        outputs = _apply(_layer(experiment, index), outputs, where)
-    _check_outputs(outputs, entry, data, where)
-    try:
-        model = keras.Model(inputs, outputs, name=re.sub(r"\W", "_", experiment.name))
-    except ValueError as error:
-        raise InvalidSetting(
-            f"{experiment.where('network')}: expected layers that fit together, got: {_one_line(error)}. Change one."
-        ) from None
+    workshop = Workshop(experiment, steps)
+    with _precision(experiment.training.precision):
+        inputs = keras.Input(data.example_shape)
+        outputs = _read(experiment, inputs)
+        for index, entry in enumerate(experiment.network):
+            where = experiment.where("network", index, entry.name)
+            outputs = _apply(workshop.layer(index), outputs, where)
+        _check_outputs(outputs, entry, data, where)
+        try:
+            model = keras.Model(inputs, outputs, name=re.sub(r"\W", "_", experiment.name))
+            rehearse_network(model)
+        except REFUSALS as error:
+            raise InvalidSetting(
+                f"{experiment.where('network')}: expected layers that fit together, got: {one_line(error)}. Change one."
+            ) from None
     model.compile(
-        optimizer=build_optimizer(experiment),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=not gives_probabilities(model)),
-        metrics=["accuracy"],
+        optimizer=workshop.optimizer(),
+        loss=workshop.loss(from_logits=not gives_probabilities(model)),
+        metrics=workshop.metrics(),
     )
     return model
 
 
 def check_components(experiment: Experiment) -> None:
-    """Make every layer and the optimizer once, so that a wrong name or argument is found before data is loaded.
+    """Make every component once, so that a wrong name or argument is found before data is loaded.
 
     Raises:
         InvalidSetting: As in ``build_network``.
     """
-    for index in range(len(experiment.network)):
-        _layer(experiment, index)
-    build_optimizer(experiment)
+    workshop = Workshop(experiment)
+    with _precision(experiment.training.precision):
+        for index in range(len(experiment.network)):
+            workshop.layer(index)
+    workshop.rehearse()
 
 
-def build_optimizer(experiment: Experiment) -> keras.Optimizer:
-    """The optimizer of an experiment.
-
-    Raises:
-        InvalidSetting: There is no such optimizer or argument.
-    """
-    entry = experiment.training.optimizer
-    path = ("training", "optimizer", entry.name)
-    return _instance(_find(_OPTIMIZERS, entry, experiment, path), entry.arguments, experiment, path)
+def layers_of(model: keras.Model) -> list[keras.Layer]:
+    """The layers that the experiment's ``network`` names, in its order: not the input, nor how it is read."""
+    layers: list[keras.Layer] = model.layers[1:]
+    return layers[1:] if isinstance(layers[0], ReadImage) and layers[0].name == _READ else layers
 
 
 def probabilities(model: keras.Model, inputs: NDArray[Any], batch_size: int) -> NDArray[np.float32]:
     """The probability of each class, [B, classes], whether the model ends in a softmax or in logits."""
-    outputs: NDArray[np.float32] = np.asarray(model.predict(inputs, batch_size=batch_size, verbose=0))
+    outputs = np.asarray(model.predict(inputs, batch_size=batch_size, verbose=0), np.float32)
     if gives_probabilities(model):
         return outputs
     exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     shares: NDArray[np.float32] = exponentials / exponentials.sum(axis=1, keepdims=True)
     return shares
+
+
+def gives_probabilities(model: keras.Model) -> bool:
+    """Whether the last layer is a softmax, so that its outputs are probabilities and not logits."""
+    last = model.layers[-1]
+    return isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
 
 
 def spell_shape(shape: tuple[int | None, ...]) -> str:
@@ -109,83 +102,37 @@ def spell_shape(shape: tuple[int | None, ...]) -> str:
     return f"[{', '.join(['B', *(str(length) for length in shape[1:])])}]"
 
 
-def _layer(experiment: Experiment, index: int) -> keras.Layer:
-    """The layer at an index, not yet applied to anything."""
-    entry = experiment.network[index]
-    path = ("network", index, entry.name)
-    return _instance(_find(_LAYERS, entry, experiment, path), entry.arguments, experiment, path)
+_READ = "read"
 
 
-def gives_probabilities(model: keras.Model) -> bool:
-    """Whether the last layer is a softmax, so that its outputs are probabilities and not logits."""
-    last = model.layers[-1]
-    return isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
-
-
-def _find(modules: tuple[ModuleType, ...], entry: Component, experiment: Experiment, path: tuple[Any, ...]) -> Any:
-    """The class of that name."""
-    found = _class_in(modules, entry.name)
-    if entry.name in ("Input", "InputLayer"):
-        raise InvalidSetting(
-            f"{experiment.where(*path)}: expected a layer that computes, got the input. "
-            "Leave it out: the shape comes from the data."
-        )
-    if found is None:
-        kind = path[0] if path[0] != "network" else "layer"
-        kind = "optimizer" if kind == "training" else kind
-        known = [name for module in modules for name in dir(module) if name[:1].isupper()]
-        raise InvalidSetting(
-            f'{experiment.where(*path[:-1])}: unknown {kind} "{entry.name}".'
-            f"{did_you_mean(entry.name, known) or f' Choose a class of {modules[-1].__name__}.'}"
-        )
-    return found
-
-
-def _class_in(modules: tuple[ModuleType, ...], name: str) -> type | None:
-    found = next((getattr(module, name) for module in modules if hasattr(module, name)), None)
-    return found if isinstance(found, type) else None
-
-
-def _instance(kind: Any, arguments: Mapping[str, Any], experiment: Experiment, path: tuple[Any, ...]) -> Any:
-    """Make an instance, its arguments checked against the signature first."""
-    parameters = inspect.signature(kind.__init__).parameters.values()
-    known = [p.name for p in parameters if p.name != "self" and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    if issubclass(kind, keras.Layer):
-        known += _ARGUMENTS_OF_ALL_LAYERS
-    for argument in arguments:
-        if argument not in known:
-            remedy = did_you_mean(argument, known) or f" Choose among: {', '.join(known)}."
-            if argument in ("input_shape", "batch_input_shape", "input_dim"):
-                remedy = " Leave it out: the shape comes from the data."
-            raise InvalidSetting(f'{experiment.where(*path)}: unknown argument "{argument}".{remedy}')
-    needed = [p.name for p in parameters if p.name in known and p.default is p.empty and p.name not in arguments]
-    if needed:
-        raise InvalidSetting(f'{experiment.where(*path)}: expected the argument "{needed[0]}", got none. Add it.')
-    values = {name: _value(value, experiment, (*path, name)) for name, value in arguments.items()}
+@contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Layers made in this block compute in a dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
     try:
-        return kind(**values)
-    except _REFUSALS as error:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _read(experiment: Experiment, inputs: Any) -> Any:
+    """The image as a sequence; as rows it is one already."""
+    if experiment.read == "rows":
+        return inputs
+    if len(inputs.shape) != 3:
         raise InvalidSetting(
-            f"{experiment.where(*path)}: expected arguments that Keras accepts, got {dict(arguments)} "
-            f"({_one_line(error)}). See the documentation of {kind.__name__}."
-        ) from None
-
-
-def _value(value: Any, experiment: Experiment, path: tuple[Any, ...]) -> Any:
-    """An argument's value; ``{Class: {...}}`` becomes an instance, as in ``Bidirectional: {layer: {LSTM: ...}}``."""
-    if isinstance(value, Mapping) and len(value) == 1:
-        name, arguments = next(iter(value.items()))
-        found = _class_in(_ARGUMENTS, name) if isinstance(name, str) and name[:1].isupper() else None
-        if found is not None:
-            return _instance(found, arguments or {}, experiment, (*path, name))
-    return value
+            f"{experiment.where('read')}: expected images [B, height, width] to read, got {spell_shape(inputs.shape)}. "
+            "Leave out the setting."
+        )
+    return ReadImage(experiment.read, name=_READ)(inputs)
 
 
 def _apply(layer: keras.Layer, inputs: Any, where: str) -> Any:
     """The layer's symbolic output."""
     try:
         outputs = layer(inputs)
-    except _REFUSALS as error:
+    except REFUSALS as error:
         if isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional) and len(inputs.shape) == 2:
             raise InvalidSetting(
                 f"{where}: expected inputs [B, T, F], got {spell_shape(inputs.shape)}. "
@@ -193,7 +140,7 @@ def _apply(layer: keras.Layer, inputs: Any, where: str) -> Any:
             ) from None
         raise InvalidSetting(
             f"{where}: expected inputs that the layer can take, got {spell_shape(inputs.shape)} "
-            f"({_one_line(error)}). Change the layer or the one before it."
+            f"({one_line(error)}). Change the layer or the one before it."
         ) from None
     if not hasattr(outputs, "shape"):
         raise InvalidSetting(
@@ -220,11 +167,3 @@ def _check_outputs(outputs: Any, last: Component, data: Dataset, where: str) -> 
         f"{where}: expected outputs [B, {classes}] for the {classes} classes of {data.name}, "
         f"got {spell_shape(outputs.shape)}. {remedy}"
     )
-
-
-def _one_line(error: BaseException) -> str:
-    """Keras' message, which may have many lines and an explanation of its own, on one line."""
-    text = str(error).split("\n\nArguments received by")[0]
-    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    text = re.sub(r"\s+", " ", text).strip().rstrip(".")
-    return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…"

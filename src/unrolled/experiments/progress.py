@@ -20,6 +20,8 @@ from rich.progress import (
 )
 
 _REDRAWS_PER_SECOND = 8
+# What an epoch's record holds besides the loss and the metrics.
+OTHER_FIGURES = ("epoch", "learning_rate", "seconds", "training_seconds", "cpu_seconds", "examples_per_second")
 
 
 class Progress:
@@ -28,7 +30,7 @@ class Progress:
     def announce(self, experiment: Experiment) -> None:
         """Before anything slow: what is going to happen."""
 
-    def begin(self, epochs: int, steps: int, batch_size: int) -> None:
+    def begin(self, epochs: int, steps: int, batch_size: int, *, first_epoch: int = 1) -> None:
         """Before the first batch."""
 
     def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
@@ -52,7 +54,7 @@ class PlainProgress(Progress):
         epochs = "1 epoch" if training.epochs == 1 else f"{training.epochs} epochs"
         self.say(f"{experiment.name}: {epochs} in batches of {training.batch_size}, seed {experiment.seed}")
 
-    def begin(self, epochs: int, steps: int, batch_size: int) -> None:
+    def begin(self, epochs: int, steps: int, batch_size: int, *, first_epoch: int = 1) -> None:
         self.epochs, self.started, self.first = epochs, time.perf_counter(), True
 
     def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
@@ -89,18 +91,18 @@ class LiveProgress(PlainProgress):
             refresh_per_second=_REDRAWS_PER_SECOND,
         )
 
-    def begin(self, epochs: int, steps: int, batch_size: int) -> None:
-        super().begin(epochs, steps, batch_size)
+    def begin(self, epochs: int, steps: int, batch_size: int, *, first_epoch: int = 1) -> None:
+        super().begin(epochs, steps, batch_size, first_epoch=first_epoch)
         self.steps, self.batch_size = steps, batch_size
         self.bar.start()
-        self._start_epoch(1)
+        self._start_epoch(first_epoch)
 
     def _start_epoch(self, epoch: int) -> None:
         self.task = self.bar.add_task("", total=self.steps, epoch=f"{epoch}/{self.epochs}", figures="compiling")
 
     def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
         speed = self.bar.tasks[-1].speed
-        figures = f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}"
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
         if speed:
             figures += f"  {speed * self.batch_size:,.0f} images/s"
         self.bar.update(self.task, completed=step + 1, figures=figures)
@@ -131,7 +133,5 @@ def spell_record(record: Mapping[str, Any]) -> str:
         >>> spell_record({"epoch": 1, "loss": 0.5, "accuracy": 0.8, "seconds": 41.0, "examples_per_second": 1500.0})
         'loss 0.5000  accuracy 0.8000  1,500 images/s  41.0 s'
     """
-    figures = [
-        f"{name} {record[name]:.4f}" for name in ("loss", "accuracy", "val_loss", "val_accuracy") if name in record
-    ]
+    figures = [f"{name} {value:.4f}" for name, value in record.items() if name not in OTHER_FIGURES]
     return "  ".join([*figures, f"{record['examples_per_second']:,.0f} images/s", f"{record['seconds']:.1f} s"])

@@ -7,22 +7,18 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset
 from unrolled.experiments.charts import line_chart
+from unrolled.experiments.description import describe_layers
 from unrolled.experiments.document import write_yaml
-from unrolled.experiments.network import spell_shape
+from unrolled.experiments.pages import render
 from unrolled.experiments.run import Run
 from unrolled.storage import write_text
 
 import keras
 import numpy as np
-from jinja2 import Environment, PackageLoader
 from numpy.typing import NDArray
 from PIL import Image
 
 MISTAKES_SHOWN = 24
-
-_TEMPLATES = Environment(
-    loader=PackageLoader("unrolled.experiments"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-)
 
 
 def write_report(run: Run, model: keras.Model, data: Dataset, probabilities: NDArray[np.floating[Any]]) -> None:
@@ -38,7 +34,8 @@ def write_report(run: Run, model: keras.Model, data: Dataset, probabilities: NDA
         WriteError: The page cannot be written.
     """
     evaluation, training = run.evaluation, run.experiment.training
-    page = _TEMPLATES.get_template("report.html").render(
+    page = render(
+        "report.html",
         title=run.path.name,
         experiment=run.experiment,
         data=run.data,
@@ -46,7 +43,7 @@ def write_report(run: Run, model: keras.Model, data: Dataset, probabilities: NDA
         evaluation=evaluation,
         validation=training.validation,
         metrics=run.metrics,
-        layers=describe_layers(run, model),
+        layers=describe_layers(run.experiment, model),
         parameters=model.count_params(),
         charts=_charts(run.metrics),
         largest_confusion=_largest_off_diagonal(evaluation.confusion),
@@ -56,31 +53,6 @@ def write_report(run: Run, model: keras.Model, data: Dataset, probabilities: NDA
         written=datetime.now(UTC),
     )
     write_text(run.path / "report.html", page)
-
-
-def describe_layers(run: Run, model: keras.Model) -> list[dict[str, Any]]:
-    """Each layer's class, arguments, output shape, number of parameters and, where it is recurrent, kernel."""
-    entries = run.experiment.network
-    return [
-        {
-            "name": entry.name,
-            "arguments": ", ".join(f"{key} {_spell(value)}" for key, value in entry.arguments.items()),
-            "shape": spell_shape(layer.output.shape),
-            "parameters": layer.count_params(),
-            "kernel": "; ".join(kernels_used(layer)),
-        }
-        for entry, layer in zip(entries, model.layers[1:], strict=True)
-    ]
-
-
-def kernels_used(layer: keras.layers.Layer) -> list[str]:
-    """What computed a layer and those within it, each answer once: "native", or why Keras' own loop did."""
-    parts = layer._flatten_layers()
-    return list(dict.fromkeys(part.kernel_used for part in parts if hasattr(part, "kernel_used")))
-
-
-def _spell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else write_yaml(value).removesuffix("...\n").strip()
 
 
 def _charts(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:

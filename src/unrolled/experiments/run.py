@@ -3,7 +3,7 @@
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,10 +30,11 @@ class Run:
     ::
 
         experiment.yaml    the experiment, every setting in full
-        environment.json   versions, processor, threads, backend, seed, commit
+        environment.json   versions, processor, threads, backend, seed, commit; of each process that went on with it
         data.json          what it learned from: name, shapes, counts, classes
         status.json        running, finished, interrupted, diverged or failed
         metrics.jsonl      one object an epoch
+        checkpoints/       the training's state, to go on from
         model.keras        takes raw input, as the data set has it
         evaluation.json    on the test set
         report.html        all of it, to look at
@@ -82,6 +83,8 @@ class Run:
     def find(cls, run: str, runs: Path) -> "Run":
         """The newest run of a name in ``runs``, the run in a folder, or the newest of all: ``latest``.
 
+        The runs of a group count too, under their own names and the group's.
+
         Raises:
             RunError: There is no such run.
         """
@@ -98,15 +101,20 @@ class Run:
         return self.read_json("status.json")
 
     @property
+    def is_finished(self) -> bool:
+        """Whether the training reached its end and the network was measured."""
+        return (self.path / "status.json").exists() and self.status["status"] == "finished"
+
+    @property
     def metrics(self) -> list[dict[str, Any]]:
-        """One mapping an epoch: loss, accuracy, their validation values, learning rate and seconds."""
+        """One mapping an epoch: loss, accuracy, their validation values, learning rate, seconds and CPU seconds."""
         path = self.path / "metrics.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         return [json.loads(line) for line in lines]
 
     @cached_property
     def data(self) -> Mapping[str, Any]:
-        """What it learned from: ``name``, ``classes``, ``example_shape`` and the splits' sizes."""
+        """What it learned from: ``name``, ``classes``, ``example_shape``, the splits' sizes; and its ``parameters``."""
         return self.read_json("data.json")
 
     @property
@@ -184,6 +192,23 @@ class Run:
     def write_status(self, status: str, message: str = "") -> None:
         """Record how far the run came."""
         write_json(self.path / "status.json", {"status": status, "message": message})
+
+    def with_settings(self, settings: Sequence[str]) -> "Run":
+        """The same run with some of its experiment's settings changed, in its folder too.
+
+        Args:
+            settings: ``PATH=VALUE`` for each.
+        """
+        experiment = Experiment.find(self.path / "experiment.yaml", settings=settings)
+        write_text(self.path / "experiment.yaml", experiment.to_yaml())
+        return Run(self.path)
+
+    def add_environment(self, environment: Mapping[str, Any]) -> None:
+        """Record what the run is computed on, after what it was computed on before it was resumed."""
+        path = self.path / "environment.json"
+        before = self.read_json("environment.json") if path.exists() else None
+        resumed = [*before.get("resumed", []), environment] if before else []
+        write_json(path, {**before, "resumed": resumed} if before else dict(environment))
 
     def _split(self, data: str | Path | Dataset | Split | None) -> Split:
         if isinstance(data, Split):

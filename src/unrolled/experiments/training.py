@@ -1,29 +1,29 @@
 """The training procedure, to be read from top to bottom."""
 
-import random
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.dataset import Dataset, Split, hold_out
-from unrolled.errors import Diverged, Interrupted, TrainingStopped, WriteError
-from unrolled.experiments.batches import Batches
-from unrolled.experiments.callbacks import Recorder, Watch
+from unrolled.data.dataset import Dataset
+from unrolled.errors import InvalidSetting, TrainingStopped, WriteError
+from unrolled.experiments.batches import steps_in
+from unrolled.experiments.checkpoints import Checkpoint, newest_checkpoint
 from unrolled.experiments.environment import describe_environment
 from unrolled.experiments.evaluation import evaluate
+from unrolled.experiments.examples import Examples, choose_examples
 from unrolled.experiments.experiment import Experiment
+from unrolled.experiments.fitting import EVALUATION_BATCH_SIZE, Fitting
+from unrolled.experiments.locks import locked
 from unrolled.experiments.network import build_network, check_components, probabilities
 from unrolled.experiments.progress import Progress, choose_progress
 from unrolled.experiments.report import write_report
 from unrolled.experiments.run import Run
+from unrolled.experiments.seeding import seed_everything
 from unrolled.experiments.signals import StopRequest, listening
-from unrolled.storage import replacing, write_json
+from unrolled.storage import write_json
 
 import keras
-import numpy as np
-
-EVALUATION_BATCH_SIZE = 256
 
 
 def train(
@@ -83,19 +83,100 @@ def train_experiment(
     """
     check_components(experiment)
     data = experiment.load_data()
-    learned, watched = divide(data, experiment)
-
-    _seed_everything(experiment.seed)
-    model = build_network(experiment, data)
+    examples = choose_examples(data, experiment)
+    model = _build(experiment, data, examples)
     request.answer(f"train: {experiment.name}: interrupted before the first batch; nothing was written")
 
     run = Run.create(experiment, runs)
+    with locked(run.path):
+        _carry_out(run, model, data, examples, progress, request, tested=tested)
+    return run
+
+
+def resume(run: Run | str | Path, *, epochs: int | None = None, quiet: bool = False) -> Run:
+    """Go on with a training that was killed, interrupted, or is to take longer, as if it had never stopped.
+
+    Goes on at the newest checkpoint: weights, optimizer, metrics, random state and place in the data are those of that
+    moment. On the same machine with the same cores the finished weights and metrics are, bit for bit, those of a
+    training that was not stopped. A run that was killed before its first checkpoint starts over.
+
+    Args:
+        run: The run or its folder.
+        epochs: How many there are to be in all, if not as many as the experiment says.
+        quiet: Whether to print nothing.
+
+    Raises:
+        RunError: There is no run, or another process trains it.
+        InvalidSetting: There are fewer epochs than are finished already.
+        TrainingStopped: As in ``train``.
+        WriteError: The run folder cannot be written.
+    """
+    progress = choose_progress(quiet=quiet)
+    with listening() as request:
+        return resume_run(run if isinstance(run, Run) else Run.open(run), epochs, progress, request)
+
+
+def resume_run(run: Run, epochs: int | None, progress: Progress, request: StopRequest) -> Run:
+    """Go on with a run that is found already; the rest is as in ``resume``."""
+    with locked(run.path):
+        checkpoint = newest_checkpoint(run.path)
+        done = checkpoint.epoch if checkpoint else 0
+        if epochs is not None:
+            _check_epochs(run, epochs, checkpoint)
+            run = run.with_settings([f"training.epochs={epochs}"])
+        if run.is_finished and done >= run.experiment.training.epochs:
+            progress.say(f"{run.experiment.name}: all {done} epochs are done. More with: --epochs {done + 1}")
+            return run
+        progress.announce(run.experiment)
+        progress.say(_spell_place(checkpoint))
+        data = run.experiment.load_data()
+        examples = choose_examples(data, run.experiment)
+        model = _build(run.experiment, data, examples)
+        _carry_out(run, model, data, examples, progress, request, checkpoint=checkpoint)
+    return run
+
+
+def _check_epochs(run: Run, epochs: int, checkpoint: Checkpoint | None) -> None:
+    begun = checkpoint.epoch + (checkpoint.step > 0) if checkpoint else 0
+    if epochs < max(begun, 1):
+        raise InvalidSetting(
+            f"--epochs: expected at least {max(begun, 1)} in all, got {epochs}: so many are done or begun in "
+            f"{run.path}. Name the new total."
+        )
+
+
+def _spell_place(checkpoint: Checkpoint | None) -> str:
+    if checkpoint is None:
+        return "starting over: there is no checkpoint yet"
+    return f"going on in epoch {checkpoint.epoch + 1} after step {checkpoint.step}"
+
+
+def _build(experiment: Experiment, data: Dataset, examples: Examples) -> keras.Model:
+    """The network before anything is learned."""
+    seed_everything(experiment.seed)
+    steps = experiment.training.epochs * steps_in(examples.learned, experiment.training.batch_size)
+    return build_network(experiment, data, steps=steps)
+
+
+def _carry_out(
+    run: Run,
+    model: keras.Model,
+    data: Dataset,
+    examples: Examples,
+    progress: Progress,
+    request: StopRequest,
+    *,
+    checkpoint: Checkpoint | None = None,
+    tested: bool = True,
+) -> None:
+    """Train and measure, and record in the run's folder how far that came."""
+    name = run.experiment.name
     try:
         run.write_status("running")
-        write_json(run.path / "environment.json", describe_environment(experiment.seed))
-        write_json(run.path / "data.json", _describe(data, learned, watched))
-        _fit(model, experiment, learned, watched, run, progress, request)
-        stopped_late = f"train: {experiment.name}: interrupted after the training; kept what was learned in {run.path}"
+        run.add_environment(describe_environment(run.experiment.seed))
+        write_json(run.path / "data.json", {**_describe(data, examples), "parameters": model.count_params()})
+        Fitting(model, examples, run, progress, request, checkpoint).run_to_end()
+        stopped_late = f"train: {name}: interrupted after the training; kept what was learned in {run.path}"
         request.answer(stopped_late)
         if tested:
             measure(model, data, run, progress)
@@ -109,81 +190,6 @@ def train_experiment(
         with suppress(WriteError):
             run.write_status("failed", f"{type(error).__name__}: {error}")
         raise
-    return run
-
-
-def divide(data: Dataset, experiment: Experiment) -> tuple[Split, Split | None]:
-    """The examples to learn from, and those to watch after each epoch."""
-    validation = experiment.training.validation
-    if validation == "test":
-        return data.train, data.test
-    if validation == "none":
-        return data.train, None
-    return hold_out(data.train, float(validation), experiment.seed)
-
-
-def _seed_everything(seed: int) -> None:
-    """Seed what layers and initializers without a seed of their own draw one from.
-
-    ``keras.utils.set_random_seed`` does the same and imports TensorFlow wherever it is installed, which takes 5 s.
-    """
-    random.seed(seed)
-    np.random.seed(seed)
-
-
-def _fit(
-    model: keras.Model,
-    experiment: Experiment,
-    learned: Split,
-    watched: Split | None,
-    run: Run,
-    progress: Progress,
-    request: StopRequest,
-) -> None:
-    """Train, and save the network whether the training reached its end or not."""
-    training = experiment.training
-    batches = Batches(learned, batch_size=training.batch_size, epochs=training.epochs, seed=experiment.seed)
-    watch = Watch(request, run)
-    recorder = Recorder(run, progress, examples=learned.size, batch_size=training.batch_size, epochs=training.epochs)
-    selection = _selection(experiment)
-    try:
-        model.fit(
-            batches,
-            epochs=training.epochs,
-            steps_per_epoch=batches.steps,
-            shuffle=False,  # Batches decides the order
-            validation_data=watched and (watched.inputs, watched.targets),
-            validation_batch_size=EVALUATION_BATCH_SIZE,
-            callbacks=[watch, *selection, recorder],
-            verbose=0,
-        )
-        watch.check_weights()
-    except Diverged:
-        model.set_weights(watch.good[0])
-        _save(model, run)
-        raise
-    except Interrupted:
-        for choice in selection:
-            choice.on_train_end()
-        _save(model, run)
-        raise
-    finally:
-        progress.end()
-    _save(model, run)
-
-
-def _selection(experiment: Experiment) -> list[keras.callbacks.Callback]:
-    """What chooses among the epochs by their validation loss, where the experiment asks for it."""
-    training = experiment.training
-    if training.early_stopping is None and training.keep == "last":
-        return []
-    patience = training.early_stopping.patience if training.early_stopping else training.epochs
-    return [keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=training.keep == "best")]
-
-
-def _save(model: keras.Model, run: Run) -> None:
-    with replacing(run.path / "model.keras") as part:
-        model.save(part)
 
 
 def measure(model: keras.Model, data: Dataset, run: Run, progress: Progress) -> None:
@@ -200,14 +206,14 @@ def measure(model: keras.Model, data: Dataset, run: Run, progress: Progress) -> 
     progress.say(f"test accuracy {evaluation.accuracy:.4f}  report {run.path / 'report.html'}")
 
 
-def _describe(data: Dataset, learned: Split, watched: Split | None) -> dict[str, Any]:
+def _describe(data: Dataset, examples: Examples) -> dict[str, Any]:
     return {
         "name": data.name,
         "source": data.source,
         "example_shape": list(data.example_shape),
         "dtype": str(data.train.inputs.dtype),
         "classes": list(data.classes),
-        "training_examples": learned.size,
-        "validation_examples": watched.size if watched else 0,
+        "training_examples": examples.learned.size,
+        "validation_examples": examples.watched.size if examples.watched else 0,
         "test_examples": data.test.size,
     }

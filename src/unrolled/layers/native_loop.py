@@ -26,6 +26,10 @@ _LOG = logging.getLogger("unrolled")
 _Method = TypeVar("_Method", bound=Callable[..., None])
 
 
+# What computed a layer that has computed nothing.
+NOT_CALLED = "none yet: the layer has not been called"
+
+
 class NativeLoop:
     """Computes what stands between a layer's arguments and its outputs, ahead of a Keras layer among its ancestors.
 
@@ -34,7 +38,7 @@ class NativeLoop:
     """
 
     _kernel = "auto"
-    _kernel_used = "none yet: the layer has not been called"
+    _kernel_used = NOT_CALLED
     _has_told = False
 
     def __init__(self, *arguments: Any, kernel: str = "auto", **named: Any) -> None:

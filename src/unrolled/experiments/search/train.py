@@ -47,7 +47,7 @@ class TrialProgress(Progress):
         self.records: list[Mapping[str, Any]] = []
         self.epochs = 0
 
-    def begin(self, epochs: int, steps: int, batch_size: int) -> None:
+    def begin(self, epochs: int, steps: int, batch_size: int, *, first_epoch: int = 1) -> None:
         """Before the first batch."""
         self.epochs = epochs
 

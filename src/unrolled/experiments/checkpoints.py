@@ -1,0 +1,137 @@
+"""The whole state of a training at one moment, so that another process can go on as if nothing had happened."""
+
+import json
+import random
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unrolled.errors import RunError
+from unrolled.storage import cannot_write, replacing
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+FOLDER = "checkpoints"
+KEPT = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What the training was at a moment between two batches.
+
+    Attributes:
+        epoch: How many epochs are finished.
+        step: How many batches of the next one are.
+        arrays: The values of all variables, by group and number.
+        notes: What the callbacks remember, by their names, and the states of the random generators.
+    """
+
+    epoch: int
+    step: int
+    arrays: dict[str, NDArray[Any]]
+    notes: dict[str, Any]
+
+
+def write_checkpoint(run: Path, model: keras.Model, epoch: int, step: int, notes: dict[str, Any]) -> None:
+    """Write the state of a model in training, and remove all but the newest checkpoints.
+
+    Args:
+        run: The run's folder.
+        model: Its variables are up to date.
+        epoch: How many epochs are finished.
+        step: How many batches of the next one are.
+        notes: What else is needed to go on, as JSON.
+
+    Raises:
+        WriteError: The disk is full, or the folder cannot be written.
+    """
+    folder = run / FOLDER
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    arrays = {
+        f"{group}-{index}": keras.ops.convert_to_numpy(variable)
+        for group, variables in _groups(model).items()
+        for index, variable in enumerate(variables)
+    }
+    text = json.dumps({**notes, "random": _random_state()})
+    with replacing(folder / f"{epoch:06d}-{step:08d}.npz") as part, part.open("wb") as stream:
+        np.savez(stream, notes=np.array(text), **arrays)
+    for old in _found(run)[:-KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def newest_checkpoint(run: Path) -> Checkpoint | None:
+    """The newest checkpoint that can be read, or None where there is none."""
+    for path in reversed(_found(run)):
+        try:
+            with path.open("rb") as stream, np.load(stream) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            notes = json.loads(str(arrays.pop("notes")))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            continue
+        epoch, step = (int(number) for number in path.stem.split("-"))
+        return Checkpoint(epoch, step, arrays, notes)
+    return None
+
+
+def restore(model: keras.Model, checkpoint: Checkpoint) -> None:
+    """Give a model, built and compiled anew, the state of a checkpoint, all but that of its metrics.
+
+    Raises:
+        RunError: The checkpoint is of another network.
+    """
+    model.optimizer.build(model.trainable_variables)
+    groups = _groups(model)
+    for group in ("trainable", "other", "optimizer"):
+        _assign(groups[group], checkpoint, group)
+    _restore_random_state(checkpoint.notes["random"])
+
+
+def restore_metrics(model: keras.Model, checkpoint: Checkpoint) -> None:
+    """Give a model its metrics' state; Keras resets them when an epoch begins, so it is to be done after that."""
+    _assign(model.metrics_variables, checkpoint, "metrics")
+
+
+def _groups(model: keras.Model) -> dict[str, Sequence[Any]]:
+    metrics = {id(variable) for variable in model.metrics_variables}
+    return {
+        "trainable": model.trainable_variables,
+        "other": [variable for variable in model.non_trainable_variables if id(variable) not in metrics],
+        "optimizer": model.optimizer.variables,
+        "metrics": model.metrics_variables,
+    }
+
+
+def _assign(variables: Sequence[Any], checkpoint: Checkpoint, group: str) -> None:
+    values = [value for name, value in checkpoint.arrays.items() if name.startswith(f"{group}-")]
+    if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
+        raise RunError(
+            f"{FOLDER}: expected the {group} variables of this network, got those of another one. "
+            "Train again: the experiment or unrolled has changed since."
+        )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _found(run: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    return sorted(path for path in (run / FOLDER).glob("*-*.npz") if not path.name.startswith("."))
+
+
+def _random_state() -> dict[str, Any]:
+    """The states of the generators that layers without a seed draw from."""
+    kind, keys, *rest = np.random.get_state(legacy=True)
+    return {"python": random.getstate(), "numpy": [kind, np.asarray(keys).tolist(), *rest]}
+
+
+def _restore_random_state(state: dict[str, Any]) -> None:
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    kind, keys, *rest = state["numpy"]
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))

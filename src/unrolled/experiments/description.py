@@ -1,0 +1,79 @@
+"""What an experiment would train, told without training it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from unrolled.experiments.batches import steps_in
+from unrolled.experiments.document import write_yaml
+from unrolled.experiments.examples import choose_examples
+from unrolled.experiments.experiment import Experiment
+from unrolled.experiments.network import build_network, check_components, layers_of, spell_shape
+from unrolled.layers.native_loop import NOT_CALLED
+
+import keras
+
+
+def describe(experiment: Experiment) -> dict[str, Any]:
+    """Everything that can be checked before a training, and what it says.
+
+    Returns:
+        ``name``, ``data``, ``input`` (the shape of one batch), ``layers``, ``parameters``, the numbers of
+        ``training_examples`` and ``validation_examples``, and ``steps`` in one epoch.
+
+    Raises:
+        InvalidSetting: Something in the experiment cannot be.
+        DataError: Its data cannot be loaded.
+    """
+    check_components(experiment)
+    data = experiment.load_data()
+    examples = choose_examples(data, experiment)
+    steps = steps_in(examples.learned, experiment.training.batch_size)
+    model = build_network(experiment, data, steps=experiment.training.epochs * steps)
+    return {
+        "name": experiment.name,
+        "data": data.name,
+        "input": spell_shape((None, *data.example_shape)),
+        "read": experiment.read,
+        "layers": describe_layers(experiment, model),
+        "parameters": model.count_params(),
+        "training_examples": examples.learned.size,
+        "validation_examples": examples.watched.size if examples.watched else 0,
+        "test_examples": data.test.size,
+        "epochs": experiment.training.epochs,
+        "steps": steps,
+    }
+
+
+def describe_layers(experiment: Experiment, model: keras.Model) -> list[dict[str, Any]]:
+    """Each layer's class, arguments, output shape, number of parameters and, where it is recurrent, kernel."""
+    return [
+        {
+            "name": entry.name,
+            "arguments": ", ".join(f"{key} {_spell(value)}" for key, value in entry.arguments.items()),
+            "shape": spell_shape(layer.output.shape),
+            "parameters": layer.count_params(),
+            "kernel": "; ".join(kernels_used(layer)),
+        }
+        for entry, layer in zip(experiment.network, layers_of(model), strict=True)
+    ]
+
+
+def kernels_used(layer: keras.layers.Layer) -> list[str]:
+    """What computed a layer and those within it, each answer once: "native", or why Keras' own loop did."""
+    parts = layer._flatten_layers()
+    used = (part.kernel_used for part in parts if hasattr(part, "kernel_used"))
+    return list(dict.fromkeys(kernel for kernel in used if kernel != NOT_CALLED))
+
+
+def _spell(value: Any) -> str:
+    """A value in one line, as YAML has it.
+
+    Example:
+        >>> _spell({"LSTM": {"units": 64, "go_backwards": True}})
+        '{LSTM: {units: 64, go_backwards: true}}'
+    """
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {_spell(part)}' for key, part in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_spell, value))}]"
+    return f"{value:.4g}" if isinstance(value, float) else write_yaml(value).removesuffix("...\n").strip()

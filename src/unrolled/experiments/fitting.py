@@ -1,0 +1,142 @@
+"""Keras' ``fit`` with everything around it that a run needs, from its beginning or from a checkpoint."""
+
+from collections.abc import Iterator
+
+from unrolled.errors import Diverged, Interrupted
+from unrolled.experiments.batches import Batches, steps_in
+from unrolled.experiments.callbacks import Checkpoints, Interruption, Remembering, Watch
+from unrolled.experiments.checkpoints import Checkpoint, restore
+from unrolled.experiments.examples import Examples
+from unrolled.experiments.place import Place
+from unrolled.experiments.progress import Progress
+from unrolled.experiments.recorder import Recorder
+from unrolled.experiments.run import Run
+from unrolled.experiments.selection import Averages, Selection
+from unrolled.experiments.signals import StopRequest
+from unrolled.storage import replacing
+
+import keras
+
+EVALUATION_BATCH_SIZE = 256
+
+
+class Fitting:
+    """One training of a model: its callbacks, in their order, and what becomes of the weights.
+
+    Args:
+        model: The network, built and compiled from the run's experiment.
+        examples: What to learn from.
+        run: Where everything is kept.
+        progress: Who is told; what it raises ends the training.
+        request: Where a signal shows.
+        checkpoint: Where to go on; without it the training begins.
+
+    Raises:
+        RunError: The checkpoint is of another network.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        examples: Examples,
+        run: Run,
+        progress: Progress,
+        request: StopRequest,
+        checkpoint: Checkpoint | None = None,
+    ):
+        self.model, self.examples, self.run, self.progress = model, examples, run, progress
+        self.training = run.experiment.training
+        size, batch_size = examples.learned.size, self.training.batch_size
+        self.steps = steps_in(examples.learned, batch_size)
+        self.place = Place(checkpoint)
+        self.watch = Watch(self.place, run)
+        self.selection = Selection(run.path, self.training)
+        self.averages = Averages(model.optimizer) if model.optimizer.use_ema else None
+        self.recorder = Recorder(
+            self.place, run, progress, examples=size, batch_size=batch_size, epochs=self.training.epochs
+        )
+        remembering: dict[str, Remembering] = {"recorder": self.recorder, "selection": self.selection}
+        self.checkpoints = Checkpoints(self.place, request, run, steps=self.steps, remembering=remembering)
+        self.interruption = Interruption(self.place, request, run)
+        if checkpoint is not None:
+            restore(model, checkpoint)
+            for name, callback in remembering.items():
+                callback.recall(checkpoint.notes[name])
+            self.recorder.write()
+
+    def run_to_end(self) -> None:
+        """Train, and save the network whether the training reaches its end or is stopped on the way.
+
+        Raises:
+            TrainingStopped: It ended early.
+            WriteError: The folder cannot be written.
+        """
+        self.recorder.begin()
+        try:
+            for epoch, epochs, first_step in self._stretches():
+                if not self.selection.is_over:
+                    self._fit(epoch, epochs, first_step)
+            self.watch.check_weights()
+        except Diverged:
+            self.model.set_weights(self.watch.good[0])
+            self._save()
+            raise
+        except Interrupted:
+            self._conclude()
+            raise
+        finally:
+            self.progress.end()
+        self._conclude()
+
+    def _stretches(self) -> Iterator[tuple[int, int, int]]:
+        """First epoch, end and first batch of what is left: the rest of a begun epoch, then all whole ones."""
+        epoch, step = self.place.epoch, self.place.step
+        if step:
+            yield epoch, epoch + 1, step
+            epoch += 1
+        if epoch < self.training.epochs:
+            yield epoch, self.training.epochs, 0
+
+    def _fit(self, epoch: int, epochs: int, first_step: int) -> None:
+        training, examples = self.training, self.examples
+        averages = [self.averages] if self.averages else []
+        self.model.fit(
+            Batches(
+                examples.learned,
+                batch_size=training.batch_size,
+                epochs=training.epochs,
+                seed=self.run.experiment.seed,
+                start=epoch * self.steps + first_step,
+                shift=training.augment.shift if training.augment else 0,
+                weights=examples.weights,
+                classes=examples.classes,
+            ),
+            initial_epoch=epoch,
+            epochs=epochs,
+            steps_per_epoch=self.steps - first_step,
+            shuffle=False,  # Batches decides the order
+            validation_data=examples.validation_data,
+            validation_batch_size=EVALUATION_BATCH_SIZE,
+            callbacks=[
+                self.place,
+                self.watch,
+                self.selection,
+                *averages,
+                self.recorder,
+                self.checkpoints,
+                self.interruption,
+            ],
+            verbose=0,
+        )
+
+    def _conclude(self) -> None:
+        """Put the weights that are to be kept into the network, and save it."""
+        if self.averages:
+            self.averages.finish()
+        if self.selection.model is not None:
+            self.selection.choose()
+        self._save()
+
+    def _save(self) -> None:
+        with replacing(self.run.path / "model.keras") as part:
+            self.model.save(part)
