@@ -18,6 +18,7 @@ COMMANDS = (
     "train",
     "resume",
     "find-rate",
+    "search",
     "repeat",
     "search",
     "compare",

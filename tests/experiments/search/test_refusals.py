@@ -40,13 +40,19 @@ import pytest
         (
             "{units: 8, activation: relu}",
             "{units: {search: {low: 0, high: 8}}}",
-            "tiny.yaml:5: network[2].Dense: expected arguments that Keras accepts, got {'units': 0} (",
+            "tiny.yaml:5: network[2].Dense.units: expected a whole number of at least 1, got 0. Change it.",
         ),
         (
             "{units: 3, activation: softmax}",
             "{units: {search: [4, 5]}, activation: softmax}",
             "tiny.yaml:6: network[3].Dense: expected outputs [B, 3] for the 3 classes of tiny.npz, got [B, 4]. "
             "Set units: 3.",
+        ),
+        (
+            "validation: 0.2",
+            "validation: 0.2\n  metrics: [{SparseTopKCategoricalAccuracy: {k: 2}}]",
+            "tiny.yaml:12: training.metrics: expected accuracy among the metrics to compare trials by, "
+            "got SparseTopKCategoricalAccuracy. Add it, or compare by the loss: --metric val_loss",
         ),
         ("file: tiny.npz", "file: no.npz", "no.npz: expected a file, got nothing there. Check the path."),
         (

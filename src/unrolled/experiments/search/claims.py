@@ -4,7 +4,7 @@ import warnings
 from contextlib import suppress
 
 from unrolled.experiments.search.folder import Search
-from unrolled.experiments.search.leases import locked
+from unrolled.experiments.search.leases import shared_lock
 
 import numpy as np
 import optuna
@@ -29,7 +29,7 @@ def claim(search: Search, wanted: int) -> optuna.Trial | None:
         A trial with a value for each parameter and a lease of this process, or None where enough have ended or are
         under way.
     """
-    with locked(search.path / "claim"):
+    with shared_lock(search.path / "claim"):
         give_back_lost(search)
         if count(search) >= wanted:
             return None
@@ -54,8 +54,8 @@ def give_back_lost(search: Search) -> None:
         if search.leases.is_given_up(trial.number):
             give_back(search, trial, "lost", "its process was killed")
             search.leases.release(trial.number)
+            search.drop_network(trial.number)
             if run := search.run_of(trial.number):
-                (run.path / "model.keras").unlink(missing_ok=True)
                 run.write_status("failed", "its process was killed")
 
 

@@ -1,13 +1,15 @@
 """The processes that train trials for a search, and what becomes of them."""
 
+import os
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from unrolled.errors import TrainingStopped
-from unrolled.experiments.jobs import shared_environment, unrolled_command
+from unrolled.experiments.jobs import shared_environment, shares, unrolled_command
 
 _SECONDS_TO_STOP = 60
 # A process that answers a signal ends with this and the signal's number.
@@ -15,7 +17,7 @@ _SIGNALLED = 128
 
 
 class Crew:
-    """Processes that each train one trial after another.
+    """Processes that each train one trial after another, on cores of their own.
 
     Args:
         folder: Of the search.
@@ -33,6 +35,9 @@ class Crew:
             )
             for said in self.said
         ]
+        for process, cores in zip(self.processes, shares(os.sched_getaffinity(0), jobs), strict=True):
+            with suppress(ProcessLookupError):  # it has ended already
+                os.sched_setaffinity(process.pid, cores)
 
     def works(self) -> bool:
         """Whether any of them still does."""

@@ -1,6 +1,7 @@
 """A search is a folder: the experiment as it was written, a journal of all trials, and a run folder for each."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from unrolled.experiments.run import Run
 from unrolled.experiments.search.importance import importance_of
 from unrolled.experiments.search.journal import open_journal
 from unrolled.experiments.search.labels import Label
-from unrolled.experiments.search.leases import Leases, locked
+from unrolled.experiments.search.leases import Leases, shared_lock
 from unrolled.experiments.search.space import SearchSpace
 from unrolled.experiments.search.trial import GIVEN_BACK, Trial, trial_of
 from unrolled.storage import write_json, write_text
@@ -120,7 +121,7 @@ class Search:
         Raises:
             WriteError: The file cannot be written.
         """
-        with locked(self.path / "search.json"):
+        with shared_lock(self.path / "search.json"):
             write_json(self.path / "search.json", {**self.settings, **settings})
 
     @cached_property
@@ -204,6 +205,14 @@ class Search:
             InvalidSetting: It cannot be.
         """
         return Experiment.parse(self.space.settle(picked))
+
+    def drop_network(self, number: int) -> None:
+        """Remove what a trial learned, and keep what it was and gave."""
+        from unrolled.experiments.checkpoints import FOLDER as CHECKPOINTS
+
+        if run := self.run_of(number):
+            (run.path / "model.keras").unlink(missing_ok=True)
+            shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)
 
     def run_of(self, number: int) -> Run | None:
         """The run of a trial, if it got that far."""

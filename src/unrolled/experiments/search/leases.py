@@ -118,7 +118,7 @@ class Leases:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def shared_lock(path: Path) -> Iterator[None]:
     """Hold ``path``, with ``.lock`` behind it, alone among all processes and machines that share the folder."""
     lock = JournalFileOpenLock(str(path), grace_period=_SECONDS_UNTIL_BROKEN)
     lock.acquire()

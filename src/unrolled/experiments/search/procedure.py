@@ -11,7 +11,7 @@ from unrolled.experiments.progress import Progress, choose_progress
 from unrolled.experiments.search.claims import count, give_back_lost
 from unrolled.experiments.search.crew import Crew
 from unrolled.experiments.search.folder import METRICS, Search
-from unrolled.experiments.search.leases import locked
+from unrolled.experiments.search.leases import shared_lock
 from unrolled.experiments.search.news import News
 from unrolled.experiments.search.prospects import check_experiments
 from unrolled.experiments.search.report import write_search_report
@@ -108,7 +108,7 @@ def find_search(
     if metric is not None and metric not in METRICS:
         raise InvalidSetting(f'search: expected the metric {" or ".join(METRICS)}, got "{metric}". Change it.')
     space = SearchSpace(Experiment.written(experiment, settings=settings, name=name, seed=seed))
-    check_experiments(space)
+    check_experiments(space, metric or "val_accuracy")
     return Search.create(
         space.document, runs, trials=trials or DEFAULT_TRIALS, metric=metric or "val_accuracy", prunes=prunes
     )
@@ -179,14 +179,14 @@ def conclude(search: Search, progress: Progress) -> None:
 
 def _ended(search: Search) -> int:
     """How many trials have ended, once those of dead processes are given back."""
-    with locked(search.path / "claim"):
+    with shared_lock(search.path / "claim"):
         give_back_lost(search)
     return count(search, under_way=False)
 
 
 def _may_conclude(search: Search) -> bool:
     """Whether this process is the one to conclude, of all that have found the search at its end."""
-    with locked(search.path / "claim"):
+    with shared_lock(search.path / "claim"):
         if not search.leases.is_given_up(_CONCLUSION):
             return False
         search.leases.take(_CONCLUSION)

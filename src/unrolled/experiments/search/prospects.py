@@ -6,10 +6,14 @@ from unrolled.experiments.network import build_network, check_components
 from unrolled.experiments.search.space import SearchSpace
 
 
-def check_experiments(space: SearchSpace) -> None:
+def check_experiments(space: SearchSpace, metric: str = "val_accuracy") -> None:
     """Make the layers and the optimizer of each choice, one choice changed at a time, and build one network.
 
     A pair of choices that do not fit together is found when a trial picks it; it does not end the search.
+
+    Args:
+        space: What is searched.
+        metric: What the trials are to be compared by.
 
     Raises:
         InvalidSetting: A choice has a wrong name or argument, nothing is held out to compare by, or no network of
@@ -19,26 +23,28 @@ def check_experiments(space: SearchSpace) -> None:
     experiments: list[Experiment] = []
     for picked in space.one_at_a_time():
         experiment = Experiment.parse(space.settle(picked))
-        _check_validation(experiment, experiments[0] if experiments else experiment)
+        first = experiments[0] if experiments else experiment
+        _check_validation(experiment, first)
+        _check_metric(experiment, first, metric)
         check_components(experiment)
         experiments.append(experiment)
     data = experiments[0].load_data()
-    first: InvalidSetting | None = None
+    refusal: InvalidSetting | None = None
     for experiment in experiments:
         try:
             build_network(experiment, data)
         except InvalidSetting as refused:
-            first = first or refused
+            refusal = refusal or refused
         else:
             return
-    assert first is not None
-    raise first
+    assert refusal is not None
+    raise refusal
 
 
 def _check_validation(experiment: Experiment, first: Experiment) -> None:
     validation = experiment.training.validation
     where = experiment.where("training", "validation")
-    if not isinstance(validation, float):
+    if not experiment.training.holds_out:
         reason = " (choosing by the test set makes its accuracy meaningless)" if validation == "test" else ""
         raise InvalidSetting(
             f"{where}: expected a fraction of the training examples to compare trials by, got {validation}{reason}. "
@@ -48,4 +54,19 @@ def _check_validation(experiment: Experiment, first: Experiment) -> None:
         raise InvalidSetting(
             f"{where}: expected the same validation examples for all trials, got another fraction for some. "
             "Search something else."
+        )
+
+
+def _check_metric(experiment: Experiment, first: Experiment, metric: str) -> None:
+    training = experiment.training
+    names = ", ".join(component.name for component in training.metrics)
+    if metric == "val_accuracy" and "accuracy" not in (component.name for component in training.metrics):
+        raise InvalidSetting(
+            f"{experiment.where('training', 'metrics')}: expected accuracy among the metrics to compare trials by, "
+            f"got {names or 'none'}. Add it, or compare by the loss: --metric val_loss"
+        )
+    if metric == "val_loss" and training.loss != first.training.loss:
+        raise InvalidSetting(
+            f"{experiment.where('training', 'loss')}: expected the same loss for all trials that are compared by it, "
+            "got another one for some. Compare by the accuracy: --metric val_accuracy"
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from unrolled.errors import Interrupted, InvalidSetting, TrainingStopped, UnrolledError
 from unrolled.experiments.search.claims import claim, end, give_back
 from unrolled.experiments.search.folder import Search
-from unrolled.experiments.search.leases import locked
+from unrolled.experiments.search.leases import shared_lock
 from unrolled.experiments.signals import StopRequest
 
 import optuna
@@ -82,7 +82,7 @@ def _known_value(search: Search, trial: optuna.Trial) -> float | None:
 
 
 def _give_back(search: Search, trial: optuna.Trial) -> None:
-    with locked(search.path / "claim"):
+    with shared_lock(search.path / "claim"):
         give_back(search, trial, "interrupted", "the search was interrupted")
     _drop_network(search, trial.number)
 
@@ -93,6 +93,5 @@ def _drop_network(search: Search, number: int) -> None:
     No network but one's own is removed, so the best of all is kept whatever others do at the same time.
     """
     best = next(iter(search.ranking), None)
-    run = search.run_of(number)
-    if run and not (best and best.number == number):
-        (run.path / "model.keras").unlink(missing_ok=True)
+    if not (best and best.number == number):
+        search.drop_network(number)
