@@ -102,7 +102,7 @@ class LiveProgress(PlainProgress):
 
     def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
         speed = self.bar.tasks[-1].speed
-        figures = "  ".join(f"{name} {value:.4f}" for name, value in logs.items())
+        figures = "  ".join(f"{name} {logs[name]:.4f}" for name in sorted(logs, key=rank))
         if speed:
             figures += f"  {speed * self.batch_size:,.0f} images/s"
         self.bar.update(self.task, completed=step + 1, figures=figures)
@@ -135,3 +135,13 @@ def spell_record(record: Mapping[str, Any]) -> str:
     """
     figures = [f"{name} {value:.4f}" for name, value in record.items() if name not in OTHER_FIGURES]
     return "  ".join([*figures, f"{record['examples_per_second']:,.0f} images/s", f"{record['seconds']:.1f} s"])
+
+
+def rank(name: str) -> tuple[bool, bool, str]:
+    """The order of figures: training before validation, the loss before the metrics.
+
+    Example:
+        >>> sorted(["val_loss", "accuracy", "loss"], key=rank)
+        ['loss', 'accuracy', 'val_loss']
+    """
+    return name.startswith("val_"), not name.endswith("loss"), name

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from unrolled.experiments.place import Place
-from unrolled.experiments.progress import Progress
+from unrolled.experiments.progress import Progress, rank
 from unrolled.experiments.run import Run
 from unrolled.storage import write_text
 
@@ -71,7 +71,7 @@ class Recorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         record = {
             "epoch": epoch + 1,
-            **{name: float(logs[name]) for name in sorted(logs, key=_order)},
+            **{name: float(logs[name]) for name in sorted(logs, key=rank)},
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
             "seconds": self.seconds + time.perf_counter() - self.began,
             "cpu_seconds": self.cpu_seconds + time.process_time() - self.processor_began,
@@ -87,8 +87,3 @@ class Recorder(keras.callbacks.Callback):
         """Write all lines anew, so that the file is whole whenever it is read."""
         lines = "".join(json.dumps(record) + "\n" for record in self.records)
         write_text(self.run.path / "metrics.jsonl", lines)
-
-
-def _order(name: str) -> tuple[bool, bool, str]:
-    """Training before validation, the loss before the metrics."""
-    return name.startswith("val_"), not name.endswith("loss"), name
