@@ -1,10 +1,11 @@
 """Beginning an experiment: check, init, schema, recipes and find-rate."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import Command
+from tests.conftest import ROOT, Command
 from unrolled.errors import InvalidSetting, WriteError
 from unrolled.experiments.description import describe
 from unrolled.experiments.document import parse_yaml
@@ -107,6 +108,9 @@ def test_editors_accept_every_recipe_and_everything_written_out(recipe: str, sch
         {"training": {"metrics": ["acuracy"]}},
         {"read": "diagonal"},
         {"zebra": 1},
+        {"network": [{"search": []}]},
+        {"training": {"epochs": {"search": {"low": 1}}}},
+        {"training": {"validation": {"search": [0.1, 0.2]}}},
     ],
 )
 def test_editors_mark_what_is_wrong(wrong: dict[str, Any], schema: dict[str, Any]) -> None:
@@ -114,6 +118,13 @@ def test_editors_mark_what_is_wrong(wrong: dict[str, Any], schema: dict[str, Any
     jsonschema.validate(right, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**right, **wrong}, schema)
+
+
+def test_editors_accept_what_is_left_open(schema: dict[str, Any]) -> None:
+    page = (ROOT / "docs/searching.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)[0]
+    jsonschema.validate(parse_yaml(shown, "page"), schema)
+    jsonschema.validate({"data": "mnist", "network": {"search": [["Flatten"]]}, "read": {"search": ["rows"]}}, schema)
 
 
 def test_the_smoothed_loss_of_a_constant_is_the_constant() -> None:

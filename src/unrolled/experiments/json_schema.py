@@ -9,6 +9,31 @@ from unrolled.experiments.settings import Augmentation, EarlyStopping, FileData,
 
 _GROUPS: tuple[type[Settings], ...] = (Augmentation, EarlyStopping, FileData, Fold, Training)
 
+_SEARCH: dict[str, Any] = {
+    "type": "object",
+    "description": "A choice or a range, for unrolled search.",
+    "required": ["search"],
+    "additionalProperties": False,
+    "properties": {
+        "search": {
+            "anyOf": [
+                {"type": "array", "minItems": 1},
+                {
+                    "type": "object",
+                    "required": ["low", "high"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "low": {"type": "number"},
+                        "high": {"type": "number"},
+                        "step": {"type": "number"},
+                        "log": {"type": "boolean"},
+                    },
+                },
+            ]
+        }
+    },
+}
+
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of an experiment file, with every class that can be named and the arguments that it takes."""
@@ -23,13 +48,24 @@ def json_schema() -> dict[str, Any]:
     for setting, what in {"optimizer": "Optimizer", "loss": "Loss"}.items():
         training[setting]["$ref"] = f"#/$defs/{what}"
     training["metrics"]["items"] = {"anyOf": [{"const": "accuracy"}, {"$ref": "#/$defs/Metric"}]}
+    for setting in training.keys() - {"validation"}:
+        training[setting] = _or_search(training[setting])
+    properties = schema["properties"]
+    properties["network"]["items"] = _or_search(properties["network"]["items"])
+    properties |= {setting: _or_search(properties[setting]) for setting in ("network", "read")}
     classes = {what.capitalize(): _component(known_classes(what)) for what in ("layer", "optimizer", "loss", "metric")}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
         "title": "An experiment of unrolled",
-        "$defs": {**definitions, **classes},
+        "$defs": {**definitions, **classes, "Search": _SEARCH},
     }
+
+
+def _or_search(setting: dict[str, Any]) -> dict[str, Any]:
+    """The same setting, or one that is left open for ``unrolled search``."""
+    description = setting.pop("description", "")
+    return {"description": description, "anyOf": [setting, {"$ref": "#/$defs/Search"}]}
 
 
 def _describe(body: dict[str, Any], group: type[Settings]) -> None:
