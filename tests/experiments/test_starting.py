@@ -85,15 +85,18 @@ def test_init_overwrites_nothing(tmp_path: Path, unrolled_command: Command) -> N
 
 
 @pytest.fixture(scope="module")
-def schema() -> dict[str, Any]:
-    return json_schema()
+def editor() -> jsonschema.Draft202012Validator:
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
 
 
 @pytest.mark.parametrize("recipe", sorted(recipes()))
-def test_editors_accept_every_recipe_and_everything_written_out(recipe: str, schema: dict[str, Any]) -> None:
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(parse_yaml(recipes()[recipe].read_text(encoding="utf-8"), recipe), schema)
-    jsonschema.validate(parse_yaml(Experiment.find(recipe).to_yaml(), recipe), schema)
+def test_editors_accept_every_recipe_and_everything_written_out(
+    recipe: str, editor: jsonschema.Draft202012Validator
+) -> None:
+    editor.validate(parse_yaml(recipes()[recipe].read_text(encoding="utf-8"), recipe))
+    editor.validate(parse_yaml(Experiment.find(recipe).to_yaml(), recipe))
 
 
 @pytest.mark.parametrize(
@@ -113,18 +116,18 @@ def test_editors_accept_every_recipe_and_everything_written_out(recipe: str, sch
         {"training": {"validation": {"search": [0.1, 0.2]}}},
     ],
 )
-def test_editors_mark_what_is_wrong(wrong: dict[str, Any], schema: dict[str, Any]) -> None:
+def test_editors_mark_what_is_wrong(wrong: dict[str, Any], editor: jsonschema.Draft202012Validator) -> None:
     right = {"data": "mnist", "network": ["Flatten"]}
-    jsonschema.validate(right, schema)
+    editor.validate(right)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**right, **wrong}, schema)
+        editor.validate({**right, **wrong})
 
 
-def test_editors_accept_what_is_left_open(schema: dict[str, Any]) -> None:
+def test_editors_accept_what_is_left_open(editor: jsonschema.Draft202012Validator) -> None:
     page = (ROOT / "docs/searching.md").read_text(encoding="utf-8")
     shown = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)[0]
-    jsonschema.validate(parse_yaml(shown, "page"), schema)
-    jsonschema.validate({"data": "mnist", "network": {"search": [["Flatten"]]}, "read": {"search": ["rows"]}}, schema)
+    editor.validate(parse_yaml(shown, "page"))
+    editor.validate({"data": "mnist", "network": {"search": [["Flatten"]]}, "read": {"search": ["rows"]}})
 
 
 def test_the_smoothed_loss_of_a_constant_is_the_constant() -> None:
