@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from unrolled.experiments.comparison import compare
     from unrolled.experiments.experiment import Experiment
     from unrolled.experiments.repetition import repeat
+    from unrolled.experiments.resuming import resume
     from unrolled.experiments.run import Run
     from unrolled.experiments.search.folder import Search
     from unrolled.experiments.search.procedure import search
-    from unrolled.experiments.training import resume, train
+    from unrolled.experiments.training import train
     from unrolled.insight.doctor import diagnose
     from unrolled.insight.findings import Finding
     from unrolled.kernels.native import set_threads
@@ -64,7 +65,7 @@ _HOMES = {
     "load": "unrolled.data.catalogue",
     "load_model": "unrolled.layers.conversion",
     "repeat": "unrolled.experiments.repetition",
-    "resume": "unrolled.experiments.training",
+    "resume": "unrolled.experiments.resuming",
     "search": "unrolled.experiments.search.procedure",
     "set_threads": "unrolled.kernels.native",
     "to_keras": "unrolled.layers.conversion",

@@ -44,26 +44,26 @@ def test_a_signal_ends_the_run_after_the_batch_and_keeps_what_was_learned(
     output, errors = process.communicate(timeout=60)
     assert process.returncode == exit_code
     message = one_line(errors)
-    assert re.fullmatch(r"train: tiny: interrupted in epoch \d+, after step \d; kept what was learned in \S+", message)
+    kept = r"train: tiny: interrupted in epoch \d+, after step \d; kept what was learned in (\S+)\. "
+    assert re.fullmatch(kept + r"Go on with: unrolled resume \1", message)
     run = Run.open(tiny.parent / output.splitlines()[-1])
     assert run.status["status"] == "interrupted"
     assert len(run.metrics) >= 3
     assert run.evaluate().accuracy > 0.5
-    assert not list(run.path.glob(".*"))
+    assert [path.name for path in run.path.glob(".*")] == [".lock"]
 
 
 def test_an_interruption_from_python_carries_the_run(tiny: Path) -> None:
     program = f"""
 import os, signal, threading, unrolled
-from unrolled.experiments import callbacks
+from unrolled.experiments import fitting
 
-class Impatient(callbacks.Recorder):
+class Impatient(fitting.Recorder):
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
         os.kill(os.getpid(), signal.SIGINT)
 
-from unrolled.experiments import training
-training.Recorder = Impatient
+fitting.Recorder = Impatient
 before = signal.getsignal(signal.SIGINT)
 try:
     unrolled.train({str(tiny)!r}, quiet=True)

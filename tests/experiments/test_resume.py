@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
-from tests.conftest import Command, environment
-from unrolled.errors import InvalidSetting, RunError
+from tests.conftest import Command, environment, write_tiny_data
+from unrolled.errors import Diverged, InvalidSetting, RunError, WriteError
 from unrolled.experiments.checkpoints import newest_checkpoint
 from unrolled.experiments.locks import is_locked, locked
 from unrolled.experiments.run import Run
@@ -133,7 +133,7 @@ def test_a_finished_run_is_left_as_it_is(tiny: Path, unrolled_command: Command) 
     run = train(tiny)
     before = contents(run)
     finished = unrolled_command("resume", run.path)
-    assert finished.stdout.splitlines()[0] == "tiny: all 2 epochs are done. More with: --epochs 3"
+    assert finished.stdout.splitlines()[0] == "tiny: finished after 2 epochs. More: --epochs 3"
     assert contents(run) == before
 
 
@@ -202,6 +202,97 @@ def test_fewer_epochs_than_are_done_are_refused(tiny: Path) -> None:
     with pytest.raises(InvalidSetting, match="expected at least 3 in all, got 2"):
         unrolled.resume(run.path, epochs=2, quiet=True)
     assert run.experiment.training.epochs == 3
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_a_training_killed_after_its_last_epoch_is_measured_when_it_goes_on(tiny: Path, keep: str) -> None:
+    settings = ("training.epochs=6", "training.validation=0.2", "training.optimizer.Adam.learning_rate=0.3")
+    whole = train(tiny, *settings, f"training.keep={keep}")
+    run = train(tiny, *settings, f"training.keep={keep}")
+    for name in ("model.keras", "evaluation.json", "report.html"):
+        (run.path / name).unlink()
+    run.write_status("running")
+    assert_equal_runs(unrolled.resume(run.path, quiet=True), whole)
+
+
+def test_a_finished_run_that_stopped_early_is_left_as_it_is(tiny: Path) -> None:
+    rate = "training.optimizer.Adam.learning_rate=1.0"
+    run = train(tiny, "training.epochs=30", "training.validation=0.2", "training.early_stopping.patience=1", rate)
+    assert len(run.metrics) < 30
+    before = contents(run)
+    unrolled.resume(run.path, quiet=True)
+    assert contents(run) == before
+    assert run.status["status"] == "finished"
+
+
+def test_a_finished_run_without_checkpoints_is_not_begun_anew(tiny: Path) -> None:
+    run = train(tiny)
+    for path in (run.path / "checkpoints").iterdir():
+        path.unlink()
+    before = contents(run)
+    with pytest.raises(RunError, match="expected a checkpoint to go on from"):
+        unrolled.resume(run.path, epochs=5, quiet=True)
+    assert contents(run) == before
+
+
+def test_what_a_finished_run_gave_is_kept_when_it_gets_longer(tiny: Path) -> None:
+    run = train(tiny)
+    evaluation, network = run.evaluation, (run.path / "model.keras").read_bytes()
+    unrolled.resume(run.path, epochs=3, quiet=True)
+    assert json.loads((run.path / "evaluation-2-epochs.json").read_text())["loss"] == evaluation.loss
+    assert (run.path / "model-2-epochs.keras").read_bytes() == network
+    assert (run.path / "report-2-epochs.html").exists()
+
+
+def test_a_longer_schedule_is_said(tiny: Path, unrolled_command: Command) -> None:
+    schedule = "training.optimizer={Adam: {learning_rate: {OneCycle: {peak: 0.1}}}}"
+    run = train(tiny, schedule)
+    said = unrolled_command("resume", run.path, "--epochs", "3").stdout
+    assert "the learning rate's schedule is 3 epochs long from here on; until now it was 2" in said
+
+
+def test_seconds_are_those_of_one_epoch_after_a_resume_too(tiny: Path) -> None:
+    run = train(tiny)
+    notes = newest_checkpoint(run.path)
+    assert notes is not None
+    assert notes.notes["recorder"]["seconds"] == notes.notes["recorder"]["cpu_seconds"] == 0.0
+
+
+def test_weights_that_are_no_numbers_are_never_a_checkpoint(tiny: Path) -> None:
+    # One batch an epoch: the overflow of the last update is seen by nobody before the epoch ends.
+    settings = ("training.optimizer={SGD: {learning_rate: 1e38}}", "training.batch_size=120", "training.epochs=3")
+    with pytest.raises(Diverged) as diverged:
+        train(tiny, *settings, "network.2.Dense={units: 3}", "network.1.LSTM.activation=linear")
+    assert diverged.value.run is not None
+    run = Run.open(diverged.value.run)
+    with pytest.raises(Diverged):
+        unrolled.resume(run.path, quiet=True)
+    assert all(np.isfinite(array).all() for array in run.model.get_weights())
+
+
+def test_other_data_or_settings_are_refused(tiny: Path) -> None:
+    run = train(tiny, "training.epochs=3")
+    run.write_status("interrupted")
+    text = (run.path / "experiment.yaml").read_text()
+    (run.path / "experiment.yaml").write_text(text.replace("learning_rate: 0.01", "learning_rate: 0.02"))
+    with pytest.raises(RunError, match=r"got another training.optimizer.Adam.learning_rate. Put it back"):
+        unrolled.resume(run.path, quiet=True)
+    (run.path / "experiment.yaml").write_text(text)
+    write_tiny_data(tiny.with_suffix(".npz"), examples=90)
+    with pytest.raises(RunError, match="expected the data that it has learned from until now"):
+        unrolled.resume(run.path, quiet=True)
+
+
+def test_a_disk_without_room_for_a_checkpoint_does_not_end_the_training(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise WriteError("checkpoints: expected to write it, got: No space left on device. Free some space.")
+
+    monkeypatch.setattr("unrolled.experiments.callbacks.write_checkpoint", full)
+    run = unrolled.train(tiny, runs=tiny.parent / "runs")
+    assert run.is_finished
+    assert "no checkpoint: checkpoints: expected to write it" in capsys.readouterr().out
 
 
 def test_early_stopping_does_not_start_to_wait_anew(tiny: Path) -> None:

@@ -94,6 +94,13 @@ def test_a_loss_of_one_hot_targets_is_given_them(tiny: Path) -> None:
     assert "fatal" not in {finding.severity for finding in found}
 
 
+def test_the_layer_that_reads_images_does_not_count(tiny: Path) -> None:
+    found = diagnose(Experiment.find(tiny, settings=["read=columns", "network.0={Rescaling: {scale: 1}}"]))
+    assert [finding.where.endswith(": network[1].LSTM") for finding in found if finding.name == "unscaled-inputs"] == [
+        True
+    ]
+
+
 def test_digits_that_are_not_scaled_are_found() -> None:
     """As the article's program would be without its division by 255, and smaller."""
     network: list[Any] = [{"LSTM": {"units": 16}}, {"Dense": {"units": 10}}]

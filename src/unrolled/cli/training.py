@@ -66,7 +66,7 @@ def resume(run: str, epochs: int | None, runs: Path, quiet: bool) -> None:
         check_backend()
         found = Run.find(run, runs)
 
-        from unrolled.experiments.training import resume_run
+        from unrolled.experiments.resuming import resume_run
 
         click.echo(resume_run(found, epochs, choose_progress(quiet=quiet), request).path)
 

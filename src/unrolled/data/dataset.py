@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,14 @@ class Dataset:
     def example_shape(self) -> tuple[int, ...]:
         """The shape of one input, without its batch axis."""
         return tuple(self.train.inputs.shape[1:])
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """A checksum of either split: other examples have another one."""
+        return {
+            part: "-".join(f"{crc32(np.ascontiguousarray(array).data):08x}" for array in split)
+            for part, split in (("train", self.train), ("test", self.test))
+        }
 
     def head(self, examples: int) -> "Dataset":
         """The same data set cut to its first ``examples`` of either split."""

@@ -4,17 +4,22 @@ import math
 import time
 from typing import Any, Protocol
 
-from unrolled.errors import Diverged
-from unrolled.experiments.checkpoints import write_checkpoint
+from unrolled.errors import Diverged, WriteError
+from unrolled.experiments.checkpoints import lasting_settings, write_checkpoint
 from unrolled.experiments.place import Place
+from unrolled.experiments.progress import Progress
 from unrolled.experiments.run import Run
 from unrolled.experiments.signals import StopRequest
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 # Copying the article's weights takes 0.3 ms, a step 20 ms: every 50th step costs nothing that one can see.
 STEPS_BETWEEN_COPIES = 50
+
+# Weights, and the epoch and the step after which they were copied.
+Copy = tuple[list[NDArray[Any]], int, int]
 
 
 class Watch(keras.callbacks.Callback):
@@ -32,9 +37,13 @@ class Watch(keras.callbacks.Callback):
         super().__init__()
         self.place, self.run = place, run
         self.steps = 0
+        self.good: Copy | None = None
+        self.latest: Copy | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self.good = self.latest = (self.model.get_weights(), self.place.epoch + 1, self.place.step)
+        if self.good is None:
+            self._copy()
+            self.good = self.latest
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.steps += 1
@@ -45,6 +54,7 @@ class Watch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._check(logs.get("val_loss", 0.0), "validation loss")
+        self.check_weights()
 
     def check_weights(self) -> None:
         """Refuse what the last step made of the weights, which no loss has seen yet.
@@ -67,12 +77,11 @@ class Watch(keras.callbacks.Callback):
     def _divergence(self, loss: float, name: str) -> str:
         synchronize(self.model)
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        _, epoch, step = self.good
+        kept = f"kept the weights of epoch {self.good[1]}, step {self.good[2]} in" if self.good else "kept nothing in"
         optimizer = type(self.model.optimizer).__name__
         return (
             f"train: {self.run.experiment.name}: expected a finite {name}, got {loss} in epoch "
-            f"{self.place.epoch + 1} at step {self.place.step}; kept the weights of epoch {epoch}, step {step} in "
-            f"{self.run.path}. Lower the learning rate (--set "
+            f"{self.place.epoch + 1} at step {self.place.step}; {kept} {self.run.path}. Lower the learning rate (--set "
             f"training.optimizer.{optimizer}.learning_rate={rate / 10:g}), clip the gradients (clipnorm: 1), or use "
             "activation tanh."
         )
@@ -128,19 +137,29 @@ class Checkpoints(keras.callbacks.Callback):
 
     Comes after the callbacks that it asks for their notes, and before those that end the training.
 
+    A disk that has no room for one does not end the training: that is said, and the next one is tried.
+
     Args:
         place: Where in the training we are.
         request: Where a signal shows.
         run: Where the checkpoints are kept.
+        progress: Who is told.
         steps: How many batches an epoch has.
         remembering: Who has something to note, by names.
     """
 
     def __init__(
-        self, place: Place, request: StopRequest, run: Run, *, steps: int, remembering: dict[str, Remembering]
+        self,
+        place: Place,
+        request: StopRequest,
+        run: Run,
+        progress: Progress,
+        *,
+        steps: int,
+        remembering: dict[str, Remembering],
     ):
         super().__init__()
-        self.place, self.request, self.run = place, request, run
+        self.place, self.request, self.run, self.progress = place, request, run, progress
         self.steps, self.remembering = steps, remembering
         self.seconds = run.experiment.training.checkpoint_seconds
         self.written = time.monotonic()
@@ -158,5 +177,9 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _write(self, epoch: int, step: int) -> None:
         notes = {name: callback.notes() for name, callback in self.remembering.items()}
-        write_checkpoint(self.run.path, self.model, epoch, step, notes)
+        notes["settings"] = lasting_settings(self.run.experiment)
+        try:
+            write_checkpoint(self.run.path, self.model, epoch, step, notes)
+        except WriteError as error:
+            self.progress.say(f"no checkpoint: {error}")
         self.written = time.monotonic()

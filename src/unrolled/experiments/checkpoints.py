@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.errors import RunError
+from unrolled.experiments.experiment import Experiment
 from unrolled.storage import cannot_write, replacing
 
 import keras
@@ -17,6 +18,13 @@ from numpy.typing import NDArray
 
 FOLDER = "checkpoints"
 KEPT = 2
+
+
+def lasting_settings(experiment: Experiment) -> dict[str, Any]:
+    """The settings that may not change while a training goes on, as JSON."""
+    return experiment.model_dump(
+        mode="json", exclude={"name": True, "training": {"epochs": True, "checkpoint_seconds": True}}
+    )
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,7 @@ def newest_checkpoint(run: Path) -> Checkpoint | None:
                 arrays = {name: stored[name] for name in stored.files}
             notes = json.loads(str(arrays.pop("notes")))
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            path.unlink(missing_ok=True)  # else it would count as one of the newest
             continue
         epoch, step = (int(number) for number in path.stem.split("-"))
         return Checkpoint(epoch, step, arrays, notes)

@@ -62,6 +62,8 @@ class Difference:
     def _too_few(self) -> str:
         more = ENOUGH_SEEDS - 1
         poor = [name for name, n in zip((self.first, self.second), self.seeds, strict=True) if n == 1]
+        if not poor:
+            return "all seeds give the same, which shows nothing of chance. Train more seeds with: unrolled repeat"
         return (
             f"no interval can be given with one seed of {' and '.join(poor)}, so nobody can say whether that is "
             f"chance. Train {more} more seeds of {'each' if len(poor) > 1 else 'it'} with: unrolled repeat"

@@ -125,14 +125,14 @@ class Workshop:
         try:
             return kind(**values)
         except REFUSALS as error:
-            raise self._refusal(error, arguments, path) from None
+            raise self._refusal(error, arguments, path) from error
 
     def _accepted(self, call: Callable[[], None], path: tuple[Any, ...], entry: Component) -> None:
         """Let Keras do something with a component."""
         try:
             call()
         except REFUSALS as error:
-            raise self._refusal(error, entry.arguments, (*path, entry.name)) from None
+            raise self._refusal(error, entry.arguments, (*path, entry.name)) from error
 
     def _refusal(self, error: Exception, arguments: Mapping[str, Any], path: tuple[Any, ...]) -> InvalidSetting:
         return InvalidSetting(
@@ -194,12 +194,22 @@ class Workshop:
         name, arguments = next(iter(value.items()))
         if not isinstance(name, str) or not name[:1].isupper() or not isinstance(arguments, Mapping | None):
             return value
-        found = SCHEDULES.get(name) or _class_in(_WITHIN, name)
+        first = [module for kind, module in _NAMED.items() if str(path[-1]).endswith(kind)]
+        found = SCHEDULES.get(name) or _class_in((*first, *_WITHIN), name)
         if found is None:
             known = [*SCHEDULES, *(known for module in _WITHIN for known in dir(module) if known[:1].isupper())]
             remedy = did_you_mean(name, known) or " Name a class of Keras."
             raise InvalidSetting(f'{self.experiment.where(*path)}: unknown class "{name}".{remedy}')
         return self._instance(found, arguments or {}, (*path, name))
+
+
+def depends_on_length(experiment: Experiment) -> bool:
+    """Whether the learning rate follows a schedule that is as long as the training."""
+    rate = experiment.training.optimizer.arguments.get("learning_rate")
+    if not isinstance(rate, Mapping):
+        return False
+    name, arguments = next(iter(rate.items()))
+    return name in SCHEDULES or "decay_steps" not in (arguments or {})
 
 
 def known_classes(what: str) -> dict[str, type]:

@@ -154,7 +154,8 @@ def _plain(tree: Any, path: SettingPath, name: str, places: dict[SettingPath, st
             line = tree.lc.data.get(key)
             place = f"{name}:{line[0] + 1}" if line else here
             if not isinstance(key, str) or "\n" in key:
-                raise InvalidSetting(f"{place}: expected a setting's name, got {key!r}. Write a word.")
+                remedy = f'Quote it: "{key}"' if isinstance(key, int) else "Write a word"
+                raise InvalidSetting(f"{place}: expected a setting's name, got {key!r}. {remedy}.")
             places[*path, key] = place
         return {str(key): _plain(value, (*path, key), name, places) for key, value in tree.items()}
     if isinstance(tree, CommentedSeq):

@@ -56,8 +56,10 @@ class Fitting:
             self.place, run, progress, examples=size, batch_size=batch_size, epochs=self.training.epochs
         )
         remembering: dict[str, Remembering] = {"recorder": self.recorder, "selection": self.selection}
-        self.checkpoints = Checkpoints(self.place, request, run, steps=self.steps, remembering=remembering)
+        self.checkpoints = Checkpoints(self.place, request, run, progress, steps=self.steps, remembering=remembering)
         self.interruption = Interruption(self.place, request, run)
+        for callback in self._callbacks():
+            callback.set_model(model)
         if checkpoint is not None:
             restore(model, checkpoint)
             for name, callback in remembering.items():
@@ -78,8 +80,9 @@ class Fitting:
                     self._fit(epoch, epochs, first_step)
             self.watch.check_weights()
         except Diverged:
-            self.model.set_weights(self.watch.good[0])
-            self._save()
+            if self.watch.good is not None:
+                self.model.set_weights(self.watch.good[0])
+                self._save()
             raise
         except Interrupted:
             self._conclude()
@@ -99,7 +102,6 @@ class Fitting:
 
     def _fit(self, epoch: int, epochs: int, first_step: int) -> None:
         training, examples = self.training, self.examples
-        averages = [self.averages] if self.averages else []
         self.model.fit(
             Batches(
                 examples.learned,
@@ -117,24 +119,28 @@ class Fitting:
             shuffle=False,  # Batches decides the order
             validation_data=examples.validation_data,
             validation_batch_size=EVALUATION_BATCH_SIZE,
-            callbacks=[
-                self.place,
-                self.watch,
-                self.selection,
-                *averages,
-                self.recorder,
-                self.checkpoints,
-                self.interruption,
-            ],
+            callbacks=self._callbacks(),
             verbose=0,
         )
+
+    def _callbacks(self) -> list[keras.callbacks.Callback]:
+        """In the order in which they are called, which matters."""
+        averages = [self.averages] if self.averages else []
+        return [
+            self.place,
+            self.watch,
+            self.selection,
+            *averages,
+            self.recorder,
+            self.checkpoints,
+            self.interruption,
+        ]
 
     def _conclude(self) -> None:
         """Put the weights that are to be kept into the network, and save it."""
         if self.averages:
             self.averages.finish()
-        if self.selection.model is not None:
-            self.selection.choose()
+        self.selection.choose()
         self._save()
 
     def _save(self) -> None:

@@ -8,8 +8,8 @@ from unrolled.errors import RunError, did_you_mean
 from unrolled.storage import cannot_write
 
 LATEST = "latest"
-# What makes a folder a run, and what a group of runs.
-RUN_FILE, GROUP_FILE = "experiment.yaml", "group.json"
+# What makes a folder a run, a group of runs, and a search.
+RUN_FILE, GROUP_FILE, SEARCH_FILE = "experiment.yaml", "group.json", "search.yaml"
 
 
 def make_folder(runs: Path, name: str) -> Path:
@@ -64,9 +64,9 @@ def find_folder(run: str, runs: Path) -> Path:
         if members := runs_within(group):
             return members[-1]
         raise RunError(f"{group}: expected a run in the group, got none. Continue with: unrolled repeat {group}")
-    names = {path: {*names_of(path)} for path in runs_within(runs)}
+    names = {path: {name_of(path)} for path in runs_within(runs)}
     for group in _groups_within(runs):
-        names |= {path: {*names_of(path), *names_of(group)} for path in runs_within(group)}
+        names |= {path: {name_of(path), name_of(group)} for path in runs_within(group)}
     return _newest_named(run, names, runs)
 
 
@@ -79,13 +79,14 @@ def find_run_or_group(name: str, runs: Path) -> Path:
     if found := next((path for path in (runs / name, Path(name)) if is_run(path) or is_group(path)), None):
         return found
     folders = (*runs_within(runs), *_groups_within(runs))
-    return _newest_named(name, {path: {*names_of(path)} for path in folders}, runs)
+    return _newest_named(name, {path: {name_of(path)} for path in folders}, runs)
 
 
-def names_of(folder: Path) -> tuple[str, str]:
-    """The name in ``<UTC time>-<name>``, and in ``<UTC time>-<name>-<number>``."""
-    named = re.sub(r"^\d{8}T\d{6}Z-", "", folder.name)
-    return named, re.sub(r"-\d+$", "", named)
+def name_of(folder: Path) -> str:
+    """The name in ``<UTC time>-<name>``, or in ``<UTC time>-<name>-<number>`` beside the folder without the number."""
+    first = re.sub(r"-\d+$", "", folder.name)
+    taken = first != folder.name and folder.with_name(first).is_dir()
+    return re.sub(r"^\d{8}T\d{6}Z-", "", first if taken else folder.name)
 
 
 def time_of(folder: Path) -> str:

@@ -119,6 +119,7 @@ def _estimate(mean: float, squared_error: float, freedom: float, n: int) -> Esti
         return Estimate(mean, None, None, n, None)
     error = math.sqrt(squared_error)
     if error == 0:
-        return Estimate(mean, mean, mean, n, 0.0 if mean else 1.0)
+        # Equal values of a figure that is counted in whole examples do not show how far chance moves it.
+        return Estimate(mean, None, None, n, None) if mean else Estimate(0.0, 0.0, 0.0, n, 1.0)
     reach = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
     return Estimate(mean, mean - reach, mean + reach, n, 2 * float(stdtr(freedom, -abs(mean) / error)))

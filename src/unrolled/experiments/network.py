@@ -72,8 +72,12 @@ def check_components(experiment: Experiment) -> None:
 
 def layers_of(model: keras.Model) -> list[keras.Layer]:
     """The layers that the experiment's ``network`` names, in its order: not the input, nor how it is read."""
-    layers: list[keras.Layer] = model.layers[1:]
-    return layers[1:] if isinstance(layers[0], ReadImage) and layers[0].name == _READ else layers
+    return [layer for layer in model.layers[1:] if not is_reading(layer)]
+
+
+def is_reading(layer: keras.Layer) -> bool:
+    """Whether a layer is how an experiment reads images, and not one of its network."""
+    return isinstance(layer, ReadImage) and layer.name == _READ
 
 
 def probabilities(model: keras.Model, inputs: NDArray[Any], batch_size: int) -> NDArray[np.float32]:

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 _SMOOTHING = 0.9
 # The sweep ends when the smoothed loss is so many times its lowest value.
 _LOST = 4.0
+# Fewer steps show nothing.
+_FEWEST = 5
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class RateSweep:
         return asdict(self)
 
 
-def sweep_rates(experiment: Experiment, *, low: float = 1e-6, high: float = 1.0, steps: int = 150) -> RateSweep:
+def sweep_rates(experiment: Experiment, *, low: float = 1e-5, high: float = 1.0, steps: int = 150) -> RateSweep:
     """Train a network for a few steps, each with a higher learning rate.
 
     ::
@@ -71,6 +73,11 @@ def sweep_rates(experiment: Experiment, *, low: float = 1e-6, high: float = 1.0,
     check_components(experiment)
     rates = np.geomspace(low, high, steps)
     losses = _losses(experiment, experiment.load_data(), rates)
+    if len(losses) < _FEWEST:
+        raise InvalidSetting(
+            f"find-rate: expected a finite loss for the first {_FEWEST} rates, got {len(losses)}. "
+            "Lower --low, or ask: unrolled doctor"
+        )
     return summarize(rates[: len(losses)], np.array(losses), diverged=len(losses) < steps)
 
 
@@ -117,6 +124,7 @@ def _losses(experiment: Experiment, data: Dataset, rates: NDArray[np.float64]) -
         seed=experiment.seed,
         weights=examples.weights,
         classes=examples.classes,
+        shift=experiment.training.augment.shift if experiment.training.augment else 0,
     )
     losses: list[float] = []
     for index, rate in enumerate(rates):

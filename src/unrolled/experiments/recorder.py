@@ -30,15 +30,16 @@ class Recorder(keras.callbacks.Callback):
         self.batch_size, self.epochs = batch_size, epochs
         self.records: list[dict[str, Any]] = []
         self.compiled: set[int] = set()
+        self.began: tuple[float, float] | None = None
         self.seconds, self.cpu_seconds, self.training_seconds, self.counted = 0.0, 0.0, 0.0, 0
 
     def notes(self) -> dict[str, Any]:
         """What it remembers, for a checkpoint."""
-        begun = self.place.step > 0
+        seconds, cpu_seconds = self._elapsed()
         return {
             "records": self.records,
-            "seconds": self.seconds + time.perf_counter() - self.began if begun else 0.0,
-            "cpu_seconds": self.cpu_seconds + time.process_time() - self.processor_began if begun else 0.0,
+            "seconds": seconds,
+            "cpu_seconds": cpu_seconds,
             "training_seconds": self.training_seconds,
             "counted": self.counted,
         }
@@ -54,7 +55,7 @@ class Recorder(keras.callbacks.Callback):
         self.progress.begin(self.epochs, steps, self.batch_size, first_epoch=self.place.epoch + 1)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.began, self.processor_began = time.perf_counter(), time.process_time()
+        self.began = (time.perf_counter(), time.process_time())
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self.batch_began = time.perf_counter()
@@ -69,19 +70,28 @@ class Recorder(keras.callbacks.Callback):
         self.progress.step(self.place.epoch + 1, self.place.step - 1, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        seconds, cpu_seconds = self._elapsed()
         record = {
             "epoch": epoch + 1,
             **{name: float(logs[name]) for name in sorted(logs, key=rank)},
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-            "seconds": self.seconds + time.perf_counter() - self.began,
-            "cpu_seconds": self.cpu_seconds + time.process_time() - self.processor_began,
+            "seconds": seconds,
+            "cpu_seconds": cpu_seconds,
             "training_seconds": self.training_seconds,
             "examples_per_second": self.counted / self.training_seconds if self.training_seconds else 0.0,
         }
         self.records.append(record)
+        self.began = None
         self.seconds, self.cpu_seconds, self.training_seconds, self.counted = 0.0, 0.0, 0.0, 0
         self.write()
         self.progress.epoch(record)
+
+    def _elapsed(self) -> tuple[float, float]:
+        """Seconds of the epoch under way, and those of the processor; between two epochs there are none."""
+        if self.began is None:
+            return self.seconds, self.cpu_seconds
+        began, processor_began = self.began
+        return self.seconds + time.perf_counter() - began, self.cpu_seconds + time.process_time() - processor_began
 
     def write(self) -> None:
         """Write all lines anew, so that the file is whole whenever it is read."""

@@ -9,6 +9,7 @@ from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.folders import is_group
 from unrolled.experiments.groups import REPEATED_FILE, Group, parse_seeds
 from unrolled.experiments.jobs import run_commands, unrolled_command
+from unrolled.experiments.locks import locked
 from unrolled.experiments.network import build_network, check_components
 from unrolled.experiments.progress import choose_progress
 from unrolled.experiments.run import Run
@@ -148,10 +149,15 @@ def train_missing(group: Group, jobs: int, request: StopRequest, *, quiet: bool)
         quiet: Whether to print nothing.
 
     Raises:
+        RunError: Another process trains seeds of the group.
         TrainingStopped: Some seeds failed.
         Interrupted: A signal came; those under way kept what they had learned.
     """
-    seeds = group.missing()
+    with locked(group.path):
+        _train_seeds(group, group.missing(), jobs, request, quiet=quiet)
+
+
+def _train_seeds(group: Group, seeds: Sequence[int], jobs: int, request: StopRequest, *, quiet: bool) -> None:
     say = choose_progress(quiet=quiet).say
     say(f"{group.name}: {len(seeds)} of {len(group.seeds)} seeds to train in {group.path}")
     at_once = min(jobs, len(seeds))

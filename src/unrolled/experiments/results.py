@@ -91,6 +91,11 @@ def _machine(run: Run) -> dict[str, Any]:
         facts = run.read_json("environment.json")
     except RunError:
         return {}
+    each = [_facts_of_machine(described) for described in (facts, *facts.get("resumed", []))]
+    return {name: " then ".join(dict.fromkeys(str(facts[name]) for facts in each)) for name in each[0]}
+
+
+def _facts_of_machine(facts: dict[str, Any]) -> dict[str, Any]:
     kernels, settings = facts.get("kernels") or {}, facts.get("thread_settings") or {}
     return {
         "backend": facts.get("backend"),

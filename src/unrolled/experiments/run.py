@@ -63,7 +63,8 @@ class Run:
         """
         path = make_folder(runs, experiment.name)
         run = cls(path)
-        write_text(path / "experiment.yaml", experiment.to_yaml())
+        run.experiment = experiment
+        run.write_experiment()
         return run
 
     @classmethod
@@ -194,14 +195,25 @@ class Run:
         write_json(self.path / "status.json", {"status": status, "message": message})
 
     def with_settings(self, settings: Sequence[str]) -> "Run":
-        """The same run with some of its experiment's settings changed, in its folder too.
+        """The same run with some of its experiment's settings changed, but not yet in its folder.
 
         Args:
             settings: ``PATH=VALUE`` for each.
         """
-        experiment = Experiment.find(self.path / "experiment.yaml", settings=settings)
-        write_text(self.path / "experiment.yaml", experiment.to_yaml())
-        return Run(self.path)
+        changed = Run(self.path)
+        changed.experiment = Experiment.find(self.path / "experiment.yaml", settings=settings)
+        return changed
+
+    def write_experiment(self) -> None:
+        """Make the folder say which experiment is trained."""
+        write_text(self.path / "experiment.yaml", self.experiment.to_yaml())
+
+    def set_aside(self, epochs: int) -> None:
+        """Keep what a finished training gave under names with its number of epochs: each is a look at the test set."""
+        for name in ("model.keras", "evaluation.json", "report.html"):
+            path = self.path / name
+            if path.exists():
+                path.rename(path.with_stem(f"{path.stem}-{epochs}-epochs"))
 
     def add_environment(self, environment: Mapping[str, Any]) -> None:
         """Record what the run is computed on, after what it was computed on before it was resumed."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from unrolled.errors import InvalidSetting, RunError, UnrolledError, did_you_mean
 from unrolled.experiments.document import parse_yaml
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.folders import is_group, is_run, time_of
+from unrolled.experiments.folders import SEARCH_FILE, is_group, is_run, time_of
 from unrolled.experiments.groups import Group
 from unrolled.experiments.liveness import DIED, current_status
 from unrolled.experiments.run import Run
@@ -64,7 +64,7 @@ def list_runs(
     sort: str = "time",
     limit: int | None = None,
 ) -> tuple[list[Entry], dict[Path, str]]:
-    """The runs and groups in a folder, and the folders in it that are neither, with the reason.
+    """The runs and groups in a folder, and the folders in it that are neither, nor searches, with the reason.
 
     Args:
         runs: The folder.
@@ -85,6 +85,8 @@ def list_runs(
     entries: list[Entry] = []
     broken: dict[Path, str] = {}
     for folder in sorted(path for path in runs.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        if (folder / SEARCH_FILE).is_file():
+            continue  # its trials are runs that are compared by it alone
         try:
             entry, experiment = _read(folder)
         except (UnrolledError, OSError, ValueError, TypeError, LookupError) as error:

@@ -142,7 +142,7 @@ class Training(Settings):
     metrics: tuple[Component, ...] = Field(default=(Component.model_validate("accuracy"),), strict=False)
     class_weights: Literal["balanced"] | dict[str, float] | None = None
     augment: Augmentation | None = None
-    precision: Literal["float32", "bfloat16", "mixed_bfloat16"] = "float32"
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
     validation: Validation = "none"
     early_stopping: EarlyStopping | None = None
     keep: Literal["last", "best"] = "last"

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.dataset import Dataset
-from unrolled.errors import InvalidSetting, TrainingStopped, WriteError
+from unrolled.errors import TrainingStopped, WriteError
 from unrolled.experiments.batches import steps_in
-from unrolled.experiments.checkpoints import Checkpoint, newest_checkpoint
+from unrolled.experiments.checkpoints import Checkpoint
 from unrolled.experiments.environment import describe_environment
 from unrolled.experiments.evaluation import evaluate
 from unrolled.experiments.examples import Examples, choose_examples
@@ -84,81 +84,23 @@ def train_experiment(
     check_components(experiment)
     data = experiment.load_data()
     examples = choose_examples(data, experiment)
-    model = _build(experiment, data, examples)
+    model = build(experiment, data, examples)
     request.answer(f"train: {experiment.name}: interrupted before the first batch; nothing was written")
 
     run = Run.create(experiment, runs)
     with locked(run.path):
-        _carry_out(run, model, data, examples, progress, request, tested=tested)
+        carry_out(run, model, data, examples, progress, request, tested=tested)
     return run
 
 
-def resume(run: Run | str | Path, *, epochs: int | None = None, quiet: bool = False) -> Run:
-    """Go on with a training that was killed, interrupted, or is to take longer, as if it had never stopped.
-
-    Goes on at the newest checkpoint: weights, optimizer, metrics, random state and place in the data are those of that
-    moment. On the same machine with the same cores the finished weights and metrics are, bit for bit, those of a
-    training that was not stopped. A run that was killed before its first checkpoint starts over.
-
-    Args:
-        run: The run or its folder.
-        epochs: How many there are to be in all, if not as many as the experiment says.
-        quiet: Whether to print nothing.
-
-    Raises:
-        RunError: There is no run, or another process trains it.
-        InvalidSetting: There are fewer epochs than are finished already.
-        TrainingStopped: As in ``train``.
-        WriteError: The run folder cannot be written.
-    """
-    progress = choose_progress(quiet=quiet)
-    with listening() as request:
-        return resume_run(run if isinstance(run, Run) else Run.open(run), epochs, progress, request)
-
-
-def resume_run(run: Run, epochs: int | None, progress: Progress, request: StopRequest) -> Run:
-    """Go on with a run that is found already; the rest is as in ``resume``."""
-    with locked(run.path):
-        checkpoint = newest_checkpoint(run.path)
-        done = checkpoint.epoch if checkpoint else 0
-        if epochs is not None:
-            _check_epochs(run, epochs, checkpoint)
-            run = run.with_settings([f"training.epochs={epochs}"])
-        if run.is_finished and done >= run.experiment.training.epochs:
-            progress.say(f"{run.experiment.name}: all {done} epochs are done. More with: --epochs {done + 1}")
-            return run
-        progress.announce(run.experiment)
-        progress.say(_spell_place(checkpoint))
-        data = run.experiment.load_data()
-        examples = choose_examples(data, run.experiment)
-        model = _build(run.experiment, data, examples)
-        _carry_out(run, model, data, examples, progress, request, checkpoint=checkpoint)
-    return run
-
-
-def _check_epochs(run: Run, epochs: int, checkpoint: Checkpoint | None) -> None:
-    begun = checkpoint.epoch + (checkpoint.step > 0) if checkpoint else 0
-    if epochs < max(begun, 1):
-        raise InvalidSetting(
-            f"--epochs: expected at least {max(begun, 1)} in all, got {epochs}: so many are done or begun in "
-            f"{run.path}. Name the new total."
-        )
-
-
-def _spell_place(checkpoint: Checkpoint | None) -> str:
-    if checkpoint is None:
-        return "starting over: there is no checkpoint yet"
-    return f"going on in epoch {checkpoint.epoch + 1} after step {checkpoint.step}"
-
-
-def _build(experiment: Experiment, data: Dataset, examples: Examples) -> keras.Model:
+def build(experiment: Experiment, data: Dataset, examples: Examples) -> keras.Model:
     """The network before anything is learned."""
     seed_everything(experiment.seed)
     steps = experiment.training.epochs * steps_in(examples.learned, experiment.training.batch_size)
     return build_network(experiment, data, steps=steps)
 
 
-def _carry_out(
+def carry_out(
     run: Run,
     model: keras.Model,
     data: Dataset,
@@ -174,7 +116,10 @@ def _carry_out(
     try:
         run.write_status("running")
         run.add_environment(describe_environment(run.experiment.seed))
-        write_json(run.path / "data.json", {**_describe(data, examples), "parameters": model.count_params()})
+        write_json(
+            run.path / "data.json",
+            {**_describe(data, examples), "parameters": model.count_params(), "fingerprints": data.fingerprints},
+        )
         Fitting(model, examples, run, progress, request, checkpoint).run_to_end()
         stopped_late = f"train: {name}: interrupted after the training; kept what was learned in {run.path}"
         request.answer(stopped_late)

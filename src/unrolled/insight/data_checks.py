@@ -45,12 +45,14 @@ def examine_labels(subject: Subject, labels: Labels) -> list[Finding]:
     """The classes of the training examples, their number and their order."""
     where, names = subject.places.data("train"), subject.class_names
     ratio, largest, smallest = imbalance(labels)
-    findings = kinds.CLASS_IMBALANCE.judge(
-        ratio,
-        where,
-        f"Add examples of class {_name(names, smallest)} (class {_name(names, largest)} has {ratio:.3g} times as many),"
-        " or weigh it, and look at its F1: unrolled evaluate latest.",
-    )
+    findings = []
+    if not subject.weighs_classes:
+        findings += kinds.CLASS_IMBALANCE.judge(
+            ratio,
+            where,
+            f"Add examples of class {_name(names, smallest)} (class {_name(names, largest)} has {ratio:.3g} times as "
+            f"many), or weigh the classes{subject.places.weighing()}, and look at its F1: unrolled evaluate latest.",
+        )
     findings += kinds.MAJORITY.judge(majority(labels), f"{where}, class {_name(names, largest)}")
     absent = absent_classes(labels, len(names))
     spelled = ", ".join(_name(names, index) for index in absent[:5])

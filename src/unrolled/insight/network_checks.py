@@ -1,6 +1,7 @@
 """What the layers of a network have to answer for, by what they do with a few examples."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from unrolled.data.dataset import Split
 from unrolled.insight import network_kinds as kinds
@@ -121,7 +122,8 @@ def examine_gradients(subject: Subject, calls: Sequence[Call], examples: Split) 
         )
         where = subject.places.layer(call.part)
         clip = f"Clip the gradients: {subject.places.optimizer('clipnorm', 1)}"
-        findings += kinds.EXPLODING_GRADIENT.judge(largest, where, clip)
+        if not _is_clipped(subject.model.optimizer):
+            findings += kinds.EXPLODING_GRADIENT.judge(largest, where, clip)
         remedy = ""
         if isinstance(getattr(layer, "cell", None), keras.layers.SimpleRNNCell):
             remedy = f"Use a layer whose memory does not fade: {subject.places.replace(call.part, 'LSTM')}"
@@ -138,6 +140,10 @@ def _examine_states(places: Places, call: Call, again: Replay, where: str) -> li
         worst = max(shares, key=lambda letter: shares[letter])
         findings += kinds.SATURATED_GATES.judge(shares[worst], f"{where}, gate {worst}")
     return findings
+
+
+def _is_clipped(optimizer: Any) -> bool:
+    return any(getattr(optimizer, name, None) for name in ("clipnorm", "global_clipnorm", "clipvalue"))
 
 
 def _use(places: Places, call: Call, activation: str) -> str:

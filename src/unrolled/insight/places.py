@@ -58,6 +58,10 @@ class Places:
             return f"{argument}={value:g}"
         return f"--set training.optimizer.{self.experiment.training.optimizer.name}.{argument}={value:g}"
 
+    def weighing(self) -> str:
+        """How to make every class count the same, in parentheses, where there is a setting for it."""
+        return "" if self.experiment is None else " (--set training.class_weights=balanced)"
+
     def _entry(self, part: Part) -> Any:
         assert self.experiment is not None
         return self.experiment.network[int(part.path[0])]

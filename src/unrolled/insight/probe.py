@@ -12,6 +12,8 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+from unrolled.experiments.network import is_reading
+
 import keras
 import numpy as np
 from keras.src.backend.common.masking import get_keras_mask
@@ -54,7 +56,9 @@ class Call:
 def parts_of(model: Any, path: LayerPath = ()) -> list[Part]:
     """The layers of a model, in its own order."""
     parts: list[Part] = []
-    layers = (layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer))
+    layers = (
+        layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer) and not is_reading(layer)
+    )
     for index, layer in enumerate(layers):
         here = (*path, index)
         if isinstance(layer, keras.Model):

@@ -38,6 +38,7 @@ class Subject:
         class_names: The names of the classes; empty where none are known.
         order: The order in which the examples are given to it first.
         batch_size: Examples per step.
+        weighs_classes: Whether rare classes count more than others already.
     """
 
     model: Any
@@ -49,6 +50,7 @@ class Subject:
     class_names: tuple[str, ...]
     order: NDArray[np.int64]
     batch_size: int
+    weighs_classes: bool = False
 
     def sample(self, examples: int) -> Split:
         """The first examples that the network is given."""
@@ -152,6 +154,7 @@ def _of(experiment: Experiment, data: Dataset, model: Any, *, is_trained: bool, 
         data.classes,
         batches.order(0),
         training.batch_size,
+        examples.weights is not None,
     )
 
 

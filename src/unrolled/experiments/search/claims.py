@@ -18,8 +18,8 @@ _ATTEMPTS = 2
 def claim(search: Search, wanted: int) -> optuna.Trial | None:
     """Begin the next trial: one that was given back, or what the sampler proposes.
 
-    What is proposed depends on the search's seed, the trial's number and the trials before it, so a search that is
-    stopped and continued goes the same way as one that is not, as long as one process works on it.
+    What is proposed depends on the search's seed, how many trials have ended or are under way, and what they gave, so a
+    search that is stopped and continued goes the same way as one that is not, as long as one process works on it.
 
     Args:
         search: What to work on.
@@ -31,11 +31,10 @@ def claim(search: Search, wanted: int) -> optuna.Trial | None:
     """
     with shared_lock(search.path / "claim"):
         give_back_lost(search)
-        if count(search) >= wanted:
+        before = count(search)
+        if before >= wanted:
             return None
-        trials = search.study.get_trials(deepcopy=False)
-        waiting = [trial.number for trial in trials if trial.state == TrialState.WAITING]
-        search.study.sampler = _sampler(search, min(waiting, default=len(trials)))
+        search.study.sampler = _sampler(search, before)
         trial = search.study.ask()
         search.leases.take(trial.number)
         search.space.suggest(trial)
