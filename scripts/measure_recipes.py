@@ -90,7 +90,8 @@ def _table(results: dict[str, list[dict[str, Any]]]) -> str:
         trainings = [training for training in results.get(recipe, []) if training["experiment"] == current]
         lines.append(f"| `{recipe}` | {words} | {_figures(trainings)} |")
     machines = sorted({f"{t['cpu']}, {t['cores']} cores, {t['backend']}" for ts in results.values() for t in ts})
-    return "\n".join([*lines, "", f"Measured on: {'; '.join(machines)}.", "", ""])
+    measured = [f"Measured on: {'; '.join(machines)}.", ""] if machines else []
+    return "\n".join([*lines, "", *measured, ""])
 
 
 def _figures(trainings: list[dict[str, Any]]) -> str:
