@@ -91,6 +91,7 @@ def test_averages_validate_and_end_as_the_network(tiny: Path) -> None:
 def test_another_precision_is_computed_by_keras_own_loop(tiny: Path) -> None:
     run = train(tiny, "training.precision=mixed_bfloat16")
     assert run.model.layers[2].compute_dtype == "bfloat16"
+    run.predict(run.experiment.load_data().test.inputs[:2])
     assert "float32" in run.model.layers[2].kernel_used
     assert keras.config.dtype_policy().name == "float32"
 
