@@ -1,6 +1,5 @@
 """The tables of docs/performance.md, from a result file. What stands outside of the markers is never touched."""
 
-import re
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -10,10 +9,9 @@ from benchmarks import tables
 from benchmarks.charts import draw_charts
 from benchmarks.options import PAGE
 from benchmarks.results import Run
-from unrolled.errors import DataError
+from benchmarks.sections import replace_section
 from unrolled.storage import write_text
 
-_SECTION = "<!-- generated: {name} -->\n(.*?)<!-- end of {name} -->"
 _NOT_MEASURED = "*Not measured in this run.*"
 
 
@@ -30,15 +28,8 @@ def render(run: Run, page: Path) -> None:
     for name, write in SECTIONS.items():
         pictures = [f"![{chart.title}]({page.stem}/{chart.path.name})" for chart in charts if chart.section == name]
         body = "\n\n".join([*pictures, *write(run)]) or _NOT_MEASURED
-        text = _replace(text, name, body, page)
+        text = replace_section(text, name, body, page)
     write_text(page, text)
-
-
-def _replace(text: str, name: str, body: str, page: Path) -> str:
-    pattern = re.compile(_SECTION.format(name=name), re.DOTALL)
-    if not pattern.search(text):
-        raise DataError(f'{page}: expected the markers of "{name}", got none. Put them back, as in {PAGE}.')
-    return pattern.sub(lambda _: f"<!-- generated: {name} -->\n\n{body}\n\n<!-- end of {name} -->", text)
 
 
 def _machine(run: Run) -> list[str]:

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe_machine
+from benchmarks.options import PAGE
+from benchmarks.sections import write_section
 from unrolled.experiments.intervals import student
-from unrolled.storage import write_json, write_text
+from unrolled.storage import write_json
 
 RESULTS = Path(__file__).parent / "results" / "time-to-accuracy.json"
-PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-BEGIN, END = "<!-- generated: time-to-accuracy -->\n", "<!-- end of time-to-accuracy -->"
 ARTICLE = "Keras on TensorFlow, the article's program"
 
 
@@ -135,10 +135,7 @@ def render(results: dict[str, Any]) -> None:
             f"| {name} | {len(seconds)} | {median:.1f} | {min(seconds):.1f} to {max(seconds):.1f} | "
             f"{article / median:.1f} | {_spell_accuracies(accuracies)} |"
         )
-    text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    write_text(PAGE, "\n".join([f"{before}{BEGIN}", *lines, "", f"{END}{after}"]))
+    write_section(PAGE, "time-to-accuracy", "\n".join(lines))
 
 
 def _spell_accuracies(accuracies: list[float]) -> str:

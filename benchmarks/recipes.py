@@ -1,6 +1,6 @@
 """Train recipes with several seeds, remember what they reach, and write it into docs/recipes.md.
 
-``python scripts/measure_recipes.py mnist-gru --seeds 3`` adds to docs/recipes.json, or replaces what is there of that
+``python -m benchmarks.recipes mnist-gru --seeds 3`` adds to docs/recipes.json, or replaces what is there of that
 recipe; without a recipe the page alone is written again. A recipe is trained as it is; the test set is measured once in
 each training.
 """
@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
+from benchmarks.sections import write_section
 from unrolled.experiments.environment import describe_environment
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.intervals import student
 from unrolled.experiments.sources import recipes
-from unrolled.storage import write_json, write_text
+from unrolled.storage import write_json
 
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "recipes.json"
 PAGE = DOCS / "recipes.md"
-BEGIN, END = "<!-- generated: recipes -->\n", "<!-- end of recipes -->"
 
 
 def main() -> None:
@@ -36,10 +36,7 @@ def main() -> None:
             training = _train(recipe, seed)
             _remember(recipe, training)
             print(f"{recipe} seed {seed}: {training['accuracy']:.4f} in {training['seconds'] / 60:.1f} min", flush=True)
-    text = PAGE.read_text(encoding="utf-8")
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    write_text(PAGE, f"{before}{BEGIN}{_table(_results())}{END}{after}")
+    write_section(PAGE, "recipes", _table(_results()))
 
 
 def _train(recipe: str, seed: int) -> dict[str, Any]:
@@ -80,7 +77,6 @@ def _remember(recipe: str, training: dict[str, Any]) -> None:
 
 def _table(results: dict[str, list[dict[str, Any]]]) -> str:
     lines = [
-        "",
         "| recipe | what it is | parameters | test accuracy | seeds | minutes |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
@@ -90,8 +86,8 @@ def _table(results: dict[str, list[dict[str, Any]]]) -> str:
         trainings = [training for training in results.get(recipe, []) if training["experiment"] == current]
         lines.append(f"| `{recipe}` | {words} | {_figures(trainings)} |")
     machines = sorted({f"{t['cpu']}, {t['cores']} cores, {t['backend']}" for ts in results.values() for t in ts})
-    measured = [f"Measured on: {'; '.join(machines)}.", ""] if machines else []
-    return "\n".join([*lines, "", *measured, ""])
+    measured = ["", f"Measured on: {'; '.join(machines)}."] if machines else []
+    return "\n".join([*lines, *measured])
 
 
 def _figures(trainings: list[dict[str, Any]]) -> str:
