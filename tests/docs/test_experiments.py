@@ -3,6 +3,7 @@
 import re
 
 from tests.conftest import ROOT
+from tests.docs.pages import blocks, parse
 from unrolled.data.catalogue import load
 from unrolled.experiments.document import Document, parse_yaml
 from unrolled.experiments.examples import choose_examples
@@ -19,11 +20,7 @@ COMMANDS = [
 ]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
-
-
-@pytest.mark.parametrize("text", blocks("yaml"))
+@pytest.mark.parametrize("text", blocks(TEXT, "yaml"))
 def test_the_experiments_can_be_trained(text: str) -> None:
     experiment = Experiment.parse(Document(parse_yaml(text, "page"), "page"))
     check_components(experiment)
@@ -33,15 +30,12 @@ def test_the_experiments_can_be_trained(text: str) -> None:
 
 
 def test_every_setting_of_a_training_is_shown() -> None:
-    shown = set(parse_yaml(blocks("yaml")[-1], "page")["training"])
+    shown = set(parse_yaml(blocks(TEXT, "yaml")[-1], "page")["training"])
     assert set(Training.model_fields) - shown == {"precision"}
     assert "**Precision**" in TEXT
 
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_each_command_takes_the_options_shown(line: str) -> None:
-    from unrolled.cli import cli
-
     command, *arguments = line.split()
-    with cli.make_context("unrolled", [command]) as context:
-        assert cli.commands[command].make_context(command, arguments, parent=context)
+    assert parse(command, arguments)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.conftest import ROOT, environment
+from tests.docs.pages import blocks, on_few_images, parse
 from unrolled.data.catalogue import NAMED, load
 from unrolled.experiments.document import Document, parse_yaml
 from unrolled.experiments.experiment import Experiment
@@ -16,17 +17,9 @@ import pytest
 README = (ROOT / "README.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
-
-
 def test_python_blocks_run(tmp_path: Path) -> None:
     """On 2,000 of the images, in one process, one after another."""
-    cut = (
-        "import unrolled\nfrom unrolled.data import catalogue\nfull = catalogue.NAMED['mnist']\n"
-        "catalogue.NAMED['mnist'] = lambda: full().head(2000)\n"
-    )
-    program = cut + "\n".join(blocks("python"))
+    program = on_few_images(2000) + "\n".join(blocks(README, "python"))
     command = [sys.executable, "-c", program]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment())
     assert finished.returncode == 0, finished.stderr
@@ -34,7 +27,7 @@ def test_python_blocks_run(tmp_path: Path) -> None:
 
 
 def test_the_experiments_are_valid() -> None:
-    text, more = blocks("yaml")
+    text, more = blocks(README, "yaml")
     changed = Experiment.parse(Document({"data": "mnist", **parse_yaml(more, "README")}, "README"))
     build_network(changed, load("mnist"))
     experiment = Experiment.parse(Document(parse_yaml(text, "README"), "README"))
@@ -43,7 +36,7 @@ def test_the_experiments_are_valid() -> None:
 
 
 def test_the_error_is_what_that_experiment_would_say(tmp_path: Path) -> None:
-    text, _ = blocks("yaml")
+    text, _ = blocks(README, "yaml")
     (tmp_path / "digits.yaml").write_text(text.replace("GRU: {units", "GRU: {unit"))
     command = [sys.executable, "-m", "unrolled", "train", "digits.yaml"]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment())
@@ -53,9 +46,5 @@ def test_the_error_is_what_that_experiment_would_say(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", re.findall(r"^unrolled (\w+.*?)(?:\s+#.*)?$", README, flags=re.MULTILINE))
 def test_each_command_takes_the_options_shown(line: str) -> None:
     """Each line's words are parsed by the command itself, which is not run."""
-    from unrolled.cli import cli
-
     command, *arguments = line.split()
-    with cli.make_context("unrolled", [command]) as context:
-        parsed = cli.commands[command].make_context(command, arguments, parent=context)
-    assert parsed.command.name == command
+    assert parse(command, arguments).command.name == command

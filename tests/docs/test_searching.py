@@ -7,8 +7,8 @@ from pathlib import Path
 
 import unrolled
 from tests.conftest import ROOT
+from tests.docs.pages import blocks, parse
 from unrolled.backend import leave_out_tensorflow
-from unrolled.cli import cli
 from unrolled.data.catalogue import load
 from unrolled.errors import InvalidSetting
 from unrolled.experiments.document import read_document
@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 PAGE = (ROOT / "docs/searching.md").read_text()
-(EXPERIMENT,) = re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.DOTALL)
+(EXPERIMENT,) = blocks(PAGE, "yaml")
 
 
 def test_the_experiment_can_be_searched(tmp_path: Path) -> None:
@@ -43,8 +43,7 @@ def test_the_error_is_what_that_experiment_would_say(tmp_path: Path) -> None:
 def test_each_search_is_a_search(line: str, tmp_path: Path) -> None:
     """The command takes the options shown, and the settings among them lead somewhere."""
     _, *arguments = shlex.split(line)
-    with cli.make_context("unrolled", ["search"]) as context:
-        parsed = cli.commands["search"].make_context("search", arguments, parent=context).params
+    parsed = parse("search", arguments).params
     if parsed["settings"]:
         (tmp_path / "digits.yaml").write_text(EXPERIMENT)
         name = parsed["experiment"]
@@ -64,7 +63,7 @@ def test_the_python_runs_on_a_few_images(tmp_path: Path, monkeypatch: pytest.Mon
         "few.npz", x_train=few.train.inputs, y_train=few.train.targets, x_test=few.test.inputs, y_test=few.test.targets
     )
     network = "network=[Flatten, {Dense: {units: {search: [4, 8]}}}, {Dense: {units: 10}}]"
-    (program,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+    (program,) = blocks(PAGE, "python")
     program = program.replace('"network.1.LSTM.units={search: [8, 16]}"', f'"data=few.npz", "{network}"')
     assert network in program
     names: dict[str, object] = {}

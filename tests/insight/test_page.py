@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from tests.conftest import ROOT, environment
+from tests.docs.pages import blocks
 from unrolled.insight.findings import Kind
 from unrolled.insight.kinds import KINDS
 
@@ -36,7 +37,7 @@ def test_kinds_are_named_apart() -> None:
 
 
 def test_the_python_block_runs_and_finds_what_it_says() -> None:
-    (program,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    (program,) = blocks(PAGE.read_text(), "python")
     command = [sys.executable, "-c", program]
     finished = subprocess.run(command, capture_output=True, text=True, env=environment())
     assert finished.returncode == 0, finished.stderr
