@@ -54,9 +54,9 @@ class Watch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._check(logs.get("val_loss", 0.0), "validation loss")
-        self.check_weights()
+        self._check_weights()
 
-    def check_weights(self) -> None:
+    def _check_weights(self) -> None:
         """Refuse what the last step made of the weights, which no loss has seen yet.
 
         Raises:

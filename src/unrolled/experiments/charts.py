@@ -18,14 +18,22 @@ COLOURS = 6
 WIDE, NAMES, ROW = 860, 190, 38
 _LONGEST_NAME = 26
 
-_ENVIRONMENT = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+template_of = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string
 
-_LINES = _ENVIRONMENT.from_string("""\
-<svg viewBox="0 0 {{ width }} {{ height }}" role="img" aria-label="{{ title }}" class="chart">
+# The lines of a chart from left to right, each with its figure.
+GRID = """\
 {% for y, label in rows %}
   <line x1="{{ left }}" x2="{{ width - right }}" y1="{{ y }}" y2="{{ y }}" class="grid"/>
   <text x="{{ left - 8 }}" y="{{ y + 4 }}" text-anchor="end">{{ label }}</text>
 {% endfor %}
+"""
+
+_LINES = template_of(
+    """\
+<svg viewBox="0 0 {{ width }} {{ height }}" role="img" aria-label="{{ title }}" class="chart">
+"""
+    + GRID
+    + """\
 {% for x, label in columns %}
   <text x="{{ x }}" y="{{ height - 14 }}" text-anchor="middle">{{ label }}</text>
 {% endfor %}
@@ -41,9 +49,10 @@ _LINES = _ENVIRONMENT.from_string("""\
   {% endfor %}
 {% endfor %}
 </svg>
-""")
+"""
+)
 
-_INTERVALS = _ENVIRONMENT.from_string("""\
+_INTERVALS = template_of("""\
 <svg viewBox="0 0 {{ width }} {{ height }}" role="img" aria-label="{{ title }}" class="chart">
 {% for x, label, zero in columns %}
   <line x1="{{ x }}" x2="{{ x }}" y1="4" y2="{{ height - 28 }}" class="{{ 'zero' if zero else 'grid' }}"/>
@@ -170,7 +179,7 @@ def interval_chart(title: str, rows: Sequence[IntervalRow]) -> Markup:
 
     drawn = [
         {
-            "name": row.name if len(row.name) <= _LONGEST_NAME else row.name[: _LONGEST_NAME - 1] + "…",
+            "name": shortened(row.name, _LONGEST_NAME),
             "title": f"{row.name}: {row.mean:.4f}" + (f", {row.ends[0]:.4f} to {row.ends[1]:.4f}" if row.ends else ""),
             "y": ROW // 2 + 4 + index * ROW,
             "mean": x(row.mean),
@@ -188,6 +197,11 @@ def interval_chart(title: str, rows: Sequence[IntervalRow]) -> Markup:
 def colour(number: int) -> int:
     """The number of a series' colour, from 1 on."""
     return (number - 1) % COLOURS + 1
+
+
+def shortened(text: str, longest: int) -> str:
+    """A text that has room in so many characters."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def round_ticks(values: Sequence[float]) -> list[float]:

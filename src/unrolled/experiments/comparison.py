@@ -231,9 +231,8 @@ def _corrected(differences: Sequence[Difference]) -> list[Difference]:
 def _other_machines(results: Sequence[Result]) -> dict[str, list[Any]]:
     """What the machines of the runs do not share, each with its values."""
     keys = dict.fromkeys(key for result in results for key in result.machine)
-    values = {key: [result.machine.get(key, "not recorded") for result in results] for key in keys}
-    distinct = {key: [value for index, value in enumerate(of) if value not in of[:index]] for key, of in values.items()}
-    return {key: of for key, of in distinct.items() if len(of) > 1}
+    values = {key: dict.fromkeys(result.machine.get(key, "not recorded") for result in results) for key in keys}
+    return {key: list(distinct) for key, distinct in values.items() if len(distinct) > 1}
 
 
 def _describe(arm: Arm) -> dict[str, Any]:

@@ -5,11 +5,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from types import ModuleType
 from typing import Any
 
-import unrolled.layers
 from unrolled.errors import InvalidSetting, did_you_mean
+from unrolled.experiments.classes import MODULES, arguments_of, class_in
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.problems import spell_value
 from unrolled.experiments.rehearsal import rehearse_loss, rehearse_metric, rehearse_optimizer
@@ -21,10 +20,9 @@ import keras
 # What Keras raises for arguments and shapes that it cannot take.
 REFUSALS = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, NotImplementedError)
 
-# Where a class name is looked for. A layer of ours takes the place of Keras' layer of the same name.
-_LAYERS = (unrolled.layers, keras.layers)
+# Where the class of an argument is looked for.
 _WITHIN = (
-    *_LAYERS,
+    *MODULES["layer"],
     keras.regularizers,
     keras.initializers,
     keras.constraints,
@@ -38,8 +36,6 @@ _NAMED = {
     "constraint": keras.constraints,
 }
 _LONGEST_QUOTE = 240
-# Taken by every layer through its **kwargs.
-_OF_ALL_LAYERS = ("name", "dtype", "trainable")
 # What the training fills in where the file leaves it out: how long it is.
 _STEPS = ("steps", "decay_steps")
 
@@ -62,17 +58,17 @@ class Workshop:
         Raises:
             InvalidSetting: There is no such class or argument, as in all methods.
         """
-        return self._make(self.experiment.network[index], "layer", _LAYERS, ("network", index))
+        return self._make(self.experiment.network[index], "layer", ("network", index))
 
     def optimizer(self) -> keras.Optimizer:
         """The optimizer with its schedule."""
         optimizer = self.experiment.training.optimizer
-        return self._make(optimizer, "optimizer", (keras.optimizers,), ("training", "optimizer"))
+        return self._make(optimizer, "optimizer", ("training", "optimizer"))
 
     def loss(self, *, from_logits: bool) -> keras.losses.Loss:
         """The loss, told what the last layer gives unless the file says so."""
         entry = self.experiment.training.loss
-        kind = self._find(entry, "loss", (keras.losses,), ("training", "loss"))
+        kind = self._find(entry, "loss", ("training", "loss"))
         arguments = dict(entry.arguments)
         if "from_logits" in inspect.signature(kind).parameters:
             arguments.setdefault("from_logits", from_logits)
@@ -95,21 +91,22 @@ class Workshop:
         return [
             entry.name
             if entry.name == "accuracy" and not entry.arguments
-            else self._make(entry, "metric", (keras.metrics,), ("training", "metrics", index))
+            else self._make(entry, "metric", ("training", "metrics", index))
             for index, entry in enumerate(self.experiment.training.metrics)
         ]
 
-    def _make(self, entry: Component, what: str, modules: tuple[ModuleType, ...], path: tuple[Any, ...]) -> Any:
-        kind = self._find(entry, what, modules, path)
+    def _make(self, entry: Component, what: str, path: tuple[Any, ...]) -> Any:
+        kind = self._find(entry, what, path)
         return self._instance(kind, entry.arguments, (*path, entry.name))
 
-    def _find(self, entry: Component, what: str, modules: tuple[ModuleType, ...], path: tuple[Any, ...]) -> type:
+    def _find(self, entry: Component, what: str, path: tuple[Any, ...]) -> type:
         if entry.name in ("Input", "InputLayer"):
             raise InvalidSetting(
                 f"{self.experiment.where(*path, entry.name)}: expected a layer that computes, got the input. "
                 "Leave it out: the shape comes from the data."
             )
-        found = _class_in(modules, entry.name)
+        modules = MODULES[what]
+        found = class_in(modules, entry.name)
         if found is not None:
             return found
         known = [name for module in modules for name in dir(module) if name[:1].isupper()]
@@ -195,7 +192,7 @@ class Workshop:
         if not isinstance(name, str) or not name[:1].isupper() or not isinstance(arguments, Mapping | None):
             return value
         first = [module for kind, module in _NAMED.items() if str(path[-1]).endswith(kind)]
-        found = SCHEDULES.get(name) or _class_in((*first, *_WITHIN), name)
+        found = SCHEDULES.get(name) or class_in((*first, *_WITHIN), name)
         if found is None:
             known = [*SCHEDULES, *(known for module in _WITHIN for known in dir(module) if known[:1].isupper())]
             remedy = did_you_mean(name, known) or " Name a class of Keras."
@@ -212,43 +209,9 @@ def depends_on_length(experiment: Experiment) -> bool:
     return name in SCHEDULES or "decay_steps" not in (arguments or {})
 
 
-def known_classes(what: str) -> dict[str, type]:
-    """Each class that an experiment can name.
-
-    Args:
-        what: ``layer``, ``optimizer``, ``loss`` or ``metric``.
-    """
-    modules, ancestor = {
-        "layer": (_LAYERS, keras.Layer),
-        "optimizer": ((keras.optimizers,), keras.optimizers.Optimizer),
-        "loss": ((keras.losses,), keras.losses.Loss),
-        "metric": ((keras.metrics,), keras.metrics.Metric),
-    }[what]
-    names = sorted({name for module in modules for name in dir(module) if name[:1].isupper()})
-    found = {name: _class_in(modules, name) for name in names}
-    return {
-        name: kind
-        for name, kind in found.items()
-        if kind is not None and issubclass(kind, ancestor) and kind is not ancestor and name != "InputLayer"
-    }
-
-
-def arguments_of(kind: Callable[..., Any]) -> list[str]:
-    """The arguments that a class takes by name."""
-    parameters = inspect.signature(kind).parameters
-    names = [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    is_layer = isinstance(kind, type) and issubclass(kind, keras.Layer)
-    return [*names, *(name for name in _OF_ALL_LAYERS if is_layer and name not in names)]
-
-
 def one_line(said: object) -> str:
     """Keras' message, which may have many lines and an explanation of its own, on one line."""
     text = str(said).split("\n\nArguments received by")[0]
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     text = re.sub(r"\s+", " ", text).strip().rstrip(".")
     return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…"
-
-
-def _class_in(modules: tuple[ModuleType, ...], name: str) -> type | None:
-    found = next((getattr(module, name) for module in modules if hasattr(module, name)), None)
-    return found if isinstance(found, type) else None

@@ -1,10 +1,9 @@
 """What an experiment would train, told without training it."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from unrolled.experiments.batches import steps_in
-from unrolled.experiments.document import write_yaml
+from unrolled.experiments.document import write_line
 from unrolled.experiments.examples import choose_examples
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.network import build_network, check_components, layers_of, spell_shape
@@ -49,7 +48,7 @@ def describe_layers(experiment: Experiment, model: keras.Model) -> list[dict[str
     return [
         {
             "name": entry.name,
-            "arguments": ", ".join(f"{key} {_spell(value)}" for key, value in entry.arguments.items()),
+            "arguments": ", ".join(f"{key} {write_line(value, digits=4)}" for key, value in entry.arguments.items()),
             "shape": spell_shape(layer.output.shape),
             "parameters": layer.count_params(),
             "kernel": "; ".join(kernels_used(layer)),
@@ -63,17 +62,3 @@ def kernels_used(layer: keras.layers.Layer) -> list[str]:
     parts = layer._flatten_layers()
     used = (part.kernel_used for part in parts if hasattr(part, "kernel_used"))
     return list(dict.fromkeys(kernel for kernel in used if kernel != NOT_CALLED))
-
-
-def _spell(value: Any) -> str:
-    """A value in one line, as YAML has it.
-
-    Example:
-        >>> _spell({"LSTM": {"units": 64, "go_backwards": True}})
-        '{LSTM: {units: 64, go_backwards: true}}'
-    """
-    if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {_spell(part)}' for key, part in value.items())}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_spell, value))}]"
-    return f"{value:.4g}" if isinstance(value, float) else write_yaml(value).removesuffix("...\n").strip()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unrolled.experiments.document import SettingPath, spell, write_yaml
+from unrolled.experiments.document import SettingPath, spell, write_line
 from unrolled.experiments.experiment import Experiment
 
 # Costs of making one list of layers from another: the cheapest way says which layers belong together.
@@ -45,7 +45,12 @@ def settings_that_differ(first: Experiment, second: Experiment) -> tuple[Setting
         network[1].LSTM.units 128 64
         training.epochs 3 5
     """
-    return tuple(_differences(settings_of(first), settings_of(second), ()))
+    return differences_of(settings_of(first), settings_of(second))
+
+
+def differences_of(first: dict[str, Any], second: dict[str, Any]) -> tuple[SettingDifference, ...]:
+    """The settings that two trees of them do not share, layers aligned as in ``settings_that_differ``."""
+    return tuple(_differences(first, second, ()))
 
 
 def spell_setting(value: Any) -> str:
@@ -58,16 +63,8 @@ def spell_setting(value: Any) -> str:
         none
     """
     if isinstance(value, dict):
-        return _spell_inside(value)[1:-1]
-    return "none" if value is None else _spell_inside(value)
-
-
-def _spell_inside(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_spell_inside(part)}" for key, part in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_spell_inside, value)) + "]"
-    return write_yaml(value).removesuffix("...\n").strip()
+        return write_line(value)[1:-1]
+    return "none" if value is None else write_line(value)
 
 
 def _differences(first: Any, second: Any, path: SettingPath) -> list[SettingDifference]:

@@ -111,6 +111,26 @@ def write_yaml(settings: Any) -> str:
     return stream.getvalue()
 
 
+def write_line(value: Any, *, digits: int | None = None) -> str:
+    """A value on one line, as a file may have it.
+
+    Args:
+        value: Mappings, lists and what they hold.
+        digits: How many to show of a number with a fraction; all unless told.
+
+    Example:
+        >>> write_line({"LSTM": {"units": 64, "go_backwards": True, "dropout": 0.123456}}, digits=4)
+        '{LSTM: {units: 64, go_backwards: true, dropout: 0.1235}}'
+    """
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {write_line(part, digits=digits)}' for key, part in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(write_line(part, digits=digits) for part in value)}]"
+    if digits is not None and isinstance(value, float):
+        return f"{value:.{digits}g}"
+    return write_yaml(value).removesuffix("...\n").strip()
+
+
 def spell(path: SettingPath) -> str:
     """A path as messages write it.
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
+from unrolled.experiments.run import Run
 from unrolled.kernels import native
+from unrolled.storage import write_json
 
 import keras
 
@@ -32,6 +34,16 @@ def describe_environment(seed: int) -> dict[str, Any]:
         "thread_settings": {key: os.environ[key] for key in _THREAD_SETTINGS if key in os.environ},
         "git": _git_commit(),
     }
+
+
+def record_environment(run: Run) -> None:
+    """Write what a run is computed on, after what it was computed on before it was resumed."""
+    name, now = "environment.json", describe_environment(run.experiment.seed)
+    if not (run.path / name).exists():
+        write_json(run.path / name, now)
+        return
+    before = run.read_json(name)
+    write_json(run.path / name, {**before, "resumed": [*before.get("resumed", []), now]})
 
 
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "XLA_FLAGS")

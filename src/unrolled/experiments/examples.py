@@ -5,7 +5,7 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset, Split, fold_out, hold_out
 from unrolled.errors import InvalidSetting, did_you_mean
-from unrolled.experiments.batches import balanced_weights, one_hot
+from unrolled.experiments.batches import Batches, balanced_weights, one_hot
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.settings import Fold
 
@@ -36,6 +36,26 @@ class Examples:
             return None
         targets = self.watched.targets
         return self.watched.inputs, targets if self.classes is None else one_hot(targets, self.classes)
+
+    def batches(self, experiment: Experiment, *, epochs: int, start: int = 0) -> Batches:
+        """What the network is given, in the order of an experiment's seed and varied as it says.
+
+        Args:
+            experiment: Whose training.
+            epochs: How many times each example is seen.
+            start: The batch of the whole training that comes first.
+        """
+        training = experiment.training
+        return Batches(
+            self.learned,
+            batch_size=training.batch_size,
+            epochs=epochs,
+            seed=experiment.seed,
+            start=start,
+            shift=training.augment.shift if training.augment else 0,
+            weights=self.weights,
+            classes=self.classes,
+        )
 
 
 def choose_examples(data: Dataset, experiment: Experiment) -> Examples:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from unrolled.errors import Diverged, Interrupted
-from unrolled.experiments.batches import Batches, steps_in
+from unrolled.experiments.batches import steps_in
 from unrolled.experiments.callbacks import Checkpoints, Interruption, Remembering, Watch
 from unrolled.experiments.checkpoints import Checkpoint, restore
 from unrolled.experiments.examples import Examples
@@ -78,7 +78,6 @@ class Fitting:
             for epoch, epochs, first_step in self._stretches():
                 if not self.selection.is_over:
                     self._fit(epoch, epochs, first_step)
-            self.watch.check_weights()
         except Diverged:
             if self.watch.good is not None:
                 self.model.set_weights(self.watch.good[0])
@@ -101,23 +100,15 @@ class Fitting:
             yield epoch, self.training.epochs, 0
 
     def _fit(self, epoch: int, epochs: int, first_step: int) -> None:
-        training, examples = self.training, self.examples
         self.model.fit(
-            Batches(
-                examples.learned,
-                batch_size=training.batch_size,
-                epochs=training.epochs,
-                seed=self.run.experiment.seed,
-                start=epoch * self.steps + first_step,
-                shift=training.augment.shift if training.augment else 0,
-                weights=examples.weights,
-                classes=examples.classes,
+            self.examples.batches(
+                self.run.experiment, epochs=self.training.epochs, start=epoch * self.steps + first_step
             ),
             initial_epoch=epoch,
             epochs=epochs,
             steps_per_epoch=self.steps - first_step,
             shuffle=False,  # Batches decides the order
-            validation_data=examples.validation_data,
+            validation_data=self.examples.validation_data,
             validation_batch_size=EVALUATION_BATCH_SIZE,
             callbacks=self._callbacks(),
             verbose=0,

@@ -50,6 +50,17 @@ def runs_within(folder: Path) -> list[Path]:
     return sorted((path.parent for path in folder.glob(f"*/{RUN_FILE}")), key=_age)
 
 
+def expect_folder(path: Path, file: str, what: str, remedy: str) -> None:
+    """Refuse a folder that is not what its file would make it.
+
+    Raises:
+        RunError: The file is not there.
+    """
+    if not (path / file).is_file():
+        got = f"a folder without {file}" if path.is_dir() else "nothing there"
+        raise RunError(f"{path}: expected {what}, got {got}. {remedy}")
+
+
 def find_folder(run: str, runs: Path) -> Path:
     """The folder of that name, the newest run of that name in ``runs``, or the newest of all: ``latest``.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from unrolled.errors import InvalidSetting, RunError, UnrolledError
 from unrolled.experiments.differences import settings_of
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.folders import GROUP_FILE, is_group, make_folder, runs_within
+from unrolled.experiments.folders import GROUP_FILE, expect_folder, make_folder, runs_within
 from unrolled.experiments.liveness import current_status
 from unrolled.experiments.locks import is_locked
 from unrolled.experiments.run import Run
@@ -61,9 +61,7 @@ class Group:
             RunError: There is no group there, or its file is damaged.
         """
         path = Path(path)
-        if not is_group(path):
-            got = f"a folder without {GROUP_FILE}" if path.is_dir() else "nothing there"
-            raise RunError(f"{path}: expected a group of runs, got {got}. Make one with: unrolled repeat")
+        expect_folder(path, GROUP_FILE, "a group of runs", "Make one with: unrolled repeat")
         try:
             asked = json.loads((path / GROUP_FILE).read_text(encoding="utf-8"))
             return cls(path, str(asked["name"]), [int(seed) for seed in asked["seeds"]])

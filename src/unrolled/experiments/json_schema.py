@@ -3,7 +3,7 @@
 import inspect
 from typing import Any
 
-from unrolled.experiments.components import arguments_of, known_classes
+from unrolled.experiments.classes import arguments_of, known_classes
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.settings import Augmentation, EarlyStopping, FileData, Fold, Settings, Training
 

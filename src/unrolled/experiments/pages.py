@@ -8,7 +8,7 @@ from unrolled.storage import write_text
 
 from jinja2 import Environment, PackageLoader
 
-# Stands in every page of ours, so that it may take the place of an earlier one.
+# Stands in every page that the user places, so that it may take the place of an earlier one.
 _MARK = '<meta name="generator" content="unrolled">'
 
 _TEMPLATES = Environment(

@@ -6,7 +6,6 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset
 from unrolled.errors import InvalidSetting
-from unrolled.experiments.batches import Batches
 from unrolled.experiments.examples import choose_examples
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.network import build_network, check_components
@@ -117,15 +116,7 @@ def _losses(experiment: Experiment, data: Dataset, rates: NDArray[np.float64]) -
     examples = choose_examples(data, experiment)
     seed_everything(experiment.seed)
     model = build_network(experiment, data)
-    batches = Batches(
-        examples.learned,
-        batch_size=min(experiment.training.batch_size, examples.learned.size),
-        epochs=len(rates),
-        seed=experiment.seed,
-        weights=examples.weights,
-        classes=examples.classes,
-        shift=experiment.training.augment.shift if experiment.training.augment else 0,
-    )
+    batches = examples.batches(experiment, epochs=len(rates))
     losses: list[float] = []
     for index, rate in enumerate(rates):
         model.optimizer.learning_rate.assign(rate)

@@ -1,12 +1,12 @@
 """Going on with a training, as if it had never stopped."""
 
 from pathlib import Path
-from typing import Any
 
 from unrolled.data.dataset import Dataset
 from unrolled.errors import InvalidSetting, RunError
 from unrolled.experiments.checkpoints import Checkpoint, lasting_settings, newest_checkpoint
 from unrolled.experiments.components import depends_on_length
+from unrolled.experiments.differences import differences_of
 from unrolled.experiments.examples import choose_examples
 from unrolled.experiments.folders import SEARCH_FILE
 from unrolled.experiments.locks import locked
@@ -101,12 +101,10 @@ def _check_place(run: Run, checkpoint: Checkpoint | None) -> None:
         )
     if checkpoint is None:
         return
-    before, now = checkpoint.notes["settings"], lasting_settings(run.experiment)
-    if before != now:
-        differing = next(path for path in _paths(before) | _paths(now) if _at(before, path) != _at(now, path))
+    if differing := differences_of(checkpoint.notes["settings"], lasting_settings(run.experiment)):
         raise RunError(
             f"{run.path}: expected the settings that the checkpoint was trained with, got another "
-            f"{'.'.join(differing)}. Put it back in experiment.yaml, or train anew."
+            f"{differing[0].path}. Put it back in experiment.yaml, or train anew."
         )
 
 
@@ -117,18 +115,6 @@ def _check_data(run: Run, data: Dataset) -> None:
             f"{run.path}: expected the data that it has learned from until now, got other examples in {data.name}. "
             "Put the file back, or train anew."
         )
-
-
-def _paths(tree: Any, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
-    if not isinstance(tree, dict):
-        return {path}
-    return {found for key, part in tree.items() for found in _paths(part, (*path, key))}
-
-
-def _at(tree: Any, path: tuple[str, ...]) -> Any:
-    for key in path:
-        tree = tree.get(key) if isinstance(tree, dict) else None
-    return tree
 
 
 def _spell_place(checkpoint: Checkpoint | None) -> str:

@@ -14,7 +14,7 @@ from unrolled.data.images import load_measured
 from unrolled.errors import DataError, InvalidInput, RunError
 from unrolled.experiments.evaluation import Evaluation, evaluate
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.folders import find_folder, make_folder
+from unrolled.experiments.folders import RUN_FILE, expect_folder, find_folder, make_folder
 from unrolled.storage import write_json, write_text
 
 import numpy as np
@@ -75,9 +75,7 @@ class Run:
             RunError: There is no run there.
         """
         path = Path(path)
-        if not (path / "experiment.yaml").is_file():
-            got = "a folder without experiment.yaml" if path.is_dir() else "nothing there"
-            raise RunError(f"{path}: expected a run folder, got {got}. Train one with: unrolled train")
+        expect_folder(path, RUN_FILE, "a run folder", "Train one with: unrolled train")
         return cls(path)
 
     @classmethod
@@ -94,7 +92,7 @@ class Run:
     @cached_property
     def experiment(self) -> Experiment:
         """The experiment that was trained."""
-        return Experiment.find(self.path / "experiment.yaml")
+        return Experiment.find(self.path / RUN_FILE)
 
     @property
     def status(self) -> dict[str, Any]:
@@ -201,12 +199,12 @@ class Run:
             settings: ``PATH=VALUE`` for each.
         """
         changed = Run(self.path)
-        changed.experiment = Experiment.find(self.path / "experiment.yaml", settings=settings)
+        changed.experiment = Experiment.find(self.path / RUN_FILE, settings=settings)
         return changed
 
     def write_experiment(self) -> None:
         """Make the folder say which experiment is trained."""
-        write_text(self.path / "experiment.yaml", self.experiment.to_yaml())
+        write_text(self.path / RUN_FILE, self.experiment.to_yaml())
 
     def set_aside(self, epochs: int) -> None:
         """Keep what a finished training gave under names with its number of epochs: each is a look at the test set."""
@@ -214,13 +212,6 @@ class Run:
             path = self.path / name
             if path.exists():
                 path.rename(path.with_stem(f"{path.stem}-{epochs}-epochs"))
-
-    def add_environment(self, environment: Mapping[str, Any]) -> None:
-        """Record what the run is computed on, after what it was computed on before it was resumed."""
-        path = self.path / "environment.json"
-        before = self.read_json("environment.json") if path.exists() else None
-        resumed = [*before.get("resumed", []), environment] if before else []
-        write_json(path, {**before, "resumed": resumed} if before else dict(environment))
 
     def _split(self, data: str | Path | Dataset | Split | None) -> Split:
         if isinstance(data, Split):

@@ -9,7 +9,7 @@ from unrolled.data.dataset import Dataset
 from unrolled.errors import TrainingStopped, WriteError
 from unrolled.experiments.batches import steps_in
 from unrolled.experiments.checkpoints import Checkpoint
-from unrolled.experiments.environment import describe_environment
+from unrolled.experiments.environment import record_environment
 from unrolled.experiments.evaluation import evaluate
 from unrolled.experiments.examples import Examples, choose_examples
 from unrolled.experiments.experiment import Experiment
@@ -115,7 +115,7 @@ def carry_out(
     name = run.experiment.name
     try:
         run.write_status("running")
-        run.add_environment(describe_environment(run.experiment.seed))
+        record_environment(run)
         write_json(
             run.path / "data.json",
             {**_describe(data, examples), "parameters": model.count_params(), "fingerprints": data.fingerprints},

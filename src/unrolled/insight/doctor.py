@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from unrolled.data.dataset import Split
 from unrolled.errors import InvalidInput
+from unrolled.experiments.callbacks import is_finite
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.run import Run
 from unrolled.insight import data_kinds, network_kinds
@@ -143,7 +144,7 @@ def _examine_learning(subject: Subject) -> list[Finding]:
     with restored(fresh):
         trial = attempt(fresh, *subject.sample(LEARNED_FROM), subject.batch_size)
         findings = _examine_trial(subject, trial)
-        if subject.is_trained or _is_finite(subject.model):
+        if subject.is_trained or is_finite(subject.model):
             return findings + _examine_layers(subject)
     return findings + _examine_layers(subject)
 
@@ -165,7 +166,3 @@ def _examine_trial(subject: Subject, trial: Trial) -> list[Finding]:
     if findings:
         return findings
     return network_kinds.LEARNING_RATE_TOO_LOW.judge(trial.shortfall, where, f"Raise the learning rate: {change}")
-
-
-def _is_finite(model: Any) -> bool:
-    return all(bool(np.isfinite(array).all()) for array in model.get_weights())

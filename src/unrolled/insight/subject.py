@@ -7,7 +7,7 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
 from unrolled.errors import InvalidInput, InvalidSetting, RunError, did_you_mean
-from unrolled.experiments.batches import Batches, one_hot
+from unrolled.experiments.batches import one_hot
 from unrolled.experiments.examples import choose_examples
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.network import build_network
@@ -143,7 +143,7 @@ def _of(experiment: Experiment, data: Dataset, model: Any, *, is_trained: bool, 
     if examples.watched is not None and examples.watched is not data.test:
         held = {"validation": examples.watched, **held}
     training = experiment.training
-    batches = Batches(examples.learned, batch_size=training.batch_size, epochs=training.epochs, seed=experiment.seed)
+    batches = examples.batches(experiment, epochs=training.epochs)
     return Subject(
         model,
         is_trained,

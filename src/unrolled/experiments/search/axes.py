@@ -4,20 +4,19 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unrolled.experiments.charts import round_ticks
+from unrolled.experiments.charts import round_ticks, shortened, template_of
 from unrolled.experiments.search.charts import WIDTH, spell_tip
 from unrolled.experiments.search.labels import Label
 from unrolled.experiments.search.parameters import Choice, Parameter
 from unrolled.experiments.search.spelling import spell_label
 from unrolled.experiments.search.trial import Trial
 
-from jinja2 import Environment
 from markupsafe import Markup
 
 _HEIGHT, _TOP, _BOTTOM, _MARGIN = 330, 52, 40, 70
 _LONGEST_LABEL = 18
 
-_AXES = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""\
+_AXES = template_of("""\
 <svg viewBox="0 0 {{ width }} {{ height }}" role="img" aria-label="each finished trial across its values" class="chart"
   style="min-width: {{ width }}px">
 {% for line in lines %}
@@ -127,9 +126,8 @@ class Scale:
         """What to write beside the axis, and where."""
         if self.choices:
             last = len(self.choices) - 1
-            return [(index / last, _shortened(spell_label(label))) for index, label in enumerate(self.choices)]
+            return [
+                (index / last, shortened(spell_label(label), _LONGEST_LABEL))
+                for index, label in enumerate(self.choices)
+            ]
         return [(0.0, spell_label(self.low)), (1.0, spell_label(self.high))]
-
-
-def _shortened(label: str) -> str:
-    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"

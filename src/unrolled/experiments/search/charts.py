@@ -3,11 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from unrolled.experiments.charts import round_ticks
+from unrolled.experiments.charts import GRID, round_ticks, template_of
 from unrolled.experiments.search.spelling import spell_label
 from unrolled.experiments.search.trial import Trial
 
-from jinja2 import Environment
 from markupsafe import Markup
 
 WIDTH = 900
@@ -15,14 +14,12 @@ LEFT, RIGHT, TOP = 56, 16, 14
 _HISTORY_HEIGHT, _HISTORY_BOTTOM = 260, 52
 _BAR_HEIGHT, _BAR_LEFT, _BAR_RIGHT = 26, 260, 60
 
-_TEMPLATES = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-
-_HISTORY = _TEMPLATES.from_string("""\
+_HISTORY = template_of(
+    """\
 <svg viewBox="0 0 {{ width }} {{ height }}" role="img" aria-label="{{ metric }} by trial" class="chart">
-{% for y, label in rows %}
-  <line x1="{{ left }}" x2="{{ width - right }}" y1="{{ y }}" y2="{{ y }}" class="grid"/>
-  <text x="{{ left - 8 }}" y="{{ y + 4 }}" text-anchor="end">{{ label }}</text>
-{% endfor %}
+"""
+    + GRID
+    + """\
 {% for x, label in columns %}
   <text x="{{ x }}" y="{{ height - 10 }}" text-anchor="middle">{{ label }}</text>
 {% endfor %}
@@ -35,9 +32,10 @@ _HISTORY = _TEMPLATES.from_string("""\
 {% endif %}
 {% endfor %}
 </svg>
-""")
+"""
+)
 
-_BARS = _TEMPLATES.from_string("""\
+_BARS = template_of("""\
 <svg viewBox="0 0 {{ width }} {{ height }}" role="img" aria-label="importance of each parameter" class="chart">
 {% for y, name, length, share in bars %}
   <text x="{{ left - 10 }}" y="{{ y + 16 }}" text-anchor="end" class="ink">{{ name }}</text>

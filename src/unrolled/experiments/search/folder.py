@@ -10,7 +10,7 @@ from typing import Any
 from unrolled.errors import RunError, TrainingStopped
 from unrolled.experiments.document import Document, read_document, write_yaml
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.folders import make_folder
+from unrolled.experiments.folders import SEARCH_FILE, expect_folder, make_folder
 from unrolled.experiments.run import Run
 from unrolled.experiments.search.importance import importance_of
 from unrolled.experiments.search.journal import open_journal
@@ -84,7 +84,7 @@ class Search:
         journal = open_journal(search.path / "journal.log")
         optuna.create_study(study_name=_STUDY, storage=journal, direction=METRICS[metric])
         # What makes the folder a search comes last.
-        write_text(search.path / "search.yaml", write_yaml(document.settings))
+        write_text(search.path / SEARCH_FILE, write_yaml(document.settings))
         return search
 
     @classmethod
@@ -95,15 +95,13 @@ class Search:
             RunError: There is no search there.
         """
         path = Path(path)
-        if not (path / "search.yaml").is_file():
-            got = "a folder without search.yaml" if path.is_dir() else "nothing there"
-            raise RunError(f"{path}: expected a search folder, got {got}. Begin one with: unrolled search FILE")
+        expect_folder(path, SEARCH_FILE, "a search folder", "Begin one with: unrolled search FILE")
         return cls(path)
 
     @cached_property
     def space(self) -> SearchSpace:
         """What is searched."""
-        return SearchSpace(read_document(self.path / "search.yaml"))
+        return SearchSpace(read_document(self.path / SEARCH_FILE))
 
     @property
     def settings(self) -> dict[str, Any]:
