@@ -89,12 +89,20 @@ def newest_checkpoint(run: Path) -> Checkpoint | None:
     return None
 
 
-def restore(model: keras.Model, checkpoint: Checkpoint) -> None:
+def restore(model: keras.Model, checkpoint: Checkpoint, batch: Sequence[NDArray[Any]]) -> None:
     """Give a model, built and compiled anew, the state of a checkpoint, all but that of its metrics.
+
+    Args:
+        model: The model.
+        checkpoint: The state.
+        batch: Inputs and targets of a few examples. Keras makes the variables of metrics when it sees the first, on
+            TensorFlow only after an epoch has begun.
 
     Raises:
         RunError: The checkpoint is of another network.
     """
+    inputs, targets = (keras.ops.convert_to_tensor(array) for array in batch[:2])
+    model.compute_metrics(inputs, targets, model(inputs))
     model.optimizer.build(model.trainable_variables)
     groups = _groups(model)
     for group in ("trainable", "other", "optimizer"):

@@ -61,7 +61,7 @@ class Fitting:
         for callback in self._callbacks():
             callback.set_model(model)
         if checkpoint is not None:
-            restore(model, checkpoint)
+            restore(model, checkpoint, examples.batches(run.experiment, epochs=1)[0])
             for name, callback in remembering.items():
                 callback.recall(checkpoint.notes[name])
             self.recorder.write()
