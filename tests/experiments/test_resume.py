@@ -217,7 +217,7 @@ def test_a_training_killed_after_its_last_epoch_is_measured_when_it_goes_on(tiny
 
 
 def test_a_finished_run_that_stopped_early_is_left_as_it_is(tiny: Path) -> None:
-    rate = "training.optimizer.Adam.learning_rate=1.0"
+    rate = "training.optimizer.Adam.learning_rate=3.0"
     run = train(tiny, "training.epochs=30", "training.validation=0.2", "training.early_stopping.patience=1", rate)
     assert len(run.metrics) < 30
     before = contents(run)
@@ -301,9 +301,9 @@ def test_early_stopping_does_not_start_to_wait_anew(tiny: Path) -> None:
         "training.epochs=30",
         "training.validation=0.2",
         "training.early_stopping.patience=2",
-        "training.optimizer.Adam.learning_rate=1.0",
+        "training.optimizer.Adam.learning_rate=3.0",
     )
     whole = train(tiny, *settings)
-    assert 3 < len(whole.metrics) < 30
+    assert 2 < len(whole.metrics) < 30
     stopped = train(tiny, *settings, f"training.epochs={len(whole.metrics) - 1}")
     assert_equal_runs(unrolled.resume(stopped.path, epochs=30, quiet=True), whole)

@@ -1,7 +1,6 @@
 """The whole state of a training at one moment, so that another process can go on as if nothing had happened."""
 
 import json
-import random
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 
 from unrolled.errors import RunError
 from unrolled.experiments.experiment import Experiment
+from unrolled.experiments.seeding import random_state
 from unrolled.storage import cannot_write, replacing
 
 import keras
@@ -67,7 +67,7 @@ def write_checkpoint(run: Path, model: keras.Model, epoch: int, step: int, notes
         for group, variables in _groups(model).items()
         for index, variable in enumerate(variables)
     }
-    text = json.dumps({**notes, "random": _random_state()})
+    text = json.dumps({**notes, "random": random_state()})
     with replacing(folder / f"{epoch:06d}-{step:08d}.npz") as part, part.open("wb") as stream:
         np.savez(stream, notes=np.array(text), **arrays)
     for old in _found(run)[:-KEPT]:
@@ -90,7 +90,9 @@ def newest_checkpoint(run: Path) -> Checkpoint | None:
 
 
 def restore(model: keras.Model, checkpoint: Checkpoint, batch: Sequence[NDArray[Any]]) -> None:
-    """Give a model, built and compiled anew, the state of a checkpoint, all but that of its metrics.
+    """Give a model, built and compiled anew, the state of a checkpoint.
+
+    Metrics and the generators of random numbers come later, when an epoch and its first batch begin.
 
     Args:
         model: The model.
@@ -107,7 +109,6 @@ def restore(model: keras.Model, checkpoint: Checkpoint, batch: Sequence[NDArray[
     groups = _groups(model)
     for group in ("trainable", "other", "optimizer"):
         _assign(groups[group], checkpoint, group)
-    _restore_random_state(checkpoint.notes["random"])
 
 
 def restore_metrics(model: keras.Model, checkpoint: Checkpoint) -> None:
@@ -139,16 +140,3 @@ def _assign(variables: Sequence[Any], checkpoint: Checkpoint, group: str) -> Non
 def _found(run: Path) -> list[Path]:
     """The checkpoints of a run, oldest first."""
     return sorted(path for path in (run / FOLDER).glob("*-*.npz") if not path.name.startswith("."))
-
-
-def _random_state() -> dict[str, Any]:
-    """The states of the generators that layers without a seed draw from."""
-    kind, keys, *rest = np.random.get_state(legacy=True)
-    return {"python": random.getstate(), "numpy": [kind, np.asarray(keys).tolist(), *rest]}
-
-
-def _restore_random_state(state: dict[str, Any]) -> None:
-    version, internal, gauss = state["python"]
-    random.setstate((version, tuple(internal), gauss))
-    kind, keys, *rest = state["numpy"]
-    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))

@@ -37,7 +37,7 @@ def train(
 ) -> Run:
     """Train an experiment and keep everything that it gave in a new run folder.
 
-    Sets the random seeds of Python and NumPy.
+    Sets the random seeds of Python, NumPy and, where it computes, torch.
 
     Args:
         experiment: A recipe's name, an experiment file, the settings themselves, or an Experiment.

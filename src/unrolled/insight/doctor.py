@@ -60,7 +60,7 @@ def diagnose(
 
     An experiment's network, or a model, is taken as untrained and tries a few steps at its learning rate and at
     others; of a run the trained network is examined, and one as it was at its start tries the steps. Models are left
-    as they were. Sets the random seeds of Python and NumPy for experiments and runs.
+    as they were. Sets the random seeds of Python, NumPy and, where it computes, torch for experiments and runs.
 
     Args:
         subject: A recipe's name, an experiment file, the settings themselves, an Experiment; a Run, its folder or
