@@ -14,10 +14,10 @@ from typing import Any
 
 import unrolled
 from benchmarks.sections import write_section
-from unrolled.experiments.environment import describe_environment
+from unrolled.experiments.comparing.intervals import student
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.intervals import student
 from unrolled.experiments.sources import recipes
+from unrolled.experiments.training.environment import describe_environment
 from unrolled.storage import write_json
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.machine import describe_machine
 from benchmarks.options import PAGE
 from benchmarks.sections import write_section
-from unrolled.experiments.intervals import student
+from unrolled.experiments.comparing.intervals import student
 from unrolled.storage import write_json
 
 RESULTS = Path(__file__).parent / "results" / "time-to-accuracy.json"
@@ -97,9 +97,9 @@ def _article(seed: int) -> dict[str, Any]:
 
 def _recipe(recipe: str, seed: int) -> dict[str, Any]:
     from unrolled.experiments.experiment import Experiment
-    from unrolled.experiments.progress import Progress
-    from unrolled.experiments.signals import StopRequest
-    from unrolled.experiments.training import train_experiment
+    from unrolled.experiments.training.procedure import train_experiment
+    from unrolled.experiments.training.progress import Progress
+    from unrolled.experiments.training.signals import StopRequest
 
     class Clock(Progress):
         """Starts when everything is ready to be fitted."""

@@ -18,14 +18,14 @@ from unrolled.backend import choose_backend
 if TYPE_CHECKING:
     from unrolled.data.catalogue import load
     from unrolled.data.dataset import Dataset
-    from unrolled.experiments.comparison import compare
+    from unrolled.experiments.comparing.comparison import compare
+    from unrolled.experiments.comparing.repetition import repeat
     from unrolled.experiments.experiment import Experiment
-    from unrolled.experiments.repetition import repeat
-    from unrolled.experiments.resuming import resume
     from unrolled.experiments.run import Run
     from unrolled.experiments.search.folder import Search
     from unrolled.experiments.search.procedure import search
-    from unrolled.experiments.training import train
+    from unrolled.experiments.training.procedure import train
+    from unrolled.experiments.training.resuming import resume
     from unrolled.insight.doctor import diagnose
     from unrolled.insight.findings import Finding
     from unrolled.kernels.native import set_threads
@@ -60,16 +60,16 @@ _HOMES = {
     "Run": "unrolled.experiments.run",
     "Search": "unrolled.experiments.search.folder",
     "accelerate": "unrolled.layers.conversion",
-    "compare": "unrolled.experiments.comparison",
+    "compare": "unrolled.experiments.comparing.comparison",
     "diagnose": "unrolled.insight.doctor",
     "load": "unrolled.data.catalogue",
     "load_model": "unrolled.layers.conversion",
-    "repeat": "unrolled.experiments.repetition",
-    "resume": "unrolled.experiments.resuming",
+    "repeat": "unrolled.experiments.comparing.repetition",
+    "resume": "unrolled.experiments.training.resuming",
     "search": "unrolled.experiments.search.procedure",
     "set_threads": "unrolled.kernels.native",
     "to_keras": "unrolled.layers.conversion",
-    "train": "unrolled.experiments.training",
+    "train": "unrolled.experiments.training.procedure",
 }
 
 choose_backend()

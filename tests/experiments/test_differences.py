@@ -1,6 +1,6 @@
 """What differs between two experiments is said once, where it stands."""
 
-from tests.experiments.written_runs import experiment_of
+from tests.experiments.comparing.written_runs import experiment_of
 from unrolled.experiments.differences import SettingDifference, align, settings_that_differ
 from unrolled.experiments.experiment import Experiment
 

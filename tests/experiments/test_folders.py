@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tests.experiments.written_runs import experiment_of, write_group, write_run
+from tests.experiments.comparing.written_runs import experiment_of, write_group, write_run
 from unrolled.errors import RunError
 from unrolled.experiments.folders import find_folder, find_run_or_group
 from unrolled.experiments.run import Run

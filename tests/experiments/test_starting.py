@@ -11,10 +11,10 @@ from unrolled.experiments.description import describe
 from unrolled.experiments.document import parse_yaml
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.json_schema import json_schema
-from unrolled.experiments.rate_sweep import smooth, summarize, sweep_rates
 from unrolled.experiments.settings import Training
 from unrolled.experiments.sources import recipes
 from unrolled.experiments.starting import commented, start_file
+from unrolled.experiments.training.rate_sweep import smooth, summarize, sweep_rates
 
 import jsonschema
 import numpy as np

@@ -31,10 +31,10 @@ def repeat(
     unrolled repeat digits.yaml --seeds 3,7 --jobs 2  two at once, each on cores of its own
     unrolled repeat runs/20260102T030405Z-digits      what is missing in it
     """  # noqa: D301 - click reads the backspace
-    from unrolled.experiments.signals import listening
+    from unrolled.experiments.training.signals import listening
 
     with listening() as request:
-        from unrolled.experiments.repetition import repeat_experiment
+        from unrolled.experiments.comparing.repetition import repeat_experiment
 
         check_backend()
         group = repeat_experiment(
@@ -64,12 +64,12 @@ def compare(arms: Sequence[str], metric: str, html: Path | None, runs: Path, as_
     \b
     unrolled compare mnist-rows mnist-gru --html comparison.html
     """  # noqa: D301 - click reads the backspace
-    from unrolled.experiments.comparison import compare as compare_runs
+    from unrolled.experiments.comparing.comparison import compare as compare_runs
     from unrolled.tables.comparison import print_comparison
 
     comparison = compare_runs(*arms, metric=metric, runs=runs)
     if html:
-        from unrolled.experiments.comparison_page import write_comparison
+        from unrolled.experiments.comparing.comparison_page import write_comparison
 
         write_comparison(comparison, html)
     print_comparison(comparison, as_json=as_json)

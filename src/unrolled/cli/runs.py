@@ -28,7 +28,7 @@ def list_all(runs: Path, where: Sequence[str], status: str | None, sort: str, li
     \b
     unrolled runs --where network.1.LSTM.units=64 --sort accuracy
     """  # noqa: D301 - click reads the backspace
-    from unrolled.experiments.run_list import list_runs
+    from unrolled.experiments.comparing.run_list import list_runs
     from unrolled.tables.comparison import print_runs
 
     entries, broken = list_runs(runs, where=where, status=status, sort=sort, limit=limit)

@@ -48,13 +48,13 @@ def search(
     unrolled search digits.yaml --trials 40 --jobs 2
     unrolled search runs/20260102T030405Z-digits-search        go on, or join in from elsewhere
     """  # noqa: D301 - click reads the backspace
-    from unrolled.experiments.signals import listening
+    from unrolled.experiments.training.signals import listening
 
     with listening() as request:
-        from unrolled.experiments.progress import choose_progress
         from unrolled.experiments.search.procedure import find_search, pursue
         from unrolled.experiments.search.train import train_trial
         from unrolled.experiments.search.work import work
+        from unrolled.experiments.training.progress import choose_progress
         from unrolled.tables.search import print_search
 
         check_backend()

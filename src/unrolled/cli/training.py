@@ -27,18 +27,18 @@ def train(
     unrolled train --set network.1.LSTM.units=64      in the layer at index 1
     unrolled train digits.yaml --seed 1               your own experiment
     """  # noqa: D301 - click reads the backspace
-    from unrolled.experiments.signals import listening
+    from unrolled.experiments.training.signals import listening
 
     with listening() as request:
         from unrolled.experiments.experiment import Experiment
-        from unrolled.experiments.progress import choose_progress
+        from unrolled.experiments.training.progress import choose_progress
 
         check_backend()
         found = Experiment.find(experiment, settings=settings, name=name, seed=seed)
         progress = choose_progress(quiet=quiet)
         progress.announce(found)
 
-        from unrolled.experiments.training import train_experiment
+        from unrolled.experiments.training.procedure import train_experiment
 
         click.echo(train_experiment(found, runs, progress, request).path)
 
@@ -57,16 +57,16 @@ def resume(run: str, epochs: int | None, runs: Path, quiet: bool) -> None:
     unrolled resume latest                            as if it had never stopped
     unrolled resume latest --epochs 10                until there are ten in all
     """  # noqa: D301 - click reads the backspace
-    from unrolled.experiments.signals import listening
+    from unrolled.experiments.training.signals import listening
 
     with listening() as request:
-        from unrolled.experiments.progress import choose_progress
         from unrolled.experiments.run import Run
+        from unrolled.experiments.training.progress import choose_progress
 
         check_backend()
         found = Run.find(run, runs)
 
-        from unrolled.experiments.resuming import resume_run
+        from unrolled.experiments.training.resuming import resume_run
 
         click.echo(resume_run(found, epochs, choose_progress(quiet=quiet), request).path)
 
@@ -92,8 +92,8 @@ def find_rate(
     check_backend()
     found = Experiment.find(experiment, settings=settings)
 
-    from unrolled.experiments.rate_sweep import sweep_rates
-    from unrolled.experiments.rate_sweep_page import write_sweep
+    from unrolled.experiments.training.rate_sweep import sweep_rates
+    from unrolled.experiments.training.rate_sweep_page import write_sweep
 
     sweep = sweep_rates(found, low=low, high=high, steps=steps)
     if html:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from unrolled.data.dataset import Split
 from unrolled.errors import InvalidInput
-from unrolled.experiments.callbacks import is_finite
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.run import Run
+from unrolled.experiments.training.callbacks import is_finite
 from unrolled.insight import data_kinds, network_kinds
 from unrolled.insight.data_checks import count_out_of_range, examine_data
 from unrolled.insight.findings import Finding, worst_first

@@ -12,8 +12,8 @@ from unrolled.experiments.examples import choose_examples
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.network import build_network
 from unrolled.experiments.run import Run
-from unrolled.experiments.seeding import seed_everything
 from unrolled.experiments.sources import recipes
+from unrolled.experiments.training.seeding import seed_everything
 from unrolled.insight.examples import labels_of
 from unrolled.insight.places import Places
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from unrolled.experiments.arms import Arm
-from unrolled.experiments.comparison import Comparison
+from unrolled.experiments.comparing.arms import Arm
+from unrolled.experiments.comparing.comparison import Comparison
+from unrolled.experiments.comparing.results import METRICS
+from unrolled.experiments.comparing.run_list import Entry
 from unrolled.experiments.differences import spell_setting
-from unrolled.experiments.results import METRICS
-from unrolled.experiments.run_list import Entry
 from unrolled.tables.layout import add_row, print_json, table_of
 
 from rich.console import Console

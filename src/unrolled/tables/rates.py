@@ -1,6 +1,6 @@
 """Learning rates."""
 
-from unrolled.experiments.rate_sweep import RateSweep
+from unrolled.experiments.training.rate_sweep import RateSweep
 from unrolled.tables.layout import add_row, print_json, table_of
 
 from rich.console import Console

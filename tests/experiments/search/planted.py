@@ -7,7 +7,7 @@ from tests.conftest import write_tiny_data
 from unrolled.experiments.document import Document, parse_yaml
 from unrolled.experiments.search.folder import Search
 from unrolled.experiments.search.procedure import find_search
-from unrolled.experiments.signals import StopRequest
+from unrolled.experiments.training.signals import StopRequest
 
 import optuna
 

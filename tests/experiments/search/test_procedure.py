@@ -13,13 +13,13 @@ from pathlib import Path
 from tests.conftest import ROOT, Command, environment, write_tiny_data
 from tests.experiments.search.planted import LEARNABLE, learnable, planted_search
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.progress import Progress
 from unrolled.experiments.run import Run
 from unrolled.experiments.search.folder import Search
 from unrolled.experiments.search.procedure import conclude
 from unrolled.experiments.search.train import train_trial
 from unrolled.experiments.search.work import work
-from unrolled.experiments.signals import StopRequest
+from unrolled.experiments.training.progress import Progress
+from unrolled.experiments.training.signals import StopRequest
 
 import pytest
 
@@ -31,7 +31,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from tests.experiments.search.planted import planted_value
 from unrolled.experiments.search.folder import Search
 from unrolled.experiments.search.work import work
-from unrolled.experiments.signals import StopRequest
+from unrolled.experiments.training.signals import StopRequest
 
 def slow(search, trial, request):
     trial.report(0.5, 1)

@@ -18,7 +18,7 @@ from unrolled.experiments.run import Run
 from unrolled.experiments.search.folder import Search
 from unrolled.experiments.search.train import kept_record, train_trial
 from unrolled.experiments.search.work import work
-from unrolled.experiments.signals import StopRequest
+from unrolled.experiments.training.signals import StopRequest
 
 import optuna
 import pytest

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from unrolled.errors import TrainingStopped
-from unrolled.experiments.jobs import shared_environment, shares, unrolled_command
+from unrolled.experiments.training.jobs import shared_environment, shares, unrolled_command
 
 _SECONDS_TO_STOP = 60
 # A process that answers a signal ends with this and the signal's number.

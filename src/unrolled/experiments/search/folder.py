@@ -206,7 +206,7 @@ class Search:
 
     def drop_network(self, number: int) -> None:
         """Remove what a trial learned, and keep what it was and gave."""
-        from unrolled.experiments.checkpoints import FOLDER as CHECKPOINTS
+        from unrolled.experiments.training.checkpoints import FOLDER as CHECKPOINTS
 
         if run := self.run_of(number):
             (run.path / "model.keras").unlink(missing_ok=True)

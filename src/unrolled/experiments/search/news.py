@@ -1,9 +1,9 @@
 """What a person is told while a search goes on."""
 
-from unrolled.experiments.progress import Progress
 from unrolled.experiments.search.folder import Search
 from unrolled.experiments.search.spelling import spell_trial
 from unrolled.experiments.search.trial import Trial
+from unrolled.experiments.training.progress import Progress
 
 
 class News:

@@ -7,7 +7,6 @@ from typing import Any
 
 from unrolled.errors import Interrupted, InvalidSetting, TrainingStopped
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.progress import Progress, choose_progress
 from unrolled.experiments.search.claims import count, give_back_lost
 from unrolled.experiments.search.crew import Crew
 from unrolled.experiments.search.folder import METRICS, Search
@@ -17,8 +16,9 @@ from unrolled.experiments.search.prospects import check_experiments
 from unrolled.experiments.search.report import write_search_report
 from unrolled.experiments.search.space import SearchSpace
 from unrolled.experiments.search.trial import Trial
-from unrolled.experiments.signals import StopRequest, listening
-from unrolled.experiments.training import measure
+from unrolled.experiments.training.procedure import measure
+from unrolled.experiments.training.progress import Progress, choose_progress
+from unrolled.experiments.training.signals import StopRequest, listening
 from unrolled.storage import write_text
 
 DEFAULT_TRIALS = 40

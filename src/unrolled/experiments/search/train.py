@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.errors import Pruned
-from unrolled.experiments.checkpoints import FOLDER
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.progress import Progress
 from unrolled.experiments.search.folder import Search
-from unrolled.experiments.signals import StopRequest
-from unrolled.experiments.training import train_experiment
+from unrolled.experiments.training.checkpoints import FOLDER
+from unrolled.experiments.training.procedure import train_experiment
+from unrolled.experiments.training.progress import Progress
+from unrolled.experiments.training.signals import StopRequest
 
 import keras
 import optuna

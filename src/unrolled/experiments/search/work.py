@@ -9,7 +9,7 @@ from unrolled.errors import Interrupted, InvalidSetting, TrainingStopped, Unroll
 from unrolled.experiments.search.claims import claim, end, give_back
 from unrolled.experiments.search.folder import Search
 from unrolled.experiments.search.leases import shared_lock
-from unrolled.experiments.signals import StopRequest
+from unrolled.experiments.training.signals import StopRequest
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError

@@ -4,9 +4,9 @@ import json
 import time
 from typing import Any
 
-from unrolled.experiments.place import Place
-from unrolled.experiments.progress import Progress, rank
 from unrolled.experiments.run import Run
+from unrolled.experiments.training.place import Place
+from unrolled.experiments.training.progress import Progress, rank
 from unrolled.storage import write_text
 
 import keras

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from unrolled.experiments.intervals import Estimate, holm, paired, student, welch
+from unrolled.experiments.comparing.intervals import Estimate, holm, paired, student, welch
 
 import numpy as np
 import pytest

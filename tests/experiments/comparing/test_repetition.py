@@ -11,11 +11,12 @@ from typing import Any
 
 import unrolled
 from tests.conftest import Command, environment
-from tests.experiments.test_training import without_times
+from tests.experiments.training.test_training import without_times
 from unrolled.errors import Interrupted, InvalidSetting, RunError, TrainingStopped
-from unrolled.experiments import repetition, training
+from unrolled.experiments.comparing import repetition
+from unrolled.experiments.comparing.groups import Group, parse_seeds
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.groups import Group, parse_seeds
+from unrolled.experiments.training import procedure
 
 import pytest
 
@@ -82,7 +83,7 @@ def test_a_seed_that_fails_is_named_and_the_others_go_on(tiny: Path, monkeypatch
             raise RuntimeError("the lamp\nwent out.")
         return original(experiment, *arguments)
 
-    original = training.train_experiment
+    original = procedure.train_experiment
     monkeypatch.setattr(repetition, "train_experiment", train)
     with pytest.raises(TrainingStopped) as caught:
         repeat(tiny, seeds=3)

@@ -9,7 +9,7 @@ from typing import Any
 
 from unrolled.errors import RunError
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.seeding import random_state
+from unrolled.experiments.training.seeding import random_state
 from unrolled.storage import cannot_write, replacing
 
 import keras

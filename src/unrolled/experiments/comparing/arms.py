@@ -8,13 +8,13 @@ from statistics import fmean
 from typing import Any, Literal
 
 from unrolled.errors import UnrolledError
+from unrolled.experiments.comparing.groups import Group
+from unrolled.experiments.comparing.intervals import Estimate, student
+from unrolled.experiments.comparing.liveness import current_status
+from unrolled.experiments.comparing.results import Result, read_result
 from unrolled.experiments.differences import settings_of
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.folders import find_run_or_group, is_group
-from unrolled.experiments.groups import Group
-from unrolled.experiments.intervals import Estimate, student
-from unrolled.experiments.liveness import current_status
-from unrolled.experiments.results import Result, read_result
 from unrolled.experiments.run import Run
 
 

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 from unrolled.errors import Diverged, Interrupted
 from unrolled.experiments.batches import steps_in
-from unrolled.experiments.callbacks import Checkpoints, Interruption, Remembering, Watch
-from unrolled.experiments.checkpoints import Checkpoint, restore
 from unrolled.experiments.examples import Examples
-from unrolled.experiments.place import Place
-from unrolled.experiments.progress import Progress
-from unrolled.experiments.recorder import Recorder
 from unrolled.experiments.run import Run
-from unrolled.experiments.selection import Averages, Selection
-from unrolled.experiments.signals import StopRequest
+from unrolled.experiments.training.callbacks import Checkpoints, Interruption, Remembering, Watch
+from unrolled.experiments.training.checkpoints import Checkpoint, restore
+from unrolled.experiments.training.place import Place
+from unrolled.experiments.training.progress import Progress
+from unrolled.experiments.training.recorder import Recorder
+from unrolled.experiments.training.selection import Averages, Selection
+from unrolled.experiments.training.signals import StopRequest
 from unrolled.storage import replacing
 
 import keras

@@ -6,7 +6,7 @@ from unrolled.experiments.charts import line_chart
 from unrolled.experiments.document import write_yaml
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.pages import render, write_page
-from unrolled.experiments.rate_sweep import RateSweep
+from unrolled.experiments.training.rate_sweep import RateSweep
 
 
 def write_sweep(sweep: RateSweep, experiment: Experiment, path: Path) -> None:

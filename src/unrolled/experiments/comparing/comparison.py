@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unrolled.errors import InvalidInput, RunError
-from unrolled.experiments.arms import Arm, gather
+from unrolled.experiments.comparing.arms import Arm, gather
+from unrolled.experiments.comparing.groups import Group
+from unrolled.experiments.comparing.intervals import CONFIDENCE, Estimate, holm, paired, welch
+from unrolled.experiments.comparing.results import METRICS, Result
 from unrolled.experiments.differences import SettingDifference, settings_that_differ
-from unrolled.experiments.groups import Group
-from unrolled.experiments.intervals import CONFIDENCE, Estimate, holm, paired, welch
-from unrolled.experiments.results import METRICS, Result
 from unrolled.experiments.run import Run
 
 # Fewer give an interval that is too wide to say anything.

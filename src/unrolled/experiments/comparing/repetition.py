@@ -5,16 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.errors import Interrupted, InvalidSetting, TrainingStopped
+from unrolled.experiments.comparing.groups import REPEATED_FILE, Group, parse_seeds
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.folders import is_group
-from unrolled.experiments.groups import REPEATED_FILE, Group, parse_seeds
-from unrolled.experiments.jobs import run_commands, unrolled_command
-from unrolled.experiments.locks import locked
 from unrolled.experiments.network import build_network, check_components
-from unrolled.experiments.progress import choose_progress
 from unrolled.experiments.run import Run
-from unrolled.experiments.signals import StopRequest, listening
-from unrolled.experiments.training import train_experiment
+from unrolled.experiments.training.jobs import run_commands, unrolled_command
+from unrolled.experiments.training.locks import locked
+from unrolled.experiments.training.procedure import train_experiment
+from unrolled.experiments.training.progress import choose_progress
+from unrolled.experiments.training.signals import StopRequest, listening
 
 SEEDS = 5
 

@@ -8,19 +8,19 @@ from typing import Any
 from unrolled.data.dataset import Dataset
 from unrolled.errors import TrainingStopped, WriteError
 from unrolled.experiments.batches import steps_in
-from unrolled.experiments.checkpoints import Checkpoint
-from unrolled.experiments.environment import record_environment
 from unrolled.experiments.evaluation import evaluate
 from unrolled.experiments.examples import Examples, choose_examples
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.fitting import EVALUATION_BATCH_SIZE, Fitting
-from unrolled.experiments.locks import locked
 from unrolled.experiments.network import build_network, check_components, probabilities
-from unrolled.experiments.progress import Progress, choose_progress
 from unrolled.experiments.report import write_report
 from unrolled.experiments.run import Run
-from unrolled.experiments.seeding import seed_everything
-from unrolled.experiments.signals import StopRequest, listening
+from unrolled.experiments.training.checkpoints import Checkpoint
+from unrolled.experiments.training.environment import record_environment
+from unrolled.experiments.training.fitting import EVALUATION_BATCH_SIZE, Fitting
+from unrolled.experiments.training.locks import locked
+from unrolled.experiments.training.progress import Progress, choose_progress
+from unrolled.experiments.training.seeding import seed_everything
+from unrolled.experiments.training.signals import StopRequest, listening
 from unrolled.storage import write_json
 
 import keras

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from unrolled.experiments.checkpoints import Checkpoint, restore_metrics
-from unrolled.experiments.seeding import random_state, restore_random_state
+from unrolled.experiments.training.checkpoints import Checkpoint, restore_metrics
+from unrolled.experiments.training.seeding import random_state, restore_random_state
 
 import keras
 

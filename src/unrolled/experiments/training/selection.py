@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.errors import RunError
-from unrolled.experiments.checkpoints import FOLDER
 from unrolled.experiments.settings import Training
+from unrolled.experiments.training.checkpoints import FOLDER
 from unrolled.storage import cannot_write, replacing
 
 import keras

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 from tests.conftest import Command
+from tests.experiments.comparing.written_runs import experiment_of, write_group, write_run
 from tests.experiments.test_folders import renamed
-from tests.experiments.written_runs import experiment_of, write_group, write_run
 from unrolled.errors import InvalidSetting, RunError
-from unrolled.experiments.groups import Group
-from unrolled.experiments.locks import locked
-from unrolled.experiments.run_list import list_runs
+from unrolled.experiments.comparing.groups import Group
+from unrolled.experiments.comparing.run_list import list_runs
+from unrolled.experiments.training.locks import locked
 
 import pytest
 

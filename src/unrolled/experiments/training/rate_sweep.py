@@ -9,7 +9,7 @@ from unrolled.errors import InvalidSetting
 from unrolled.experiments.examples import choose_examples
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.network import build_network, check_components
-from unrolled.experiments.seeding import seed_everything
+from unrolled.experiments.training.seeding import seed_everything
 
 import numpy as np
 from numpy.typing import NDArray

@@ -7,11 +7,11 @@ from statistics import fmean
 from typing import Any, Literal
 
 from unrolled.errors import InvalidSetting, RunError, UnrolledError, did_you_mean
+from unrolled.experiments.comparing.groups import Group
+from unrolled.experiments.comparing.liveness import DIED, current_status
 from unrolled.experiments.document import parse_yaml
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.folders import SEARCH_FILE, is_group, is_run, time_of
-from unrolled.experiments.groups import Group
-from unrolled.experiments.liveness import DIED, current_status
 from unrolled.experiments.run import Run
 
 # Of a group whose seeds have not all finished, none of which is under way.

@@ -13,9 +13,9 @@ from typing import Any
 import unrolled
 from tests.conftest import Command, environment, write_tiny_data
 from unrolled.errors import Diverged, InvalidSetting, RunError, WriteError
-from unrolled.experiments.checkpoints import newest_checkpoint
-from unrolled.experiments.locks import is_locked, locked
 from unrolled.experiments.run import Run
+from unrolled.experiments.training.checkpoints import newest_checkpoint
+from unrolled.experiments.training.locks import is_locked, locked
 
 import numpy as np
 import pytest
@@ -290,7 +290,7 @@ def test_a_disk_without_room_for_a_checkpoint_does_not_end_the_training(
     def full(*arguments: Any) -> None:
         raise WriteError("checkpoints: expected to write it, got: No space left on device. Free some space.")
 
-    monkeypatch.setattr("unrolled.experiments.callbacks.write_checkpoint", full)
+    monkeypatch.setattr("unrolled.experiments.training.callbacks.write_checkpoint", full)
     run = unrolled.train(tiny, runs=tiny.parent / "runs")
     assert run.is_finished
     assert "no checkpoint: checkpoints: expected to write it" in capsys.readouterr().out

@@ -5,13 +5,13 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from unrolled.experiments.arms import Arm
 from unrolled.experiments.charts import IntervalRow, colour, interval_chart, line_chart
-from unrolled.experiments.comparison import Comparison
+from unrolled.experiments.comparing.arms import Arm
+from unrolled.experiments.comparing.comparison import Comparison
+from unrolled.experiments.comparing.intervals import Estimate
+from unrolled.experiments.comparing.results import METRICS
 from unrolled.experiments.differences import spell_setting
-from unrolled.experiments.intervals import Estimate
 from unrolled.experiments.pages import render, write_page
-from unrolled.experiments.results import METRICS
 
 from markupsafe import Markup
 

@@ -7,12 +7,12 @@ from functools import cached_property
 from pathlib import Path
 
 from unrolled.errors import InvalidSetting, RunError, UnrolledError
+from unrolled.experiments.comparing.liveness import current_status
 from unrolled.experiments.differences import settings_of
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.folders import GROUP_FILE, expect_folder, make_folder, runs_within
-from unrolled.experiments.liveness import current_status
-from unrolled.experiments.locks import is_locked
 from unrolled.experiments.run import Run
+from unrolled.experiments.training.locks import is_locked
 from unrolled.storage import write_json, write_text
 
 # Not named experiment.yaml, which would make the group a run.

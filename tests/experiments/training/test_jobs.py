@@ -6,8 +6,8 @@ import sys
 import threading
 import time
 
-from unrolled.experiments.jobs import run_commands, shared_environment, shares
-from unrolled.experiments.signals import StopRequest
+from unrolled.experiments.training.jobs import run_commands, shared_environment, shares
+from unrolled.experiments.training.signals import StopRequest
 
 import pytest
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from unrolled.experiments.comparing.groups import Group
 from unrolled.experiments.document import Document, parse_yaml
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.groups import Group
 from unrolled.experiments.run import Run
 from unrolled.storage import write_json, write_text
 

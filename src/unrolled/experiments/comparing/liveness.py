@@ -1,7 +1,7 @@
 """Whether a run that says that it is running still is."""
 
-from unrolled.experiments.locks import is_locked
 from unrolled.experiments.run import Run
+from unrolled.experiments.training.locks import is_locked
 
 DIED = "died"
 

@@ -4,16 +4,16 @@ from pathlib import Path
 
 from unrolled.data.dataset import Dataset
 from unrolled.errors import InvalidSetting, RunError
-from unrolled.experiments.checkpoints import Checkpoint, lasting_settings, newest_checkpoint
 from unrolled.experiments.components import depends_on_length
 from unrolled.experiments.differences import differences_of
 from unrolled.experiments.examples import choose_examples
 from unrolled.experiments.folders import SEARCH_FILE
-from unrolled.experiments.locks import locked
-from unrolled.experiments.progress import Progress, choose_progress
 from unrolled.experiments.run import Run
-from unrolled.experiments.signals import StopRequest, listening
-from unrolled.experiments.training import build, carry_out
+from unrolled.experiments.training.checkpoints import Checkpoint, lasting_settings, newest_checkpoint
+from unrolled.experiments.training.locks import locked
+from unrolled.experiments.training.procedure import build, carry_out
+from unrolled.experiments.training.progress import Progress, choose_progress
+from unrolled.experiments.training.signals import StopRequest, listening
 
 
 def resume(run: Run | str | Path, *, epochs: int | None = None, quiet: bool = False) -> Run:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import count, pairwise
 
-from unrolled.experiments.signals import StopRequest
+from unrolled.experiments.training.signals import StopRequest
 
 # Each says to one library how many threads it may use.
 _THREADS = ("UNROLLED_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")

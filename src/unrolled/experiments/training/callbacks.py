@@ -5,11 +5,11 @@ import time
 from typing import Any, Protocol
 
 from unrolled.errors import Diverged, WriteError
-from unrolled.experiments.checkpoints import lasting_settings, write_checkpoint
-from unrolled.experiments.place import Place
-from unrolled.experiments.progress import Progress
 from unrolled.experiments.run import Run
-from unrolled.experiments.signals import StopRequest
+from unrolled.experiments.training.checkpoints import lasting_settings, write_checkpoint
+from unrolled.experiments.training.place import Place
+from unrolled.experiments.training.progress import Progress
+from unrolled.experiments.training.signals import StopRequest
 
 import keras
 import numpy as np

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import unrolled
 from tests.conftest import Command
-from tests.experiments.written_runs import ENVIRONMENT, experiment_of, write_group, write_run
+from tests.experiments.comparing.written_runs import ENVIRONMENT, experiment_of, write_group, write_run
 from unrolled.errors import InvalidInput, RunError, WriteError
-from unrolled.experiments.comparison_page import write_comparison
+from unrolled.experiments.comparing.comparison_page import write_comparison
 
 import pytest
 from scipy import stats

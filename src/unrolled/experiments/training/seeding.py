@@ -1,7 +1,7 @@
 """The random numbers that are not drawn by a seed of their own."""
 
-import importlib
 import random
+from importlib import import_module
 from typing import Any
 
 import keras
@@ -38,4 +38,6 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 def _torch() -> Any:
     """Torch's generator where torch computes, else None."""
-    return importlib.import_module("unrolled.experiments.torch") if keras.backend.backend() == "torch" else None
+    if keras.backend.backend() != "torch":
+        return None
+    return import_module("unrolled.experiments.training.torch")

@@ -1,0 +1,1 @@
+"""Several trainings: repeated over seeds, listed, and compared with intervals."""
