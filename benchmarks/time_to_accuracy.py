@@ -19,6 +19,7 @@ from typing import Any
 from benchmarks.machine import describe_machine
 from benchmarks.options import PAGE
 from benchmarks.sections import write_section
+from unrolled.backend import leave_out_tensorflow
 from unrolled.experiments.comparing.intervals import student
 from unrolled.storage import write_json
 
@@ -96,6 +97,7 @@ def _article(seed: int) -> dict[str, Any]:
 
 
 def _recipe(recipe: str, seed: int) -> dict[str, Any]:
+    leave_out_tensorflow()  # as the command does
     from unrolled.experiments.experiment import Experiment
     from unrolled.experiments.training.procedure import train_experiment
     from unrolled.experiments.training.progress import Progress
