@@ -21,6 +21,8 @@ struct Geometry {
     return batch * time * row + (batch + batch * time) * padded_units * (has_cell_state ? 2 : 1);
   }
 
+  UnitRange all_units() const { return {0, padded_units}; }
+
   const Slots& slots;
   bool has_cell_state;
   int64_t batch, time, features, units;

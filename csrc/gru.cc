@@ -17,7 +17,7 @@ struct GruResetAfterRule {
   static constexpr bool kCandidateApart = false;
 
   void advance(const ForwardRow& row) const {
-    const GruSlots slots(row.units);
+    const GruSlots slots(row.units), saved(row.gate_stride);
     for (int64_t n = 0; n < row.units; n += kLanes) {
       const Vec z_z = load(row.z + slots.z + n), z_r = load(row.z + slots.r + n), q = load(row.z + slots.q + n);
       const Vec z = s.value(z_z), r = s.value(z_r);
@@ -25,9 +25,9 @@ struct GruResetAfterRule {
       store(row.h + n, z * load(row.h_before + n) + (1.0f - z) * g);
       if (row.gates == nullptr) continue;
       store(row.gates + n, a.saved(z_h, g));
-      store(row.gates + slots.z + n, s.saved(z_z, z));
-      store(row.gates + slots.r + n, s.saved(z_r, r));
-      store(row.gates + slots.q + n, q);
+      store(row.gates + saved.z + n, s.saved(z_z, z));
+      store(row.gates + saved.r + n, s.saved(z_r, r));
+      store(row.gates + saved.q + n, q);
     }
   }
 
@@ -64,15 +64,15 @@ struct GruResetBeforeRule {
   }
 
   void advance(const ForwardRow& row) const {
-    const GruSlots slots(row.units);
+    const GruSlots slots(row.units), saved(row.gate_stride);
     for (int64_t n = 0; n < row.units; n += kLanes) {
       const Vec z_h = load(row.z + n), z_z = load(row.z + slots.z + n), z_r = load(row.z + slots.r + n);
       const Vec g = a.value(z_h), z = s.value(z_z);
       store(row.h + n, z * load(row.h_before + n) + (1.0f - z) * g);
       if (row.gates == nullptr) continue;
       store(row.gates + n, a.saved(z_h, g));
-      store(row.gates + slots.z + n, s.saved(z_z, z));
-      store(row.gates + slots.r + n, s.saved(z_r, s.value(z_r)));
+      store(row.gates + saved.z + n, s.saved(z_z, z));
+      store(row.gates + saved.r + n, s.saved(z_r, s.value(z_r)));
     }
   }
 

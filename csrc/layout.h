@@ -6,6 +6,11 @@
 
 namespace unrolled::UNROLLED_ISA {
 
+// Consecutive units of a layer in whole vectors: those from H on are padding.
+struct UnitRange {
+  int64_t first, count;
+};
+
 // Rows of gates are padded: each gate has a slot of whole vectors. A GRU has a fourth slot, for the
 // part of the candidate that comes from the state, and its slots are ordered so that those that meet
 // `kernel` (h z r) and those that meet `recurrent_kernel` (z r and the fourth) both lie side by side.
@@ -44,6 +49,11 @@ struct Groups {
 // In a GRU that resets before the product, the candidate has an operand of its own: r * h.
 UNROLLED_INLINE bool candidate_apart(const Recurrence& recurrence) {
   return recurrence.cell == Cell::gru && !recurrence.reset_after;
+}
+
+// One of the product with `kernel` and one of that with `recurrent_kernel`.
+UNROLLED_INLINE bool two_biases(const Recurrence& recurrence) {
+  return recurrence.cell == Cell::gru && recurrence.reset_after;
 }
 
 UNROLLED_INLINE Groups groups_of(const Slots& slots, const int* slot_of, int masks, bool candidate_apart) {

@@ -22,9 +22,9 @@ struct LstmRule {
       store(row.h + n, o * a.value(c));
       if (row.gates == nullptr) continue;
       store(row.gates + n, s.saved(z_i, i));
-      store(row.gates + units + n, s.saved(z_f, f));
-      store(row.gates + 2 * units + n, a.saved(z_c, g));
-      store(row.gates + 3 * units + n, s.saved(z_o, o));
+      store(row.gates + row.gate_stride + n, s.saved(z_f, f));
+      store(row.gates + 2 * row.gate_stride + n, a.saved(z_c, g));
+      store(row.gates + 3 * row.gate_stride + n, s.saved(z_o, o));
     }
   }
 

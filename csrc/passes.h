@@ -34,10 +34,10 @@ class RuleStream final : public OpenStream {
         recurrence_(one_step(recurrence)),
         geometry_(recurrence_, sizes),
         plan_(recurrence_, sizes, nullptr),
-        layer_(recurrence_, geometry_, kernel, recurrent_kernel, 1, 1),
-        packed_(layer_.size(geometry_)),
-        slice_((prepare(bias), rule_), recurrence_, geometry_, plan_, inputs_, outputs_, layer_, nullptr, 0,
-               sizes.batch) {}
+        layer_(recurrence_, geometry_, geometry_.all_units(), kernel, recurrent_kernel, 1, 1),
+        packed_(layer_.size()),
+        states_(pass_, 0, sizes.batch, false),
+        slice_((prepare(bias), rule_), pass_, layer_, states_) {}
 
   void step(const float* inputs, float* h, float* c) override {
     const FlushDenormals flush;
@@ -55,7 +55,7 @@ class RuleStream final : public OpenStream {
 
   void prepare(const float* bias) {
     layer_.place(packed_.data());
-    layer_.pack_bias(geometry_, bias, recurrence_.cell == Cell::gru && recurrence_.reset_after);
+    layer_.pack_bias(geometry_.slots, bias, two_biases(recurrence_));
     for (int part = 0; part < layer_.parts(); ++part) layer_.pack(part);
   }
 
@@ -63,10 +63,12 @@ class RuleStream final : public OpenStream {
   const Recurrence recurrence_;
   const Geometry geometry_;
   const Plan plan_;
-  PackedLayer layer_;
-  const Scratch packed_;
   Inputs inputs_{};
   Outputs outputs_{};
+  const ForwardPass pass_{recurrence_, geometry_, plan_, inputs_, outputs_, nullptr};
+  PackedLayer layer_;
+  const Scratch packed_;
+  const ForwardStates states_;
   ForwardSlice<Rule> slice_;
 };
 

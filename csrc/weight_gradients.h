@@ -191,8 +191,7 @@ void run_backward(const Rule& rule, const Recurrence& recurrence, const Sizes& s
   pass.kernel.packed = pass.recurrent_kernel.packed + pass.recurrent_kernel.size();
   pass.gate_gradients.data = pass.kernel.packed + kernel_size;
   operands.place(pass.gate_gradients.row(most_rows), most_rows);
-  const WeightGradients weight_gradients(geometry, pass, operands, gradients,
-                                         recurrence.cell == Cell::gru && recurrence.reset_after);
+  const WeightGradients weight_gradients(geometry, pass, operands, gradients, two_biases(recurrence));
 
   for (int64_t r = 0; r < geometry.batch; ++r) {
     const int64_t b = plan.sequence(r);

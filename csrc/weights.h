@@ -6,19 +6,20 @@
 namespace unrolled::UNROLLED_ISA {
 
 // One of kernel [F, G*H] and recurrent_kernel [H, G*H]. Packed as it stands it is B of the products
-// of the forward pass: depth F or H, columns those of a group's slots. Transposed it is B of the
-// products of the backward pass: depth those slots, columns F or H.
+// of the forward pass: depth F or H, columns those of a group's slots, of some units or of all. Transposed
+// it is B of the products of the backward pass: depth those slots, of all units, columns F or H.
 struct Weights {
   const float* from;
-  int64_t rows;  // F or H
-  int64_t units, padded_units;
+  int64_t rows;   // F or H
+  int64_t units;  // H
+  UnitRange range;
   int gates;
   Groups groups;
   bool transposed;
   float* packed = nullptr;  // size() floats
 
-  int64_t depth(const Group& group) const { return transposed ? group.slots * padded_units : rows; }
-  int64_t columns(const Group& group) const { return transposed ? round_up(rows, kLanes) : group.slots * padded_units; }
+  int64_t depth(const Group& group) const { return transposed ? group.slots * range.count : rows; }
+  int64_t columns(const Group& group) const { return transposed ? round_up(rows, kLanes) : group.slots * range.count; }
 
   int64_t size() const {
     int64_t total = 0;
@@ -58,14 +59,14 @@ struct Weights {
   void pack_vector(const Group& group, int64_t n, float* to, int64_t width) const {
     const int64_t row = gates * units;
     if (!transposed) {
-      const int64_t unit = n % padded_units;
-      pack_columns(to, width, from + group.gate[n / padded_units] * units + unit, row, rows, units - unit);
+      const int64_t unit = range.first + n % range.count;
+      pack_columns(to, width, from + group.gate[n / range.count] * units + unit, row, rows, units - unit);
       return;
     }
     for (int slot = 0; slot < group.slots; ++slot) {
-      float* const begin = to + slot * padded_units * width;
+      float* const begin = to + slot * range.count * width;
       pack_columns_transposed(begin, width, from + n * row + group.gate[slot] * units, row, units, rows - n);
-      for (int64_t k = units; k < padded_units; ++k) store(begin + k * width, Vec{});
+      for (int64_t k = units; k < range.count; ++k) store(begin + k * width, Vec{});
     }
   }
 };
