@@ -18,13 +18,15 @@ namespace unrolled {
 // Waits for what other threads change, first without sleeping: a wake-up takes tens of microseconds.
 class Waiting {
  public:
+  // Whether it had to sleep.
   template <class Predicate>
-  void until(const Predicate& is_so) {
-    if (spin(is_so)) return;
+  bool until(const Predicate& is_so) {
+    if (spin(is_so)) return false;
     std::unique_lock<std::mutex> lock(mutex_);
     ++sleeping_;
     changed_.wait(lock, is_so);
     --sleeping_;
+    return true;
   }
 
   // To be called after each change.

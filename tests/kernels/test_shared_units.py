@@ -1,0 +1,135 @@
+"""A few sequences, whose units the threads share: no bit depends on who computes what, nor on who comes late."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from threading import Thread
+from typing import Any
+
+from tests.kernels.cases import (
+    CELLS,
+    MASKS,
+    Sizes,
+    assert_same_bits,
+    check,
+    every_cell,
+    every_isa,  # noqa: F401 - a fixture
+    make_inputs,
+    run,
+    with_outputs,
+)
+from unrolled.kernels import native
+from unrolled.kernels.recurrence import Inputs, Recurrence
+
+import pytest
+
+# Enough work in each step for three threads, no multiple of a vector; and more steps than a block has.
+UNITS = {"lstm": 170, "gru": 170, "gru_reset_before": 170, "simple_rnn": 330}
+TIME, FEATURES = 71, 5
+BOOLEANS = (False, True)
+
+every_batch = pytest.mark.parametrize("batch", [1, 2])
+several_threads = pytest.mark.parametrize("threads", [2, 3])
+
+
+@pytest.fixture(autouse=True)
+def threads_as_before() -> Iterator[None]:
+    before = native.threads()
+    yield
+    native.set_threads(before)
+
+
+def make(cell: str, batch: int, **given: Any) -> Inputs:
+    return make_inputs(CELLS[cell], Sizes(batch, TIME, FEATURES, UNITS[cell]), **given)
+
+
+def everything(recurrence: Recurrence, inputs: Inputs, threads: int) -> tuple[Any, ...]:
+    """What inference gives, what training gives, and the gradients."""
+    native.set_threads(threads)
+    inference, _ = native.forward(recurrence, inputs, training=False)
+    results, gradients = run(recurrence, inputs)
+    return (*inference, *results, *gradients)
+
+
+def check_bits(recurrence: Recurrence, inputs: Inputs) -> None:
+    alone = everything(recurrence, inputs, 1)
+    for threads in (2, 3, 2):
+        assert_same_bits(everything(recurrence, inputs, threads), alone)
+
+
+@every_cell
+@every_batch
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.usefixtures("every_isa")
+def test_no_bit_depends_on_the_number_of_threads_under_any_mask(cell: str, batch: int, mask: str) -> None:
+    check_bits(with_outputs(cell), make(cell, batch, mask=mask))
+
+
+@every_cell
+@pytest.mark.parametrize("masks", ["one", "one for each gate"])
+@pytest.mark.usefixtures("every_isa")
+def test_no_bit_depends_on_the_number_of_threads_under_dropout(cell: str, masks: str) -> None:
+    count = CELLS[cell].gates if masks == "one for each gate" else 1
+    check_bits(with_outputs(cell), make(cell, 2, mask="holes", input_masks=count, recurrent_masks=count))
+
+
+@every_cell
+def test_no_bit_depends_on_the_number_of_threads_in_any_way_to_read(cell: str) -> None:
+    for go_backwards, return_sequences, zero_output_for_mask in itertools.product(BOOLEANS, repeat=3):
+        recurrence = replace(
+            CELLS[cell],
+            go_backwards=go_backwards,
+            return_sequences=return_sequences,
+            zero_output_for_mask=zero_output_for_mask,
+        )
+        check_bits(recurrence, make(cell, 1, mask="holes"))
+
+
+@every_cell
+def test_no_bit_depends_on_the_number_of_threads_with_nothing_optional(cell: str) -> None:
+    check_bits(CELLS[cell], make(cell, 1, without=("bias", "initial_h", "initial_c")))
+
+
+@every_cell
+@every_batch
+@several_threads
+@pytest.mark.usefixtures("every_isa")
+def test_threads_that_share_units_compute_what_is_specified(cell: str, batch: int, threads: int) -> None:
+    native.set_threads(threads)
+    check(with_outputs(cell), make(cell, batch, mask="holes", recurrent_masks=1))
+    check(with_outputs(cell, go_backwards=True, activation="relu"), make(cell, batch))
+
+
+@every_cell
+@several_threads
+def test_many_calls_one_after_another_give_the_same(cell: str, threads: int) -> None:
+    recurrence, inputs = with_outputs(cell), make(cell, 1)
+    native.set_threads(1)
+    alone, _ = native.forward(recurrence, inputs, training=False)
+    native.set_threads(threads)
+    for _ in range(400):
+        results, _ = native.forward(recurrence, inputs, training=False)
+        assert_same_bits(results, alone)
+
+
+@several_threads
+def test_different_sequences_in_different_threads_of_python_do_not_meet(threads: int) -> None:
+    inputs = {cell: make(cell, 1) for cell in CELLS}
+    native.set_threads(1)
+    alone = {cell: native.forward(with_outputs(cell), inputs[cell], training=False)[0] for cell in CELLS}
+    native.set_threads(threads)
+    wrong: list[str] = []
+
+    def repeat(cells: tuple[str, ...]) -> None:
+        for cell in cells * 50:
+            try:
+                assert_same_bits(native.forward(with_outputs(cell), inputs[cell], training=False)[0], alone[cell])
+            except AssertionError as difference:
+                wrong.append(f"{cell}: {difference}")
+
+    callers = [Thread(target=repeat, args=(order,)) for order in (tuple(CELLS), tuple(reversed(CELLS)))]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert wrong == []
