@@ -12,7 +12,7 @@ namespace unrolled {
 namespace {
 
 constexpr int kNobody = -1;
-constexpr int kLongestPause = 63;
+constexpr int kLongestPause = 255;
 
 // Of this process, in calls of are_worthwhile().
 std::atomic<int> pause{0}, left_of_pause{0};
