@@ -153,10 +153,12 @@ def test_a_name_too_long_for_a_file_is_refused(name: str, complaint: Complaint) 
 
 def test_an_unknown_name_is_refused_with_the_known_ones(complaint: Complaint) -> None:
     assert complaint(lambda: unrolled.load("fashon-mnist")) == (
-        'data: expected mnist, fashion-mnist, kmnist or a file, got "fashon-mnist". Did you mean "fashion-mnist"?'
+        "data: expected mnist, fashion-mnist, kmnist, movie-reviews, japanese-vowels, pride-and-prejudice, "
+        'air-passengers or a file, got "fashon-mnist". Did you mean "fashion-mnist"?'
     )
     assert complaint(lambda: unrolled.load("zebra")) == (
-        'data: expected mnist, fashion-mnist, kmnist or a file, got "zebra". '
+        "data: expected mnist, fashion-mnist, kmnist, movie-reviews, japanese-vowels, pride-and-prejudice, "
+        'air-passengers or a file, got "zebra". '
         "Check the spelling, or name a file: digits.npz"
     )
 

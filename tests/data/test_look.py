@@ -32,8 +32,10 @@ def mnist() -> Dataset:
 def test_the_facts_of_a_small_data_set() -> None:
     assert describe(small_data()) == {
         "name": "halves",
+        "kind": "arrays",
         "source": "drawn here",
         "classes": ["left", "right"],
+        "notes": [],
         "train": {
             "inputs_shape": [4, 6, 8],
             "targets_shape": [4],

@@ -2,28 +2,35 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
-from unrolled.data import mnist
+from unrolled.data import austen, mnist, passengers, reviews, vowels
 from unrolled.data.dataset import Dataset
 from unrolled.data.downloads import FASHION_MNIST, KMNIST
 from unrolled.data.images import load_file
+from unrolled.data.own import FORMATS, load_folder, load_labelled, load_text, load_values
 from unrolled.errors import DataError, did_you_mean
 
 NAMED = {
     "mnist": mnist.load,
     "fashion-mnist": FASHION_MNIST.load,
     "kmnist": KMNIST.load,
+    "movie-reviews": reviews.load,
+    "japanese-vowels": vowels.load,
+    "pride-and-prejudice": austen.load,
+    "air-passengers": passengers.load,
 }
 
 
-def load(name: str | Path, *, where: str = "data") -> Dataset:
+def load(name: str | Path, *, where: str = "data", held_out: int | None = None) -> Dataset:
     """Load a data set by its name, or from the user's own file.
 
     Args:
-        name: ``"mnist"`` (inside the package), ``"fashion-mnist"`` or ``"kmnist"`` (downloaded once into
-            ``KERAS_HOME``), or the path of an NPZ file or of the images of an IDX pair.
-
+        name: ``"mnist"``, ``"movie-reviews"``, ``"japanese-vowels"``, ``"pride-and-prejudice"``, ``"air-passengers"``
+            (inside the package), ``"fashion-mnist"`` or ``"kmnist"`` (downloaded once into ``KERAS_HOME``), or the
+            path of a file or a folder.
         where: How a message names the place that asks for it.
+        held_out: Of a series to forecast, how many steps at its end are for the test.
 
     Returns:
         The training and test examples, with the names of their classes.
@@ -35,6 +42,8 @@ def load(name: str | Path, *, where: str = "data") -> Dataset:
         >>> load("mnist").test.inputs.shape
         (10000, 28, 28)
     """
+    if str(name) == "air-passengers" and held_out is not None:
+        return passengers.load(held_out)
     if str(name) in NAMED:
         return NAMED[str(name)]()
     if not looks_like_a_file(name):
@@ -42,7 +51,47 @@ def load(name: str | Path, *, where: str = "data") -> Dataset:
             f'{where}: expected {", ".join(NAMED)} or a file, got "{name}".'
             f"{did_you_mean(str(name), NAMED) or ' Check the spelling, or name a file: digits.npz'}"
         )
-    return load_file(Path(name))
+    return load_own(folder=str(name)) if os.path.isdir(name) else load_own(file=str(name))  # noqa: PTH112
+
+
+def load_own(
+    *,
+    file: str | None = None,
+    labels: str | None = None,
+    train: str | None = None,
+    test: str | None = None,
+    folder: str | None = None,
+    side: int | None = None,
+    task: str | None = None,
+    held_out: int | None = None,
+    **columns: Any,
+) -> Dataset:
+    """The user's own data, in the settings' words.
+
+    Args:
+        file: One file; its kind is told by its name.
+        labels: The labels of an IDX pair.
+        train: The file to learn from, with another one for the test.
+        test: That file.
+        folder: A folder for each class.
+        side: To how many pixels pictures are brought.
+        task: What is done with the data; decides what a table is read as.
+        held_out: Of a series to forecast, how many steps at its end are for the test.
+        columns: What is said of a table: ``input``, ``target``, ``series``, ``delimiter``, ``encoding``, ``header``.
+
+    Raises:
+        DataError: As in ``load``.
+    """
+    if folder is not None:
+        return load_folder(Path(folder), side)
+    path = Path(file or train or "")
+    if task == "forecast":
+        return load_values(path, held_out=held_out or 1, **columns)
+    if path.suffix.lower() not in FORMATS:
+        return load_file(path, Path(labels) if labels else None)
+    if path.suffix.lower() == ".txt":
+        return load_text(path, columns.get("encoding"))
+    return load_labelled({"train": path, **({"test": Path(test)} if test else {})}, **columns)
 
 
 def looks_like_a_file(name: str | Path) -> bool:

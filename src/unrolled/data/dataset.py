@@ -1,7 +1,8 @@
 """What a network learns from: arrays for training, arrays for testing, and what the targets mean."""
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -12,7 +13,8 @@ class Split(NamedTuple):
     """Examples of one part of a data set; unpacks to ``inputs, targets``.
 
     Attributes:
-        inputs: [B, height, width] uint8 pixels from 0 to 255, or [B, T, F] float32.
+        inputs: [B, height, width] uint8 pixels from 0 to 255, [B, T, F] float32, or [B] objects: texts, or series
+            [T, F] float32, each of its own length.
         targets: [B] int64, the index of each example's class.
     """
 
@@ -20,6 +22,8 @@ class Split(NamedTuple):
     targets: NDArray[np.int64]
 
     def __repr__(self) -> str:
+        if self.inputs.dtype == object:
+            return f"Split({self.size:,} of {'text' if isinstance(self.inputs[0], str) else 'series'})"
         return f"Split({self.size:,} of {self.inputs.dtype} {list(self.inputs.shape[1:])})"
 
     @property
@@ -40,8 +44,10 @@ class Dataset:
         name: What an experiment calls it, or the file's name.
         train: The examples to learn from.
         test: The examples to measure on, once.
-        classes: The name of each class, in the order of the targets' indices.
+        classes: The name of each class, in the order of the targets' indices; empty where nothing is classified.
         source: Who made it, and under which terms; empty for the user's own files.
+        validation: The examples to watch a training with, where the data set says which.
+        notes: What was noticed while it was loaded.
 
     Example:
         >>> import unrolled
@@ -56,24 +62,59 @@ class Dataset:
     test: Split
     classes: tuple[str, ...]
     source: str = ""
+    validation: Split | None = None
+    notes: tuple[str, ...] = ()
 
     @property
-    def example_shape(self) -> tuple[int, ...]:
-        """The shape of one input, without its batch axis."""
-        return tuple(self.train.inputs.shape[1:])
+    def kind(self) -> Literal["arrays", "series", "text"]:
+        """What an input is: an array of the same shape as all others, a series of its own length, or a text."""
+        if self.train.inputs.dtype != object:
+            return "arrays"
+        return "text" if isinstance(self.train.inputs[0], str) else "series"
+
+    @property
+    def example_shape(self) -> tuple[int | None, ...]:
+        """The shape of one input, without its batch axis; a length of its own is None."""
+        if self.kind == "arrays":
+            return tuple(self.train.inputs.shape[1:])
+        return (None,) if self.kind == "text" else (None, self.train.inputs[0].shape[1])
+
+    @property
+    def parts(self) -> dict[str, Split]:
+        """The splits that there are, by name."""
+        found = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in found.items() if split is not None}
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """A checksum of either split: other examples have another one."""
-        return {
-            part: "-".join(f"{crc32(np.ascontiguousarray(array).data):08x}" for array in split)
-            for part, split in (("train", self.train), ("test", self.test))
-        }
+        """A checksum of each split: other examples have another one."""
+        return {part: "-".join(f"{_checksum(array):08x}" for array in split) for part, split in self.parts.items()}
 
     def head(self, examples: int) -> "Dataset":
-        """The same data set cut to its first ``examples`` of either split."""
+        """The same data set cut to its first ``examples`` to learn from and to measure on."""
         train, test = (Split(part.inputs[:examples], part.targets[:examples]) for part in (self.train, self.test))
-        return Dataset(self.name, train, test, self.classes, self.source)
+        return replace(self, train=train, test=test)
+
+    def noting(self, note: str) -> "Dataset":
+        """The same data set with one more note, unless that is empty."""
+        return replace(self, notes=(*self.notes, note)) if note else self
+
+
+def objects(items: Sequence[Any]) -> NDArray[Any]:
+    """[B] of objects, texts or arrays; NumPy would make one array of arrays that have one shape."""
+    array = np.empty(len(items), dtype=object)
+    for place, item in enumerate(items):
+        array[place] = item
+    return array
+
+
+def _checksum(array: NDArray[Any]) -> int:
+    if array.dtype != object:
+        return crc32(np.ascontiguousarray(array).data)
+    checksum = 0
+    for item in array:
+        checksum = crc32(item.encode() if isinstance(item, str) else np.ascontiguousarray(item).data, checksum)
+    return checksum
 
 
 def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:

@@ -22,13 +22,17 @@ def describe(data: Dataset) -> dict[str, Any]:
     """The numbers that one looks at first, as JSON: shapes, type, range before and after scaling, class counts."""
     return {
         "name": data.name,
+        "kind": data.kind,
         "source": data.source,
         "classes": list(data.classes),
-        **{name: _describe_split(split, data) for name, split in (("train", data.train), ("test", data.test))},
+        "notes": list(data.notes),
+        **{name: _describe_split(split, data) for name, split in data.parts.items()},
     }
 
 
 def _describe_split(split: Split, data: Dataset) -> dict[str, Any]:
+    if data.kind != "arrays":
+        return _describe_sequences(split, data)
     low, high = split.inputs.min().item(), split.inputs.max().item()
     counts = np.bincount(split.targets, minlength=len(data.classes))
     return {
@@ -40,6 +44,32 @@ def _describe_split(split: Split, data: Dataset) -> dict[str, Any]:
         "mean": round(float(split.inputs.mean(dtype=np.float64)), 4),
         "count_per_class": {name: int(count) for name, count in zip(data.classes, counts, strict=True)},
     }
+
+
+def _describe_sequences(split: Split, data: Dataset) -> dict[str, Any]:
+    """How many, how long (in characters or steps), what range, and how many of each class."""
+    found = np.array([len(item) for item in split.inputs])
+    facts: dict[str, Any] = {
+        "examples": split.size,
+        "lengths": {"least": int(found.min()), "median": float(np.median(found)), "most": int(found.max())},
+    }
+    if data.kind == "series":
+        values = np.concatenate(list(split.inputs))
+        facts["range"] = [float(np.nanmin(values)), float(np.nanmax(values))]
+        facts["missing"] = int(np.isnan(values).sum())
+    if split.size > 1:
+        counts = np.bincount(split.targets, minlength=len(data.classes))
+        facts["count_per_class"] = {name: int(count) for name, count in zip(data.classes, counts, strict=True)}
+    return facts
+
+
+def quote(data: Dataset, width: int) -> list[tuple[str, str]]:
+    """The first training texts with their classes, each cut to the width of the terminal."""
+    shown = []
+    for text, target in zip(data.train.inputs[:MOST_DRAWN], data.train.targets[:MOST_DRAWN], strict=True):
+        line = " ".join(text[: 2 * width].split())
+        shown.append((data.classes[target] if data.classes else "", line))
+    return shown
 
 
 def draw_in_terminal(data: Dataset, width: int) -> str:

@@ -1,0 +1,60 @@
+"""From the bytes of a text file to its characters."""
+
+import codecs
+import re
+from pathlib import Path
+
+from unrolled.errors import DataError
+from unrolled.storage import cannot_read
+
+_BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_BEYOND_ASCII = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
+
+
+def read_text(path: Path, encoding: str | None = None) -> tuple[str, str]:
+    """The text of a file and the encoding that it is in.
+
+    Without an ``encoding``, a byte order mark says it; otherwise it is UTF-8, or Windows-1252 where the file is no
+    UTF-8 and nothing in it looks like UTF-8 either.
+
+    Raises:
+        DataError: The file is missing or empty, or its bytes are not of one encoding; the message names the line.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    if not content.strip():
+        raise DataError(f"{path}: expected text, got an empty file. Check the file.")
+    chosen = encoding or _detect(path, content)
+    try:
+        text = content.decode(chosen)
+    except LookupError:
+        raise DataError(f'{path}: unknown encoding "{chosen}". Name one that Python knows: utf-8') from None
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise DataError(
+            f"{path}:{line}: expected {chosen}, got the byte 0x{content[error.start]:02x}. "
+            "Save the file in one encoding, or name it: encoding: cp1252"
+        ) from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise DataError(f"{path}:{line}: expected text, got a zero byte. Check that it is a text file.")
+    return text, chosen
+
+
+def _detect(path: Path, content: bytes) -> str:
+    for mark, encoding in _BYTE_ORDER_MARKS.items():
+        if content.startswith(mark):
+            return encoding
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if _BEYOND_ASCII.search(content[: error.start]) or _BEYOND_ASCII.search(content[error.end :]):
+            line = content[: error.start].count(b"\n") + 1
+            raise DataError(
+                f"{path}:{line}: expected UTF-8 as in the rest of the file, got the byte 0x{content[error.start]:02x}. "
+                "Save the file in one encoding, or name it: encoding: cp1252"
+            ) from None
+        return "cp1252"
+    return "utf-8"

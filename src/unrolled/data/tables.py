@@ -1,0 +1,218 @@
+"""Files of rows and columns: CSV and its relatives, JSON lines, Parquet."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unrolled.data.decoding import read_text
+from unrolled.errors import DataError, did_you_mean
+
+DELIMITERS = {".tsv": "\t"}
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+_CANDIDATES = (",", "\t", ";", "|")
+_LOOKED_AT = 50
+_NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
+_MISSING = ("", "na", "nan", "null", "none", "?")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length, and where each row stands in its file.
+
+    Attributes:
+        path: The file.
+        columns: The cells of each column, by its name; text or, from JSON and Parquet, what they hold.
+        lines: The number of each row's first line.
+        found: What was detected, for people: encoding, delimiter, header.
+    """
+
+    path: Path
+    columns: dict[str, list[Any]]
+    lines: list[int]
+    found: dict[str, str]
+
+    @property
+    def size(self) -> int:
+        """How many rows there are."""
+        return len(self.lines)
+
+    def column(self, name: str) -> list[Any]:
+        """The cells of a column.
+
+        Raises:
+            DataError: There is none of that name.
+        """
+        if name not in self.columns:
+            remedy = did_you_mean(name, self.columns) or f" Choose among: {', '.join(list(self.columns)[:20])}."
+            raise DataError(f'{self.path}: unknown column "{name}".{remedy}')
+        return self.columns[name]
+
+    def spell_found(self) -> str:
+        """What was detected, in one line."""
+        return f"{self.path.name}: {self.size:,} rows, " + ", ".join(
+            f"{key} {value}" for key, value in self.found.items()
+        )
+
+    def where(self, row: int, column: str | None = None) -> str:
+        """How a message names a cell: file, line and column."""
+        return f"{self.path}:{self.lines[row]}" + (f": {column}" if column else "")
+
+    def numbers(self, name: str) -> list[float]:
+        """A column as numbers; an empty cell is NaN.
+
+        Raises:
+            DataError: A cell is no number.
+        """
+        return [number(cell, lambda row=row: self.where(row, name)) for row, cell in enumerate(self.column(name))]
+
+
+def is_table(path: Path) -> bool:
+    """Whether the name is that of a file of rows and columns."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def number(cell: Any, where: Any) -> float:
+    """A cell's value; NaN where it is empty or says that it is missing.
+
+    Raises:
+        DataError: It is no number.
+    """
+    if isinstance(cell, int | float) and not isinstance(cell, bool):
+        return float(cell)
+    text = "" if cell is None else str(cell).strip()
+    if text.lower() in _MISSING:
+        return float("nan")
+    if not _NUMBER.fullmatch(text):
+        raise DataError(f'{where()}: expected a number, got "{text[:40]}". Change it, or leave the cell empty.')
+    return float(text)
+
+
+def read_table(
+    path: Path, *, delimiter: str | None = None, encoding: str | None = None, header: bool | None = None
+) -> Table:
+    """Read a file of rows; what is not said is detected.
+
+    Args:
+        path: A CSV, TSV, JSONL or Parquet file.
+        delimiter: What stands between the cells of a CSV file.
+        encoding: As Python names it.
+        header: Whether the first row names the columns; otherwise they are called ``1``, ``2``, and so on.
+
+    Raises:
+        DataError: The file is missing, empty or damaged, or a row has another number of cells than the first.
+    """
+    kind = path.suffix.lower()
+    if kind == ".parquet":
+        return _read_parquet(path)
+    text, encoding = read_text(path, encoding)
+    if kind in (".jsonl", ".ndjson"):
+        return _read_json_lines(path, text, encoding)
+    delimiter = delimiter or DELIMITERS.get(kind) or _delimiter(text)
+    rows = list(_rows(path, text, delimiter))
+    if header is None:
+        header = _has_header([cells for _, cells in rows[: _LOOKED_AT + 1]])
+    first = rows[0][1]
+    names = [name.strip() for name in first] if header else [str(place + 1) for place in range(len(first))]
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f'{path}:{rows[0][0]}: expected column names that differ, got "{twice}" twice. Rename one.')
+    rows = rows[1:] if header else rows
+    if not rows:
+        raise DataError(f"{path}: expected rows below the header, got none. Add examples.")
+    columns = {name: [cells[place] for _, cells in rows] for place, name in enumerate(names)}
+    found = {"encoding": encoding, "delimiter": repr(delimiter)[1:-1], "header": "yes" if header else "no"}
+    return Table(path, columns, [line for line, _ in rows], found)
+
+
+def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row with the number of its first line; empty lines are passed over."""
+    csv.field_size_limit(max(len(text), 131_072))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    width, line = None, 1
+    while True:
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            raise DataError(
+                f"{path}:{line}: expected cells as CSV quotes them, got: {error}. Close the quotation mark."
+            ) from None
+        if cells is None:
+            return
+        if cells:
+            width = len(cells) if width is None else width
+            if len(cells) != width:
+                raise DataError(
+                    f"{path}:{line}: expected {width} cells as in the first row, got {len(cells)}. "
+                    "Mend the row, or quote cells that contain the delimiter."
+                )
+            yield line, cells
+        line = reader.line_num + 1
+
+
+def _delimiter(text: str) -> str:
+    """The one that divides the first rows into the same number of cells, the most of them."""
+
+    def cells(candidate: str) -> int:
+        try:
+            start = "\n".join(text.splitlines()[:_LOOKED_AT])
+            widths = [len(row) for row in csv.reader(io.StringIO(start, newline=""), delimiter=candidate) if row]
+        except csv.Error:
+            return 0
+        return widths[0] if len(set(widths)) == 1 else 0
+
+    csv.field_size_limit(max(len(text), 131_072))
+    best = max(_CANDIDATES, key=cells)
+    return best if cells(best) > 1 else max(_CANDIDATES, key=text.splitlines()[0].count)
+
+
+def _has_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row differs in kind from those below: no numbers where they have some, or words as names."""
+    first, below = rows[0], rows[1:]
+    if not below or any(_NUMBER.fullmatch(cell) or not cell.strip() for cell in first) or len(set(first)) < len(first):
+        return False
+    has_numbers = any(all(_NUMBER.fullmatch(row[place]) for row in below) for place in range(len(first)))
+    return has_numbers or all(re.fullmatch(r"\s*\w[\w .-]{0,39}", cell) for cell in first)
+
+
+def _read_json_lines(path: Path, text: str, encoding: str) -> Table:
+    lines: list[int] = []
+    records: list[dict[str, Any]] = []
+    for line, row in enumerate(text.splitlines(), 1):
+        if not row.strip():
+            continue
+        try:
+            record = json.loads(row)
+        except ValueError as error:
+            raise DataError(f"{path}:{line}: expected JSON, got: {error}. Mend the line.") from None
+        if not isinstance(record, dict) or (records and record.keys() != records[0].keys()):
+            keys = ", ".join(records[0]) if records else "names and values"
+            got = ", ".join(record) if isinstance(record, dict) else type(record).__name__
+            raise DataError(f"{path}:{line}: expected an object with {keys}, got {got}. Mend the line.")
+        lines.append(line)
+        records.append(record)
+    columns = {name: [record[name] for record in records] for name in records[0]}
+    return Table(path, columns, lines, {"encoding": encoding})
+
+
+def _read_parquet(path: Path) -> Table:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ModuleNotFoundError:
+        raise DataError(
+            f"{path}: expected PyArrow to read Parquet with, got none. Install it: pip install 'unrolled[parquet]'"
+        ) from None
+    try:
+        stored = parquet.read_table(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: expected a file, got nothing there. Check the path.") from None
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0][:120]
+        raise DataError(f"{path}: expected a Parquet file, got a damaged one ({reason}). Write it again.") from None
+    columns = {name: stored.column(name).to_pylist() for name in stored.column_names}
+    return Table(path, columns, list(range(1, stored.num_rows + 1)), {"format": "Parquet"})

@@ -1,0 +1,102 @@
+"""From a text to numbers and back: bytes, characters, or words."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PADDING, UNKNOWN = 0, 1
+KINDS = ("bytes", "characters", "words")
+# A word with its apostrophes, or a mark that is none.
+_WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """A vocabulary, and how a text is cut into its tokens.
+
+    Number 0 pads the shorter texts of a batch on the right, 1 stands for a token that is not in the vocabulary.
+
+    Attributes:
+        kind: ``bytes`` (of UTF-8), ``characters`` or ``words``.
+        tokens: The vocabulary by number, from 2 on; empty for bytes, which are their own.
+        lowercase: Whether words lose their capitals.
+
+    Example:
+        >>> tokenizer = Tokenizer.fit(["the cat", "the hat"], kind="words")
+        >>> tokenizer.encode("the bat").tolist(), tokenizer.tokens
+        ([2, 1], ('the', 'cat', 'hat'))
+    """
+
+    kind: str
+    tokens: tuple[str, ...] = ()
+    lowercase: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_numbers", {token: number for number, token in enumerate(self.tokens, 2)})
+
+    @classmethod
+    def fit(
+        cls,
+        texts: Iterable[str],
+        *,
+        kind: str,
+        lowercase: bool = False,
+        minimum_count: int = 1,
+        maximum_vocabulary: int | None = None,
+    ) -> "Tokenizer":
+        """The vocabulary of texts, the most frequent tokens first.
+
+        Args:
+            texts: Those to learn from, and no others.
+            kind: How a text is cut.
+            lowercase: Whether words lose their capitals.
+            minimum_count: How often a token has to occur to get a number of its own.
+            maximum_vocabulary: How many tokens get one, at most.
+        """
+        if kind == "bytes":
+            return cls(kind)
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(cls(kind, lowercase=lowercase).cut(text))
+        frequent = sorted(token for token, count in counts.items() if count >= minimum_count)
+        frequent.sort(key=lambda token: -counts[token])
+        return cls(kind, tuple(frequent[:maximum_vocabulary]), lowercase)
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are, those for padding and the unknown included."""
+        return 2 + (256 if self.kind == "bytes" else len(self.tokens))
+
+    def cut(self, text: str) -> list[str]:
+        """The text in pieces."""
+        text = text.lower() if self.lowercase else text
+        return _WORD.findall(text) if self.kind == "words" else list(text)
+
+    def encode(self, text: str) -> NDArray[np.int32]:
+        """[T] the number of each token."""
+        if self.kind == "bytes":
+            return np.frombuffer(text.encode("utf-8"), np.uint8).astype(np.int32) + 2
+        numbers: Mapping[str, int] = self._numbers  # type: ignore[attr-defined]
+        return np.array([numbers.get(token, UNKNOWN) for token in self.cut(text)], np.int32)
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """The text of tokens; padding is left out, and what is unknown is written as �."""
+        numbers = [int(number) for number in numbers if number != PADDING]
+        if self.kind == "bytes":
+            return bytes(number - 2 for number in numbers if number > UNKNOWN).decode("utf-8", "replace")
+        pieces = ["�" if number == UNKNOWN else self.tokens[number - 2] for number in numbers]
+        return (" " if self.kind == "words" else "").join(pieces)
+
+    def to_json(self) -> dict[str, Any]:
+        """What makes the tokenizer again."""
+        return {"kind": self.kind, "lowercase": self.lowercase, "tokens": list(self.tokens)}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Tokenizer":
+        """The tokenizer that ``to_json`` gave."""
+        return cls(values["kind"], tuple(values["tokens"]), values["lowercase"])

@@ -1,0 +1,129 @@
+"""The ``.ts`` format of the UEA and UCR archives of time series, and Orange's ``.tab``."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from unrolled.data.decoding import read_text
+from unrolled.data.tables import Table, number, read_table
+from unrolled.errors import DataError
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class LabelledSeries:
+    """Series and their classes as a file has them.
+
+    Attributes:
+        series: Each [T, F] float32, of its own length; NaN where a value is missing.
+        labels: The class of each.
+        lines: Where each stands in the file.
+    """
+
+    series: list[NDArray[np.float32]]
+    labels: list[str]
+    lines: list[int]
+
+
+def read_ts(path: Path) -> LabelledSeries:
+    """Read series from a ``.ts`` file.
+
+    Below a header of lines that begin with ``@`` each line is one example: its channels, between colons, each a list
+    of values between commas, ``?`` for a missing one; then its class.
+
+    Raises:
+        DataError: The file is missing or no ``.ts`` file, has time stamps or no classes, or a line is broken.
+
+    Reference:
+        https://www.timeseriesclassification.com
+    """
+    return parse_ts(path, read_text(path)[0])
+
+
+def parse_ts(path: Path | str, text: str) -> LabelledSeries:
+    """What ``read_ts`` gives, from a file's text.
+
+    Args:
+        path: How messages name the file.
+        text: All of it.
+
+    Raises:
+        DataError: As in ``read_ts``.
+    """
+    header: dict[str, str] = {}
+    series, labels, lines = [], [], []
+    in_data = False
+    for line, row in enumerate(text.splitlines(), 1):
+        row = row.strip()
+        if not row or row.startswith("#"):
+            continue
+        if in_data:
+            values, label = _example(path, line, row, header)
+            series.append(values)
+            labels.append(label)
+            lines.append(line)
+        elif row.startswith("@"):
+            key, _, value = row[1:].partition(" ")
+            header[key.lower()] = value.strip()
+            in_data = key.lower() == "data"
+            if in_data:
+                _check_header(path, header)
+        else:
+            raise DataError(f"{path}:{line}: expected a header that ends with @data, got data before it. Add @data.")
+    if not series:
+        raise DataError(f"{path}: expected examples after @data, got none. Check the file.")
+    return LabelledSeries(series, labels, lines)
+
+
+def _check_header(path: Path | str, header: dict[str, str]) -> None:
+    if header.get("timestamps", "false").lower() == "true":
+        raise DataError(f"{path}: expected values at equal steps of time, got @timeStamps true. Leave out the stamps.")
+    if not header.get("classlabel", "false").lower().startswith("true"):
+        raise DataError(f"{path}: expected classes (@classLabel true ...), got none. Choose a problem with classes.")
+
+
+def _example(path: Path | str, line: int, row: str, header: dict[str, str]) -> tuple[NDArray[np.float32], str]:
+    *channels, label = row.split(":")
+    expected = header.get("dimensions", str(len(channels)))
+    if header.get("univariate", "").lower() == "true":
+        expected = "1"
+    if not channels or not label.strip() or str(len(channels)) != expected:
+        raise DataError(
+            f"{path}:{line}: expected {expected} channels and a class between colons, got {len(channels)} channels. "
+            "Mend the line."
+        )
+    names = header["classlabel"].split()[1:]
+    if names and label.strip() not in names:
+        raise DataError(
+            f"{path}:{line}: expected a class among {', '.join(names)}, got {label.strip()}. Add it to @classLabel."
+        )
+    values = [
+        [number(cell, lambda c=c: f"{path}:{line}: channel {c}") for cell in channel.split(",")]
+        for c, channel in enumerate(channels, 1)
+    ]
+    longest = max(len(channel) for channel in values)
+    padded = [channel + [float("nan")] * (longest - len(channel)) for channel in values]
+    return np.array(padded, np.float32).T, label.strip()
+
+
+def read_tab(path: Path) -> tuple[Table, str | None]:
+    """Read Orange's tab-separated table, and which of its columns is the class.
+
+    Its first three rows say names, types and roles; or the first alone, with roles before names, as in ``cD#answer``.
+
+    Raises:
+        DataError: As in ``read_table``.
+    """
+    table = read_table(path, delimiter="\t", header=True)
+    if any("#" in name for name in table.columns):
+        roles = {name.partition("#")[2]: name.partition("#")[0] for name in table.columns if "#" in name}
+        columns = {name.partition("#")[2] if "#" in name else name: cells for name, cells in table.columns.items()}
+        return replace(table, columns=columns), next((name for name, role in roles.items() if "c" in role), None)
+    if table.size < 3:
+        raise DataError(f"{path}: expected three rows of header (names, types, roles) and data, got fewer. Add them.")
+    roles = {name: str(cells[1]) for name, cells in table.columns.items()}
+    rest: dict[str, list[Any]] = {name: cells[2:] for name, cells in table.columns.items()}
+    target = next((name for name, role in roles.items() if "class" in role), None)
+    return replace(table, columns=rest, lines=table.lines[2:]), target

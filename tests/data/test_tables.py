@@ -1,0 +1,102 @@
+"""Tables as people have them, and every way in which one can be broken."""
+
+from pathlib import Path
+
+from unrolled.data.tables import read_table
+from unrolled.errors import DataError
+
+import numpy as np
+import pytest
+
+Rows = str | bytes
+
+
+@pytest.fixture
+def write(tmp_path: Path):  # type: ignore[no-untyped-def]
+    def written(content: Rows, name: str = "t.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return written
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "found"),
+    [
+        ("text,label\ngood,1\nbad,0\n", "t.csv", {"encoding": "utf-8", "delimiter": ",", "header": "yes"}),
+        ("good;1\nbad;0\n", "t.csv", {"encoding": "utf-8", "delimiter": ";", "header": "no"}),
+        ("text\tlabel\r\ngood, or so\t1\r\n", "t.tsv", {"encoding": "utf-8", "delimiter": "\\t", "header": "yes"}),
+        ("text|label\ngood|1\n", "t.csv", {"encoding": "utf-8", "delimiter": "|", "header": "yes"}),
+        ("caf\xe9,1\nth\xe9,0\n".encode("latin-1"), "t.csv", {"encoding": "cp1252", "delimiter": ",", "header": "no"}),
+        ("\ufefftext,label\na,1\n", "t.csv", {"encoding": "utf-8-sig", "delimiter": ",", "header": "yes"}),
+        ("text,label\na,1\n".encode("utf-16"), "t.csv", {"encoding": "utf-16", "delimiter": ",", "header": "yes"}),
+    ],
+)
+def test_encoding_delimiter_and_header_are_detected(write, content: Rows, name: str, found: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
+    table = read_table(write(content, name))
+    assert table.found == found
+    assert table.size == len(next(iter(table.columns.values())))
+
+
+def test_what_is_said_is_not_detected(write) -> None:  # type: ignore[no-untyped-def]
+    table = read_table(write("a;b,c\nd;e,f\n"), delimiter=",", header=False, encoding="ascii")
+    assert table.columns == {"1": ["a;b", "d;e"], "2": ["c", "f"]}
+
+
+def test_quotes_hold_delimiters_and_lines(write) -> None:  # type: ignore[no-untyped-def]
+    table = read_table(write('text,label\n"one, two\nthree",1\nfour,0\n'))
+    assert table.columns["text"] == ["one, two\nthree", "four"]
+    assert table.where(1, "label").endswith("t.csv:4: label")
+
+
+def test_a_cell_of_a_million_characters_is_read(write) -> None:  # type: ignore[no-untyped-def]
+    table = read_table(write(f"text,label\n{'x' * 1_000_000},1\nshort,0\n"))
+    assert len(table.columns["text"][0]) == 1_000_000
+
+
+def test_json_lines_are_a_table(write) -> None:  # type: ignore[no-untyped-def]
+    table = read_table(write('{"text": "a", "n": 1}\n\n{"text": "b", "n": null}\n', "t.jsonl"))
+    assert table.columns["text"] == ["a", "b"]
+    np.testing.assert_array_equal(table.numbers("n"), [1, np.nan])
+
+
+def test_parquet_is_a_table(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow", reason="Parquet is an extra")
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.table({"text": ["a", "b"], "label": [1, 0]}), tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet").columns == {"text": ["a", "b"], "label": [1, 0]}
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "message"),
+    [
+        ("", "t.csv", "t.csv: expected text, got an empty file. Check the file."),
+        ("a,b\n1,2\n3\n", "t.csv", "t.csv:3: expected 2 cells as in the first row, got 1."),
+        ("a,a\n1,2\n", "t.csv", 't.csv:1: expected column names that differ, got "a" twice. Rename one.'),
+        ("a,label\n", "t.csv", "expected rows below the header, got none. Add examples."),
+        ('text,label\n"open,1\n', "t.csv", "t.csv:2: expected cells as CSV quotes them"),
+        (
+            b"caf\xc3\xa9,1\nth\xe9,0\n",
+            "t.csv",
+            "t.csv:2: expected UTF-8 as in the rest of the file, got the byte",
+        ),
+        ("text,label\na\0b,1\n", "t.csv", "t.csv:2: expected text, got a zero byte."),
+        ('{"a": 1}\n{"b": 2}\n', "t.jsonl", "t.jsonl:2: expected an object with a, got b. Mend the line."),
+        ('{"a": 1\n', "t.jsonl", "t.jsonl:1: expected JSON, got:"),
+    ],
+)
+def test_a_broken_table_is_refused_in_one_line(write, content: Rows, name: str, message: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(DataError) as caught:
+        read_table(write(content, name), header=True if name == "t.csv" else None)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_column_and_a_number_that_are_none_are_named(write) -> None:  # type: ignore[no-untyped-def]
+    table = read_table(write("size,label\n1.5,a\n,b\nbig,c\n"))
+    with pytest.raises(DataError, match=r't\.csv: unknown column "labl"\. Did you mean "label"\?'):
+        table.column("labl")
+    with pytest.raises(DataError, match=r't\.csv:4: size: expected a number, got "big"'):
+        table.numbers("size")
