@@ -13,9 +13,9 @@ import pytest
 
 
 def test_every_exported_name_is_there() -> None:
-    functions = ["accelerate", "compare", "diagnose", "load", "load_model", "repeat", "resume", "search"]
-    classes = ["Dataset", "Experiment", "Finding", "Run", "Search"]
-    assert unrolled.__all__ == [*classes, "__version__", *functions, "set_threads", "to_keras", "train"]
+    functions = ["accelerate", "compare", "diagnose", "forecast", "load", "load_model", "repeat", "resume", "search"]
+    classes = ["Dataset", "Experiment", "Finding", "Run", "Search", "SequenceClassifier", "SequenceRegressor"]
+    assert unrolled.__all__ == [*classes, "__version__", *functions, "set_threads", "to_keras", "train", "write"]
     for name in unrolled.__all__:
         assert getattr(unrolled, name) is not None
     assert set(unrolled.__all__) <= set(dir(unrolled))

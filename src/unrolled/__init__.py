@@ -18,14 +18,17 @@ from unrolled.backend import choose_backend
 if TYPE_CHECKING:
     from unrolled.data.catalogue import load
     from unrolled.data.dataset import Dataset
+    from unrolled.estimators.recurrent import SequenceClassifier, SequenceRegressor
     from unrolled.experiments.comparing.comparison import compare
     from unrolled.experiments.comparing.repetition import repeat
     from unrolled.experiments.experiment import Experiment
+    from unrolled.experiments.foretelling import forecast
     from unrolled.experiments.run import Run
     from unrolled.experiments.search.folder import Search
     from unrolled.experiments.search.procedure import search
     from unrolled.experiments.training.procedure import train
     from unrolled.experiments.training.resuming import resume
+    from unrolled.experiments.writing import write
     from unrolled.insight.doctor import diagnose
     from unrolled.insight.findings import Finding
     from unrolled.kernels.native import set_threads
@@ -39,10 +42,13 @@ __all__ = [
     "Finding",
     "Run",
     "Search",
+    "SequenceClassifier",
+    "SequenceRegressor",
     "__version__",
     "accelerate",
     "compare",
     "diagnose",
+    "forecast",
     "load",
     "load_model",
     "repeat",
@@ -51,6 +57,7 @@ __all__ = [
     "set_threads",
     "to_keras",
     "train",
+    "write",
 ]
 
 _HOMES = {
@@ -59,9 +66,12 @@ _HOMES = {
     "Finding": "unrolled.insight.findings",
     "Run": "unrolled.experiments.run",
     "Search": "unrolled.experiments.search.folder",
+    "SequenceClassifier": "unrolled.estimators.recurrent",
+    "SequenceRegressor": "unrolled.estimators.recurrent",
     "accelerate": "unrolled.layers.conversion",
     "compare": "unrolled.experiments.comparing.comparison",
     "diagnose": "unrolled.insight.doctor",
+    "forecast": "unrolled.experiments.foretelling",
     "load": "unrolled.data.catalogue",
     "load_model": "unrolled.layers.conversion",
     "repeat": "unrolled.experiments.comparing.repetition",
@@ -70,6 +80,7 @@ _HOMES = {
     "set_threads": "unrolled.kernels.native",
     "to_keras": "unrolled.layers.conversion",
     "train": "unrolled.experiments.training.procedure",
+    "write": "unrolled.experiments.writing",
 }
 
 choose_backend()

@@ -1,0 +1,102 @@
+"""The estimators in scikit-learn's hands."""
+
+import pickle
+from typing import Any
+
+from unrolled import SequenceClassifier, SequenceRegressor, load
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+SMALL: dict[str, Any] = {"units": 4, "epochs": 1, "random_state": 0}
+# What scikit-learn asks of estimators of tables that does not hold for sequences.
+EXPECTED_FAILURES = {
+    "check_estimators_nan_inf": "NaN is a missing value, and padding",
+    "check_fit2d_1feature": "a series of one step is one",
+    "check_fit2d_1sample": "one example is enough for a regression",
+    "check_methods_sample_order_invariance": "float32 products differ in their last bits with the rows of a batch",
+    "check_methods_subset_invariance": "float32 products differ in their last bits with the rows of a batch",
+    "check_classifiers_train": "asks for 83 % on points in a plane, after two epochs",
+    "check_regressors_train": "asks for a good fit of points in a plane, after two epochs",
+    "check_dtype_object": "an array of objects is one of sequences",
+    "check_n_features_in_after_fitting": "a longer series is a series",
+}
+
+
+@parametrize_with_checks(  # type: ignore[untyped-decorator]
+    [SequenceClassifier(**SMALL), SequenceRegressor(**SMALL)],
+    expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
+)
+def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def lists() -> tuple[list[NDArray[np.float32]], NDArray[np.int64]]:
+    """Series of unequal length whose class is the channel with the larger mean."""
+    random = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    series = [random.normal(size=(random.integers(3, 9), 2)).astype(np.float32) for _ in labels]
+    for item, label in zip(series, labels, strict=True):
+        item[:, label] += 2
+    return series, labels
+
+
+def test_lists_of_unequal_length_are_learned(lists: Any) -> None:
+    series, labels = lists
+    classifier = SequenceClassifier(units=16, epochs=30, random_state=0).fit(series[:40], labels[:40])
+    assert classifier.score(series[40:], labels[40:]) > 0.9
+    np.testing.assert_allclose(classifier.predict_proba(series).sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_regressor_tells_several_numbers(lists: Any) -> None:
+    series, _ = lists
+    values = np.array([item.mean(axis=0) for item in series])
+    regressor = SequenceRegressor(units=16, epochs=60, random_state=0).fit(series, values)
+    assert regressor.predict(series[:3]).shape == (3, 2)
+    assert regressor.score(series, values) > 0.8
+
+
+def test_pickle_and_clone_keep_what_they_should(lists: Any) -> None:
+    series, labels = lists
+    classifier = SequenceClassifier(**SMALL, bidirectional=True, layers=2).fit(series, labels)
+    again = pickle.loads(pickle.dumps(classifier))
+    np.testing.assert_array_equal(again.predict_proba(series), classifier.predict_proba(series))
+    assert not hasattr(clone(classifier), "model_")
+    twin = clone(classifier).fit(series, labels)
+    np.testing.assert_array_equal(twin.predict_proba(series), classifier.predict_proba(series))
+
+
+def test_pipelines_grids_and_cross_validation_take_lists(lists: Any) -> None:
+    series, labels = lists
+    array = np.empty(len(series), dtype=object)
+    array[:] = series
+    doubled = FunctionTransformer(lambda items: [2 * item for item in items])
+    scores = cross_val_score(make_pipeline(doubled, SequenceClassifier(**SMALL)), array, labels, cv=2)
+    assert scores.shape == (2,)
+    grid = GridSearchCV(SequenceClassifier(**SMALL), {"units": [2, 3]}, cv=2).fit(array, labels)
+    assert grid.best_params_["units"] in (2, 3)
+
+
+def test_wrong_sequences_are_refused(lists: Any) -> None:
+    series, labels = lists
+    with pytest.raises(ValueError, match="as many channels each"):
+        SequenceClassifier(**SMALL).fit([series[0], series[1][:, :1]], labels[:2])
+    fitted = SequenceClassifier(**SMALL).fit(series, labels)
+    with pytest.raises(ValueError, match="expected 2 channels as in fit, got 1"):
+        fitted.predict([series[0][:, :1]])
+    with pytest.raises(ValueError, match='unknown cell "gruu"'):
+        SequenceClassifier(cell="gruu").fit(series, labels)
+
+
+def test_vowels_are_told_apart() -> None:
+    vowels = load("japanese-vowels")
+    classifier = SequenceClassifier(units=32, epochs=15, random_state=0)
+    classifier.fit(list(vowels.train.inputs), vowels.train.targets)
+    assert classifier.score(list(vowels.test.inputs), vowels.test.targets) > 0.9
