@@ -32,7 +32,7 @@ def test_names_and_seeds_are_left_aside() -> None:
             ("training.optimizer", {"Adam": {"learning_rate": 0.001}}, {"SGD": {"momentum": 0.9}}),
         ),
         ("training.optimizer=Adam", ("training.optimizer.Adam.learning_rate", 0.001, None)),
-        ("data={file: /mine.npz}", ("data", "mnist", {"file": "/mine.npz", "labels": None})),
+        ("data={file: /mine.npz}", ("data", "mnist", {"file": "/mine.npz"})),
     ],
 )
 def test_a_changed_setting_is_one_path_with_both_values(setting: str, difference: tuple[str, object, object]) -> None:

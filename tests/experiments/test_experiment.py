@@ -8,7 +8,7 @@ from typing import Any
 from unrolled.errors import InvalidSetting
 from unrolled.experiments.document import Document, parse_yaml
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.settings import EarlyStopping, FileData
+from unrolled.experiments.settings import EarlyStopping, OwnData
 from unrolled.experiments.sources import recipes
 
 import hypothesis.strategies as st
@@ -161,7 +161,7 @@ def test_data_files_are_relative_to_the_file_that_names_them(tmp_path: Path, mon
     path = folder / "digits.yaml"
     path.write_text("data: {file: ../data/images, labels: labels}\nnetwork: [Flatten]\n")
     data = Experiment.find(path).data
-    assert isinstance(data, FileData)
+    assert isinstance(data, OwnData)
     assert data.file == str(tmp_path / "data" / "images")
     assert data.labels == str(folder / "labels")
     relative = Experiment.find(Path("../experiments/digits.yaml")).data
@@ -170,7 +170,7 @@ def test_data_files_are_relative_to_the_file_that_names_them(tmp_path: Path, mon
 
 def test_an_absolute_path_of_data_stays(find: Find, tmp_path: Path) -> None:
     data = find(f"data: {{file: {tmp_path / 'x.npz'}}}\nnetwork: [Flatten]\n").data
-    assert data == FileData(file=str(tmp_path / "x.npz"))
+    assert data == OwnData(file=str(tmp_path / "x.npz"))
 
 
 # Round trip
@@ -188,7 +188,16 @@ def test_the_yaml_says_every_setting() -> None:
     assert said == {
         "name": "experiment",
         "data": "mnist",
+        "task": "classify",
         "read": "rows",
+        "text": {
+            "tokenizer": "words",
+            "lowercase": True,
+            "minimum_count": 1,
+            "maximum_vocabulary": 20_000,
+            "maximum_length": 256,
+        },
+        "forecast": None,
         "network": ["Flatten"],
         "training": {
             "epochs": 3,
@@ -200,6 +209,7 @@ def test_the_yaml_says_every_setting() -> None:
             "augment": None,
             "precision": "float32",
             "validation": "none",
+            "padding": "batch",
             "early_stopping": None,
             "keep": "last",
             "checkpoint_seconds": 30.0,
@@ -235,7 +245,8 @@ def test_a_date_as_an_argument_reads_back_or_is_refused(find: Find) -> None:
         (
             "data:",
             "zebra: 3\ndata:",
-            'digits.yaml:1: unknown setting "zebra". Choose among: name, data, read, network, training, seed.',
+            'digits.yaml:1: unknown setting "zebra". Choose among: name, data, task, read, text, forecast, '
+            "network, training, seed.",
         ),
         (
             "file: digits.npz",
@@ -248,7 +259,7 @@ def test_a_date_as_an_argument_reads_back_or_is_refused(find: Find) -> None:
             "q: 3",
             'digits.yaml:6: training: unknown setting "q". '
             "Choose among: epochs, batch_size, optimizer, loss, metrics, class_weights, augment, precision, "
-            "validation, early_stopping, keep, checkpoint_seconds.",
+            "validation, padding, early_stopping, keep, checkpoint_seconds.",
         ),
         (
             "patience: 2",
@@ -276,7 +287,7 @@ def test_a_misspelt_setting_that_is_needed_is_recognised(right: str, wrong: str,
         ("network: [Flatten]\n", 'digits.yaml: expected the setting "data", got none. Add it.'),
         (
             SMALL.replace("file: digits.npz", ""),
-            'digits.yaml:1: data: expected the setting "file", got none. Add it.',
+            "digits.yaml:1: data: expected one of file, train (with test) and folder, got none. Name one.",
         ),
         (
             SMALL.replace("early_stopping:\n    patience: 2", "early_stopping: {}"),
@@ -344,7 +355,8 @@ def test_a_wrong_type_names_its_line_and_what_is_expected(old: str, new: str, ex
 @pytest.mark.parametrize("value", ["0", "1", "0.0", "1.0", "1.5", "-0.1", ".nan", "true", "all", "", "[0.1]"])
 def test_a_validation_that_is_no_fraction_is_refused(value: str, find: Find) -> None:
     expected = (
-        "expected test, none, a fraction of the training examples such as 0.1, or a fold such as {fold: 0, of: 5}"
+        "expected test, given, none, a fraction of the training examples such as 0.1, or a fold such as "
+        "{fold: 0, of: 5}"
     )
     assert message(lambda: find(SMALL.replace("validation: 0.1", f"validation: {value}"))).startswith(
         f"digits.yaml:7: training.validation: {expected}"

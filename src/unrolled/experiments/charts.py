@@ -104,7 +104,7 @@ def line_chart(
 
     Args:
         title: Read out by screen readers.
-        series: Values by name, one an epoch; the n-th series has the class ``series-n``.
+        series: Values by name, one an epoch, NaN where there is none; the n-th series has the class ``series-n``.
         bands: Around a series, the lowest and the highest value of each epoch.
         steps: What stands below each value, where they are no epochs.
 
@@ -151,10 +151,11 @@ def _line(
     names: Sequence[str],
 ) -> dict[str, Any]:
     """A line's points and dots, and the outline of its band: its upper edge forth, its lower edge back."""
-    points = [place(epoch, value) for epoch, value in enumerate(values, start=1)]
+    drawn = [(epoch, value) for epoch, value in enumerate(values, start=1) if not math.isnan(value)]
+    points = [place(epoch, value) for epoch, value in drawn]
     ends = list(enumerate(band, start=1))
     edge = [place(epoch, high) for epoch, (_, high) in ends] + [place(epoch, low) for epoch, (low, _) in reversed(ends)]
-    said = [f"{name}, {step}: {value:.4f}" for step, value in zip(names, values, strict=False)]
+    said = [f"{name}, {names[epoch - 1]}: {value:.4f}" for epoch, value in drawn]
     return {
         "points": " ".join(f"{x},{y}" for x, y in points),
         "band": " ".join(f"{x},{y}" for x, y in edge),
@@ -206,7 +207,8 @@ def shortened(text: str, longest: int) -> str:
 
 def round_ticks(values: Sequence[float]) -> list[float]:
     """Four to eight round numbers around all values, the first below and the last above them."""
-    low, high = min(values), max(values)
+    known = [value for value in values if not math.isnan(value)]
+    low, high = min(known, default=0.0), max(known, default=0.0)
     if high - low < 1e-6:
         low, high = low - 0.5, high + 0.5
     rough = (high - low) / 5

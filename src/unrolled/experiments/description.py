@@ -3,6 +3,7 @@
 from typing import Any
 
 from unrolled.experiments.batches import steps_in
+from unrolled.experiments.completion import Sizes, complete, filled_in
 from unrolled.experiments.document import write_line
 from unrolled.experiments.examples import choose_examples
 from unrolled.experiments.experiment import Experiment
@@ -16,8 +17,9 @@ def describe(experiment: Experiment) -> dict[str, Any]:
     """Everything that can be checked before a training, and what it says.
 
     Returns:
-        ``name``, ``data``, ``input`` (the shape of one batch), ``layers``, ``parameters``, the numbers of
-        ``training_examples`` and ``validation_examples``, and ``steps`` in one epoch.
+        ``name``, ``data``, ``task``, ``input`` (the shape of one batch), ``layers``, what was ``filled_in``, ``notes``
+        about the data, ``parameters``, the numbers of ``training_examples`` and ``validation_examples``, and ``steps``
+        in one epoch.
 
     Raises:
         InvalidSetting: Something in the experiment cannot be.
@@ -27,13 +29,18 @@ def describe(experiment: Experiment) -> dict[str, Any]:
     data = experiment.load_data()
     examples = choose_examples(data, experiment)
     steps = steps_in(examples.learned, experiment.training.batch_size)
-    model = build_network(experiment, data, steps=experiment.training.epochs * steps)
+    encoding = examples.encoding
+    model = build_network(experiment, data, steps=experiment.training.epochs * steps, encoding=encoding)
+    completed = complete(experiment, Sizes(examples.task.outputs(data, encoding, experiment), encoding.vocabulary))
     return {
         "name": experiment.name,
         "data": data.name,
-        "input": spell_shape((None, *data.example_shape)),
+        "task": experiment.task,
+        "input": spell_shape((None, *encoding.shape)),
         "read": experiment.read,
-        "layers": describe_layers(experiment, model),
+        "layers": describe_layers(completed, model),
+        "filled_in": filled_in(experiment, completed),
+        "notes": [*data.notes, *examples.notes],
         "parameters": model.count_params(),
         "training_examples": examples.learned.size,
         "validation_examples": examples.watched.size if examples.watched else 0,

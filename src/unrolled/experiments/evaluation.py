@@ -1,13 +1,15 @@
 """How well a trained network does on examples that it has not learned from."""
 
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 # The cross-entropy of a class that got probability 0, as Keras bounds it.
-_SMALLEST_PROBABILITY = 1e-7
+SMALLEST_PROBABILITY = 1e-7
 
 
 @dataclass(frozen=True)
@@ -35,28 +37,44 @@ class Evaluation:
 
     Attributes:
         examples: How many.
-        loss: The mean cross-entropy, in nats.
-        accuracy: The share whose most probable class is right.
-        classes: Each class' scores.
+        loss: The mean cross-entropy, in nats; of a forecast the mean squared error of the scaled differences.
+        accuracy: The share whose most probable class or token is right; NaN of a forecast.
+        classes: Each class' scores, where classes are told.
         confusion: [classes, classes]; row: the true class, column: the class given.
+        figures: What else is customary, by name: bits per character and perplexity; MAE, RMSE and MASE.
+        baselines: The same figures of simple methods, by their names.
     """
 
     examples: int
     loss: float
     accuracy: float
-    classes: tuple[ClassScore, ...]
-    confusion: tuple[tuple[int, ...], ...]
+    classes: tuple[ClassScore, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    figures: Mapping[str, float] = field(default_factory=dict)
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict, compare=False)
+
+    @property
+    def headline(self) -> str:
+        """The figures that one looks at first.
+
+        Example:
+            >>> Evaluation(60, 0.1, math.nan, figures={"MAE": 12.5}).headline
+            'MAE 12.5000'
+        """
+        shown = self.figures or {"accuracy": self.accuracy}
+        return "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
 
     def to_json(self) -> dict[str, Any]:
         """What ``evaluation.json`` holds."""
-        return asdict(self)
+        return {**asdict(self), "accuracy": None if math.isnan(self.accuracy) else self.accuracy}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Evaluation":
         """The evaluation that ``to_json`` gave."""
         scores = tuple(ClassScore(**score) for score in values["classes"])
         confusion = tuple(tuple(row) for row in values["confusion"])
-        return cls(**{**values, "classes": scores, "confusion": confusion})
+        accuracy = math.nan if values["accuracy"] is None else values["accuracy"]
+        return cls(**{**values, "accuracy": accuracy, "classes": scores, "confusion": confusion})
 
 
 def evaluate(
@@ -78,7 +96,7 @@ def evaluate(
     truth = probabilities[np.arange(len(targets)), targets].astype(np.float64)
     return Evaluation(
         examples=len(targets),
-        loss=float(-np.log(np.maximum(truth, _SMALLEST_PROBABILITY)).mean()),
+        loss=float(-np.log(np.maximum(truth, SMALLEST_PROBABILITY)).mean()),
         accuracy=float((given == targets).mean()),
         classes=tuple(
             ClassScore(name, float(precision[i]), float(recall[i]), float(f1[i]), int(having[i]))

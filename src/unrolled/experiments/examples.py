@@ -1,13 +1,14 @@
 """Which examples a training learns from, which it watches, and how much each counts."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from unrolled.data.dataset import Dataset, Split, fold_out, hold_out
+from unrolled.data.dataset import Dataset, Split
+from unrolled.data.padding import lengths
 from unrolled.errors import InvalidSetting, did_you_mean
-from unrolled.experiments.batches import Batches, balanced_weights, one_hot
+from unrolled.experiments.batches import Batches, Measured, balanced_weights
+from unrolled.experiments.encodings import Encoding
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.settings import Fold
+from unrolled.experiments.tasks.task import Task, task_of
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,27 +16,40 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Examples:
-    """What a training has to do with of its data.
+    """What a training has to do with of its data, as the network takes it.
 
     Attributes:
+        task: What is done with it.
+        encoding: How it was encoded.
         learned: The examples to learn from.
         watched: Those to watch after each epoch, if any.
         weights: [classes] how much an example of each class counts, or None.
         classes: How many classes there are where targets are to be one-hot, or None.
     """
 
+    task: Task
+    encoding: Encoding
     learned: Split
     watched: Split | None
     weights: NDArray[np.float32] | None
     classes: int | None
 
-    @property
-    def validation_data(self) -> tuple[NDArray[Any], NDArray[Any]] | None:
+    def validation_data(self, batch_size: int) -> Measured | None:
         """What Keras validates on."""
-        if self.watched is None:
-            return None
-        targets = self.watched.targets
-        return self.watched.inputs, targets if self.classes is None else one_hot(targets, self.classes)
+        return None if self.watched is None else Measured(self.watched, batch_size, classes=self.classes)
+
+    @property
+    def notes(self) -> list[str]:
+        """What became of the data when it was encoded."""
+        return list(self.encoding.notes)
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """The fewest and the most steps of an example to learn from."""
+        if self.learned.inputs.dtype != object:
+            return (self.learned.inputs.shape[1],) * 2
+        found = lengths(self.learned.inputs)
+        return int(found.min()), int(found.max())
 
     def batches(self, experiment: Experiment, *, epochs: int, start: int = 0) -> Batches:
         """What the network is given, in the order of an experiment's seed and varied as it says.
@@ -55,6 +69,7 @@ class Examples:
             shift=training.augment.shift if training.augment else 0,
             weights=self.weights,
             classes=self.classes,
+            padding=training.padding,
         )
 
 
@@ -65,28 +80,24 @@ def choose_examples(data: Dataset, experiment: Experiment) -> Examples:
         InvalidSetting: A class weight is of no class, or images are to be shifted that are none.
     """
     training = experiment.training
-    if training.augment and data.train.inputs.ndim != 3:
+    if training.augment and (data.kind != "arrays" or data.train.inputs.ndim != 3):
+        shape = ["B", *data.example_shape]
         raise InvalidSetting(
-            f"{experiment.where('training', 'augment')}: expected images [B, height, width] to shift, got "
-            f"{list(data.train.inputs.shape)}. Leave out the setting."
+            f"{experiment.where('training', 'augment')}: expected images [B, height, width] to shift, got {shape}. "
+            "Leave out the setting."
         )
-    learned, watched = divide(data, experiment)
-    takes_indices = training.loss.name.startswith("Sparse")
+    task = task_of(experiment)
+    learned, watched = task.divide(data, experiment)
+    encoding = task.fit(data, learned, experiment)
+    takes_indices = experiment.task != "classify" or training.loss.name.startswith("Sparse")
     return Examples(
-        learned, watched, _weights(learned, data.classes, experiment), None if takes_indices else len(data.classes)
+        task,
+        encoding,
+        task.encode(learned, encoding, experiment),
+        None if watched is None else task.encode(watched, encoding, experiment),
+        _weights(learned, data.classes, experiment),
+        None if takes_indices else len(data.classes),
     )
-
-
-def divide(data: Dataset, experiment: Experiment) -> tuple[Split, Split | None]:
-    """The examples to learn from, and those to watch after each epoch."""
-    validation = experiment.training.validation
-    if validation == "test":
-        return data.train, data.test
-    if validation == "none":
-        return data.train, None
-    if isinstance(validation, Fold):
-        return fold_out(data.train, validation.fold, validation.of, experiment.seed)
-    return hold_out(data.train, float(validation), experiment.seed)
 
 
 def _weights(learned: Split, classes: tuple[str, ...], experiment: Experiment) -> NDArray[np.float32] | None:

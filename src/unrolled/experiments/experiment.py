@@ -2,22 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from unrolled.data.catalogue import load
+from unrolled.data.catalogue import load, load_own
 from unrolled.data.dataset import Dataset
-from unrolled.data.images import load_file
 from unrolled.errors import InvalidSetting
 from unrolled.experiments.document import Document, write_yaml
 from unrolled.experiments.problems import first_problem, spell_value
 from unrolled.experiments.search.space import refuse_searches
-from unrolled.experiments.settings import Component, FileData, Settings, Training
+from unrolled.experiments.settings import Component, Forecast, OwnData, Settings, Text, Training
 from unrolled.experiments.sources import anchored, find_document
+from unrolled.experiments.tasks.defaults import with_defaults
 
-from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError
+from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError, model_validator
 
 Data = Annotated[
-    Annotated[str, Tag("<name>")] | Annotated[FileData, Tag("<file>")],
+    Annotated[str, Tag("<name>")] | Annotated[OwnData, Tag("<file>")],
     Discriminator(lambda value: "<name>" if isinstance(value, str) else "<file>"),
 ]
 
@@ -27,11 +27,16 @@ class Experiment(Settings):
 
     Attributes:
         name: Names the run folder.
-        data: A data set's name, or ``{file: ...}``.
+        data: A data set's name, or the user's own: ``{file: ...}``, ``{train: ..., test: ...}``, ``{folder: ...}``.
+        task: ``classify`` a sequence, ``generate`` the next token and so a text, or ``forecast`` the next values;
+            follows from the data and the other settings where it is left out.
         read: In which order the network reads an image, a sequence [height, width] into [T, F]: as ``rows`` or
             ``columns``, one a step; as single ``pixels``, row by row; ``snake`` the same with every other row from
             right to left; or ``permuted``, in one fixed random order. See ``unrolled.layers.ReadImage``.
-        network: The layers from the raw input to the classes.
+        text: How a text becomes numbers.
+        forecast: What is told from what, where the task is to forecast.
+        network: The layers from the input to the classes. What the data decides may be left out: the ``input_dim`` and
+            ``mask_zero`` of an Embedding, and the last layer, or its ``units`` as ``units: classes``.
         training: How to train it.
         seed: Decides the weights at the start, the order of the examples, dropout and splits.
 
@@ -43,10 +48,27 @@ class Experiment(Settings):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "experiment"
     data: Data
+    task: Literal["classify", "generate", "forecast"] = "classify"
     read: Literal["rows", "columns", "pixels", "permuted", "snake"] = "rows"
+    text: Text = Text()
+    forecast: Forecast | None = None
     network: Annotated[tuple[Component, ...], Field(min_length=1, strict=False)]
     training: Training = Training()
     seed: int = Field(default=0, ge=0, lt=2**32)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, settings: Any) -> Any:
+        return with_defaults(settings)
+
+    @model_validator(mode="after")
+    def _task_fits(self) -> Self:
+        if (self.task == "forecast") != (self.forecast is not None):
+            raise ValueError(
+                f"the setting forecast (window, horizon, held_out) for the task forecast and for no other, got task: "
+                f"{self.task}. {'Leave it out' if self.forecast else 'Add it'}."
+            )
+        return self
 
     _document: Document = PrivateAttr(default_factory=lambda: Document({}, "experiment"))
 
@@ -120,15 +142,23 @@ class Experiment(Settings):
         """Where a setting was written, for a message."""
         return self._document.where(path)
 
+    @property
+    def data_name(self) -> str:
+        """The data set's name, or that of the file or folder."""
+        if isinstance(self.data, str):
+            return self.data
+        return Path(self.data.file or self.data.train or self.data.folder or "").name
+
     def load_data(self) -> Dataset:
         """The data set that the experiment learns from.
 
         Raises:
             DataError: As in ``unrolled.load``.
         """
+        held_out = self.forecast.held_out if self.forecast else None
         if isinstance(self.data, str):
-            return load(self.data, where=self.where("data"))
-        return load_file(Path(self.data.file), Path(self.data.labels) if self.data.labels else None)
+            return load(self.data, where=self.where("data"), held_out=held_out)
+        return load_own(**self.data.model_dump(exclude_none=True), task=self.task, held_out=held_out)
 
     def to_yaml(self) -> str:
         """Every setting, the omitted ones with their defaults; reads back as the same experiment."""

@@ -5,9 +5,9 @@ from typing import Any
 
 from unrolled.experiments.classes import arguments_of, known_classes
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.settings import Augmentation, EarlyStopping, FileData, Fold, Settings, Training
+from unrolled.experiments.settings import Augmentation, EarlyStopping, Fold, Forecast, OwnData, Settings, Text, Training
 
-_GROUPS: tuple[type[Settings], ...] = (Augmentation, EarlyStopping, FileData, Fold, Training)
+_GROUPS: tuple[type[Settings], ...] = (Augmentation, EarlyStopping, Fold, Forecast, OwnData, Text, Training)
 
 _SEARCH: dict[str, Any] = {
     "type": "object",

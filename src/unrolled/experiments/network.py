@@ -5,43 +5,54 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from unrolled.data.dataset import Dataset
+from unrolled.data.dataset import Dataset, Split
 from unrolled.errors import InvalidSetting
+from unrolled.experiments.batches import Measured
+from unrolled.experiments.completion import ANY_SIZES, Sizes, complete
 from unrolled.experiments.components import REFUSALS, Workshop, one_line
+from unrolled.experiments.encodings import Encoding, Series
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.rehearsal import rehearse_network
 from unrolled.experiments.settings import Component
-from unrolled.layers import ReadImage
+from unrolled.experiments.tasks.task import task_of
+from unrolled.layers import ReadImage, ReadSeries
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 
-def build_network(experiment: Experiment, data: Dataset, *, steps: int = 1000) -> keras.Model:
+def build_network(
+    experiment: Experiment, data: Dataset, *, steps: int = 1000, encoding: Encoding | None = None
+) -> keras.Model:
     """Build and compile the network of an experiment for a data set.
 
     Args:
-        experiment: Its layers are applied one after another to the raw input.
-        data: Says the shape of the input, [B, height, width], and the number of classes.
+        experiment: Its layers are applied one after another to the encoded input.
+        data: Says the number of classes.
         steps: The steps of the whole training, for schedules of the learning rate.
+        encoding: Says the shape of the input; fitted on the training examples where it is left out.
 
     Returns:
-        A compiled model from raw input to one value per class: probabilities where the last layer is a softmax,
-        logits otherwise.
+        A compiled model from the input to one value per class (token, or value to forecast): probabilities where the
+        last layer is a softmax, logits otherwise.
 
     Raises:
         InvalidSetting: A class or an argument does not exist, a layer cannot take the shape that it is given, or the
             last layer does not fit the classes; the message names the line.
     """
+    task = task_of(experiment)
+    encoding = encoding or task.fit(data, task.divide(data, experiment)[0], experiment)
+    sizes = Sizes(task.outputs(data, encoding, experiment), encoding.vocabulary)
+    experiment = complete(experiment, sizes)
     workshop = Workshop(experiment, steps)
     with _precision(experiment.training.precision):
-        inputs = keras.Input(data.example_shape)
-        outputs = _read(experiment, inputs)
+        inputs = keras.Input(encoding.shape, dtype=encoding.dtype)
+        outputs = _read(experiment, encoding, inputs)
         for index, entry in enumerate(experiment.network):
             where = experiment.where("network", index, entry.name)
             outputs = _apply(workshop.layer(index), outputs, where)
-        _check_outputs(outputs, entry, data, where)
+        _check_outputs(outputs, entry, sizes.outputs, experiment, where)
         try:
             model = keras.Model(inputs, outputs, name=re.sub(r"\W", "_", experiment.name))
             rehearse_network(model)
@@ -63,6 +74,7 @@ def check_components(experiment: Experiment) -> None:
     Raises:
         InvalidSetting: As in ``build_network``.
     """
+    experiment = complete(experiment, ANY_SIZES)
     workshop = Workshop(experiment)
     with _precision(experiment.training.precision):
         for index in range(len(experiment.network)):
@@ -77,17 +89,36 @@ def layers_of(model: keras.Model) -> list[keras.Layer]:
 
 def is_reading(layer: keras.Layer) -> bool:
     """Whether a layer is how an experiment reads images, and not one of its network."""
-    return isinstance(layer, ReadImage) and layer.name == _READ
+    return isinstance(layer, ReadImage | ReadSeries) and layer.name == _READ
+
+
+def outputs_of(model: keras.Model, inputs: NDArray[Any], batch_size: int) -> NDArray[np.float32]:
+    """What a model gives for each example, those of unequal length put together with others of about their length."""
+    if inputs.dtype != object:
+        return np.asarray(model.predict(inputs, batch_size=batch_size, verbose=0), np.float32)
+    batches = Measured(Split(inputs, np.zeros(len(inputs), np.int64)), batch_size)
+    given = np.concatenate(
+        [np.asarray(model.predict_on_batch(batches[index][0])) for index in range(batches.num_batches)]
+    )
+    outputs = np.empty_like(given, np.float32)
+    outputs[batches.order] = given
+    return outputs
 
 
 def probabilities(model: keras.Model, inputs: NDArray[Any], batch_size: int) -> NDArray[np.float32]:
-    """The probability of each class, [B, classes], whether the model ends in a softmax or in logits."""
-    outputs = np.asarray(model.predict(inputs, batch_size=batch_size, verbose=0), np.float32)
+    """The probability of each class, [B, ..., classes], whether the model ends in a softmax or in logits."""
+    outputs = outputs_of(model, inputs, batch_size)
     if gives_probabilities(model):
         return outputs
-    exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
-    shares: NDArray[np.float32] = exponentials / exponentials.sum(axis=1, keepdims=True)
+    exponentials = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+    shares: NDArray[np.float32] = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return shares
+
+
+def said_of(model: keras.Model, measured: Split, experiment: Experiment, batch_size: int) -> NDArray[np.float32]:
+    """What a network says of examples: probabilities, or values where it forecasts."""
+    say = outputs_of if experiment.task == "forecast" else probabilities
+    return say(model, measured.inputs, batch_size)
 
 
 def gives_probabilities(model: keras.Model) -> bool:
@@ -97,13 +128,13 @@ def gives_probabilities(model: keras.Model) -> bool:
 
 
 def spell_shape(shape: tuple[int | None, ...]) -> str:
-    """A shape as messages write it, the unknown first axis as B.
+    """A shape as messages write it, the unknown first axis as B and an unknown second as T.
 
     Example:
         >>> spell_shape((None, 28, 128))
         '[B, 28, 128]'
     """
-    return f"[{', '.join(['B', *(str(length) for length in shape[1:])])}]"
+    return f"[{', '.join(['B', *('T' if length is None else str(length) for length in shape[1:])])}]"
 
 
 _READ = "read"
@@ -120,8 +151,10 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _read(experiment: Experiment, inputs: Any) -> Any:
-    """The image as a sequence; as rows it is one already."""
+def _read(experiment: Experiment, encoding: Encoding, inputs: Any) -> Any:
+    """The input as a sequence; rows of an image are one already, and so are tokens."""
+    if isinstance(encoding, Series):
+        return ReadSeries(encoding.mean, encoding.scale, relative=encoding.relative, name=_READ)(inputs)
     if experiment.read == "rows":
         return inputs
     if len(inputs.shape) != 3:
@@ -153,21 +186,26 @@ def _apply(layer: keras.Layer, inputs: Any, where: str) -> Any:
     return outputs
 
 
-def _check_outputs(outputs: Any, last: Component, data: Dataset, where: str) -> None:
-    """One value for each class, a probability or a logit."""
-    classes = len(data.classes)
+def _check_outputs(outputs: Any, last: Component, count: int, experiment: Experiment, where: str) -> None:
+    """As many values as the task asks for: for each class a probability or a logit, or values."""
     activation = last.arguments.get("activation", "linear")
-    if activation not in ("softmax", "linear", None):
-        raise InvalidSetting(
-            f"{where}: expected activation softmax, or none, in the last layer, got {activation}. "
-            "Set activation: softmax."
-        )
-    if outputs.shape[1:] == (classes,):
+    allowed = ("linear", None) if experiment.task == "forecast" else ("softmax", "linear", None)
+    if activation not in allowed:
+        wanted, remedy = ("no activation", "Leave it out.") if experiment.task == "forecast" else _SOFTMAX
+        raise InvalidSetting(f"{where}: expected {wanted} in the last layer, got {activation}. {remedy}")
+    steps = (None,) if experiment.task == "generate" else ()
+    if outputs.shape[1:] == (*steps, count):
         return
-    remedy = f"Set units: {classes}." if "units" in last.arguments else f"End with Dense: {{units: {classes}}}."
-    if len(outputs.shape) != 2:
+    remedy = f"Set units: {count}." if "units" in last.arguments else f"End with Dense: {{units: {count}}}."
+    if len(outputs.shape) > 2 + len(steps):
         remedy = "Leave out return_sequences in the last recurrent layer, or add a layer that reduces the steps."
+    if len(outputs.shape) < 2 + len(steps):
+        remedy = "Set return_sequences: true in all recurrent layers."
+    what = {"classify": "classes", "generate": "tokens", "forecast": "values"}[experiment.task]
     raise InvalidSetting(
-        f"{where}: expected outputs [B, {classes}] for the {classes} classes of {data.name}, "
-        f"got {spell_shape(outputs.shape)}. {remedy}"
+        f"{where}: expected outputs {spell_shape((None, *steps, count))} for the {count} {what} of "
+        f"{experiment.data_name}, got {spell_shape(outputs.shape)}. {remedy}"
     )
+
+
+_SOFTMAX = ("activation softmax, or none,", "Set activation: softmax.")

@@ -51,6 +51,7 @@ def spell_value(value: Any) -> str:
 def _path_in(settings: Any, location: tuple[str | int, ...]) -> SettingPath:
     """Pydantic's location without the names of union members, which are not in the document."""
     path: list[str | int] = []
+    location = tuple(key for key in location if not str(key).startswith("<"))
     for index, key in enumerate(location):
         inside = isinstance(settings, dict) and key in settings
         inside = inside or (isinstance(settings, list) and isinstance(key, int))

@@ -7,10 +7,15 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset
 from unrolled.experiments.charts import line_chart
+from unrolled.experiments.completion import Sizes, complete
 from unrolled.experiments.description import describe_layers
 from unrolled.experiments.document import write_yaml
+from unrolled.experiments.examples import Examples
+from unrolled.experiments.network import spell_shape
 from unrolled.experiments.pages import render
 from unrolled.experiments.run import Run
+from unrolled.experiments.tasks.baselines import NEEDS_SKLEARN
+from unrolled.experiments.tasks.forecast import forecasts
 from unrolled.storage import write_text
 
 import keras
@@ -19,21 +24,28 @@ from numpy.typing import NDArray
 from PIL import Image
 
 MISTAKES_SHOWN = 24
+LONGEST_TEXT = 300
 
 
-def write_report(run: Run, model: keras.Model, data: Dataset, probabilities: NDArray[np.floating[Any]]) -> None:
-    """Write ``report.html`` from the run's files, and the mistakes from what the network said of the test set.
+def write_report(
+    run: Run, model: keras.Model, data: Dataset, examples: Examples, given: NDArray[np.floating[Any]]
+) -> None:
+    """Write ``report.html`` from the run's files, and examples from what the network said of the test set.
 
     Args:
         run: A run with its metrics and evaluation written.
         model: Its network, for the table of layers.
-        data: Its data set, for the pictures.
-        probabilities: [B, classes] for the test examples.
+        data: Its data set, to show examples of.
+        examples: How they were encoded.
+        given: What the network said of the test examples: probabilities, or the differences of a forecast.
 
     Raises:
         WriteError: The page cannot be written.
     """
     evaluation, training = run.evaluation, run.experiment.training
+    sizes = Sizes(examples.task.outputs(data, examples.encoding, run.experiment), examples.encoding.vocabulary)
+    completed = complete(run.experiment, sizes)
+    tells_classes = run.experiment.task == "classify"
     page = render(
         "report.html",
         title=run.path.name,
@@ -43,12 +55,16 @@ def write_report(run: Run, model: keras.Model, data: Dataset, probabilities: NDA
         evaluation=evaluation,
         validation=training.validation,
         metrics=run.metrics,
-        layers=describe_layers(run.experiment, model),
+        input=spell_shape((None, *examples.encoding.shape)),
+        notes=[*data.notes, *examples.notes],
+        layers=describe_layers(completed, model),
         parameters=model.count_params(),
         charts=_charts(run.metrics),
         largest_confusion=_largest_off_diagonal(evaluation.confusion),
-        mistakes=_mistakes(data, probabilities),
-        mistakes_total=round((1 - evaluation.accuracy) * evaluation.examples),
+        mistakes=_mistakes(data, given) if tells_classes else [],
+        mistakes_total=sum(map(sum, evaluation.confusion)) - sum(row[i] for i, row in enumerate(evaluation.confusion)),
+        forecast=_forecast(data, examples, run, given) if run.experiment.task == "forecast" else None,
+        wants_sklearn=NEEDS_SKLEARN if data.kind == "text" and tells_classes and len(evaluation.baselines) < 2 else "",
         settings=write_yaml(run.experiment.model_dump(mode="json", exclude_none=True)),
         written=datetime.now(UTC),
     )
@@ -57,14 +73,15 @@ def write_report(run: Run, model: keras.Model, data: Dataset, probabilities: NDA
 
 def _charts(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
     charts = []
-    for name in ("loss", "accuracy"):
+    for name in ("loss", "accuracy", "mean_absolute_error"):
         series = {
             label: [record[key] for record in metrics]
             for label, key in (("training", name), ("validation", f"val_{name}"))
             if metrics and key in metrics[0]
         }
         if series:
-            charts.append({"name": name, "series": list(series), "svg": line_chart(f"{name} by epoch", series)})
+            title = name.replace("_", " ")
+            charts.append({"name": title, "series": list(series), "svg": line_chart(f"{title} by epoch", series)})
     return charts
 
 
@@ -81,13 +98,34 @@ def _mistakes(data: Dataset, probabilities: NDArray[np.floating[Any]]) -> list[d
     return [
         {
             "index": int(index),
-            "picture": png_address(data.test.inputs[index]),
+            **_shown(data, int(index)),
             "truth": data.classes[data.test.targets[index]],
             "given": data.classes[given[index]],
             "confidence": float(confidence[index]),
         }
         for index in surest
     ]
+
+
+def _shown(data: Dataset, index: int) -> dict[str, Any]:
+    """An example to look at: a picture, a text, or a drawing of a series' channels."""
+    example = data.test.inputs[index]
+    if data.kind == "text":
+        return {"text": example if len(example) <= LONGEST_TEXT else example[:LONGEST_TEXT] + "…"}
+    if data.kind == "series":
+        channels = {f"channel {place + 1}": channel.tolist() for place, channel in enumerate(example.T[:6])}
+        return {"drawing": line_chart(f"example {index}", channels)}
+    return {"picture": png_address(example)}
+
+
+def _forecast(data: Dataset, examples: Examples, run: Run, given: NDArray[Any]) -> dict[str, Any]:
+    """The test part of the first channel beside what was told of it, each step as far ahead as the horizon ends."""
+    told = forecasts(data, examples.encoding, run.experiment, given)[:, :, 0]
+    truth = data.test.inputs[0][:, 0]
+    ahead = told.shape[1]
+    steps = len(truth) - ahead + 1
+    series = {"the series": truth[ahead - 1 :].tolist(), "the network": told[:steps, -1].tolist()}
+    return {"series": list(series), "ahead": ahead, "svg": line_chart("the test part and its forecast", series)}
 
 
 def png_address(image: NDArray[Any]) -> str:

@@ -18,9 +18,11 @@ from unrolled.experiments.folders import RUN_FILE, expect_folder, find_folder, m
 from unrolled.storage import write_json, write_text
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from unrolled.experiments.encodings import Encoding
+
     import keras
 
 
@@ -121,6 +123,13 @@ class Run:
         """The names of the classes, in the order of the network's outputs."""
         return tuple(self.data["classes"])
 
+    @cached_property
+    def encoding(self) -> "Encoding":
+        """How an example becomes what the network takes: what was fitted on the training examples."""
+        from unrolled.experiments.encodings import encoding_from_json
+
+        return encoding_from_json(self.read_json("encoding.json"))
+
     @property
     def evaluation(self) -> Evaluation:
         """The figures on the test set, measured once, when the training ended."""
@@ -149,11 +158,12 @@ class Run:
             reason = str(error).splitlines()[0][:200]
             raise RunError(f"{path}: expected a saved network, got a damaged file ({reason}). Train again.") from None
 
-    def predict(self, inputs: ArrayLike, batch_size: int = 256) -> NDArray[np.float32]:
+    def predict(self, inputs: Any, batch_size: int = 256) -> NDArray[np.float32]:
         """The probability of each class.
 
         Args:
-            inputs: Raw examples [B, height, width], with pixels from 0 to 255 as in the data set.
+            inputs: Raw examples as in the data set: images [B, height, width] with pixels from 0 to 255, a list of
+                texts, or a list of series [T, F].
             batch_size: Examples computed at once.
 
         Returns:
@@ -164,15 +174,12 @@ class Run:
         """
         from unrolled.experiments.network import probabilities
 
-        inputs = np.asarray(inputs)
-        shape = list(self.data["example_shape"])
-        if list(inputs.shape[1:]) != shape or inputs.dtype.kind not in "biuf":
-            spelled = ", ".join(str(length) for length in shape)
-            remedy = " Add a batch axis: images[None]." if list(inputs.shape) == shape else " Change their size."
+        if self.experiment.task != "classify":
             raise InvalidInput(
-                f"predict: expected numbers [B, {spelled}], got {inputs.dtype} {list(inputs.shape)}.{remedy}"
+                f"predict: expected a network that tells classes, got one that was trained to {self.experiment.task}. "
+                f"Use: unrolled {'write' if self.experiment.task == 'generate' else 'forecast'} {self.path}"
             )
-        return probabilities(self.model, inputs, batch_size)
+        return probabilities(self.model, self.encoding.encode(inputs), batch_size)
 
     def evaluate(self, data: str | Path | Dataset | Split | None = None) -> Evaluation:
         """Measure the network.

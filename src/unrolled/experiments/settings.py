@@ -49,6 +49,7 @@ class Component(Settings):
         if isinstance(value, Mapping) and len(value) == 1:
             name, arguments = next(iter(value.items()))
             if isinstance(name, str) and (arguments is None or isinstance(arguments, Mapping)):
+                _check_names(arguments)
                 return {"name": name, "arguments": dict(arguments or {})}
         raise ValueError('one class name with its arguments, as in "LSTM: {units: 128}"')
 
@@ -57,16 +58,112 @@ class Component(Settings):
         return {self.name: self.arguments} if self.arguments else self.name
 
 
-class FileData(Settings):
-    """The user's own file.
+def _check_names(value: Any) -> None:
+    """Refuse a name that is no text, at any depth; it would not read back as it was written."""
+    if isinstance(value, Mapping):
+        for name, within in value.items():
+            if not isinstance(name, str):
+                raise ValueError(f"names of arguments as text, got {name!r}. Put it in quotation marks.")
+            _check_names(within)
+    elif isinstance(value, list | tuple):
+        for within in value:
+            _check_names(within)
+
+
+class OwnData(Settings):
+    """The user's own data: a file, a file for each part, or a folder; paths are relative to the experiment's file.
 
     Attributes:
-        file: An NPZ file, or the images of an IDX pair; relative to the experiment's file.
+        file: A table (CSV, TSV, JSONL, Parquet), series (``.ts``), Orange's ``.tab``, one text (``.txt``), arrays
+            (NPZ), or the images of an IDX pair.
         labels: The labels of an IDX pair, where they are not named after the images.
+        train: The file to learn from, where there is another one for the test.
+        test: The file to measure on.
+        folder: A folder with a folder of pictures or texts for each class.
+        input: The table's column of the text, or its columns of values.
+        target: The table's column of the class.
+        series: In a table with a row for each step, the column that says which series a row belongs to.
+        delimiter: What stands between the cells of a table; detected where it is left out.
+        encoding: The encoding of a text or table, as Python names it; detected where it is left out.
+        header: Whether the first row of a table names its columns; detected where it is left out.
+        side: Pictures of a folder are brought to this many pixels in height and width.
     """
 
-    file: str
+    file: str | None = None
     labels: str | None = None
+    train: str | None = None
+    test: str | None = None
+    folder: str | None = None
+    input: str | tuple[str, ...] | None = None
+    target: str | None = None
+    series: str | None = None
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    encoding: str | None = None
+    header: bool | None = None
+    side: int | None = Field(default=None, ge=1)
+
+    @model_serializer
+    def _to_yaml(self) -> dict[str, Any]:
+        return {name: value for name, value in self if value is not None}
+
+    @field_validator("input", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        sources = [name for name in ("file", "train", "folder") if getattr(self, name) is not None]
+        if len(sources) != 1 or (self.test is not None and self.train is None):
+            got = ", ".join(sources) or ("test" if self.test else "none")
+            raise ValueError(f"one of file, train (with test) and folder, got {got}. Name one.")
+        return self
+
+
+class Text(Settings):
+    """How a text becomes numbers.
+
+    Attributes:
+        tokenizer: ``words``, ``characters``, or ``bytes`` of UTF-8; words where texts are classified, characters where
+            one is continued.
+        lowercase: Whether words lose their capitals.
+        minimum_count: How often a token has to occur in the training examples to be in the vocabulary.
+        maximum_vocabulary: How many tokens are, at most.
+        maximum_length: Longer texts are cut after so many tokens.
+    """
+
+    tokenizer: Literal["words", "characters", "bytes"] | None = None
+    lowercase: bool = True
+    minimum_count: int = Field(default=1, ge=1)
+    maximum_vocabulary: int = Field(default=20_000, ge=1)
+    maximum_length: int = Field(default=256, ge=1)
+
+
+class Forecast(Settings):
+    """What of a series is seen and what is told from it.
+
+    Attributes:
+        window: How many steps the network sees.
+        horizon: How many steps after them it tells.
+        season: After how many steps the series repeats itself, if it does; the network then learns the difference from
+            the values one season before, which are also what it is compared with.
+        relative: Whether each window is taken relative to its own mean, for series whose swings grow with their level.
+        held_out: How many steps at the end are not learned from but measured on.
+    """
+
+    window: int = Field(ge=1)
+    horizon: int = Field(default=1, ge=1)
+    season: int = Field(default=1, ge=1)
+    relative: bool = False
+    held_out: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.season > self.window:
+            raise ValueError(f"a window of at least one season of {self.season} steps, got {self.window}. Widen it.")
+        if self.horizon > self.held_out:
+            raise ValueError(f"a horizon within the {self.held_out} held out steps, got {self.horizon}. Shorten it.")
+        return self
 
 
 class EarlyStopping(Settings):
@@ -108,7 +205,7 @@ class Augmentation(Settings):
 
 
 Validation = Annotated[
-    Annotated[Literal["test", "none"] | float, Tag("<value>")] | Annotated[Fold, Tag("<fold>")],
+    Annotated[Literal["test", "given", "none"] | float, Tag("<value>")] | Annotated[Fold, Tag("<fold>")],
     Discriminator(lambda value: "<fold>" if isinstance(value, Mapping | Fold) else "<value>"),
 ]
 
@@ -128,7 +225,10 @@ class Training(Settings):
         augment: How examples are varied.
         precision: A Keras dtype policy. Only ``float32`` is computed by the native kernels.
         validation: ``test`` (watch the test set, as the article does), a fraction of the training examples to hold
-            out (stratified, by the seed), ``{fold: 0, of: 5}``, or ``none``.
+            out (stratified, by the seed; of a text or a series to continue its end), ``{fold: 0, of: 5}``, ``given``
+            (the part that the data set has for it), or ``none``.
+        padding: Sequences of unequal length are padded to the longest of their ``batch``, in which similar lengths
+            are put together, or to the ``longest`` of all.
         early_stopping: When to stop early; needs validation examples.
         keep: Which epoch's weights to keep, the ``last`` or the ``best`` by validation loss; ``best`` needs
             validation examples.
@@ -144,6 +244,7 @@ class Training(Settings):
     augment: Augmentation | None = None
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     validation: Validation = "none"
+    padding: Literal["batch", "longest"] = "batch"
     early_stopping: EarlyStopping | None = None
     keep: Literal["last", "best"] = "last"
     checkpoint_seconds: float = Field(default=30.0, gt=0, strict=False)
@@ -152,9 +253,9 @@ class Training(Settings):
     @classmethod
     def _name_fraction_or_fold(cls, value: Any) -> Any:
         fraction = isinstance(value, float) and 0 < value < 1
-        if not fraction and value not in ("test", "none") and not isinstance(value, Mapping | Fold):
+        if not fraction and value not in ("test", "given", "none") and not isinstance(value, Mapping | Fold):
             raise ValueError(
-                "test, none, a fraction of the training examples such as 0.1, or a fold such as {fold: 0, of: 5}"
+                "test, given, none, a fraction of the training examples such as 0.1, or a fold such as {fold: 0, of: 5}"
             )
         return value
 
@@ -184,4 +285,4 @@ class Training(Settings):
     @property
     def holds_out(self) -> bool:
         """Whether some of the training examples are set aside to watch the training with."""
-        return not isinstance(self.validation, str)
+        return self.validation not in ("test", "none")

@@ -1,5 +1,6 @@
 """Where an experiment is written: a recipe that comes with the package, a file of the user's, or a mapping."""
 
+import os
 import re
 from collections.abc import Mapping
 from importlib.resources import as_file, files
@@ -9,6 +10,8 @@ from typing import Any
 from unrolled.data.catalogue import NAMED, looks_like_a_file
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.experiments.document import Document, read_document
+
+_PATHS = ("file", "labels", "train", "test", "folder")
 
 
 def recipes() -> dict[str, Path]:
@@ -40,10 +43,10 @@ def anchored(document: Document, folder: Path) -> Document:
     """The document with its data file as an absolute path; those of a file are relative to that file."""
     data = document.settings.get("data") if isinstance(document.settings, dict) else None
     if isinstance(data, str) and data not in NAMED and looks_like_a_file(data):
-        data = {"file": data}
+        data = {"folder" if os.path.isdir(folder / data) else "file": data}  # noqa: PTH112
     if not isinstance(data, dict):
         return document
-    paths = {key: str((folder / data[key]).resolve()) for key in ("file", "labels") if isinstance(data.get(key), str)}
+    paths = {key: str((folder / data[key]).resolve()) for key in _PATHS if isinstance(data.get(key), str)}
     settings = {**document.settings, "data": {**data, **paths}}
     return Document(settings, document.name, document.places)
 

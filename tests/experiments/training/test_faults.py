@@ -150,7 +150,8 @@ def test_the_weights_kept_are_those_before_the_loss_broke(tiny: Path, unrolled_c
         ),
         (
             ["tiny.yaml", "--set", "data=mnits"],
-            '--set data: expected mnist, fashion-mnist, kmnist or a file, got "mnits". Did you mean "mnist"?',
+            "--set data: expected mnist, fashion-mnist, kmnist, movie-reviews, japanese-vowels, pride-and-prejudice, "
+            'air-passengers or a file, got "mnits". Did you mean "mnist"?',
         ),
         (
             ["tiny.yaml", "--set", "network.1.LSTM.return_state=true"],

@@ -8,9 +8,9 @@ import unrolled
 from unrolled.data.dataset import Split
 from unrolled.errors import DataError, InvalidInput, InvalidSetting, RunError
 from unrolled.experiments.batches import Batches
-from unrolled.experiments.examples import divide
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.run import Run
+from unrolled.experiments.tasks.classify import CLASSIFY
 
 import keras
 import numpy as np
@@ -35,6 +35,7 @@ def test_a_run_folder_holds_everything(tiny: Path) -> None:
         "experiment.yaml",
         "environment.json",
         "data.json",
+        "encoding.json",
         "status.json",
         "metrics.jsonl",
         "model.keras",
@@ -139,7 +140,7 @@ def unlearnable(tiny: Path) -> Path:
 def test_the_best_epoch_is_kept(unlearnable: Path) -> None:
     settings = ("training.optimizer.Adam.learning_rate=0.1", "training.epochs=12", "training.validation=0.25")
     run = train(unlearnable, *settings, "training.keep=best")
-    _, watched = divide(run.experiment.load_data(), run.experiment)
+    _, watched = CLASSIFY.divide(run.experiment.load_data(), run.experiment)
     assert watched is not None
     losses = [record["val_loss"] for record in run.metrics]
     assert losses.index(min(losses)) < len(losses) - 1

@@ -138,7 +138,7 @@ def _read_run(run: Run) -> tuple[Entry, Experiment]:
         status=status,
         seeds=(experiment.seed,),
         finished=int(status == "finished"),
-        data=_spell_data(experiment),
+        data=experiment.data_name,
         epochs=len(run.metrics),
         accuracy=tested.accuracy if tested else None,
         loss=tested.loss if tested else None,
@@ -161,7 +161,7 @@ def _read_group(group: Group) -> tuple[Entry, Experiment]:
         status="finished" if complete else "running" if running else INCOMPLETE,
         seeds=group.seeds,
         finished=len(finished),
-        data=_spell_data(group.experiment),
+        data=group.experiment.data_name,
         epochs=_mean(entry.epochs for entry in tested) or 0,
         accuracy=_mean(entry.accuracy for entry in tested),
         loss=_mean(entry.loss for entry in tested),
@@ -181,10 +181,6 @@ def _entry_of(folder: Path) -> Entry | None:
 def _mean(figures: Iterable[float | None]) -> float | None:
     known = [figure for figure in figures if figure is not None]
     return fmean(known) if known else None
-
-
-def _spell_data(experiment: Experiment) -> str:
-    return experiment.data if isinstance(experiment.data, str) else Path(experiment.data.file).name
 
 
 def _assignment(text: str) -> tuple[tuple[str, ...], Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.errors import Interrupted, InvalidSetting, TrainingStopped
+from unrolled.experiments.examples import choose_examples
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.search.claims import count, give_back_lost
 from unrolled.experiments.search.crew import Crew
@@ -219,7 +220,8 @@ def _measure_once(search: Search, best: Trial, progress: Progress) -> None:
     run = search.run_of(best.number)
     assert run is not None, "a trial that finished has a run"
     if not (run.path / "evaluation.json").exists():
-        measure(run.model, run.experiment.load_data(), run, progress)
+        data = run.experiment.load_data()
+        measure(run.model, data, choose_examples(data, run.experiment), run, progress)
     look = {
         "trial": best.number,
         "trials": len(search.ended),

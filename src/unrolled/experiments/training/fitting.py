@@ -108,8 +108,7 @@ class Fitting:
             epochs=epochs,
             steps_per_epoch=self.steps - first_step,
             shuffle=False,  # Batches decides the order
-            validation_data=self.examples.validation_data,
-            validation_batch_size=EVALUATION_BATCH_SIZE,
+            validation_data=self.examples.validation_data(EVALUATION_BATCH_SIZE),
             callbacks=self._callbacks(),
             verbose=0,
         )

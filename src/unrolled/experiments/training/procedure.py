@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from unrolled.data.dataset import Dataset
 from unrolled.errors import TrainingStopped, WriteError
 from unrolled.experiments.batches import steps_in
-from unrolled.experiments.evaluation import evaluate
 from unrolled.experiments.examples import Examples, choose_examples
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.network import build_network, check_components, probabilities
+from unrolled.experiments.network import build_network, check_components, said_of
 from unrolled.experiments.report import write_report
 from unrolled.experiments.run import Run
 from unrolled.experiments.training.checkpoints import Checkpoint
@@ -97,7 +97,7 @@ def build(experiment: Experiment, data: Dataset, examples: Examples) -> keras.Mo
     """The network before anything is learned."""
     seed_everything(experiment.seed)
     steps = experiment.training.epochs * steps_in(examples.learned, experiment.training.batch_size)
-    return build_network(experiment, data, steps=steps)
+    return build_network(experiment, data, steps=steps, encoding=examples.encoding)
 
 
 def carry_out(
@@ -120,11 +120,12 @@ def carry_out(
             run.path / "data.json",
             {**_describe(data, examples), "parameters": model.count_params(), "fingerprints": data.fingerprints},
         )
+        write_json(run.path / "encoding.json", examples.encoding.to_json())
         Fitting(model, examples, run, progress, request, checkpoint).run_to_end()
         stopped_late = f"train: {name}: interrupted after the training; kept what was learned in {run.path}"
         request.answer(stopped_late)
         if tested:
-            measure(model, data, run, progress)
+            measure(model, data, examples, run, progress)
             request.answer(stopped_late)
         run.write_status("finished")
     except TrainingStopped as stopped:
@@ -137,18 +138,20 @@ def carry_out(
         raise
 
 
-def measure(model: keras.Model, data: Dataset, run: Run, progress: Progress) -> None:
+def measure(model: keras.Model, data: Dataset, examples: Examples, run: Run, progress: Progress) -> None:
     """Measure a run's network on the test set, and write the figures and the report; once in a network's life.
 
     Raises:
         WriteError: The run folder cannot be written.
     """
     progress.say("measuring on the test set")
-    given = probabilities(model, data.test.inputs, EVALUATION_BATCH_SIZE)
-    evaluation = evaluate(given, data.test.targets, data.classes)
-    write_json(run.path / "evaluation.json", evaluation.to_json())
-    write_report(run, model, data, given)
-    progress.say(f"test accuracy {evaluation.accuracy:.4f}  report {run.path / 'report.html'}")
+    measured = examples.task.measured(data, examples.encoding, run.experiment)
+    given = said_of(model, measured, run.experiment, EVALUATION_BATCH_SIZE)
+    evaluation = examples.task.measure(given, measured, data, examples.encoding, run.experiment)
+    baselines = examples.task.baselines(data, examples.encoding, run.experiment)
+    write_json(run.path / "evaluation.json", replace(evaluation, baselines=baselines).to_json())
+    write_report(run, model, data, examples, given)
+    progress.say(f"test {evaluation.headline}  report {run.path / 'report.html'}")
 
 
 def _describe(data: Dataset, examples: Examples) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def _losses(experiment: Experiment, data: Dataset, rates: NDArray[np.float64]) -
     """The loss at each rate, up to where it is lost."""
     examples = choose_examples(data, experiment)
     seed_everything(experiment.seed)
-    model = build_network(experiment, data)
+    model = build_network(experiment, data, encoding=examples.encoding)
     batches = examples.batches(experiment, epochs=len(rates))
     losses: list[float] = []
     for index, rate in enumerate(rates):

@@ -1,0 +1,109 @@
+"""The next token of a text, and so a text."""
+
+import math
+from typing import Any
+
+from unrolled.data.dataset import Dataset, Split
+from unrolled.errors import DataError, InvalidSetting
+from unrolled.experiments.encodings import Encoding, Tokens, fit_encoding
+from unrolled.experiments.evaluation import SMALLEST_PROBABILITY, Evaluation
+from unrolled.experiments.experiment import Experiment
+from unrolled.experiments.settings import Fold
+from unrolled.experiments.tasks.baselines import Figures, of_text
+from unrolled.experiments.tasks.classify import given
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Generate:
+    """The text is learned in pieces of ``text.maximum_length`` tokens, each from an empty state."""
+
+    def divide(self, data: Dataset, experiment: Experiment) -> tuple[Split, Split | None]:
+        """By position: what is watched comes after what is learned."""
+        if data.kind != "text" or data.train.size != 1:
+            raise InvalidSetting(
+                f"{experiment.where('task')}: expected one text to continue, got {data.train.size:,} examples of "
+                f"{data.name}. Set task: classify."
+            )
+        validation = experiment.training.validation
+        if validation == "test":
+            return data.train, data.test
+        if validation == "none":
+            return data.train, None
+        if validation == "given":
+            return data.train, given(data, experiment)
+        if isinstance(validation, Fold):
+            raise InvalidSetting(
+                f"{experiment.where('training', 'validation')}: expected a share of the text's end, got a fold. "
+                "Set validation: 0.1"
+            )
+        text = data.train.inputs[0]
+        cut = round(len(text) * (1 - float(validation)))
+        return _one(data.train, text[:cut]), _one(data.train, text[cut:])
+
+    def fit(self, data: Dataset, learned: Split, experiment: Experiment) -> Encoding:
+        """The vocabulary of what is learned."""
+        return Tokens(fit_encoding(data, learned, experiment.text).tokenizer, experiment.text.maximum_length)  # type: ignore[union-attr]
+
+    def encode(self, split: Split, encoding: Encoding, experiment: Experiment) -> Split:
+        """Pieces [B, T], and of each token the one after it."""
+        return _pieces(split.inputs[0], encoding, experiment.text.maximum_length, experiment)
+
+    def measured(self, data: Dataset, encoding: Encoding, experiment: Experiment) -> Split:
+        """The test part in few pieces, so that little of it is read from an empty state."""
+        return _pieces(data.test.inputs[0], encoding, _MEASURED_LENGTH, experiment)
+
+    def outputs(self, data: Dataset, encoding: Encoding, experiment: Experiment) -> int:
+        """One a token."""
+        assert encoding.vocabulary is not None
+        return encoding.vocabulary
+
+    def measure(
+        self, outputs: NDArray[Any], measured: Split, data: Dataset, encoding: Encoding, experiment: Experiment
+    ) -> Evaluation:
+        """From the probabilities [B, T, tokens]."""
+        targets = np.asarray(measured.targets)
+        truth = np.take_along_axis(outputs, targets[..., None], axis=-1)[..., 0].astype(np.float64)
+        loss = float(-np.log(np.maximum(truth, SMALLEST_PROBABILITY)).mean())
+        return Evaluation(
+            examples=targets.size,
+            loss=loss,
+            accuracy=float((outputs.argmax(axis=-1) == targets).mean()),
+            figures={
+                _bits(experiment): loss / math.log(2),
+                "perplexity": math.exp(loss),
+            },
+        )
+
+    def baselines(self, data: Dataset, encoding: Encoding, experiment: Experiment) -> Figures:
+        """A trigram model."""
+        assert isinstance(encoding, Tokens)
+        learned, measured = (encoding.tokenizer.encode(part.inputs[0]) for part in (data.train, data.test))
+        return of_text(learned, measured, encoding.vocabulary, _bits(experiment))
+
+
+def _bits(experiment: Experiment) -> str:
+    return f"bits per {_NAMES[experiment.text.tokenizer or 'characters']}"
+
+
+def _pieces(text: str, encoding: Encoding, length: int, experiment: Experiment) -> Split:
+    assert isinstance(encoding, Tokens)
+    numbers = encoding.tokenizer.encode(text)
+    length = min(length, len(numbers) - 1)
+    if length < 1:
+        raise DataError(f"{experiment.name}: expected a text of two tokens or more, got {len(numbers)}. Give more.")
+    count = (len(numbers) - 1) // length
+    pieces = numbers[: count * length].reshape(count, length)
+    return Split(pieces, numbers[1 : count * length + 1].reshape(count, length).astype(np.int64))
+
+
+def _one(split: Split, text: str) -> Split:
+    inputs = split.inputs.copy()
+    inputs[0] = text
+    return Split(inputs, split.targets)
+
+
+_MEASURED_LENGTH = 4096
+_NAMES = {"characters": "character", "words": "word", "bytes": "byte"}
+GENERATE = Generate()
