@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.conftest import ROOT, Command, environment
+from unrolled.data.catalogue import NAMED
 from unrolled.experiments.run import Run
 
 import pytest
@@ -31,6 +32,8 @@ COMMANDS = (
     "init",
     "check",
     "schema",
+    "write",
+    "forecast",
 )
 
 
@@ -143,10 +146,10 @@ def test_a_backend_that_is_not_installed_is_named(
         ),
         (
             ["show", "mnits"],
-            'data: expected mnist, fashion-mnist, kmnist or a file, got "mnits". Did you mean "mnist"?',
+            f'data: expected {", ".join(NAMED)} or a file, got "mnits". Did you mean "mnist"?',
         ),
         (["show", "digits.npz"], "digits.npz: expected a file, got nothing there. Check the path."),
-        (["predict", "latest"], "Missing argument 'FILE...'."),
+        (["predict", "latest"], "Missing argument 'FILE or TEXT...'."),
         (["trian"], "No such command 'trian'. Did you mean 'train'?"),
     ],
 )

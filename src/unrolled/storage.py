@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from unrolled.errors import DataError, WriteError
 
@@ -42,6 +42,19 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[TextIO]:
+    """A text file to write to that was not there before.
+
+    Raises:
+        WriteError: It is there already, or cannot be written.
+    """
+    if path.exists():
+        raise WriteError(f"{path}: expected a new file to write to, got something that is there already. Name another.")
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as stream:
+        yield stream
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from unrolled import __version__
 from unrolled.backend import leave_out_tensorflow
-from unrolled.cli import comparison, data, doctor, experiments, runs, search, training
+from unrolled.cli import comparison, continuing, data, doctor, experiments, runs, search, training
 from unrolled.errors import TrainingStopped, UnrolledError
 
 import click
@@ -45,6 +45,8 @@ for command in (
     search.search,
     runs.evaluate,
     runs.predict,
+    continuing.write,
+    continuing.forecast,
 ):
     cli.add_command(command)
 

@@ -1,6 +1,8 @@
 """Commands that list runs and use their networks."""
 
+import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from unrolled.backend import check_backend
@@ -54,20 +56,39 @@ def evaluate(run: str, data: str | None, runs: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("run")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes to print per file.")
+@click.argument("inputs", nargs=-1, required=True, metavar="FILE or TEXT...")
+@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes to print for each.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write a table's answers here, as CSV.")
 @click.option("--explain-input", type=click.Path(path_type=Path, dir_okay=False), help="Write what the network saw.")
 @RUNS
 @JSON
-def predict(run: str, files: Sequence[Path], top: int, explain_input: Path | None, runs: Path, as_json: bool) -> None:
-    """Read pictures of digits (PNG, JPEG), or batches of images (NPZ, IDX).
+def predict(
+    run: str,
+    inputs: Sequence[str],
+    top: int,
+    output: Path | None,
+    explain_input: Path | None,
+    runs: Path,
+    as_json: bool,
+) -> None:
+    """Tell the class of texts, pictures of digits (PNG, JPEG), batches (NPZ, IDX, .ts) or the rows of a table.
 
-    RUN is a folder, the name of a run, or the word latest.
+    A table comes back as CSV with columns added. The word - reads a text a line from the standard input. RUN is a
+    folder, the name of a run, or the word latest.
     """
-    from unrolled.experiments.prediction import predict_files
+    from unrolled.experiments.prediction import is_whole_table, predict_inputs, predict_table, predict_texts
     from unrolled.experiments.run import Run
+    from unrolled.storage import new_file
     from unrolled.tables.runs import print_predictions
 
     check_backend()
-    predictions = predict_files(Run.find(run, runs), files, explain_input)
+    found = Run.find(run, runs)
+    if is_whole_table(found, inputs):
+        with new_file(output) if output else nullcontext(sys.stdout) as to:
+            predict_table(found, Path(inputs[0]), to)
+        return
+    if inputs == ("-",):
+        predictions = predict_texts(found, [line.rstrip("\n") for line in sys.stdin if line.strip()])
+    else:
+        predictions = predict_inputs(found, inputs, explain_input)
     print_predictions(predictions, top, as_json=as_json)

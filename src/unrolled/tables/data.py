@@ -1,12 +1,14 @@
 """A data set."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from unrolled.data.dataset import Dataset
-from unrolled.data.look import describe, draw_in_terminal
+from unrolled.data.look import describe, draw_in_terminal, quote
 from unrolled.tables.layout import add_row, print_json, table_of
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 
@@ -18,18 +20,49 @@ def print_dataset(data: Dataset, *, as_json: bool) -> None:
         return
     console = Console(highlight=False)
     console.print(Text.assemble((data.name, "bold"), "  ", data.source))
+    for note in data.notes:
+        console.print(note, style="dim", markup=False)
+    if data.kind == "arrays":
+        _print_arrays(console, data, facts)
+    else:
+        _print_sequences(console, data, facts)
+
+
+def _print_arrays(console: Console, data: Dataset, facts: Mapping[str, Any]) -> None:
     table = table_of("", "inputs", "targets", "type", "range", "scaled")
-    for part in ("train", "test"):
+    for part in data.parts:
         split = facts[part]
         shapes = (_spell_shape(split["inputs_shape"]), _spell_shape(split["targets_shape"]))
         add_row(table, part, *shapes, split["dtype"], _spell_range(split["range"]), _spell_range(split["range_scaled"]))
     console.print(table)
-    counts = table_of("class", "train", "test")
-    for name in data.classes:
-        add_row(counts, name, *(f"{facts[part]['count_per_class'][name]:,}" for part in ("train", "test")))
-    console.print(counts)
+    console.print(_counts(data, facts))
     if data.train.inputs.ndim == 3:
         console.print(draw_in_terminal(data, console.width), markup=False)
+
+
+def _print_sequences(console: Console, data: Dataset, facts: Mapping[str, Any]) -> None:
+    unit = "characters" if data.kind == "text" else "steps"
+    table = table_of(
+        "", data.kind, f"least {unit}", "median", "most", *(("range", "missing") if data.kind == "series" else ())
+    )
+    for part in data.parts:
+        split, lengths = facts[part], facts[part]["lengths"]
+        more = (_spell_range(split["range"]), f"{split['missing']:,}") if data.kind == "series" else ()
+        figures = (f"{lengths['least']:,}", f"{lengths['median']:,.0f}", f"{lengths['most']:,}")
+        add_row(table, part, f"{split['examples']:,}", *figures, *more)
+    console.print(table)
+    if "count_per_class" in facts["train"]:
+        console.print(_counts(data, facts))
+    if data.kind == "text":
+        for name, line in quote(data, console.width):
+            console.print(Text.assemble((f"{name}  " if name else "", "bold"), line), no_wrap=True, overflow="ellipsis")
+
+
+def _counts(data: Dataset, facts: Mapping[str, Any]) -> Table:
+    counts = table_of("class", *data.parts)
+    for name in data.classes:
+        add_row(counts, name, *(f"{facts[part]['count_per_class'][name]:,}" for part in data.parts))
+    return counts
 
 
 def _spell_shape(shape: Sequence[int]) -> str:

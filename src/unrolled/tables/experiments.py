@@ -32,6 +32,10 @@ def print_description(description: Mapping[str, Any], *, as_json: bool) -> None:
         add_row(table, str(index), layer["name"], layer["shape"], f"{layer['parameters']:,}", words)
     console = Console(highlight=False)
     console.print(table)
+    for line in description["filled_in"]:
+        console.print(f"filled in  {line}", style="dim", markup=False)
+    for note in description["notes"]:
+        console.print(note, style="dim", markup=False)
     epochs, steps = description["epochs"], description["steps"]
     console.print(
         f"{description['parameters']:,} parameters; {description['training_examples']:,} examples to learn from, "

@@ -6,6 +6,7 @@ from typing import Any
 from unrolled.experiments.evaluation import Evaluation
 from unrolled.tables.layout import add_row, print_json, table_of
 
+from numpy.typing import NDArray
 from rich.console import Console
 
 
@@ -19,8 +20,9 @@ def print_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
         figures = (f"{figure:.4f}" for figure in (score.precision, score.recall, score.f1))
         add_row(table, score.name, *figures, f"{score.support:,}")
     console = Console(highlight=False)
-    console.print(table)
-    console.print(f"accuracy {evaluation.accuracy:.4f}  loss {evaluation.loss:.4f}  examples {evaluation.examples:,}")
+    if evaluation.classes:
+        console.print(table)
+    console.print(f"{evaluation.headline}  loss {evaluation.loss:.4f}  examples {evaluation.examples:,}")
 
 
 def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_json: bool) -> None:
@@ -28,10 +30,22 @@ def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_
     if as_json:
         print_json(predictions)
         return
-    table = table_of("file", "label", "probabilities", right=())
+    source = "text" if predictions and "text" in predictions[0] else "file"
+    table = table_of(source, "label", "probabilities", right=())
     for prediction in predictions:
         best = sorted(prediction["probabilities"].items(), key=lambda pair: -pair[1])[:top]
         example = f"[{prediction['index']}]" if "index" in prediction else ""
         chances = "  ".join(f"{name} {100 * probability:.1f} %" for name, probability in best)
-        add_row(table, f"{prediction['file']}{example}", prediction["label"], chances)
+        add_row(table, f"{prediction[source]}{example}", prediction["label"], chances)
+    Console(highlight=False).print(table)
+
+
+def print_forecast(channels: Sequence[str], told: NDArray[Any], *, as_json: bool) -> None:
+    """A row for each step, a column for each channel."""
+    if as_json:
+        print_json([dict(zip(channels, map(float, row), strict=True)) for row in told])
+        return
+    table = table_of("step", *channels)
+    for step, row in enumerate(told, start=1):
+        add_row(table, f"+{step}", *(f"{value:.4g}" for value in row))
     Console(highlight=False).print(table)
