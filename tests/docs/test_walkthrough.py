@@ -57,6 +57,8 @@ Path(sys.argv[2]).write_text(json.dumps({
     "belief_at_the_end": names["belief"][-1].tolist(),
     "prediction": names["probabilities"][0].tolist(),
     "pictures": pictures,
+    "alone_and_padded": names["together"],
+    "sentences_right": float(names["share_right"]),
 }))
 """
 
@@ -115,13 +117,20 @@ def test_it_shows_pictures_and_what_the_network_believes(walked: dict[str, Any])
 
 
 @pytest.mark.xdist_group("walkthrough")
+def test_sentences_are_read_and_their_padding_is_not(walked: dict[str, Any]) -> None:
+    alone, padded = walked["alone_and_padded"]
+    assert alone == pytest.approx(padded, abs=1e-6)
+    assert walked["sentences_right"] > 0.55
+
+
+@pytest.mark.xdist_group("walkthrough")
 def test_the_text_states_no_large_figure_that_the_cells_do_not_print(walked: dict[str, Any]) -> None:
     stated = re.findall(r"\b\d[\d,]{2,}\b|\b0\.\d{3,}\b", re.sub(r"```.*?```", "", WALKTHROUGH.read_text(), flags=re.S))
     assert [figure for figure in stated if figure not in ("128", "255") and figure not in walked["printed"]] == []
 
 
 def test_the_experiment_file_is_the_recipe(tmp_path: Path) -> None:
-    (block,) = re.findall(r"```yaml\n(.*?)```", WALKTHROUGH.read_text(), flags=re.S)
+    block, _ = re.findall(r"```yaml\n(.*?)```", WALKTHROUGH.read_text(), flags=re.S)
     path = tmp_path / "digits.yaml"
     path.write_text(block)
     assert Experiment.find(path) == Experiment.find("mnist-rows", name="digits")

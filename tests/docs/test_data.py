@@ -1,0 +1,50 @@
+"""What docs/data.md shows, done."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT, environment
+from tests.docs.pages import blocks, parse
+from unrolled.data.catalogue import NAMED
+from unrolled.experiments.document import Document, parse_yaml
+from unrolled.experiments.examples import choose_examples
+from unrolled.experiments.experiment import Experiment
+from unrolled.experiments.network import build_network, check_components
+from unrolled.experiments.settings import Forecast, OwnData, Text
+
+import pytest
+
+TEXT = (ROOT / "docs" / "data.md").read_text()
+
+
+@pytest.mark.parametrize("text", blocks(TEXT, "yaml"))
+def test_the_experiments_can_be_trained(text: str) -> None:
+    experiment = Experiment.parse(Document(parse_yaml(text, "page"), "page"))
+    check_components(experiment)
+    if isinstance(experiment.data, str):
+        data = experiment.load_data()
+        encoding = choose_examples(data, experiment).encoding
+        build_network(experiment, data, encoding=encoding)
+
+
+def test_all_data_sets_and_settings_are_named() -> None:
+    for name in NAMED:
+        assert name in TEXT or name.endswith("mnist")
+    for group in (OwnData, Text, Forecast):
+        missing = [setting for setting in group.model_fields if not re.search(rf"\b{setting}\b", TEXT)]
+        assert not set(missing) - {"labels"}
+
+
+def test_the_programs_run(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "\n".join(blocks(TEXT, "python"))]
+    finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment())
+    assert finished.returncode == 0, finished.stderr
+
+
+@pytest.mark.parametrize("line", re.findall(r"^(?:cat .* \| )?unrolled (.*?)(?: +#.*)?$", TEXT, re.MULTILINE))
+def test_each_command_takes_the_options_shown(line: str) -> None:
+    command, *arguments = shlex.split(line)
+    assert parse(command, arguments).command.name == command
