@@ -14,12 +14,16 @@ from typing import Any
 
 import unrolled
 from benchmarks.sections import write_section
+from unrolled.errors import UnrolledError
 from unrolled.experiments.comparing.intervals import student
+from unrolled.experiments.evaluation import Evaluation
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.sources import recipes
 from unrolled.experiments.training.environment import describe_environment
 from unrolled.storage import write_json
 
+# What a recipe is measured by, the first that it has.
+_FIGURES = ("bits per character", "MASE", "accuracy")
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "recipes.json"
 PAGE = DOCS / "recipes.md"
@@ -35,7 +39,9 @@ def main() -> None:
         for seed in range(options.seeds):
             training = _train(recipe, seed)
             _remember(recipe, training)
-            print(f"{recipe} seed {seed}: {training['accuracy']:.4f} in {training['seconds'] / 60:.1f} min", flush=True)
+            figure = next(name for name in _FIGURES if name in training)
+            minutes = training["seconds"] / 60
+            print(f"{recipe} seed {seed}: {figure} {training[figure]:.4f} in {minutes:.1f} min", flush=True)
     write_section(PAGE, "recipes", _table(_results()))
 
 
@@ -45,7 +51,7 @@ def _train(recipe: str, seed: int) -> dict[str, Any]:
         environment = describe_environment(seed)
         return {
             "seed": seed,
-            "accuracy": run.evaluation.accuracy,
+            **_measured(run.evaluation),
             "seconds": sum(record["seconds"] for record in run.metrics),
             "parameters": run.data["parameters"],
             "experiment": run.experiment.model_dump(mode="json", exclude={"seed"}),
@@ -66,24 +72,19 @@ def _results() -> dict[str, list[dict[str, Any]]]:
 def _remember(recipe: str, training: dict[str, Any]) -> None:
     """Put a training in the place of one with the same seed, and of those of an older form of the recipe."""
     results = _results()
-    same = [
-        kept
-        for kept in results.get(recipe, [])
-        if kept["experiment"] == training["experiment"] and kept["seed"] != training["seed"]
-    ]
+    same = [kept for kept in results.get(recipe, []) if _is_of(kept, recipe) and kept["seed"] != training["seed"]]
     results[recipe] = sorted([*same, training], key=lambda kept: int(kept["seed"]))
     write_json(RESULTS, results)
 
 
 def _table(results: dict[str, list[dict[str, Any]]]) -> str:
     lines = [
-        "| recipe | what it is | parameters | test accuracy | seeds | minutes |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| recipe | what it is | parameters | on the test set | a simple method | seeds | minutes |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for recipe, path in recipes().items():
         words = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
-        current = Experiment.find(recipe).model_dump(mode="json", exclude={"seed"})
-        trainings = [training for training in results.get(recipe, []) if training["experiment"] == current]
+        trainings = [training for training in results.get(recipe, []) if _is_of(training, recipe)]
         lines.append(f"| `{recipe}` | {words} | {_figures(trainings)} |")
     machines = sorted({f"{t['cpu']}, {t['cores']} cores, {t['backend']}" for ts in results.values() for t in ts})
     measured = ["", f"Measured on: {'; '.join(machines)}."] if machines else []
@@ -92,14 +93,33 @@ def _table(results: dict[str, list[dict[str, Any]]]) -> str:
 
 def _figures(trainings: list[dict[str, Any]]) -> str:
     if not trainings:
-        return "not measured | | | "
-    accuracy = student([training["accuracy"] for training in trainings])
-    spelled = f"{accuracy.mean:.4f}"
-    if accuracy.low is not None and accuracy.high is not None:
-        spelled += f" ({accuracy.low:.4f} to {accuracy.high:.4f})"
+        return "not measured | | | | "
+    figure = next(name for name in _FIGURES if name in trainings[0])
+    digits = 4 if figure == "accuracy" else 3
+    estimate = student([training[figure] for training in trainings])
+    spelled = f"{figure} {estimate.mean:.{digits}f}"
+    if estimate.low is not None and estimate.high is not None:
+        spelled += f" ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
+    baselines = trainings[0].get("baselines", {})
+    best = sorted(baselines, key=lambda method: baselines[method][figure], reverse=figure == "accuracy")[:1]
+    simple = "; ".join(f"{method}: {baselines[method][figure]:.{digits}f}" for method in best)
     minutes = sum(training["seconds"] for training in trainings) / len(trainings) / 60
     seeds = ", ".join(str(training["seed"]) for training in trainings)
-    return f"{trainings[0]['parameters']:,} | {spelled} | {seeds} | {minutes:.1f}"
+    return f"{trainings[0]['parameters']:,} | {spelled} | {simple} | {seeds} | {minutes:.1f}"
+
+
+def _measured(evaluation: Evaluation) -> dict[str, Any]:
+    figures = dict(evaluation.figures) or {"accuracy": evaluation.accuracy}
+    return {**figures, "baselines": {method: dict(reached) for method, reached in evaluation.baselines.items()}}
+
+
+def _is_of(training: dict[str, Any], recipe: str) -> bool:
+    """Whether it is a training of the recipe as it is now; settings that came later have their defaults."""
+    try:
+        trained = Experiment.find(training["experiment"], seed=0)
+    except UnrolledError:
+        return False
+    return trained == Experiment.find(recipe, seed=0)
 
 
 if __name__ == "__main__":
