@@ -260,3 +260,22 @@ def test_the_order_of_the_batches_is_a_function_of_seed_and_epoch() -> None:
     for epoch, targets in enumerate(epochs):
         assert sorted(targets) == list(range(20))
         assert targets == np.random.default_rng([7, epoch]).permutation(20).tolist()
+
+
+def test_texts_of_all_lengths_are_learned(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    rows = [f"{' '.join(['word'] * random.integers(1, 60))} {'yes' if i % 2 else 'no'},{i % 2}\n" for i in range(80)]
+    (tmp_path / "texts.csv").write_text("text,label\n" + "".join(rows))
+    experiment = {
+        "data": {"file": str(tmp_path / "texts.csv")},
+        "network": [{"Embedding": {"output_dim": 4}}, {"GRU": {"units": 8}}],
+        "training": {
+            "epochs": 12,
+            "batch_size": 4,
+            "validation": 0.2,
+            "optimizer": {"Adam": {"learning_rate": 0.02}},
+        },
+    }
+    run = unrolled.train(experiment, runs=tmp_path / "runs", quiet=True)
+    assert run.evaluation.accuracy > 0.9
+    assert run.metrics[-1]["val_accuracy"] > 0.9

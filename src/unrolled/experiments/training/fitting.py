@@ -1,6 +1,8 @@
 """Keras' ``fit`` with everything around it that a run needs, from its beginning or from a checkpoint."""
 
 from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
 
 from unrolled.errors import Diverged, Interrupted
 from unrolled.experiments.batches import steps_in
@@ -100,18 +102,24 @@ class Fitting:
             yield epoch, self.training.epochs, 0
 
     def _fit(self, epoch: int, epochs: int, first_step: int) -> None:
+        start = epoch * self.steps + first_step
+        watched = self.examples.validation_data(EVALUATION_BATCH_SIZE)
         self.model.fit(
-            self.examples.batches(
-                self.run.experiment, epochs=self.training.epochs, start=epoch * self.steps + first_step
-            ),
+            self._fed(self.examples.batches(self.run.experiment, epochs=self.training.epochs, start=start)),
             initial_epoch=epoch,
             epochs=epochs,
             steps_per_epoch=self.steps - first_step,
             shuffle=False,  # Batches decides the order
-            validation_data=self.examples.validation_data(EVALUATION_BATCH_SIZE),
+            validation_data=None if watched is None else self._fed(watched),
             callbacks=self._callbacks(),
             verbose=0,
         )
+
+    def _fed(self, batches: keras.utils.PyDataset) -> Any:
+        """The batches as the backend takes them."""
+        if keras.backend.backend() != "tensorflow" or self.examples.learned.inputs.dtype != object:
+            return batches
+        return import_module("unrolled.experiments.training.tensorflow").as_dataset(batches)
 
     def _callbacks(self) -> list[keras.callbacks.Callback]:
         """In the order in which they are called, which matters."""

@@ -159,7 +159,7 @@ def _describe(data: Dataset, examples: Examples) -> dict[str, Any]:
         "name": data.name,
         "source": data.source,
         "example_shape": list(data.example_shape),
-        "dtype": str(data.train.inputs.dtype),
+        "dtype": data.kind if data.kind != "arrays" else str(data.train.inputs.dtype),
         "classes": list(data.classes),
         "training_examples": examples.learned.size,
         "validation_examples": examples.watched.size if examples.watched else 0,
