@@ -85,6 +85,7 @@ def find_subject(source: str | Path, settings: Sequence[str], runs: Path) -> Sub
 def subject_of_experiment(experiment: Experiment) -> Subject:
     """A network that has learned nothing yet."""
     data = experiment.load_data()
+    _check_kind(data)
     model = _build(experiment, data)
     return _of(experiment, data, model, is_trained=False, fresh=lambda: model)
 
@@ -138,6 +139,7 @@ def subject_of_model(
 
 
 def _of(experiment: Experiment, data: Dataset, model: Any, *, is_trained: bool, fresh: Callable[[], Any]) -> Subject:
+    _check_kind(data)
     examples = choose_examples(data, experiment)
     held = {"test": data.test}
     if examples.watched is not None and examples.watched is not data.test:
@@ -156,6 +158,14 @@ def _of(experiment: Experiment, data: Dataset, model: Any, *, is_trained: bool, 
         training.batch_size,
         examples.weights is not None,
     )
+
+
+def _check_kind(data: Dataset) -> None:
+    if data.kind != "arrays":
+        raise InvalidInput(
+            f"doctor: expected images or arrays of one shape, got {data.name}, which is {data.kind}. "
+            "Look at its lengths and classes with: unrolled show"
+        )
 
 
 def _as_the_loss_takes_them(split: Split, classes: int | None) -> Split:
