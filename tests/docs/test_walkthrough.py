@@ -30,7 +30,7 @@ import jupytext
 import unrolled
 
 whole = unrolled.load
-unrolled.load = lambda name: whole(name).head(2000)
+unrolled.load = lambda name: whole(name) if name == "movie-reviews" else whole(name).head(2000)
 
 names, pictures = {}, 0
 for cell in jupytext.read(sys.argv[1]).cells:
@@ -120,7 +120,7 @@ def test_it_shows_pictures_and_what_the_network_believes(walked: dict[str, Any])
 def test_sentences_are_read_and_their_padding_is_not(walked: dict[str, Any]) -> None:
     alone, padded = walked["alone_and_padded"]
     assert alone == pytest.approx(padded, abs=1e-6)
-    assert walked["sentences_right"] > 0.55
+    assert walked["sentences_right"] > 0.65
 
 
 @pytest.mark.xdist_group("walkthrough")
@@ -207,7 +207,7 @@ def test_the_page_needs_nothing_from_elsewhere(build: Any, tmp_path: Path) -> No
 def test_the_walkthrough_itself_names_no_address(build: Any) -> None:
     page = build.render(build.read_notebook(WALKTHROUGH))
     assert_self_contained(page)
-    assert Loads(page).tags.count("h2") == 7
+    assert Loads(page).tags.count("h2") == 8
 
 
 def test_the_kernel_is_this_interpreter_and_leaves_nothing_behind(
