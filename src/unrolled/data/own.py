@@ -97,7 +97,7 @@ def columns_to_read(table: Table, named: str | Sequence[str] | None, target: str
         DataError: None is named, and which one holds the text cannot be guessed.
     """
     if named is not None:
-        return [named] if isinstance(named, str) else list(named)
+        return _columns(named, [])
     others = [name for name in table.columns if name != target]
     texts = [name for name in others if _is_text(table.columns[name])]
     if len(texts) == 1:

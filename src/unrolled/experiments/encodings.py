@@ -142,16 +142,26 @@ def fit_encoding(data: Dataset, learned: Split, text: Text) -> Encoding:
         return Arrays(data.example_shape)
     if data.kind == "series":
         return fit_series(list(learned.inputs))
-    tokenizer = Tokenizer.fit(
+    tokenizer = fit_tokenizer(learned, text)
+    cut = sum(len(tokenizer.encode(given)) > text.maximum_length for given in learned.inputs)
+    note = f"{cut:,} of {learned.size:,} training texts are cut after {text.maximum_length} tokens" if cut else ""
+    return Tokens(tokenizer, text.maximum_length, notes=(note,) if note else ())
+
+
+def fit_tokenizer(learned: Split, text: Text) -> Tokenizer:
+    """The vocabulary of texts.
+
+    Args:
+        learned: Those to learn from, and no others.
+        text: Which tokens, and how many.
+    """
+    return Tokenizer.fit(
         learned.inputs,
         kind=text.tokenizer or "words",
         lowercase=text.lowercase and text.tokenizer == "words",
         minimum_count=text.minimum_count,
         maximum_vocabulary=text.maximum_vocabulary,
     )
-    cut = sum(len(tokenizer.encode(given)) > text.maximum_length for given in learned.inputs)
-    note = f"{cut:,} of {learned.size:,} training texts are cut after {text.maximum_length} tokens" if cut else ""
-    return Tokens(tokenizer, text.maximum_length, notes=(note,) if note else ())
 
 
 def fit_series(series: Sequence[NDArray[Any]], *, relative: bool = False) -> Series:

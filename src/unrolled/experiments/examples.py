@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from unrolled.data.dataset import Dataset, Split
-from unrolled.data.padding import lengths
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.experiments.batches import Batches, Measured, balanced_weights
 from unrolled.experiments.encodings import Encoding
@@ -42,14 +41,6 @@ class Examples:
     def notes(self) -> list[str]:
         """What became of the data when it was encoded."""
         return list(self.encoding.notes)
-
-    @property
-    def steps(self) -> tuple[int, int]:
-        """The fewest and the most steps of an example to learn from."""
-        if self.learned.inputs.dtype != object:
-            return (self.learned.inputs.shape[1],) * 2
-        found = lengths(self.learned.inputs)
-        return int(found.min()), int(found.max())
 
     def batches(self, experiment: Experiment, *, epochs: int, start: int = 0) -> Batches:
         """What the network is given, in the order of an experiment's seed and varied as it says.

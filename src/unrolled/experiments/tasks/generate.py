@@ -5,7 +5,7 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
 from unrolled.errors import DataError, InvalidSetting
-from unrolled.experiments.encodings import Encoding, Tokens, fit_encoding
+from unrolled.experiments.encodings import Encoding, Tokens, fit_tokenizer
 from unrolled.experiments.evaluation import SMALLEST_PROBABILITY, Evaluation
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.settings import Fold
@@ -44,7 +44,7 @@ class Generate:
 
     def fit(self, data: Dataset, learned: Split, experiment: Experiment) -> Encoding:
         """The vocabulary of what is learned."""
-        return Tokens(fit_encoding(data, learned, experiment.text).tokenizer, experiment.text.maximum_length)  # type: ignore[union-attr]
+        return Tokens(fit_tokenizer(learned, experiment.text), experiment.text.maximum_length)
 
     def encode(self, split: Split, encoding: Encoding, experiment: Experiment) -> Split:
         """Pieces [B, T], and of each token the one after it."""
