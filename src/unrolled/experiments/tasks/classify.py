@@ -25,15 +25,11 @@ class Classify:
                 "Set task: generate."
             )
         validation = experiment.training.validation
-        if validation == "test":
-            return data.train, data.test
-        if validation == "none":
-            return data.train, None
-        if validation == "given":
-            return data.train, given(data, experiment)
+        if isinstance(validation, str):
+            return data.train, named_part(data, experiment)
         if isinstance(validation, Fold):
             return fold_out(data.train, validation.fold, validation.of, experiment.seed)
-        return hold_out(data.train, float(validation), experiment.seed)
+        return hold_out(data.train, validation, experiment.seed)
 
     def fit(self, data: Dataset, learned: Split, experiment: Experiment) -> Encoding:
         """As the kind of data asks for."""
@@ -62,12 +58,14 @@ class Classify:
         return of_classes(data)
 
 
-def given(data: Dataset, experiment: Experiment) -> Split:
-    """The part that a data set has for validation.
+def named_part(data: Dataset, experiment: Experiment) -> Split | None:
+    """The part to watch that a word names: ``test``, ``given``, or ``none``.
 
     Raises:
-        InvalidSetting: It has none.
+        InvalidSetting: The data set has none for validation.
     """
+    if experiment.training.validation != "given":
+        return data.test if experiment.training.validation == "test" else None
     if data.validation is None:
         raise InvalidSetting(
             f"{experiment.where('training', 'validation')}: expected data with a part for validation, got {data.name} "

@@ -10,7 +10,7 @@ from unrolled.experiments.evaluation import SMALLEST_PROBABILITY, Evaluation
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.settings import Fold
 from unrolled.experiments.tasks.baselines import Figures, of_text
-from unrolled.experiments.tasks.classify import given
+from unrolled.experiments.tasks.classify import named_part
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,19 +27,15 @@ class Generate:
                 f"{data.name}. Set task: classify."
             )
         validation = experiment.training.validation
-        if validation == "test":
-            return data.train, data.test
-        if validation == "none":
-            return data.train, None
-        if validation == "given":
-            return data.train, given(data, experiment)
+        if isinstance(validation, str):
+            return data.train, named_part(data, experiment)
         if isinstance(validation, Fold):
             raise InvalidSetting(
                 f"{experiment.where('training', 'validation')}: expected a share of the text's end, got a fold. "
                 "Set validation: 0.1"
             )
         text = data.train.inputs[0]
-        cut = round(len(text) * (1 - float(validation)))
+        cut = round(len(text) * (1 - validation))
         return _one(data.train, text[:cut]), _one(data.train, text[cut:])
 
     def fit(self, data: Dataset, learned: Split, experiment: Experiment) -> Encoding:
