@@ -80,7 +80,6 @@ class Search:
         (search.path / "trials").mkdir()
         settings = {"trials": trials, "metric": metric, "prunes": prunes, "test_measurements": []}
         write_json(search.path / "search.json", settings)
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
         journal = open_journal(search.path / "journal.log")
         optuna.create_study(study_name=_STUDY, storage=journal, direction=METRICS[metric])
         # What makes the folder a search comes last.

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import optuna
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
@@ -13,6 +14,8 @@ _LONGEST_LINE = 1 << 20
 
 def open_journal(path: Path) -> JournalStorage:
     """The journal in a file, which is made where there is none."""
+    # Optuna warns of a lock that a killed process left, which is broken without anybody's help.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     return JournalStorage(JournalFileBackend(str(path), _MendingLock(path)))
 
 
