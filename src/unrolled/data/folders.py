@@ -1,11 +1,11 @@
 """A folder with a folder for each class: pictures, or texts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from unrolled.data.decoding import read_text
+from unrolled.data.labelled import Labelled
 from unrolled.errors import DataError
 
 import numpy as np
@@ -15,21 +15,6 @@ from PIL import Image, UnidentifiedImageError
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm")
 TEXTS = (".txt", ".text", ".md")
 PARTS = (("train", "training"), ("test", "testing"))
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Examples as they were found.
-
-    Attributes:
-        inputs: [B, height, width] uint8, or a list of texts.
-        labels: The class of each.
-        places: The file of each.
-    """
-
-    inputs: Any
-    labels: list[str]
-    places: list[str]
 
 
 def read_folder(folder: Path, side: int | None = None) -> dict[str, Labelled]:
@@ -63,7 +48,7 @@ def _read_part(folder: Path, side: int | None, reader: list[Callable[[list[Path]
         raise DataError(f"{odd}: expected files of the same kind as {files[0][0].name}. Remove the one or the other.")
     paths = [path for path, _ in files]
     inputs = _pictures(paths, side) if kinds == {"picture"} else [read_text(path)[0].strip() for path in paths]
-    return Labelled(inputs, [label for _, label in files], [str(path) for path in paths])
+    return Labelled(inputs, [label for _, label in files], lambda example: str(paths[example]))
 
 
 def _is_example(path: Path) -> bool:

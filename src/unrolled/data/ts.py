@@ -1,10 +1,11 @@
 """The ``.ts`` format of the UEA and UCR archives of time series, and Orange's ``.tab``."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from unrolled.data.decoding import read_text
+from unrolled.data.labelled import Labelled
 from unrolled.data.tables import Table, number, read_table
 from unrolled.errors import DataError
 
@@ -12,22 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
-class LabelledSeries:
-    """Series and their classes as a file has them.
-
-    Attributes:
-        series: Each [T, F] float32, of its own length; NaN where a value is missing.
-        labels: The class of each.
-        lines: Where each stands in the file.
-    """
-
-    series: list[NDArray[np.float32]]
-    labels: list[str]
-    lines: list[int]
-
-
-def read_ts(path: Path) -> LabelledSeries:
+def read_ts(path: Path) -> Labelled:
     """Read series from a ``.ts`` file.
 
     Below a header of lines that begin with ``@`` each line is one example: its channels, between colons, each a list
@@ -42,7 +28,7 @@ def read_ts(path: Path) -> LabelledSeries:
     return parse_ts(path, read_text(path)[0])
 
 
-def parse_ts(path: Path | str, text: str) -> LabelledSeries:
+def parse_ts(path: Path | str, text: str) -> Labelled:
     """What ``read_ts`` gives, from a file's text.
 
     Args:
@@ -74,7 +60,7 @@ def parse_ts(path: Path | str, text: str) -> LabelledSeries:
             raise DataError(f"{path}:{line}: expected a header that ends with @data, got data before it. Add @data.")
     if not series:
         raise DataError(f"{path}: expected examples after @data, got none. Check the file.")
-    return LabelledSeries(series, labels, lines)
+    return Labelled(series, labels, lambda example: f"{path}:{lines[example]}")
 
 
 def _check_header(path: Path | str, header: dict[str, str]) -> None:

@@ -1,8 +1,7 @@
 """Nine men saying two Japanese vowels, inside the package."""
 
 from unrolled.data.dataset import Dataset
-from unrolled.data.folders import Labelled
-from unrolled.data.own import assemble
+from unrolled.data.labelled import assemble
 from unrolled.data.packed import packed_text
 from unrolled.data.ts import parse_ts
 
@@ -20,9 +19,6 @@ def load() -> Dataset:
         >>> vowels.train, vowels.test.size, vowels.example_shape
         (Split(270 of series), 370, (None, 12))
     """
-    parts = {}
-    for part in ("train", "test"):
-        name = f"JapaneseVowels_{part.upper()}.ts"
-        found = parse_ts(name, packed_text(name))
-        parts[part] = Labelled(found.series, found.labels, [f"{name}:{line}" for line in found.lines])
+    names = {part: f"JapaneseVowels_{part.upper()}.ts" for part in ("train", "test")}
+    parts = {part: parse_ts(name, packed_text(name)) for part, name in names.items()}
     return assemble("japanese-vowels", parts, SOURCE)

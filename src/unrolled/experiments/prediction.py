@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from unrolled.data.columns import columns_to_read, inputs_from_table
 from unrolled.data.images import is_batch, read_inputs
-from unrolled.data.own import columns_to_read, inputs_from_table
 from unrolled.data.pictures import SIDE, beside, read_picture
 from unrolled.data.png import save_png
 from unrolled.data.tables import Table, is_table, read_table
@@ -118,7 +118,7 @@ def _columns(run: Run, table: Table) -> tuple[list[str], bool]:
 
 
 def _predict_series(run: Run, files: Sequence[Path]) -> list[dict[str, Any]]:
-    found = [(path, read_ts(path).series) for path in files]
+    found = [(path, read_ts(path).inputs) for path in files]
     rows = run.predict([item for _, series in found for item in series])
     places = [(path, index) for path, series in found for index in range(len(series))]
     return [

@@ -1,0 +1,82 @@
+"""Examples with classes, however they were found, as a Dataset."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from unrolled.data.dataset import Dataset, Split, hold_out, objects
+from unrolled.data.images import TEST_SEED, TEST_SHARE
+from unrolled.errors import DataError
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Examples as they were found.
+
+    Attributes:
+        inputs: [B, height, width] uint8, or [B] texts or series [T, F].
+        labels: The class of each.
+        place: How a message names where an example stands.
+    """
+
+    inputs: Any
+    labels: Sequence[str]
+    place: Callable[[int], str]
+
+
+def assemble(name: str, parts: dict[str, Labelled], source: str = "") -> Dataset:
+    """A data set of what was read; where there is no test part, a sixth of each class is held out, always the same.
+
+    Raises:
+        DataError: There is only one class, a class with a single example, or a test label that training has not.
+    """
+    learned = parts["train"]
+    classes = tuple(sorted(set(learned.labels), key=_in_order(learned.labels)))
+    if len(classes) < 2:
+        raise DataError(f"{name}: expected two classes or more, got {len(classes)}. Add examples of another class.")
+    counts = Counter(learned.labels)
+    for label in classes:
+        if counts[label] == 1:
+            place = learned.place(learned.labels.index(label))
+            raise DataError(
+                f'{place}: expected two examples or more of each class, got one of "{label}". '
+                "Add examples, or leave that one out."
+            )
+    splits = {part: _split(labelled, classes) for part, labelled in parts.items()}
+    if "test" not in splits:
+        splits["train"], splits["test"] = hold_out(splits["train"], TEST_SHARE, TEST_SEED)
+    data = Dataset(name, splits["train"], splits["test"], classes, source)
+    return data.noting(duplicates(data))
+
+
+def duplicates(data: Dataset) -> str:
+    """A note of how many test examples are training examples too; empty where none are."""
+    learned = {_key(item) for item in data.train.inputs}
+    found = sum(_key(item) in learned for item in data.test.inputs)
+    return f"{found:,} of {data.test.size:,} test examples are training examples too" if found else ""
+
+
+def _split(labelled: Labelled, classes: tuple[str, ...]) -> Split:
+    indices = {name: index for index, name in enumerate(classes)}
+    for example, label in enumerate(labelled.labels):
+        if label not in indices:
+            place, known = labelled.place(example), ", ".join(classes[:20])
+            raise DataError(
+                f'{place}: expected a class that training has ({known}), got "{label}". '
+                "Relabel the example or leave it out."
+            )
+    inputs = labelled.inputs if isinstance(labelled.inputs, np.ndarray) else objects(labelled.inputs)
+    return Split(inputs, np.array([indices[label] for label in labelled.labels], np.int64))
+
+
+def _in_order(labels: Sequence[str]) -> Callable[[str], Any]:
+    """Numbers by value, everything else by name."""
+    return int if all(label.lstrip("-").isdigit() for label in labels) else str
+
+
+def _key(item: NDArray[Any] | str) -> bytes:
+    return item.encode() if isinstance(item, str) else item.tobytes()
