@@ -1,6 +1,6 @@
 """Which columns of a table are read as what."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from unrolled.data.labelled import Labelled
@@ -11,7 +11,7 @@ import numpy as np
 
 # Names under which files have their texts and classes, the likeliest first.
 _INPUTS = ("text", "sentence", "review", "message", "comment", "content", "input", "document")
-_TARGETS = ("label", "class", "target", "category", "sentiment", "y")
+TARGETS = ("label", "class", "target", "category", "sentiment", "y")
 
 
 def from_table(
@@ -26,16 +26,16 @@ def from_table(
     Raises:
         DataError: A column is missing, a cell is empty or no number.
     """
-    target = target or guess(table, _TARGETS, "target")
-    labels = table.column(target)
-    for row, label in enumerate(labels):
-        if label is None or str(label).strip() == "":
-            raise DataError(f"{table.where(row, target)}: expected a class, got an empty cell. Add it or drop the row.")
-    names = [str(label).strip() for label in labels]
+    target = target or guess(table, TARGETS, "target")
+    names = [
+        label_of(label, lambda row=row: table.where(row, target)) for row, label in enumerate(table.column(target))
+    ]
     if series is not None:
         return _long(table, input, target, names, series)
     columns = columns_to_read(table, input, target)
-    return Labelled(inputs_from_table(table, columns, is_text=_is_text(table.column(columns[0]))), names, table.where)
+    return Labelled(
+        inputs_from_table(table, columns, is_text=is_text_column(table.column(columns[0]))), names, table.where
+    )
 
 
 def columns_to_read(table: Table, named: str | Sequence[str] | None, target: str | None) -> list[str]:
@@ -47,7 +47,7 @@ def columns_to_read(table: Table, named: str | Sequence[str] | None, target: str
     if named is not None:
         return _columns(named, [])
     others = [name for name in table.columns if name != target]
-    texts = [name for name in others if _is_text(table.columns[name])]
+    texts = [name for name in others if is_text_column(table.columns[name])]
     if len(texts) == 1:
         return texts
     return [guess(table, _INPUTS, "input")] if texts else others
@@ -59,7 +59,7 @@ def columns_of_numbers(table: Table, named: str | Sequence[str] | None) -> list[
     Raises:
         DataError: None is named, and there is none.
     """
-    columns = _columns(named, [name for name in table.columns if not _is_text(table.columns[name])])
+    columns = _columns(named, [name for name in table.columns if not is_text_column(table.columns[name])])
     if not columns:
         raise DataError(f"{table.path}: expected a column of numbers to forecast, got none. Add one.")
     return columns
@@ -72,7 +72,8 @@ def inputs_from_table(table: Table, columns: Sequence[str], is_text: bool) -> li
         DataError: A column is missing, a cell is empty or no number.
     """
     if is_text:
-        return list(_texts(table, columns[0]))
+        name = columns[0]
+        return [text_of(cell, lambda row=row: table.where(row, name)) for row, cell in enumerate(table.column(name))]
     values = np.array([table.numbers(column) for column in columns], np.float32).T
     return [row[:, None] for row in values]
 
@@ -99,7 +100,7 @@ def _columns(chosen: str | Sequence[str] | None, otherwise: list[str]) -> list[s
     return [chosen] if isinstance(chosen, str) else list(chosen)
 
 
-def _is_text(cells: Sequence[Any]) -> bool:
+def is_text_column(cells: Sequence[Any]) -> bool:
     """Whether a column has anything but numbers and gaps."""
     for cell in cells[:200]:
         try:
@@ -109,13 +110,27 @@ def _is_text(cells: Sequence[Any]) -> bool:
     return False
 
 
-def _texts(table: Table, name: str) -> list[str]:
-    texts = []
-    for row, cell in enumerate(table.column(name)):
-        if not isinstance(cell, str) or not cell.strip():
-            raise DataError(f"{table.where(row, name)}: expected text, got an empty cell. Add it or drop the row.")
-        texts.append(cell)
-    return texts
+def label_of(cell: Any, where: Callable[..., str]) -> str:
+    """The class that a cell names.
+
+    Raises:
+        DataError: The cell is empty.
+    """
+    label = "" if cell is None else str(cell).strip()
+    if not label:
+        raise DataError(f"{where()}: expected a class, got an empty cell. Add it or drop the row.")
+    return label
+
+
+def text_of(cell: Any, where: Callable[..., str]) -> str:
+    """The text in a cell.
+
+    Raises:
+        DataError: The cell is empty.
+    """
+    if not isinstance(cell, str) or not cell.strip():
+        raise DataError(f"{where()}: expected text, got an empty cell. Add it or drop the row.")
+    return cell
 
 
 def _long(

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
+from unrolled.data.streamed.long_text import LongText, pieces_of
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +16,7 @@ class Split(NamedTuple):
 
     Attributes:
         inputs: [B, height, width] uint8 pixels from 0 to 255, [B, T, F] float32, or [B] objects: texts, or series
-            [T, F] float32, each of its own length.
+            [T, F] float32, each of its own length; what is larger than memory is read when it is asked for.
         targets: [B] int64, the index of each example's class.
     """
 
@@ -23,7 +25,7 @@ class Split(NamedTuple):
 
     def __repr__(self) -> str:
         if self.inputs.dtype == object:
-            return f"Split({self.size:,} of {'text' if isinstance(self.inputs[0], str) else 'series'})"
+            return f"Split({self.size:,} of {'text' if is_text(self.inputs[0]) else 'series'})"
         return f"Split({self.size:,} of {self.inputs.dtype} {list(self.inputs.shape[1:])})"
 
     @property
@@ -70,7 +72,7 @@ class Dataset:
         """What an input is: an array of the same shape as all others, a series of its own length, or a text."""
         if self.train.inputs.dtype != object:
             return "arrays"
-        return "text" if isinstance(self.train.inputs[0], str) else "series"
+        return "text" if is_text(self.train.inputs[0]) else "series"
 
     @property
     def example_shape(self) -> tuple[int | None, ...]:
@@ -108,12 +110,21 @@ def objects(items: Sequence[Any]) -> NDArray[Any]:
     return array
 
 
+def is_text(item: Any) -> bool:
+    """Whether an example is one of text."""
+    return isinstance(item, str | LongText)
+
+
 def _checksum(array: NDArray[Any]) -> int:
     if array.dtype != object:
         return crc32(np.ascontiguousarray(array).data)
     checksum = 0
     for item in array:
-        checksum = crc32(item.encode() if isinstance(item, str) else np.ascontiguousarray(item).data, checksum)
+        if not is_text(item):
+            checksum = crc32(np.ascontiguousarray(item).data, checksum)
+            continue
+        for piece in pieces_of(item):
+            checksum = crc32(piece.encode(), checksum)
     return checksum
 
 

@@ -43,10 +43,14 @@ def read_text(path: Path, encoding: str | None = None) -> tuple[str, str]:
     return text, chosen
 
 
+def starting_encoding(start: bytes) -> str | None:
+    """The encoding that the byte order mark at a file's start says, if there is one."""
+    return next((encoding for mark, encoding in _BYTE_ORDER_MARKS.items() if start.startswith(mark)), None)
+
+
 def _detect(path: Path, content: bytes) -> str:
-    for mark, encoding in _BYTE_ORDER_MARKS.items():
-        if content.startswith(mark):
-            return encoding
+    if said := starting_encoding(content):
+        return said
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:

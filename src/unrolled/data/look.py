@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
+from unrolled.data.padding import lengths
 from unrolled.data.png import save_png
 from unrolled.errors import DataError
 
@@ -48,15 +49,17 @@ def _describe_split(split: Split, data: Dataset) -> dict[str, Any]:
 
 def _describe_sequences(split: Split, data: Dataset) -> dict[str, Any]:
     """How many, how long (in characters or steps), what range, and how many of each class."""
-    found = np.array([len(item) for item in split.inputs])
+    found = lengths(split.inputs)
     facts: dict[str, Any] = {
         "examples": split.size,
         "lengths": {"least": int(found.min()), "median": float(np.median(found)), "most": int(found.max())},
     }
     if data.kind == "series":
-        values = np.concatenate(list(split.inputs))
-        facts["range"] = [float(np.nanmin(values)), float(np.nanmax(values))]
-        facts["missing"] = int(np.isnan(values).sum())
+        facts["range"] = [
+            float(np.nanmin([np.nanmin(item, initial=np.inf) for item in split.inputs])),
+            float(np.nanmax([np.nanmax(item, initial=-np.inf) for item in split.inputs])),
+        ]
+        facts["missing"] = sum(int(np.isnan(item).sum()) for item in split.inputs)
     if split.size > 1:
         counts = np.bincount(split.targets, minlength=len(data.classes))
         facts["count_per_class"] = {name: int(count) for name, count in zip(data.classes, counts, strict=True)}
@@ -67,7 +70,7 @@ def quote(data: Dataset, width: int) -> list[tuple[str, str]]:
     """The first training texts with their classes, each cut to the width of the terminal."""
     shown = []
     for text, target in zip(data.train.inputs[:MOST_DRAWN], data.train.targets[:MOST_DRAWN], strict=True):
-        line = " ".join(text[: 2 * width].split())
+        line = " ".join(str(text[: 2 * width]).split())
         shown.append((data.classes[target] if data.classes else "", line))
     return shown
 

@@ -9,6 +9,9 @@ from unrolled.data.dataset import Dataset, Split, objects
 from unrolled.data.decoding import read_text
 from unrolled.data.folders import read_folder
 from unrolled.data.labelled import Labelled, assemble
+from unrolled.data.parquet import size_in_memory
+from unrolled.data.streamed.long_text import LongText
+from unrolled.data.streamed.rows import open_rows
 from unrolled.data.tables import read_table
 from unrolled.data.ts import read_tab, read_ts
 from unrolled.errors import DataError
@@ -18,6 +21,10 @@ from numpy.typing import NDArray
 
 FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".ts", ".tab", ".txt")
 """Those read here; arrays (.npz, .npy, IDX) are read in ``images``."""
+LARGEST_IN_MEMORY = 1 << 28
+"""Bytes; a larger text or Parquet file is read in pieces."""
+ENOUGH_TO_MEASURE = 2_000_000
+"""Characters of a text."""
 
 
 def load_labelled(
@@ -45,6 +52,8 @@ def load_labelled(
     def read(path: Path) -> Labelled:
         if path.suffix.lower() == ".ts":
             return read_ts(path)
+        if _is_large(path) and series is None:
+            return open_rows(path, input=input, target=target)
         table, role = read_tab(path) if path.suffix.lower() == ".tab" else (read_table(path, **how), None)
         notes.append(table.spell_found())
         return from_table(table, input=input, target=target or role, series=series)
@@ -68,16 +77,25 @@ def load_text(path: Path, encoding: str | None = None) -> Dataset:
     Raises:
         DataError: The file is missing, empty or no text.
     """
-    return corpus(path.name, read_text(path, encoding)[0])
+    return corpus(path.name, LongText.open(path, encoding) if _is_large(path) else read_text(path, encoding)[0])
 
 
-def corpus(name: str, text: str, source: str = "") -> Dataset:
-    """A text divided by position, 90/5/5, as a Dataset without classes."""
+def corpus(name: str, text: str | LongText, source: str = "") -> Dataset:
+    """A text divided by position, 90/5/5, as a Dataset without classes; of the smaller parts a beginning is enough."""
     first, second = round(0.9 * len(text)), round(0.95 * len(text))
-    train, validation, test = (
-        Split(objects([part]), np.zeros(1, np.int64)) for part in (text[:first], text[first:second], text[second:])
-    )
-    return Dataset(name, train, test, (), source, validation=validation)
+    parts = (text[:first], text[first:second][:ENOUGH_TO_MEASURE], text[second:][:ENOUGH_TO_MEASURE])
+    train, validation, test = (Split(objects([part]), np.zeros(1, np.int64)) for part in parts)
+    data = Dataset(name, train, test, (), source, validation=validation)
+    held_out = len(text) - second
+    cut = f"measured on the first {ENOUGH_TO_MEASURE:,} of {held_out:,} characters held out"
+    return data.noting(cut if held_out > ENOUGH_TO_MEASURE else "")
+
+
+def _is_large(path: Path) -> bool:
+    """Whether a file is read in pieces: a text, or a Parquet file."""
+    if path.suffix.lower() == ".parquet":
+        return size_in_memory(path) > LARGEST_IN_MEMORY
+    return path.suffix.lower() == ".txt" and path.is_file() and path.stat().st_size > LARGEST_IN_MEMORY
 
 
 def load_values(

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from unrolled.data.streamed.stored import Stored
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,6 +38,6 @@ def pad(items: Sequence[NDArray[Any]] | NDArray[Any], length: int | None = None)
     return padded
 
 
-def lengths(items: NDArray[Any]) -> NDArray[np.int64]:
+def lengths(items: NDArray[Any] | Stored) -> NDArray[np.int64]:
     """[B] the length of each."""
-    return np.array([len(item) for item in items], np.int64)
+    return items.lengths if isinstance(items, Stored) else np.array([len(item) for item in items], np.int64)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.decoding import read_text
+from unrolled.data.parquet import read_columns
 from unrolled.errors import DataError, did_you_mean
 
 DELIMITERS = {".tsv": "\t"}
@@ -108,7 +109,8 @@ def read_table(
     """
     kind = path.suffix.lower()
     if kind == ".parquet":
-        return _read_parquet(path)
+        columns = read_columns(path)
+        return Table(path, columns, list(range(1, len(next(iter(columns.values()), [])) + 1)), {"format": "Parquet"})
     text, encoding = read_text(path, encoding)
     if kind in (".jsonl", ".ndjson"):
         return _read_json_lines(path, text, encoding)
@@ -197,22 +199,3 @@ def _read_json_lines(path: Path, text: str, encoding: str) -> Table:
         records.append(record)
     columns = {name: [record[name] for record in records] for name in records[0]}
     return Table(path, columns, lines, {"encoding": encoding})
-
-
-def _read_parquet(path: Path) -> Table:
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ModuleNotFoundError:
-        raise DataError(
-            f"{path}: expected PyArrow to read Parquet with, got none. Install it: pip install 'unrolled[parquet]'"
-        ) from None
-    try:
-        stored = parquet.read_table(path)
-    except FileNotFoundError:
-        raise DataError(f"{path}: expected a file, got nothing there. Check the path.") from None
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise DataError(f"{path}: expected a Parquet file, got a damaged one ({reason}). Write it again.") from None
-    columns = {name: stored.column(name).to_pylist() for name in stored.column_names}
-    return Table(path, columns, list(range(1, stored.num_rows + 1)), {"format": "Parquet"})

@@ -1,10 +1,15 @@
 """From a text to numbers and back: bytes, characters, or words."""
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
+
+from unrolled.data.streamed.long_text import LongText, pieces_of
+from unrolled.data.streamed.stored import on_disk
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +47,7 @@ class Tokenizer:
     @classmethod
     def fit(
         cls,
-        texts: Iterable[str],
+        texts: Iterable[str | LongText],
         *,
         kind: str,
         lowercase: bool = False,
@@ -61,11 +66,20 @@ class Tokenizer:
         if kind == "bytes":
             return cls(kind)
         counts: Counter[str] = Counter()
+        cutting = cls(kind, lowercase=lowercase)
         for text in texts:
-            counts.update(cls(kind, lowercase=lowercase).cut(text))
+            for piece in pieces_of(text):
+                counts.update(cutting.cut(piece))
         frequent = sorted(token for token, count in counts.items() if count >= minimum_count)
         frequent.sort(key=lambda token: -counts[token])
         return cls(kind, tuple(frequent[:maximum_vocabulary]), lowercase)
+
+    @cached_property
+    def _of_characters(self) -> NDArray[np.int32]:
+        """The number of each code point."""
+        numbers = np.full(sys.maxunicode + 1, UNKNOWN, np.int32)
+        numbers[[ord(token) for token in self.tokens]] = np.arange(2, self.size)
+        return numbers
 
     @property
     def size(self) -> int:
@@ -81,8 +95,20 @@ class Tokenizer:
         """[T] the number of each token."""
         if self.kind == "bytes":
             return np.frombuffer(text.encode("utf-8"), np.uint8).astype(np.int32) + 2
+        if self.kind == "characters":
+            codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+            return self._of_characters[codes]
         numbers: Mapping[str, int] = self._numbers  # type: ignore[attr-defined]
         return np.array([numbers.get(token, UNKNOWN) for token in self.cut(text)], np.int32)
+
+    def encode_long(self, text: LongText) -> NDArray[Any]:
+        """[T] what ``encode`` gives for a long text, on disk and in the smallest type that holds all numbers.
+
+        Raises:
+            WriteError: The disk is full.
+        """
+        smallest = np.min_scalar_type(self.size - 1)
+        return on_disk(self.encode(piece).astype(smallest) for piece in text.pieces())
 
     def decode(self, numbers: Iterable[int]) -> str:
         """The text of tokens; padding is left out, and what is unknown is written as �."""

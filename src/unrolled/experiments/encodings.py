@@ -1,11 +1,13 @@
 """From an example as the user has it to what the network takes: fitted on the training examples, kept with the run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Split, objects
-from unrolled.data.tokens import Tokenizer
+from unrolled.data.streamed.rows import RowTexts
+from unrolled.data.streamed.stored import Stored
+from unrolled.data.tokens import UNKNOWN, Tokenizer
 from unrolled.errors import InvalidInput
 from unrolled.experiments.settings import Text
 
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Shape = tuple[int | None, ...]
+_SERIES_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -69,16 +72,21 @@ class Tokens:
         """How many different numbers there are."""
         return self.tokenizer.size
 
-    def encode(self, inputs: Any) -> NDArray[Any]:
+    def encode(self, inputs: Any) -> Any:
         """[B] of int32 [T], each of its own length and at least 1 long.
 
         Raises:
             InvalidInput: They are not texts.
         """
+        if isinstance(inputs, RowTexts):
+            return Stored.of(self._numbers(text) for text in inputs)
         if isinstance(inputs, str) or not all(isinstance(text, str) for text in inputs):
             raise InvalidInput("predict: expected a list of texts, got something else. Give a list of str.")
-        encoded = [self.tokenizer.encode(text)[: self.maximum_length] for text in inputs]
-        return objects([numbers if len(numbers) else np.ones(1, np.int32) for numbers in encoded])
+        return objects([self._numbers(text) for text in inputs])
+
+    def _numbers(self, text: str) -> NDArray[np.int32]:
+        numbers = self.tokenizer.encode(text)[: self.maximum_length]
+        return numbers if len(numbers) else np.full(1, UNKNOWN, np.int32)
 
     def to_json(self) -> dict[str, Any]:
         """What makes the encoding again."""
@@ -107,12 +115,14 @@ class Series:
         """Of one example."""
         return (None, len(self.mean))
 
-    def encode(self, inputs: Any) -> NDArray[Any]:
+    def encode(self, inputs: Any) -> Any:
         """[B] of float32 [T, F].
 
         Raises:
             InvalidInput: One has another number of channels, or no steps.
         """
+        if isinstance(inputs, Stored):
+            return inputs
         encoded = [np.asarray(item, np.float32) for item in inputs]
         for place, item in enumerate(encoded):
             if item.ndim != 2 or item.shape[1] != len(self.mean) or not len(item):
@@ -141,7 +151,7 @@ def fit_encoding(data: Dataset, learned: Split, text: Text) -> Encoding:
     if data.kind == "arrays":
         return Arrays(data.example_shape)
     if data.kind == "series":
-        return fit_series(list(learned.inputs))
+        return fit_series(learned.inputs)
     tokenizer = fit_tokenizer(learned, text)
     cut = sum(len(tokenizer.encode(given)) > text.maximum_length for given in learned.inputs)
     note = f"{cut:,} of {learned.size:,} training texts are cut after {text.maximum_length} tokens" if cut else ""
@@ -164,17 +174,28 @@ def fit_tokenizer(learned: Split, text: Text) -> Tokenizer:
     )
 
 
-def fit_series(series: Sequence[NDArray[Any]], *, relative: bool = False) -> Series:
+def fit_series(series: Sequence[NDArray[Any]] | NDArray[Any] | Stored, *, relative: bool = False) -> Series:
     """Mean and scale of each channel.
 
     Args:
         series: Each [T, F].
         relative: Whether they are divided by their own levels first.
     """
-    taken = [item / level_of(item) if relative else item for item in series]
-    values = np.concatenate(taken).astype(np.float64)
-    mean, scale = np.nan_to_num(np.nanmean(values, axis=0)), np.nan_to_num(np.nanstd(values, axis=0))
+    count = total = squares = np.float64(0)
+    for values in _together(series, relative):
+        count, total = count + (~np.isnan(values)).sum(axis=0), total + np.nansum(values, axis=0)
+    mean = total / np.maximum(count, 1)
+    for values in _together(series, relative):
+        squares = squares + np.nansum((values - mean) ** 2, axis=0)
+    scale = np.sqrt(squares / np.maximum(count, 1))
     return Series(tuple(mean.tolist()), tuple(np.where(scale > 0, scale, 1.0).tolist()), relative)
+
+
+def _together(series: Sequence[NDArray[Any]] | NDArray[Any] | Stored, relative: bool) -> Iterator[NDArray[np.float64]]:
+    """[N, F] the steps of many series, and again, in float64."""
+    for begin in range(0, len(series), _SERIES_AT_ONCE):
+        some = series[begin : begin + _SERIES_AT_ONCE]
+        yield np.concatenate([item / level_of(item) if relative else item for item in some]).astype(np.float64)
 
 
 def level_of(series: NDArray[Any]) -> NDArray[np.float64]:

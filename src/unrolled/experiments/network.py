@@ -115,12 +115,6 @@ def probabilities(model: keras.Model, inputs: NDArray[Any], batch_size: int) -> 
     return shares
 
 
-def said_of(model: keras.Model, measured: Split, experiment: Experiment, batch_size: int) -> NDArray[np.float32]:
-    """What a network says of examples: probabilities, or values where it forecasts."""
-    say = outputs_of if experiment.task == "forecast" else probabilities
-    return say(model, measured.inputs, batch_size)
-
-
 def gives_probabilities(model: keras.Model) -> bool:
     """Whether the last layer is a softmax, so that its outputs are probabilities and not logits."""
     last = model.layers[-1]

@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.integer[Any]]
 Figures = Mapping[str, Mapping[str, float]]
 NEEDS_SKLEARN = "TF-IDF with logistic regression needs scikit-learn: pip install 'unrolled[sklearn]'"
+ENOUGH_TO_LEARN = 20_000_000
+"""Characters, for TF-IDF."""
+ENOUGH_TO_COUNT = 5_000_000
+"""Characters, for a trigram model."""
+_TEXTS_AT_ONCE = 2_000
+_MOST_DISTANCES = 1 << 28
 _STEPS_COMPARED = 32
 _INTERPOLATION = (0.6, 0.3, 0.09, 0.01)
 
@@ -23,8 +29,9 @@ def of_classes(data: Dataset) -> Figures:
     commonest = np.bincount(data.train.targets).argmax()
     figures = {"always the commonest class": _accuracy(np.full(data.test.size, commonest), data.test)}
     if data.kind == "text" and (told := _tfidf(data)) is not None:
-        figures["TF-IDF of 1 and 2 words, logistic regression"] = told
-    if data.kind == "series":
+        few = f", {_learned(data.train):,} texts" if _learned(data.train) < data.train.size else ""
+        figures[f"TF-IDF of 1 and 2 words, logistic regression{few}"] = told
+    if data.kind == "series" and data.train.size * data.test.size <= _MOST_DISTANCES:
         figures["nearest neighbour, all series at one length"] = _accuracy(_nearest(data), data.test)
     return figures
 
@@ -73,8 +80,24 @@ def _tfidf(data: Dataset) -> Mapping[str, float] | None:
     except ModuleNotFoundError:
         return None
     method = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(max_iter=1000))
-    method.fit(list(data.train.inputs), data.train.targets)
-    return _accuracy(method.predict(list(data.test.inputs)), data.test)
+    learned = data.train.select(_spread(data.train, _learned(data.train)))
+    method.fit(list(learned.inputs), learned.targets)
+    stretches = range(0, data.test.size, _TEXTS_AT_ONCE)
+    told = [method.predict(list(data.test.inputs[begin : begin + _TEXTS_AT_ONCE])) for begin in stretches]
+    return _accuracy(np.concatenate(told), data.test)
+
+
+def _learned(split: Split) -> int:
+    """How many texts are enough to learn from."""
+    if split.size <= _TEXTS_AT_ONCE:
+        return split.size
+    characters = sum(len(text) for text in split.select(_spread(split, _TEXTS_AT_ONCE)).inputs)
+    return min(split.size, ENOUGH_TO_LEARN * _TEXTS_AT_ONCE // max(1, characters))
+
+
+def _spread(split: Split, examples: int) -> NDArray[np.int64]:
+    """So many examples, as far apart as they can be."""
+    return np.linspace(0, split.size - 1, examples).astype(np.int64)
 
 
 def _nearest(data: Dataset) -> NDArray[np.int64]:

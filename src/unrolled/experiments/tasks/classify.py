@@ -7,9 +7,11 @@ from unrolled.errors import InvalidSetting
 from unrolled.experiments.encodings import Encoding, fit_encoding
 from unrolled.experiments.evaluation import Evaluation, evaluate
 from unrolled.experiments.experiment import Experiment
+from unrolled.experiments.network import probabilities
 from unrolled.experiments.settings import Fold
 from unrolled.experiments.tasks.baselines import Figures, of_classes
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,6 +48,10 @@ class Classify:
     def outputs(self, data: Dataset, encoding: Encoding, experiment: Experiment) -> int:
         """One a class."""
         return len(data.classes)
+
+    def say(self, model: keras.Model, measured: Split, batch_size: int) -> NDArray[np.float32]:
+        """The probabilities [B, classes]."""
+        return probabilities(model, measured.inputs, batch_size)
 
     def measure(
         self, outputs: NDArray[Any], measured: Split, data: Dataset, encoding: Encoding, experiment: Experiment

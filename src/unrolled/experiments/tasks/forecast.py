@@ -8,10 +8,12 @@ from unrolled.errors import InvalidSetting
 from unrolled.experiments.encodings import Encoding, Series, fit_series, level_of
 from unrolled.experiments.evaluation import Evaluation
 from unrolled.experiments.experiment import Experiment
+from unrolled.experiments.network import outputs_of
 from unrolled.experiments.settings import Fold, Forecast
 from unrolled.experiments.tasks.baselines import Figures, of_forecast
 from unrolled.experiments.tasks.forecast_arithmetic import mean_errors, seasonal_naive
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,6 +72,10 @@ class Forecasting:
     def outputs(self, data: Dataset, encoding: Encoding, experiment: Experiment) -> int:
         """One a step and channel."""
         return settings_of(experiment).horizon * len(data.classes)
+
+    def say(self, model: keras.Model, measured: Split, batch_size: int) -> NDArray[np.float32]:
+        """The scaled differences [B, horizon * F]."""
+        return outputs_of(model, measured.inputs, batch_size)
 
     def measure(
         self, outputs: NDArray[Any], measured: Split, data: Dataset, encoding: Encoding, experiment: Experiment

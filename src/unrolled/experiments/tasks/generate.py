@@ -1,17 +1,21 @@
 """The next token of a text, and so a text."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
+from unrolled.data.streamed.long_text import LongText
 from unrolled.errors import DataError, InvalidSetting
 from unrolled.experiments.encodings import Encoding, Tokens, fit_tokenizer
 from unrolled.experiments.evaluation import SMALLEST_PROBABILITY, Evaluation
 from unrolled.experiments.experiment import Experiment
+from unrolled.experiments.network import probabilities
 from unrolled.experiments.settings import Fold
-from unrolled.experiments.tasks.baselines import Figures, of_text
+from unrolled.experiments.tasks.baselines import ENOUGH_TO_COUNT, Figures, of_text
 from unrolled.experiments.tasks.classify import named_part
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,17 +59,29 @@ class Generate:
         assert encoding.vocabulary is not None
         return encoding.vocabulary
 
+    def say(self, model: keras.Model, measured: Split, batch_size: int) -> NDArray[np.float32]:
+        """[B, T, 2] the probability of each token that comes next, and 1 where no other has a higher one."""
+        pieces, length = measured.inputs.shape
+        at_once = max(1, min(batch_size, _MOST_PROBABILITIES // (length * model.output_shape[-1])))
+        told = np.empty((pieces, length, 2), np.float32)
+        for begin in range(0, pieces, at_once):
+            here = slice(begin, begin + at_once)
+            targets = np.asarray(measured.targets[here])
+            chances = probabilities(model, np.asarray(measured.inputs[here]), at_once)
+            told[here, :, 0] = np.take_along_axis(chances, targets[..., None], axis=-1)[..., 0]
+            told[here, :, 1] = chances.argmax(axis=-1) == targets
+        return told
+
     def measure(
         self, outputs: NDArray[Any], measured: Split, data: Dataset, encoding: Encoding, experiment: Experiment
     ) -> Evaluation:
-        """From the probabilities [B, T, tokens]."""
-        targets = np.asarray(measured.targets)
-        truth = np.take_along_axis(outputs, targets[..., None], axis=-1)[..., 0].astype(np.float64)
+        """From what ``say`` gives."""
+        truth, right = outputs[..., 0].astype(np.float64), outputs[..., 1]
         loss = float(-np.log(np.maximum(truth, SMALLEST_PROBABILITY)).mean())
         return Evaluation(
-            examples=targets.size,
+            examples=truth.size,
             loss=loss,
-            accuracy=float((outputs.argmax(axis=-1) == targets).mean()),
+            accuracy=float(right.mean()),
             figures={
                 _bits(experiment): loss / math.log(2),
                 "perplexity": math.exp(loss),
@@ -75,7 +91,9 @@ class Generate:
     def baselines(self, data: Dataset, encoding: Encoding, experiment: Experiment) -> Figures:
         """A trigram model."""
         assert isinstance(encoding, Tokens)
-        learned, measured = (encoding.tokenizer.encode(part.inputs[0]) for part in (data.train, data.test))
+        learned, measured = (
+            encoding.tokenizer.encode(str(part.inputs[0][:ENOUGH_TO_COUNT])) for part in (data.train, data.test)
+        )
         return of_text(learned, measured, encoding.vocabulary, _bits(experiment))
 
 
@@ -83,23 +101,27 @@ def _bits(experiment: Experiment) -> str:
     return f"bits per {_NAMES[experiment.text.tokenizer or 'characters']}"
 
 
-def _pieces(text: str, encoding: Encoding, length: int, experiment: Experiment) -> Split:
+def _pieces(text: str | LongText, encoding: Encoding, length: int, experiment: Experiment) -> Split:
     assert isinstance(encoding, Tokens)
-    numbers = encoding.tokenizer.encode(text)
+    encode: Callable[[Any], Any] = (
+        encoding.tokenizer.encode_long if isinstance(text, LongText) else encoding.tokenizer.encode
+    )
+    numbers = encode(text)
     length = min(length, len(numbers) - 1)
     if length < 1:
         raise DataError(f"{experiment.name}: expected a text of two tokens or more, got {len(numbers)}. Give more.")
     count = (len(numbers) - 1) // length
     pieces = numbers[: count * length].reshape(count, length)
-    return Split(pieces, numbers[1 : count * length + 1].reshape(count, length).astype(np.int64))
+    return Split(pieces, numbers[1 : count * length + 1].reshape(count, length))
 
 
-def _one(split: Split, text: str) -> Split:
+def _one(split: Split, text: str | LongText) -> Split:
     inputs = split.inputs.copy()
     inputs[0] = text
     return Split(inputs, split.targets)
 
 
 _MEASURED_LENGTH = 4096
+_MOST_PROBABILITIES = 1 << 26
 _NAMES = {"characters": "character", "words": "word", "bytes": "byte"}
 GENERATE = Generate()

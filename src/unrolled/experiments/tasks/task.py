@@ -8,6 +8,8 @@ from unrolled.experiments.evaluation import Evaluation
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.tasks.baselines import Figures
 
+import keras
+import numpy as np
 from numpy.typing import NDArray
 
 
@@ -29,10 +31,13 @@ class Task(Protocol):
     def outputs(self, data: Dataset, encoding: Encoding, experiment: Experiment) -> int:
         """How many values the network gives, for each example or each step."""
 
+    def say(self, model: keras.Model, measured: Split, batch_size: int) -> NDArray[np.float32]:
+        """What a network says of the test examples, as ``measure`` takes it."""
+
     def measure(
         self, outputs: NDArray[Any], measured: Split, data: Dataset, encoding: Encoding, experiment: Experiment
     ) -> Evaluation:
-        """The figures of what a network said of examples."""
+        """The figures of what a network said of the test examples."""
 
     def baselines(self, data: Dataset, encoding: Encoding, experiment: Experiment) -> Figures:
         """The figures of simple methods on the same examples."""

@@ -11,7 +11,7 @@ from unrolled.errors import TrainingStopped, WriteError
 from unrolled.experiments.batches import steps_in
 from unrolled.experiments.examples import Examples, choose_examples
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.network import build_network, check_components, said_of
+from unrolled.experiments.network import build_network, check_components
 from unrolled.experiments.report import write_report
 from unrolled.experiments.run import Run
 from unrolled.experiments.training.checkpoints import Checkpoint
@@ -146,7 +146,7 @@ def measure(model: keras.Model, data: Dataset, examples: Examples, run: Run, pro
     """
     progress.say("measuring on the test set")
     measured = examples.task.measured(data, examples.encoding, run.experiment)
-    given = said_of(model, measured, run.experiment, EVALUATION_BATCH_SIZE)
+    given = examples.task.say(model, measured, EVALUATION_BATCH_SIZE)
     evaluation = examples.task.measure(given, measured, data, examples.encoding, run.experiment)
     baselines = examples.task.baselines(data, examples.encoding, run.experiment)
     write_json(run.path / "evaluation.json", replace(evaluation, baselines=baselines).to_json())

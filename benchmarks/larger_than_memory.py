@@ -1,0 +1,138 @@
+"""How much memory it takes to train on files of 4 GB: sentences in Parquet, and one text.
+
+Run it: ``python -m benchmarks.larger_than_memory``. It needs 12 GB of disk in ``TMPDIR`` (otherwise ``/var/tmp``) and
+half an hour. Each training is ``unrolled train`` in a process of its own; that on the one text is interrupted as a user
+would, after some minutes, since reading 4 GB character by character takes days.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import describe_machine
+from benchmarks.options import PAGE
+from benchmarks.sections import write_section
+from unrolled.data import austen, reviews
+from unrolled.experiments.document import write_yaml
+from unrolled.storage import write_json
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results" / "larger-than-memory.json"
+SIZE = 4 << 30
+SECONDS_OF_TEXT = 120.0
+TRAININGS: dict[str, dict[str, Any]] = {
+    "sentences.parquet": {
+        "text": {"maximum_vocabulary": 10_000, "maximum_length": 32},
+        "network": [{"Embedding": {"output_dim": 16}}, {"GRU": {"units": 16}}],
+        "training": {"epochs": 1, "batch_size": 1024, "validation": 0.01},
+    },
+    "book.txt": {
+        "network": [{"Embedding": {"output_dim": 32}}, {"GRU": {"units": 128, "return_sequences": True}}],
+        "training": {"epochs": 1, "batch_size": 64, "validation": "given"},
+    },
+}
+
+
+def main() -> None:
+    """Make each file, train on it while its memory is watched, and write the page's section."""
+    import pyarrow  # noqa: F401 - fails now and not after a quarter of an hour
+
+    found = []
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as name:
+        for file, make in {"sentences.parquet": _make_parquet, "book.txt": _make_text}.items():
+            folder = Path(name) / Path(file).stem
+            folder.mkdir()
+            make(folder / file)
+            found.append({"file": file, "bytes": (folder / file).stat().st_size, **_train(folder, file)})
+            print(json.dumps(found[-1]), flush=True)
+            (folder / file).unlink()
+    write_json(RESULTS, {"machine": describe_machine(sorted(os.sched_getaffinity(0))), "trainings": found})
+    render(json.loads(RESULTS.read_text(encoding="utf-8")))
+
+
+def render(results: dict[str, Any]) -> None:
+    """Put the table between its markers on the page of performance."""
+    machine = results["machine"]
+    lines = [
+        f"{machine['cpu']}, {machine['cores_used']} cores, {machine['date']}.",
+        "",
+        "| file | GB | peak of memory, GB | with pages of files | s to read and encode | s of training | ended |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {row['file']} | {row['bytes'] / 1e9:.1f} | {row['peak_bytes'] / 1e9:.2f} "
+        f"| {row['peak_mapped_bytes'] / 1e9:.2f} | {row['seconds_until_begun']:.0f} | {row['seconds']:.0f} "
+        f"| {row['status']} |"
+        for row in results["trainings"]
+    ]
+    write_section(PAGE, "larger-than-memory", "\n".join(lines))
+
+
+def _train(folder: Path, file: str) -> dict[str, Any]:
+    (folder / "experiment.yaml").write_text(write_yaml({"data": {"file": file}, **TRAININGS[file]}), encoding="utf-8")
+    command = [sys.executable, "-m", "unrolled", "train", "experiment.yaml"]
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "TMPDIR": str(folder)}
+    began, begun, own, mapped = time.perf_counter(), 0.0, 0, 0
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None:
+            now = _memory(process.pid)
+            own, mapped = max(own, now.get("RssAnon", 0)), max(mapped, now.get("VmHWM", 0))
+            if not begun and list(folder.glob("runs/*/status.json")):
+                begun = time.perf_counter()
+            if begun and file == "book.txt" and time.perf_counter() - begun > SECONDS_OF_TEXT:
+                process.send_signal(signal.SIGINT)
+                process.wait()
+            time.sleep(0.1)
+        assert process.stdout is not None
+        run = folder / process.stdout.read().splitlines()[-1]
+    return {
+        "peak_bytes": own,
+        "peak_mapped_bytes": mapped,
+        "seconds_until_begun": (begun or time.perf_counter()) - began,
+        "seconds": time.perf_counter() - (begun or began),
+        "status": json.loads((run / "status.json").read_text(encoding="utf-8"))["status"],
+    }
+
+
+def _memory(pid: int) -> dict[str, int]:
+    """Bytes, by the kernel's names; empty where the process has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    return {key: int(value.split()[0]) * 1024 for key, value in (line.split(":", 1) for line in lines) if "kB" in value}
+
+
+def _make_parquet(path: Path) -> None:
+    """Texts of 40 sentences that are drawn from reviews of their class; few have duplicates."""
+    import pyarrow
+    from pyarrow import parquet
+
+    data, random = reviews.load(), np.random.default_rng(0)
+    sentences = [data.train.inputs[data.train.targets == index] for index in range(2)]
+    schema = pyarrow.schema([("text", pyarrow.string()), ("label", pyarrow.string())])
+    with parquet.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
+        while path.stat().st_size < SIZE:
+            labels = random.integers(0, 2, 20_000)
+            texts = [" ".join(random.choice(sentences[label], 40)) for label in labels]
+            writer.write_table(pyarrow.table({"text": texts, "label": [data.classes[label] for label in labels]}))
+
+
+def _make_text(path: Path) -> None:
+    """A novel's sentences, drawn at random."""
+    data, random = austen.load(), np.random.default_rng(0)
+    sentences = np.array(data.train.inputs[0].split(". "), dtype=object)
+    with path.open("w", encoding="utf-8") as file:
+        while file.tell() < SIZE:
+            file.write(". ".join(random.choice(sentences, 100_000)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""A text that is longer than memory is large."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from unrolled.data.decoding import starting_encoding
+from unrolled.errors import DataError, UnrolledError
+from unrolled.storage import cannot_read
+
+_BLOCK = 1 << 22
+
+
+class LongText:
+    """A stretch of a text file, read when it is asked for.
+
+    Of a text it has its length in characters and ``text[begin:end]``; ``str`` reads it whole.
+
+    Args:
+        path: The file.
+        encoding: What it is in.
+        blocks: Where every 4,194,304th character stands, as the file's ``tell`` says it.
+        begin: The first character of the stretch.
+        end: The one behind its last.
+    """
+
+    def __init__(self, path: Path, encoding: str, blocks: tuple[int, ...], begin: int, end: int):
+        self.path, self.encoding, self._blocks, self._begin, self._end = path, encoding, blocks, begin, end
+
+    @classmethod
+    def open(cls, path: Path, encoding: str | None = None) -> "LongText":
+        """Read a file once, to check it and to know where its characters stand.
+
+        Args:
+            path: The file.
+            encoding: What it is in; otherwise its byte order mark says so, or it is UTF-8.
+
+        Raises:
+            DataError: The file is missing, or its bytes are not of that encoding; the message names the line.
+        """
+        size, lines, blocks = 0, 1, [0]
+        try:
+            with path.open("rb") as start:
+                encoding = encoding or starting_encoding(start.read(4)) or "utf-8"
+            with path.open(encoding=encoding, newline="") as file:
+                while block := file.read(_BLOCK):
+                    if "\0" in block:
+                        line = lines + block[: block.index("\0")].count("\n")
+                        raise DataError(f"{path}:{line}: expected text, got a zero byte. Check that it is a text file.")
+                    size, lines = size + len(block), lines + block.count("\n")
+                    blocks.append(file.tell())
+        except UnrolledError:
+            raise
+        except OSError as error:
+            raise cannot_read(path, error) from None
+        except LookupError:
+            raise DataError(f'{path}: unknown encoding "{encoding}". Name one that Python knows: utf-8') from None
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{path}: expected {encoding}, got the byte 0x{error.object[error.start]:02x} behind line {lines:,}. "
+                "Save the file in one encoding, or name it: encoding: cp1252"
+            ) from None
+        return cls(path, encoding, tuple(blocks), 0, size)
+
+    def __len__(self) -> int:
+        return self._end - self._begin
+
+    def __getitem__(self, part: slice) -> "LongText":
+        begin, end, _ = part.indices(len(self))
+        return LongText(self.path, self.encoding, self._blocks, self._begin + begin, self._begin + max(begin, end))
+
+    def __str__(self) -> str:
+        return "".join(self.pieces())
+
+    def pieces(self) -> Iterator[str]:
+        """The text in pieces that end where a word does, for as long as words are shorter than pieces."""
+        number, passed = divmod(self._begin, _BLOCK)
+        left, rest = len(self), ""
+        with self.path.open(encoding=self.encoding, newline="") as file:
+            file.seek(self._blocks[number])
+            file.read(passed)
+            while left and (block := rest + file.read(min(_BLOCK, left))):
+                left -= len(block) - len(rest)
+                begun = block.rsplit(None, 1)[-1] if left and not block[-1].isspace() else ""
+                rest = begun if len(begun) < len(block) else ""
+                yield block[: len(block) - len(rest)]
+
+
+def pieces_of(text: str | LongText) -> Iterable[str]:
+    """A text in pieces that memory holds."""
+    return text.pieces() if isinstance(text, LongText) else (text,)
