@@ -118,6 +118,7 @@ def test_a_table_to_forecast_keeps_its_end_for_the_test(tmp_path: Path) -> None:
         ("r.csv", "n,label\n1,a\ntwo,b\n3,a\n4,b\n", {"input": ["n"]}, ""),
         ("t.ts", TS.replace("1,2:3,4:b", "1,2:b"), {}, "t.ts:8: expected 2 channels and a class between colons, got 1"),
         ("t.ts", TS.replace("1,2:3,4:b", "1,2:3,x:b"), {}, 't.ts:8: channel 2: expected a number, got "x"'),
+        ("t.ts", TS.replace("1,2:3,4:b", "1,2:3,1e39:b"), {}, "t.ts:8: channel 2: expected a number below 3.4e+38"),
         ("t.ts", TS.replace("5,4:2,2:b", "5,4:2,2:c"), {}, "t.ts:10: expected a class among a, b, got c."),
         ("t.ts", TS.replace("timeStamps false", "timeStamps true"), {}, "got @timeStamps true"),
         ("t.ts", TS[: TS.index("1,2,3")], {}, "t.ts: expected examples after @data, got none."),

@@ -10,7 +10,7 @@ import unrolled
 from tests.conftest import Command, write_tiny_data
 from tests.insight.networks import bumps, compiled, names, reader, sentences
 from unrolled.data.catalogue import load
-from unrolled.errors import InvalidInput, UnrolledError
+from unrolled.errors import UnrolledError
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.network import build_network
 from unrolled.insight.doctor import diagnose, examine_untrained
@@ -188,8 +188,3 @@ def test_findings_are_ordered_worst_first_and_speak_json() -> None:
     assert ordered == sorted(ordered, key=["fatal", "harmful", "doubtful"].index)
     assert json.loads(json.dumps(findings[0].to_json(), allow_nan=False))["value"] == "nan"
     assert isinstance(findings[0], Finding)
-
-
-def test_texts_and_series_are_refused() -> None:
-    with pytest.raises(InvalidInput, match="doctor: expected images or arrays of one shape, got japanese-vowels"):
-        unrolled.diagnose("vowels-gru")

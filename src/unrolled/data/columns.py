@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from unrolled.data.labelled import Labelled
-from unrolled.data.tables import Table, number
+from unrolled.data.tables import Table, is_number
 from unrolled.errors import DataError
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 # Names under which files have their texts and classes, the likeliest first.
 _INPUTS = ("text", "sentence", "review", "message", "comment", "content", "input", "document")
 TARGETS = ("label", "class", "target", "category", "sentiment", "y")
+_LOOKED_AT = 200
 
 
 def from_table(
@@ -102,12 +103,7 @@ def _columns(chosen: str | Sequence[str] | None, otherwise: list[str]) -> list[s
 
 def is_text_column(cells: Sequence[Any]) -> bool:
     """Whether a column has anything but numbers and gaps."""
-    for cell in cells[:200]:
-        try:
-            number(cell, str)
-        except DataError:
-            return True
-    return False
+    return not all(map(is_number, cells[:_LOOKED_AT]))
 
 
 def label_of(cell: Any, where: Callable[..., str]) -> str:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ DELIMITERS = {".tsv": "\t"}
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _CANDIDATES = (",", "\t", ";", "|")
 _LOOKED_AT = 50
+_LARGEST = 3.4e38
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 _MISSING = ("", "na", "nan", "null", "none", "?")
 
@@ -77,20 +78,34 @@ def is_table(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def number(cell: Any, where: Any) -> float:
+def is_number(cell: Any) -> bool:
+    """Whether a cell is a number, or says that one is missing."""
+    if isinstance(cell, int | float) and not isinstance(cell, bool):
+        return True
+    text = "" if cell is None else str(cell).strip()
+    return text.lower() in _MISSING or _NUMBER.fullmatch(text) is not None
+
+
+def number(cell: Any, where: Callable[..., str]) -> float:
     """A cell's value; NaN where it is empty or says that it is missing.
 
     Raises:
-        DataError: It is no number.
+        DataError: It is no number, or none that float32 can hold.
     """
     if isinstance(cell, int | float) and not isinstance(cell, bool):
-        return float(cell)
+        return _within(float(cell), where)
     text = "" if cell is None else str(cell).strip()
     if text.lower() in _MISSING:
         return float("nan")
     if not _NUMBER.fullmatch(text):
         raise DataError(f'{where()}: expected a number, got "{text[:40]}". Change it, or leave the cell empty.')
-    return float(text)
+    return _within(float(text), where)
+
+
+def _within(value: float, where: Callable[..., str]) -> float:
+    if abs(value) > _LARGEST:
+        raise DataError(f"{where()}: expected a number below {_LARGEST:.1e}, got {value:g}. Scale the column.")
+    return value
 
 
 def read_table(

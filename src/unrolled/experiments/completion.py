@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+from unrolled.data.dataset import Dataset
 from unrolled.experiments.document import write_line
+from unrolled.experiments.encodings import Encoding
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.settings import Component
+from unrolled.experiments.tasks.task import task_of
 
 CLASSES = "classes"
 """Stands for the number of outputs in a last layer: ``Dense: {units: classes}``."""
@@ -27,6 +30,11 @@ class Sizes:
 
 ANY_SIZES = Sizes(outputs=2, vocabulary=100)
 """To check an experiment with before its data is loaded."""
+
+
+def sizes_of(experiment: Experiment, data: Dataset, encoding: Encoding) -> Sizes:
+    """What a data set decides once it is encoded."""
+    return Sizes(task_of(experiment).outputs(data, encoding, experiment), encoding.vocabulary)
 
 
 def complete(experiment: Experiment, sizes: Sizes) -> Experiment:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from unrolled.experiments.batches import steps_in
-from unrolled.experiments.completion import Sizes, complete, filled_in
+from unrolled.experiments.completion import complete, filled_in, sizes_of
 from unrolled.experiments.document import write_line
 from unrolled.experiments.examples import choose_examples
 from unrolled.experiments.experiment import Experiment
@@ -31,7 +31,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
     steps = steps_in(examples.learned, experiment.training.batch_size)
     encoding = examples.encoding
     model = build_network(experiment, data, steps=experiment.training.epochs * steps, encoding=encoding)
-    completed = complete(experiment, Sizes(examples.task.outputs(data, encoding, experiment), encoding.vocabulary))
+    completed = complete(experiment, sizes_of(experiment, data, encoding))
     return {
         "name": experiment.name,
         "data": data.name,

@@ -8,7 +8,7 @@ from typing import Any
 from unrolled.data.dataset import Dataset, Split
 from unrolled.errors import InvalidSetting
 from unrolled.experiments.batches import Measured
-from unrolled.experiments.completion import ANY_SIZES, Sizes, complete
+from unrolled.experiments.completion import ANY_SIZES, complete, sizes_of
 from unrolled.experiments.components import REFUSALS, Workshop, one_line
 from unrolled.experiments.encodings import Encoding, Series
 from unrolled.experiments.experiment import Experiment
@@ -43,7 +43,7 @@ def build_network(
     """
     task = task_of(experiment)
     encoding = encoding or task.fit(data, task.divide(data, experiment)[0], experiment)
-    sizes = Sizes(task.outputs(data, encoding, experiment), encoding.vocabulary)
+    sizes = sizes_of(experiment, data, encoding)
     experiment = complete(experiment, sizes)
     workshop = Workshop(experiment, steps)
     with _precision(experiment.training.precision):

@@ -7,7 +7,7 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset
 from unrolled.experiments.charts import line_chart
-from unrolled.experiments.completion import Sizes, complete
+from unrolled.experiments.completion import complete, sizes_of
 from unrolled.experiments.description import describe_layers
 from unrolled.experiments.document import write_yaml
 from unrolled.experiments.examples import Examples
@@ -43,8 +43,7 @@ def write_report(
         WriteError: The page cannot be written.
     """
     evaluation, training = run.evaluation, run.experiment.training
-    sizes = Sizes(examples.task.outputs(data, examples.encoding, run.experiment), examples.encoding.vocabulary)
-    completed = complete(run.experiment, sizes)
+    completed = complete(run.experiment, sizes_of(run.experiment, data, examples.encoding))
     tells_classes = run.experiment.task == "classify"
     page = render(
         "report.html",

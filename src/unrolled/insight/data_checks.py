@@ -28,7 +28,9 @@ def examine_data(subject: Subject) -> list[Finding]:
     findings = [
         finding
         for name, split in parts.items()
-        for finding in kinds.NON_FINITE_INPUTS.judge(non_finite_examples(split.inputs), subject.places.data(name))
+        for finding in kinds.NON_FINITE_INPUTS.judge(
+            non_finite_examples(split.inputs, may_be_missing=subject.has_gaps), subject.places.data(name)
+        )
     ]
     labels = labels_of(subject.learned.targets)
     if labels is not None:
@@ -69,7 +71,8 @@ def examine_parts(subject: Subject, labels: Labels | None) -> list[Finding]:
     for name, split in subject.held.items():
         where = subject.places.data(name)
         findings += kinds.LEAKAGE.judge(leaked_share(learned, fingerprints(split.inputs)), where)
-        findings += kinds.SHIFTED_INPUTS.judge(shifted_inputs(subject.learned.inputs, split.inputs), where)
+        if subject.is_measure:
+            findings += kinds.SHIFTED_INPUTS.judge(shifted_inputs(subject.learned.inputs, split.inputs), where)
         findings += _examine_held_labels(split, labels, where)
         if name == "test":
             findings += kinds.FEW_TEST_EXAMPLES.judge(split.size, where)

@@ -83,8 +83,8 @@ def contradictory_share(examples: Sequence[bytes], labels: Labels) -> float:
 
 def shifted_inputs(learned: NDArray[Any], held: NDArray[Any]) -> float:
     """How far apart the means of two sets of inputs are, in standard deviations of the first."""
-    deviation = float(learned.std(dtype=np.float64))
-    return abs(float(held.mean(dtype=np.float64) - learned.mean(dtype=np.float64))) / (deviation or 1.0)
+    deviation = float(np.nanstd(learned, dtype=np.float64))
+    return abs(float(np.nanmean(held, dtype=np.float64) - np.nanmean(learned, dtype=np.float64))) / (deviation or 1.0)
 
 
 def shifted_classes(learned: Labels, held: Labels) -> float:

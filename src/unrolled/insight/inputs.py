@@ -38,11 +38,12 @@ def feature_sizes(values: NDArray[np.generic]) -> NDArray[np.float64]:
 def constant_share(values: NDArray[np.generic]) -> float:
     """The share of the features, the last axis, that are the same in all examples and steps, in per cent."""
     features = values.reshape(-1, values.shape[-1])
-    return 100 * float((features == features[0]).all(axis=0).mean())
+    return 100 * float((np.fmax.reduce(features) == np.fmin.reduce(features)).mean())
 
 
-def non_finite_examples(values: NDArray[np.generic]) -> int:
-    """How many examples hold a NaN or an infinity."""
+def non_finite_examples(values: NDArray[np.generic], *, may_be_missing: bool = False) -> int:
+    """How many examples hold a NaN, where that does not stand for what is missing, or an infinity."""
     if values.dtype.kind != "f":
         return 0
-    return int((~np.isfinite(values.reshape(len(values), -1))).any(axis=1).sum())
+    strange = np.isinf(values) if may_be_missing else ~np.isfinite(values)
+    return int(strange.reshape(len(values), -1).any(axis=1).sum())

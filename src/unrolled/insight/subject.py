@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
+from unrolled.data.padding import lengths, pad
 from unrolled.errors import InvalidInput, InvalidSetting, RunError, did_you_mean
 from unrolled.experiments.batches import one_hot
-from unrolled.experiments.examples import choose_examples
+from unrolled.experiments.completion import complete, sizes_of
+from unrolled.experiments.encodings import Series, Tokens
+from unrolled.experiments.examples import Examples, choose_examples
 from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.network import build_network
 from unrolled.experiments.run import Run
 from unrolled.experiments.sources import recipes
-from unrolled.experiments.training.seeding import seed_everything
+from unrolled.experiments.training.procedure import build
 from unrolled.insight.examples import labels_of
 from unrolled.insight.places import Places
 
@@ -21,6 +24,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+MOST_EXAMINED = 100_000
+"""How many training examples are looked at."""
 Pair = tuple[NDArray[Any], NDArray[Any]]
 
 
@@ -39,6 +44,8 @@ class Subject:
         order: The order in which the examples are given to it first.
         batch_size: Examples per step.
         weighs_classes: Whether rare classes count more than others already.
+        has_gaps: Whether NaN is what is missing, or padding.
+        is_measure: Whether inputs are quantities whose means can be compared, and no numbers of tokens.
     """
 
     model: Any
@@ -51,6 +58,8 @@ class Subject:
     order: NDArray[np.int64]
     batch_size: int
     weighs_classes: bool = False
+    has_gaps: bool = False
+    is_measure: bool = True
 
     def sample(self, examples: int) -> Split:
         """The first examples that the network is given."""
@@ -85,15 +94,23 @@ def find_subject(source: str | Path, settings: Sequence[str], runs: Path) -> Sub
 def subject_of_experiment(experiment: Experiment) -> Subject:
     """A network that has learned nothing yet."""
     data = experiment.load_data()
-    _check_kind(data)
-    model = _build(experiment, data)
-    return _of(experiment, data, model, is_trained=False, fresh=lambda: model)
+    examples = choose_examples(data, experiment)
+    model = build(experiment, data, examples)
+    return _of(experiment, data, examples, model, is_trained=False, fresh=lambda: model)
 
 
 def subject_of_run(run: Run) -> Subject:
     """A trained network with the data that it learned from."""
     data = run.experiment.load_data()
-    return _of(run.experiment, data, run.model, is_trained=True, fresh=lambda: _build(run.experiment, data))
+    examples = choose_examples(data, run.experiment)
+    return _of(
+        run.experiment,
+        data,
+        examples,
+        run.model,
+        is_trained=True,
+        fresh=lambda: build(run.experiment, data, examples),
+    )
 
 
 def subject_of_model(
@@ -138,40 +155,47 @@ def subject_of_model(
     return Subject(model, False, lambda: model, Places(None), split, held, names, order, batch_size)
 
 
-def _of(experiment: Experiment, data: Dataset, model: Any, *, is_trained: bool, fresh: Callable[[], Any]) -> Subject:
-    _check_kind(data)
-    examples = choose_examples(data, experiment)
-    held = {"test": data.test}
-    if examples.watched is not None and examples.watched is not data.test:
-        held = {"validation": examples.watched, **held}
+def _of(
+    experiment: Experiment,
+    data: Dataset,
+    examples: Examples,
+    model: Any,
+    *,
+    is_trained: bool,
+    fresh: Callable[[], Any],
+) -> Subject:
     training = experiment.training
-    batches = examples.batches(experiment, epochs=training.epochs)
+    order = examples.batches(experiment, epochs=training.epochs).order(0)
+    parts = {"train": examples.learned.select(np.arange(min(examples.learned.size, MOST_EXAMINED)))}
+    if examples.watched is not None and training.validation != "test":
+        parts["validation"] = examples.watched
+    # A text is measured in longer pieces than it is learned in, which cannot be compared with those.
+    in_pieces = experiment.task == "generate"
+    encode = partial(examples.task.encode, data.test) if in_pieces else partial(examples.task.measured, data)
+    parts["test"] = encode(examples.encoding, experiment)
+    held = {part: _as_the_loss_takes_them(split, examples.classes) for part, split in _padded(parts).items()}
     return Subject(
         model,
         is_trained,
         fresh,
-        Places(experiment),
-        _as_the_loss_takes_them(examples.learned, examples.classes),
-        {part: _as_the_loss_takes_them(split, examples.classes) for part, split in held.items()},
-        data.classes,
-        batches.order(0),
+        Places(complete(experiment, sizes_of(experiment, data, examples.encoding))),
+        held.pop("train"),
+        held,
+        data.classes if experiment.task == "classify" else (),
+        order[order < MOST_EXAMINED],
         training.batch_size,
         examples.weights is not None,
+        isinstance(examples.encoding, Series),
+        not isinstance(examples.encoding, Tokens) and not getattr(examples.encoding, "relative", False),
     )
 
 
-def _check_kind(data: Dataset) -> None:
-    if data.kind != "arrays":
-        raise InvalidInput(
-            f"doctor: expected images or arrays of one shape, got {data.name}, which is {data.kind}. "
-            "Look at its lengths and classes with: unrolled show"
-        )
+def _padded(parts: dict[str, Split]) -> dict[str, Split]:
+    """Examples of unequal length as arrays, in all parts of the same length."""
+    ragged = {part: split for part, split in parts.items() if split.inputs.dtype == object}
+    length = max((int(lengths(split.inputs).max()) for split in ragged.values()), default=0)
+    return parts | {part: Split(pad(split.inputs, length), split.targets) for part, split in ragged.items()}
 
 
 def _as_the_loss_takes_them(split: Split, classes: int | None) -> Split:
     return split if classes is None else Split(split.inputs, one_hot(split.targets, classes).astype(np.int64))
-
-
-def _build(experiment: Experiment, data: Dataset) -> Any:
-    seed_everything(experiment.seed)
-    return build_network(experiment, data)
