@@ -51,8 +51,8 @@ def test_padding_that_an_embedding_does_not_mask_is_found() -> None:
     Path("texts.csv").write_text("text,label\n" + "\n".join(rows), encoding="utf-8")
     network = [{"Embedding": {"output_dim": 8, "mask_zero": False}}, {"GRU": {"units": 8}}]
     found = unrolled.diagnose({"data": {"file": "texts.csv"}, "network": network, "training": TRAINING})
-    assert names(found) == {"padding-read-last"}
-    assert found[0].remedy == "Mask the padding: --set network.0.Embedding.mask_zero=true"
+    remedies = {finding.name: finding.remedy for finding in found}
+    assert remedies["padding-read-last"] == "Mask the padding: --set network.0.Embedding.mask_zero=true"
 
 
 def test_gaps_and_padding_of_series_are_no_finding() -> None:
