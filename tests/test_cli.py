@@ -162,3 +162,23 @@ def test_debug_shows_the_traceback(unrolled_command: Command) -> None:
     finished = unrolled_command("--debug", "evaluate", "latest")
     assert "Traceback" in finished.stderr
     assert finished.returncode == 2
+
+
+def test_show_prints_the_columns_of_a_table_before_it_asks_which_is_which(
+    tmp_path: Path, unrolled_command: Command
+) -> None:
+    rows = [f'2020-01-{n:02},"film, {n}",{"good" if n % 2 else "bad"},{n % 3}' for n in range(1, 9)]
+    (tmp_path / "odd.csv").write_text("when,words,mood,stars\n" + "\n".join(rows), encoding="utf-8")
+    finished = unrolled_command("show", "odd.csv")
+    assert [line.split()[:4] for line in finished.stdout.splitlines()[3:]] == [
+        ["when", "text", "8", "0"],
+        ["words", "text", "8", "0"],
+        ["mood", "text", "2", "0"],
+        ["stars", "numbers", "3", "0"],
+    ]
+    assert finished.stderr == (
+        "odd.csv: expected to be told the column of the target, got when, words, mood, stars. "
+        "Name it: data: {file: odd.csv, target: NAME}\n"
+    )
+    told = unrolled_command("show", "odd.csv", "--input", "words", "--target", "mood")
+    assert (told.returncode, told.stdout.count("8 rows"), "good  film, 1" in told.stdout) == (0, 1, True)

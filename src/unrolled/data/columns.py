@@ -15,6 +15,23 @@ TARGETS = ("label", "class", "target", "category", "sentiment", "y")
 _LOOKED_AT = 200
 
 
+def describe_columns(table: Table) -> list[dict[str, Any]]:
+    """What is in each column, as JSON: its kind, how many different and how many empty cells, and the first."""
+    found = []
+    for name, cells in table.columns.items():
+        given = [str(cell).strip() for cell in cells if cell is not None and str(cell).strip()]
+        found.append(
+            {
+                "column": name,
+                "kind": "text" if is_text_column(cells) else "numbers",
+                "different": len(set(given)),
+                "empty": len(cells) - len(given),
+                "first": given[0] if given else "",
+            }
+        )
+    return found
+
+
 def from_table(
     table: Table,
     *,

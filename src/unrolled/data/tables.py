@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.decoding import read_text
-from unrolled.data.parquet import read_columns
+from unrolled.data.parquet import ROWS_AT_ONCE, first_rows, read_columns
 from unrolled.errors import DataError, did_you_mean
 
 DELIMITERS = {".tsv": "\t"}
@@ -124,8 +124,7 @@ def read_table(
     """
     kind = path.suffix.lower()
     if kind == ".parquet":
-        columns = read_columns(path)
-        return Table(path, columns, list(range(1, len(next(iter(columns.values()), [])) + 1)), {"format": "Parquet"})
+        return _of_parquet(path, read_columns(path), "Parquet")
     text, encoding = read_text(path, encoding)
     if kind in (".jsonl", ".ndjson"):
         return _read_json_lines(path, text, encoding)
@@ -144,6 +143,22 @@ def read_table(
     columns = {name: [cells[place] for _, cells in rows] for place, name in enumerate(names)}
     found = {"encoding": encoding, "delimiter": repr(delimiter)[1:-1], "header": "yes" if header else "no"}
     return Table(path, columns, [line for line, _ in rows], found)
+
+
+def read_start(path: Path) -> Table:
+    """A file to look at: all of its rows, or the first thousands of a Parquet file."""
+    if path.suffix.lower() != ".parquet":
+        return read_table(path)
+    columns = first_rows(path)
+    return _of_parquet(path, columns, "Parquet, first rows" if len(_first(columns)) == ROWS_AT_ONCE else "Parquet")
+
+
+def _of_parquet(path: Path, columns: dict[str, list[Any]], format_: str) -> Table:
+    return Table(path, columns, list(range(1, len(_first(columns)) + 1)), {"format": format_})
+
+
+def _first(columns: dict[str, list[Any]]) -> list[Any]:
+    return next(iter(columns.values()), [])
 
 
 def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:

@@ -3,24 +3,46 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from unrolled.data.columns import describe_columns
 from unrolled.data.dataset import Dataset
 from unrolled.data.look import describe, draw_in_terminal, quote
+from unrolled.data.tables import Table as FileTable
 from unrolled.tables.layout import add_row, print_json, table_of
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_LONGEST_CELL = 40
 
-def print_dataset(data: Dataset, *, as_json: bool) -> None:
-    """Shapes, type, range before and after scaling, examples per class, and a few examples drawn."""
+
+def print_columns(table: FileTable) -> None:
+    """What was detected in a file of rows and columns."""
+    console = Console(highlight=False)
+    console.print(table.spell_found(), style="dim", markup=False)
+    columns = table_of("column", "kind", "different", "empty", "first", right=("different", "empty"))
+    for facts in describe_columns(table):
+        first = " ".join(facts["first"].split())
+        shown = first if len(first) <= _LONGEST_CELL else first[:_LONGEST_CELL] + "…"
+        add_row(columns, facts["column"], facts["kind"], f"{facts['different']:,}", f"{facts['empty']:,}", shown)
+    console.print(columns)
+
+
+def print_dataset(data: Dataset, *, as_json: bool, said: str = "") -> None:
+    """Shapes, type, range before and after scaling, examples per class, and a few examples drawn.
+
+    Args:
+        data: What to look at.
+        as_json: Whether for machines.
+        said: A note that stands there already.
+    """
     facts = describe(data)
     if as_json:
         print_json(facts)
         return
     console = Console(highlight=False)
     console.print(Text.assemble((data.name, "bold"), "  ", data.source))
-    for note in data.notes:
+    for note in (note for note in data.notes if note != said):
         console.print(note, style="dim", markup=False)
     if data.kind == "arrays":
         _print_arrays(console, data, facts)

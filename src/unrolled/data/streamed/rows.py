@@ -6,9 +6,9 @@ from typing import Any
 
 from unrolled.data.columns import TARGETS, columns_to_read, guess, is_text_column, label_of, text_of
 from unrolled.data.labelled import Labelled
-from unrolled.data.parquet import ROWS_AT_ONCE, cells, first_rows, opened
+from unrolled.data.parquet import ROWS_AT_ONCE, cells, opened
 from unrolled.data.streamed.stored import Stored
-from unrolled.data.tables import Table, number
+from unrolled.data.tables import number, read_start
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,8 +76,7 @@ def open_rows(
         DataError: As in ``columns.from_table``.
         WriteError: There is no room on the disk for the values.
     """
-    first = first_rows(path)
-    head = Table(path, first, list(range(1, len(next(iter(first.values()), [])) + 1)), {})
+    head = read_start(path)
     target = target or guess(head, TARGETS, "target")
     head.column(target)
     columns = columns_to_read(head, input, target)
