@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
-from unrolled.data.images import is_batch, load_file, load_measured, read_inputs
+from unrolled.data.array_files import is_batch
+from unrolled.data.images import load_file, load_measured, read_inputs
 from unrolled.errors import DataError
 
 import numpy as np
@@ -168,7 +169,8 @@ def test_another_kind_of_file_is_refused(name: str, tmp_path: Path, complaint: C
     path = tmp_path / name
     path.mkdir() if name == "folder" else path.write_text("1,2,3")
     assert complaint(lambda: load_file(path)) == (
-        f"{path}: expected an .npz file or the images of an IDX pair, got another kind. Save the arrays with: {SAVE}"
+        f"{path}: expected an .npz or .npy file or the images of an IDX pair, got another kind. "
+        f"Save the arrays with: {SAVE}"
     )
 
 
@@ -267,16 +269,43 @@ def test_what_is_not_images_is_refused(
     )
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_not_finite_name_their_example(
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_numbers_that_are_infinite_name_their_example(
     value: float, npz: Callable[..., Path], complaint: Complaint
 ) -> None:
     images = IMAGES.astype(np.float32)
     images[17, 3, 2] = value
     path = npz(x_train=images, y_train=LABELS)
     assert complaint(lambda: load_file(path)) == (
-        f"{path}: expected finite numbers, got NaN or infinity in example 17. Remove it."
+        f"{path}: expected finite numbers, NaN where one is missing, got infinity in example 17. Remove it."
     )
+
+
+def test_arrays_with_missing_values_are_series(npz: Callable[..., Path]) -> None:
+    values = IMAGES.astype(np.float32)
+    values[0, 3:] = np.nan
+    values[1, 2, 1] = np.nan
+    data = load_file(npz(x_train=values, y_train=LABELS, x_test=IMAGES, y_test=LABELS))
+    assert (data.kind, data.example_shape) == ("series", (None, 4))
+    assert [len(series) for series in data.train.inputs[:2]] == [3, 5]
+    np.testing.assert_array_equal(data.train.inputs[1], values[1])
+    assert [len(series) for series in data.test.inputs] == [5] * 24
+
+
+def test_npy_files_find_their_labels_and_their_test_pair_beside_them(tmp_path: Path, complaint: Complaint) -> None:
+    arrays: dict[str, NDArray[Any]] = {"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES[:6], "y_test": LABELS[:6]}
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    data = load_file(tmp_path / "x_train.npy")
+    assert (data.train.size, data.test.size) == (24, 6)
+    assert load_file(tmp_path / "x_train.npy", tmp_path / "y_train.npy").train.size < 24
+    np.testing.assert_array_equal(read_inputs(tmp_path / "x_test.npy"), IMAGES[:6])
+    (tmp_path / "y_train.npy").write_bytes(b"no array")
+    assert complaint(lambda: load_file(tmp_path / "x_train.npy")).startswith(
+        f"{tmp_path / 'y_train.npy'}: expected an NPY file of a plain array, got a damaged or pickled one"
+    )
+    (tmp_path / "y_train.npy").unlink()
+    assert "expected its labels in" in complaint(lambda: load_file(tmp_path / "x_train.npy"))
 
 
 def test_test_examples_of_another_shape_are_refused(npz: Callable[..., Path], complaint: Complaint) -> None:

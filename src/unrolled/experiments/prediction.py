@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from unrolled.data.array_files import is_batch
 from unrolled.data.columns import columns_to_read, inputs_from_table
-from unrolled.data.images import is_batch, read_inputs
+from unrolled.data.images import read_inputs
 from unrolled.data.pictures import SIDE, beside, read_picture
 from unrolled.data.png import save_png
 from unrolled.data.tables import Table, is_table, read_table
@@ -25,7 +26,7 @@ def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = 
     Args:
         run: The trained network.
         files: PNG or JPEG pictures, each brought to MNIST's form; NPZ or IDX files of many images, taken as they are;
-            ``.ts`` files of many series.
+            ``.ts``, NPZ or NPY files of many series.
         explain_input: Where to write each picture beside what the network was shown of it.
 
     Returns:
@@ -118,7 +119,7 @@ def _columns(run: Run, table: Table) -> tuple[list[str], bool]:
 
 
 def _predict_series(run: Run, files: Sequence[Path]) -> list[dict[str, Any]]:
-    found = [(path, read_ts(path).inputs) for path in files]
+    found = [(path, read_inputs(path) if is_batch(path) else read_ts(path).inputs) for path in files]
     rows = run.predict([item for _, series in found for item in series])
     places = [(path, index) for path, series in found for index in range(len(series))]
     return [
