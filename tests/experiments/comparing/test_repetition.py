@@ -135,6 +135,27 @@ def test_a_signal_stops_the_children_and_keeps_what_was_made(jobs: str, under_wa
     assert [run.status["status"] for run in group.runs] == ["interrupted"] * under_way
     assert all((run.path / "model.keras").exists() for run in group.runs)
     assert group.missing() == (0, 1, 2)
+    assert sorted(group.begun()) == list(range(under_way))
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_continued_group_goes_on_with_the_seeds_that_were_begun(
+    jobs: int, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = unrolled.train(tiny, seed=1, runs=tiny.parent / "whole", quiet=True)
+    group = Group.create(Experiment.find(tiny), [0, 1], tiny.parent / "runs")
+    for seed in group.seeds:
+        run = unrolled.train(group.of_seed(seed), runs=group.path, settings=["training.epochs=1"], quiet=True)
+        resumed = run.with_settings([f"training.epochs={whole.experiment.training.epochs}"])
+        resumed.write_experiment()
+        run.write_status("interrupted" if seed else "running")
+    assert sorted(group.begun()) == [0, 1]
+    monkeypatch.chdir(tiny.parent)
+    unrolled.repeat(group, jobs=jobs, quiet=True)
+    assert len(group.runs) == 2
+    finished = group.runs_by_seed()[0][1]
+    assert [record["loss"] for record in finished.metrics] == [record["loss"] for record in whole.metrics]
+    assert finished.evaluation.loss == whole.evaluation.loss
 
 
 def test_an_interruption_from_python_carries_the_group(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

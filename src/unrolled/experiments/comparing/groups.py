@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from unrolled.errors import InvalidSetting, RunError, UnrolledError
-from unrolled.experiments.comparing.liveness import current_status
+from unrolled.experiments.comparing.liveness import DIED, current_status
 from unrolled.experiments.differences import settings_of
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.folders import GROUP_FILE, expect_folder, make_folder, runs_within
@@ -109,6 +109,18 @@ class Group:
         finished, left_out = self.runs_by_seed()
         busy = {Run.open(path).experiment.seed for path in left_out if is_locked(path)}
         return tuple(seed for seed in self.seeds if seed not in finished and seed not in busy)
+
+    def begun(self) -> dict[int, Run]:
+        """The newest run of each missing seed that was interrupted or has died, to go on with."""
+        _, left_out = self.runs_by_seed()
+        missing = self.missing()
+        begun: dict[int, Run] = {}
+        for path, reason in left_out.items():
+            if reason in (f"it is {status}" for status in ("interrupted", DIED)):
+                run = Run.open(path)
+                if run.experiment.seed in missing:
+                    begun.setdefault(run.experiment.seed, run)
+        return begun
 
     def ask_for(self, seeds: Sequence[int]) -> None:
         """Add the seeds that are not among the group's.

@@ -14,6 +14,7 @@ from unrolled.experiments.training.jobs import run_commands, unrolled_command
 from unrolled.experiments.training.locks import locked
 from unrolled.experiments.training.procedure import train_experiment
 from unrolled.experiments.training.progress import choose_progress
+from unrolled.experiments.training.resuming import resume_run
 from unrolled.experiments.training.signals import StopRequest, listening
 
 SEEDS = 5
@@ -140,7 +141,7 @@ def _check(experiment: Experiment, seeds: Sequence[int]) -> None:
 
 
 def train_missing(group: Group, jobs: int, request: StopRequest, *, quiet: bool) -> None:
-    """Train the seeds of a group that no run has finished.
+    """Train the seeds of a group that no run has finished; those that were begun go on where they stopped.
 
     Args:
         group: Where the runs go.
@@ -181,10 +182,15 @@ def _train_in_turn(
 ) -> dict[int, str]:
     """Train one after another in this process; the message of each seed that failed."""
     failures: dict[int, str] = {}
+    begun = group.begun()
     for seed in seeds:
-        progress, experiment = choose_progress(quiet=quiet), group.of_seed(seed)
-        progress.announce(experiment)
+        progress = choose_progress(quiet=quiet)
         try:
+            if seed in begun:
+                resume_run(begun[seed], None, progress, request)
+                continue
+            experiment = group.of_seed(seed)
+            progress.announce(experiment)
             train_experiment(experiment, group.path, progress, request)
         except Interrupted:
             break
@@ -197,13 +203,11 @@ def _train_in_turn(
 def _train_at_once(
     group: Group, seeds: Sequence[int], jobs: int, request: StopRequest, *, quiet: bool
 ) -> dict[int, str]:
-    """Train several at a time, each as ``unrolled train`` does; the message of each seed that failed."""
+    """Train several at a time, each as ``unrolled train`` or ``resume`` does; the message of each seed that failed."""
     say = choose_progress(quiet=quiet).say
     failures: dict[int, str] = {}
-    train = ("train", str(group.path / REPEATED_FILE), "--runs", str(group.path), "--quiet")
-    commands = {
-        seed: unrolled_command(*train, "--seed", str(seed), "--name", group.name_of_run(seed)) for seed in seeds
-    }
+    begun = group.begun()
+    commands = {seed: _command(group, seed, begun.get(seed)) for seed in seeds}
     for command, finished in run_commands(commands.values(), jobs, request):
         seed = next(seed for seed, own in commands.items() if own is command)
         if finished.returncode == 0:
@@ -214,6 +218,13 @@ def _train_at_once(
             failures[seed] = _one_line(next(reversed(finished.stderr.splitlines()), ending))
             say(f"seed {seed} failed: {failures[seed]}")
     return failures
+
+
+def _command(group: Group, seed: int, begun: Run | None) -> list[str]:
+    if begun is not None:
+        return unrolled_command("resume", str(begun.path), "--quiet")
+    train = ("train", str(group.path / REPEATED_FILE), "--runs", str(group.path), "--quiet")
+    return unrolled_command(*train, "--seed", str(seed), "--name", group.name_of_run(seed))
 
 
 def _one_line(message: str) -> str:
