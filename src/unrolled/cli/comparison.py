@@ -45,17 +45,11 @@ def repeat(
 
 @click.command()
 @click.argument("arms", nargs=-1, required=True, metavar="RUN or GROUP...")
-@click.option(
-    "--metric",
-    type=click.Choice(["accuracy", "loss"]),
-    default="accuracy",
-    show_default=True,
-    help="What the differences are of, on the test set.",
-)
+@click.option("--metric", metavar="NAME", help="Which figure of the test set to compare.  [default: the first]")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to look at.")
 @RUNS
 @JSON
-def compare(arms: Sequence[str], metric: str, html: Path | None, runs: Path, as_json: bool) -> None:
+def compare(arms: Sequence[str], metric: str | None, html: Path | None, runs: Path, as_json: bool) -> None:
     """Put runs side by side, with intervals over their seeds, and say what may be chance.
 
     Each RUN or GROUP is a folder, a name, or the word latest. Runs of the same experiment with other seeds are

@@ -16,7 +16,7 @@ import click
 @click.option(
     "--metric",
     type=click.Choice(["val_accuracy", "val_loss"]),
-    help="What trials are compared by.  [default: val_accuracy]",
+    help="What trials are compared by.  [default: val_accuracy of classes, else val_loss]",
 )
 @click.option("--no-pruning", is_flag=True, help="Train hopeless trials to their end.")
 @click.option("--seed", type=int, help="Replaces the experiment's seed.")

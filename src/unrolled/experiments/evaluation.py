@@ -54,6 +54,17 @@ class Evaluation:
     baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict, compare=False)
 
     @property
+    def scores(self) -> dict[str, float]:
+        """Every single figure of the examples, by name; those that one looks at first come first.
+
+        Example:
+            >>> list(Evaluation(60, 0.1, 0.5, figures={"perplexity": 1.1}).scores)
+            ['perplexity', 'accuracy', 'loss']
+        """
+        known = {} if math.isnan(self.accuracy) else {"accuracy": self.accuracy}
+        return {**self.figures, **known, "loss": self.loss}
+
+    @property
     def headline(self) -> str:
         """The figures that one looks at first.
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from unrolled.experiments.comparing.arms import Arm
 from unrolled.experiments.comparing.comparison import Comparison
-from unrolled.experiments.comparing.results import METRICS
 from unrolled.experiments.comparing.run_list import Entry
 from unrolled.experiments.differences import spell_setting
 from unrolled.tables.layout import add_row, print_json, table_of
@@ -24,7 +23,7 @@ def print_comparison(comparison: Comparison, *, as_json: bool) -> None:
     console = Console(highlight=False)
     data = comparison.arms[0].results[0].data
     console.print(Text(f"{data['name']}, {data['test_examples']:,} test examples; ± is a 95 % interval over seeds\n"))
-    _print_scores(comparison.arms, console)
+    _print_scores(comparison.arms, comparison.metrics, console)
     _print_costs(comparison.arms, console)
     for difference in comparison.differences:
         console.print(Text(f"{difference.sentence}.\n"))
@@ -42,10 +41,10 @@ def print_comparison(comparison: Comparison, *, as_json: bool) -> None:
         console.print(Text(f"left out: {run}: {reason}"))
 
 
-def _print_scores(arms: Sequence[Arm], console: Console) -> None:
-    table = table_of("arm", "n", *METRICS, "seeds", right=("n", *METRICS))
+def _print_scores(arms: Sequence[Arm], metrics: Sequence[str], console: Console) -> None:
+    table = table_of("arm", "n", *metrics, "seeds", right=("n", *metrics))
     for arm in arms:
-        scores = (str(arm.estimate(metric)) for metric in METRICS)
+        scores = (str(arm.estimate(metric)) for metric in metrics)
         add_row(table, arm.name, str(len(arm.results)), *scores, ", ".join(map(str, arm.seeds)))
     console.print(table)
     console.print()
@@ -70,20 +69,19 @@ def print_runs(entries: Sequence[Entry], broken: Mapping[Path, str], *, as_json:
         print_json({"runs": [entry.to_json() for entry in entries], "broken": left_out})
         return
     console = Console(highlight=False)
-    table = table_of("folder", "status", "seed", "data", "accuracy", "epochs", "seconds", right=_RIGHT)
+    table = table_of("folder", "status", "seed", "data", "test", "epochs", "seconds", right=_RIGHT)
     table.padding = (0, 1, 0, 0)
     for column in table.columns[:2]:
         column.no_wrap = True
     for entry in entries:
-        accuracy = _NONE if entry.accuracy is None else f"{entry.accuracy:.4f}"
-        seconds, epochs = f"{entry.seconds:,.0f}", f"{entry.epochs:g}"
-        add_row(table, entry.path.name, _status(entry), _seeds(entry), entry.data, accuracy, epochs, seconds)
+        figures = (entry.headline or _NONE, f"{entry.epochs:g}", f"{entry.seconds:,.0f}")
+        add_row(table, entry.path.name, _status(entry), _seeds(entry), entry.data, *figures)
     console.print(table)
     for path, reason in broken.items():
         console.print(Text(f"left out: {path}: {reason.removeprefix(f'{path}: ')}"))
 
 
-_RIGHT = ("accuracy", "epochs", "seconds")
+_RIGHT = ("epochs", "seconds")
 
 
 def _status(entry: Entry) -> str:

@@ -10,6 +10,8 @@ from tests.conftest import Command
 from tests.experiments.comparing.written_runs import ENVIRONMENT, experiment_of, write_group, write_run
 from unrolled.errors import InvalidInput, RunError, WriteError
 from unrolled.experiments.comparing.comparison_page import write_comparison
+from unrolled.experiments.comparing.run_list import list_runs
+from unrolled.tables.comparison import print_comparison
 
 import pytest
 from scipy import stats
@@ -239,5 +241,23 @@ def test_comparing_loads_no_backend(tmp_path: Path, unrolled_command: Command) -
 
 
 def test_an_unknown_metric_is_one_error(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="expected the metric accuracy or loss"):
+    with pytest.raises(InvalidInput, match='expected the metric accuracy, loss, got "speed"'):
         unrolled.compare(write_run(tmp_path, 0.9), metric="speed")
+
+
+def test_forecasts_are_compared_by_what_forecasts_are_measured_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = ["training.epochs=1"]
+    runs = [unrolled.train("passengers-forecast", seed=seed, settings=few, quiet=True) for seed in (0, 1)]
+    comparison = unrolled.compare(*runs, metric="MASE")
+    assert comparison.metrics == ["MAE", "RMSE", "MASE", "loss"]
+    assert comparison.arms[0].values("MASE") == {run.experiment.seed: run.evaluation.figures["MASE"] for run in runs}
+    assert unrolled.compare(*runs).metric == "MAE"
+    print_comparison(comparison, as_json=False)
+    assert "MASE" in capsys.readouterr().out
+    write_comparison(comparison, tmp_path / "page.html")
+    assert '<th class="number">MASE</th>' in (tmp_path / "page.html").read_text()
+    entries, _ = list_runs(tmp_path / "runs")
+    assert entries[0].headline == f"MAE {runs[1].evaluation.figures['MAE']:.4f}"

@@ -36,10 +36,10 @@ def test_an_entry_says_what_became_of_it(runs: Path) -> None:
     assert broken == {}
     group, stopped, first = entries
     assert (group.kind, group.status, group.seeds, group.finished) == ("group", "finished", (0, 1), 2)
-    assert group.accuracy == pytest.approx(0.85)
+    assert group.scores["accuracy"] == pytest.approx(0.85)
     assert (group.epochs, group.seconds) == (2, 30.0)
     assert (first.kind, first.made, first.status, first.data) == ("run", "20260101T000001Z", "finished", "mnist")
-    assert (stopped.status, stopped.seeds, stopped.accuracy) == ("interrupted", (3,), None)
+    assert (stopped.status, stopped.seeds, stopped.scores) == ("interrupted", (3,), {})
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_broken_run_does_not_hide_its_group(runs: Path) -> None:
     (group.runs[0].path / "experiment.yaml").write_text("network: 3")
     entry = list_runs(runs)[0][0]
     assert (entry.status, entry.finished) == ("incomplete", 1)
-    assert entry.accuracy == pytest.approx(0.9)
+    assert entry.scores["accuracy"] == pytest.approx(0.9)
 
 
 def test_a_running_run_whose_process_is_gone_is_said_to_have_died(runs: Path) -> None:
@@ -109,7 +109,7 @@ def test_the_command_prints_a_table_or_json(runs: Path, unrolled_command: Comman
     finished = unrolled_command("runs", "--sort", "name")
     assert (finished.returncode, finished.stderr) == (0, "")
     rows = finished.stdout.splitlines()
-    assert rows[0].split() == ["folder", "status", "seed", "data", "accuracy", "epochs", "seconds"]
+    assert rows[0].split() == ["folder", "status", "seed", "data", "test", "epochs", "seconds"]
     assert [row.split()[0] for row in rows[2:5]] == [
         "20260101T000001Z-first",
         "20260101T000003Z-group",

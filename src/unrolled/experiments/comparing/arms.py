@@ -45,11 +45,11 @@ class Arm:
         return tuple(result.seed for result in self.results)
 
     def values(self, metric: str) -> dict[int, float]:
-        """The ``accuracy`` or ``loss`` on the test set, by seed."""
+        """One of the figures of the test set, by seed."""
         return {result.seed: result.scores[metric] for result in self.results}
 
     def estimate(self, metric: str) -> Estimate:
-        """The mean of the ``accuracy`` or ``loss`` on the test set, with its interval over seeds."""
+        """The mean of one of the figures of the test set, with its interval over seeds."""
         return student(list(self.values(metric).values()))
 
     def mean(self, figure: str) -> float | None:

@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from unrolled.errors import InvalidInput, RunError
+from unrolled.errors import InvalidInput, RunError, did_you_mean
 from unrolled.experiments.comparing.arms import Arm, gather
 from unrolled.experiments.comparing.groups import Group
 from unrolled.experiments.comparing.intervals import CONFIDENCE, Estimate, holm, paired, welch
-from unrolled.experiments.comparing.results import METRICS, Result
+from unrolled.experiments.comparing.results import Result
 from unrolled.experiments.differences import SettingDifference, settings_that_differ
 from unrolled.experiments.run import Run
 
@@ -24,7 +24,7 @@ class Difference:
     Attributes:
         first: The name of the first arm.
         second: The name of the other.
-        metric: What is compared: ``accuracy`` or ``loss`` on the test set.
+        metric: What is compared, one of the figures of the test set.
         method: ``paired`` where the seeds of one are all among those of the other, else ``welch``.
         seeds: How many seeds the first and the second have; of pairs, how many pairs, twice.
         estimate: Second - first.
@@ -110,6 +110,11 @@ class Comparison:
     other_machines: Mapping[str, Sequence[Any]]
 
     @property
+    def metrics(self) -> list[str]:
+        """The figures that all runs have."""
+        return metrics_of(self.arms)
+
+    @property
     def notes(self) -> list[str]:
         """What one must know to read the figures, a sentence each."""
         pooled = [
@@ -141,7 +146,7 @@ class Comparison:
             "metric": self.metric,
             "confidence": CONFIDENCE,
             "correction": "holm" if len(self.differences) > 1 else None,
-            "arms": [_describe(arm) for arm in self.arms],
+            "arms": [_describe(arm, self.metrics) for arm in self.arms],
             "differences": [difference.to_json() for difference in self.differences],
             "speeds_comparable": not self.other_machines,
             "other_machines": {key: list(values) for key, values in self.other_machines.items()},
@@ -152,7 +157,7 @@ class Comparison:
 
 def compare(
     *arms: str | Path | Run | Group | Sequence[str | Path | Run],
-    metric: str = "accuracy",
+    metric: str | None = None,
     runs: str | Path = "runs",
 ) -> Comparison:
     """Put runs side by side, and say what is chance.
@@ -160,7 +165,8 @@ def compare(
     Args:
         *arms: Each a run or a group, its folder, its name or ``"latest"``; or a list of runs of one experiment. Runs
             that are given one by one are pooled where they are of the same experiment and of other seeds.
-        metric: ``accuracy`` or ``loss``, on the test set.
+        metric: Which figure of the test set: ``accuracy`` or ``loss`` of classes, ``bits per character`` or
+            ``perplexity`` of a text, ``MAE``, ``RMSE`` or ``MASE`` of a forecast. Without it, the first that it has.
         runs: Where names are looked for.
 
     Raises:
@@ -172,16 +178,30 @@ def compare(
         comparison = unrolled.compare("mnist-rows", "mnist-gru")
         print(comparison.differences[0].sentence)
     """
-    if metric not in METRICS:
-        raise InvalidInput(f'compare: expected the metric accuracy or loss, got "{metric}". Choose one.')
     found, left_out = gather(arms, Path(runs))
     if not found:
         reasons = "; ".join(f"{run}: {reason.rstrip('.')}" for run, reason in left_out.items())
         raise RunError(f"compare: expected a finished run, got none ({reasons or 'nothing was named'}). Train one.")
     _check_data(found)
+    metric = _chosen(metric, metrics_of(found))
     differences = [_difference(found[0], arm, metric) for arm in found[1:]]
     machines = _other_machines([result for arm in found for result in arm.results])
     return Comparison(metric, tuple(found), tuple(_corrected(differences)), left_out, machines)
+
+
+def metrics_of(arms: Sequence[Arm]) -> list[str]:
+    """The figures that all runs have."""
+    results = [result for arm in arms for result in arm.results]
+    return [name for name in results[0].scores if all(name in result.scores for result in results)]
+
+
+def _chosen(metric: str | None, known: Sequence[str]) -> str:
+    if metric is None:
+        return known[0]
+    if metric not in known:
+        remedy = did_you_mean(metric, known) or " Choose one."
+        raise InvalidInput(f'compare: expected the metric {", ".join(known)}, got "{metric}".{remedy}')
+    return metric
 
 
 def _check_data(arms: Sequence[Arm]) -> None:
@@ -235,7 +255,7 @@ def _other_machines(results: Sequence[Result]) -> dict[str, list[Any]]:
     return {key: list(distinct) for key, distinct in values.items() if len(distinct) > 1}
 
 
-def _describe(arm: Arm) -> dict[str, Any]:
+def _describe(arm: Arm, metrics: Sequence[str]) -> dict[str, Any]:
     runs = [{"path": str(result.path), "seed": result.seed, **result.scores} for result in arm.results]
     costs = ("parameters", "cpu_seconds", "seconds_per_epoch", "examples_per_second")
     return {
@@ -243,7 +263,7 @@ def _describe(arm: Arm) -> dict[str, Any]:
         "kind": arm.kind,
         "pooled": arm.pooled,
         "n": len(arm.results),
-        **{metric: asdict(arm.estimate(metric)) for metric in METRICS},
+        **{metric: asdict(arm.estimate(metric)) for metric in metrics},
         **{cost: arm.mean(cost) for cost in costs},
         "experiment": arm.experiment.model_dump(mode="json"),
         "runs": runs,

@@ -1,5 +1,6 @@
 """A comparison as one page: the figures, what they mean, the learning curves, and what differs in the settings."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import fmean
@@ -9,7 +10,6 @@ from unrolled.experiments.charts import IntervalRow, colour, interval_chart, lin
 from unrolled.experiments.comparing.arms import Arm
 from unrolled.experiments.comparing.comparison import Comparison
 from unrolled.experiments.comparing.intervals import Estimate
-from unrolled.experiments.comparing.results import METRICS
 from unrolled.experiments.differences import spell_setting
 from unrolled.experiments.pages import render, write_page
 
@@ -34,7 +34,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
         comparison=comparison,
         title=" · ".join(arm.name for arm in comparison.arms),
         data=comparison.arms[0].results[0].data,
-        arms=[_figures(arm, number) for number, arm in enumerate(comparison.arms, start=1)],
+        arms=[_figures(arm, number, comparison.metrics) for number, arm in enumerate(comparison.arms, start=1)],
         intervals=_intervals(comparison),
         differences=_differences(comparison),
         charts=[chart for name in _CURVES if (chart := _chart(comparison, name))],
@@ -53,7 +53,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     write_page(page, path)
 
 
-def _figures(arm: Arm, number: int) -> dict[str, Any]:
+def _figures(arm: Arm, number: int, metrics: Sequence[str]) -> dict[str, Any]:
     return {
         "number": colour(number),
         "name": arm.name,
@@ -63,7 +63,7 @@ def _figures(arm: Arm, number: int) -> dict[str, Any]:
         "cpu_seconds": arm.mean("cpu_seconds"),
         "seconds_per_epoch": arm.mean("seconds_per_epoch"),
         "examples_per_second": arm.mean("examples_per_second"),
-        **{metric: str(arm.estimate(metric)) for metric in METRICS},
+        "scores": [str(arm.estimate(metric)) for metric in metrics],
         "paths": [str(result.path) for result in arm.results],
     }
 

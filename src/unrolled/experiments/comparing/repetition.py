@@ -212,7 +212,7 @@ def _train_at_once(
         seed = next(seed for seed, own in commands.items() if own is command)
         if finished.returncode == 0:
             path = Path(finished.stdout.splitlines()[-1])
-            say(f"seed {seed}: test accuracy {Run.open(path).evaluation.accuracy:.4f}  {path}")
+            say(f"seed {seed}: test {Run.open(path).evaluation.headline}  {path}")
         elif request.signal_number is None:
             ending = f"the process ended with exit code {finished.returncode} and said nothing"
             failures[seed] = _one_line(next(reversed(finished.stderr.splitlines()), ending))

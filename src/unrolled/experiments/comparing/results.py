@@ -10,8 +10,6 @@ from typing import Any
 from unrolled.errors import RunError, UnrolledError
 from unrolled.experiments.run import Run
 
-METRICS = ("accuracy", "loss")
-
 
 @dataclass(frozen=True)
 class Result:
@@ -20,7 +18,7 @@ class Result:
     Attributes:
         path: Its folder.
         seed: Its seed.
-        scores: The test ``accuracy`` and ``loss``.
+        scores: What the test set gave, by name, as in ``Evaluation.scores``.
         parameters: How many the network has; None where that is not known.
         cpu_seconds: Processor time of all epochs; None where it was not recorded.
         seconds_per_epoch: Their mean without the first, which compiles, where there are more.
@@ -52,7 +50,7 @@ def read_result(run: Run) -> Result:
     try:
         evaluation, metrics, data = run.evaluation, run.metrics, run.data
         seconds = [float(record["seconds"]) for record in metrics]
-        scores = {metric: float(getattr(evaluation, metric)) for metric in METRICS}
+        scores = evaluation.scores
         if not all(map(math.isfinite, scores.values())):
             raise RunError(f"{run.path}: expected finite test figures, got {scores}. Train again.")
         known = all("cpu_seconds" in record for record in metrics)

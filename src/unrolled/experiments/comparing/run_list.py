@@ -1,6 +1,6 @@
 """The runs and groups of a folder: what they were, what became of them, and which cannot be read."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -33,8 +33,7 @@ class Entry:
         finished: How many of the seeds have finished.
         data: The data set's name, or its file.
         epochs: How many were trained, of each run the mean.
-        accuracy: On the test set, the mean over the finished seeds; None before one has.
-        loss: The same.
+        scores: Each figure of the test set, the mean over the finished seeds; empty before one has.
         seconds: What all epochs of all its runs took.
     """
 
@@ -47,13 +46,17 @@ class Entry:
     finished: int
     data: str
     epochs: float
-    accuracy: float | None
-    loss: float | None
+    scores: Mapping[str, float]
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
         """All of it, for machines."""
-        return {**asdict(self), "path": str(self.path), "seeds": list(self.seeds)}
+        return {**asdict(self), "path": str(self.path), "seeds": list(self.seeds), "scores": dict(self.scores)}
+
+    @property
+    def headline(self) -> str:
+        """The first figure of the test set; empty before there is one."""
+        return next((f"{name} {value:.4f}" for name, value in self.scores.items()), "")
 
 
 def list_runs(
@@ -114,8 +117,8 @@ def _lowest_first(figure: float | None) -> tuple[bool, float]:
 
 _ORDERS: dict[str, Callable[[Entry], Any]] = {
     "name": lambda entry: entry.name,
-    "accuracy": lambda entry: _lowest_first(None if entry.accuracy is None else -entry.accuracy),
-    "loss": lambda entry: _lowest_first(entry.loss),
+    "accuracy": lambda entry: _lowest_first(-entry.scores["accuracy"] if "accuracy" in entry.scores else None),
+    "loss": lambda entry: _lowest_first(entry.scores.get("loss")),
 }
 
 
@@ -140,8 +143,7 @@ def _read_run(run: Run) -> tuple[Entry, Experiment]:
         finished=int(status == "finished"),
         data=experiment.data_name,
         epochs=len(run.metrics),
-        accuracy=tested.accuracy if tested else None,
-        loss=tested.loss if tested else None,
+        scores=tested.scores if tested else {},
         seconds=sum(record["seconds"] for record in run.metrics),
     )
     return entry, experiment
@@ -162,9 +164,8 @@ def _read_group(group: Group) -> tuple[Entry, Experiment]:
         seeds=group.seeds,
         finished=len(finished),
         data=group.experiment.data_name,
-        epochs=_mean(entry.epochs for entry in tested) or 0,
-        accuracy=_mean(entry.accuracy for entry in tested),
-        loss=_mean(entry.loss for entry in tested),
+        epochs=fmean(entry.epochs for entry in tested) if tested else 0,
+        scores=_means([entry.scores for entry in tested]),
         seconds=sum(entry.seconds for entry in (*tested, *others)),
     )
     return entry, group.experiment
@@ -178,9 +179,9 @@ def _entry_of(folder: Path) -> Entry | None:
         return None
 
 
-def _mean(figures: Iterable[float | None]) -> float | None:
-    known = [figure for figure in figures if figure is not None]
-    return fmean(known) if known else None
+def _means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = scores[0] if scores else {}
+    return {name: fmean(one[name] for one in scores) for name in names if all(name in one for one in scores)}
 
 
 def _assignment(text: str) -> tuple[tuple[str, ...], Any]:

@@ -13,7 +13,7 @@ from unrolled.experiments.search.crew import Crew
 from unrolled.experiments.search.folder import METRICS, Search
 from unrolled.experiments.search.leases import shared_lock
 from unrolled.experiments.search.news import News
-from unrolled.experiments.search.prospects import check_experiments
+from unrolled.experiments.search.prospects import check_experiments, default_metric
 from unrolled.experiments.search.report import write_search_report
 from unrolled.experiments.search.space import SearchSpace
 from unrolled.experiments.search.trial import Trial
@@ -50,7 +50,7 @@ def search(
         experiment: An experiment as ``train`` takes it, with searches in it, or a search folder to continue or join.
         trials: How many shall end in all; 40, or as many as the search was begun with.
         jobs: How many are trained at once, each in a process of its own.
-        metric: ``val_accuracy``, the default, or ``val_loss``.
+        metric: ``val_accuracy``, the default where classes are told, or ``val_loss``.
         prunes: Whether to end trials early that are behind half of the others.
         settings: Changes to single settings, as in ``["network.1.LSTM.units={search: [32, 64]}"]``.
         name: Names the search folder; otherwise the experiment does.
@@ -109,10 +109,9 @@ def find_search(
     if metric is not None and metric not in METRICS:
         raise InvalidSetting(f'search: expected the metric {" or ".join(METRICS)}, got "{metric}". Change it.')
     space = SearchSpace(Experiment.written(experiment, settings=settings, name=name, seed=seed))
-    check_experiments(space, metric or "val_accuracy")
-    return Search.create(
-        space.document, runs, trials=trials or DEFAULT_TRIALS, metric=metric or "val_accuracy", prunes=prunes
-    )
+    metric = metric or default_metric(space)
+    check_experiments(space, metric)
+    return Search.create(space.document, runs, trials=trials or DEFAULT_TRIALS, metric=metric, prunes=prunes)
 
 
 def pursue(search: Search, jobs: int, progress: Progress, request: StopRequest) -> Search:
@@ -225,8 +224,8 @@ def _measure_once(search: Search, best: Trial, progress: Progress) -> None:
     look = {
         "trial": best.number,
         "trials": len(search.ended),
-        "accuracy": run.evaluation.accuracy,
-        "loss": run.evaluation.loss,
+        "headline": run.evaluation.headline,
+        **run.evaluation.scores,
     }
     search.change(test_measurements=[*measured, look])
 

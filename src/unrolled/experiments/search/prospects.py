@@ -6,6 +6,12 @@ from unrolled.experiments.network import build_network, check_components
 from unrolled.experiments.search.space import SearchSpace
 
 
+def default_metric(space: SearchSpace) -> str:
+    """What trials are compared by unless somebody says otherwise."""
+    first = Experiment.parse(space.settle(next(iter(space.one_at_a_time()))))
+    return "val_accuracy" if first.task == "classify" else "val_loss"
+
+
 def check_experiments(space: SearchSpace, metric: str = "val_accuracy") -> None:
     """Make the layers and the optimizer of each choice, one choice changed at a time, and build one network.
 

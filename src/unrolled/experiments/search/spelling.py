@@ -22,8 +22,8 @@ def spell_trial(trial: Trial, search: Search) -> str:
 def spell_measurement(search: Search) -> str:
     """What the test set said of the best, and how often it was asked."""
     looks, best = search.settings["test_measurements"], search.best.number
-    accuracy = next(look["accuracy"] for look in looks if look["trial"] == best)
-    return f"test accuracy {accuracy:.4f} of trial {best}; the test set was measured {spell_times(len(looks))}"
+    headline = next(look["headline"] for look in looks if look["trial"] == best)
+    return f"test {headline} of trial {best}; the test set was measured {spell_times(len(looks))}"
 
 
 def spell_times(number: int) -> str:
