@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+# A network that a test trains has been compiled by another test or by another process of the same one, mostly.
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 # Tests run two at a time: torch's idle threads would spin on the cores of the other one.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -25,6 +30,14 @@ training: {epochs: 2, batch_size: 16, optimizer: {Adam: {learning_rate: 0.01}}}
 """
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give this session, its workers and what they start one folder for what JAX has compiled."""
+    if not hasattr(config, "workerinput") and "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        folder = tempfile.TemporaryDirectory(prefix="unrolled-jax-", ignore_cleanup_errors=True)
+        config.add_cleanup(folder.cleanup)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder.name
 
 
 def environment(**changes: str) -> dict[str, str]:
