@@ -93,7 +93,7 @@ def test_progress_is_plain_lines_without_a_terminal(tiny: Path, unrolled_command
     for epoch, line in enumerate(lines[2:4], start=1):
         assert re.fullmatch(
             rf"epoch {epoch}/2  loss {number}  accuracy {number}  val_loss {number}  val_accuracy {number}  "
-            r"[\d,]+ images/s  \d+\.\d s",
+            r"[\d,]+ examples/s  \d+\.\d s",
             line,
         )
     assert lines[4] == "measuring on the test set"
@@ -115,7 +115,7 @@ def test_progress_is_a_bar_on_a_terminal(tiny: Path) -> None:
                 break
     assert process.returncode == 0
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", output.decode())
-    assert re.search(r"epoch \d+/30 .*━.* \d/8 .*loss \d\.\d{4}  accuracy \d\.\d{4}  [\d,]+ images/s .*left", text)
+    assert re.search(r"epoch \d+/30 .*━.* \d/8 .*loss \d\.\d{4}  accuracy \d\.\d{4}  [\d,]+ examples/s .*left", text)
     assert (tiny.parent / text.splitlines()[-1]).is_dir()
 
 
@@ -177,8 +177,8 @@ def test_show_prints_the_columns_of_a_table_before_it_asks_which_is_which(
         ["stars", "numbers", "3", "0"],
     ]
     assert finished.stderr == (
-        "odd.csv: expected to be told the column of the target, got when, words, mood, stars. "
-        "Name it: data: {file: odd.csv, target: NAME}\n"
+        "odd.csv: expected to be told which column is the class, got when, words, mood, stars. "
+        "Name it with --target, or those to forecast with --input\n"
     )
     told = unrolled_command("show", "odd.csv", "--input", "words", "--target", "mood")
     assert (told.returncode, told.stdout.count("8 rows"), "good  film, 1" in told.stdout) == (0, 1, True)

@@ -169,7 +169,7 @@ def test_another_kind_of_file_is_refused(name: str, tmp_path: Path, complaint: C
     path = tmp_path / name
     path.mkdir() if name == "folder" else path.write_text("1,2,3")
     assert complaint(lambda: load_file(path)) == (
-        f"{path}: expected an .npz or .npy file or the images of an IDX pair, got another kind. "
+        f"{path}: expected .csv, .tsv, .jsonl, .parquet, .tab, .ts, .txt, .npz, .npy or IDX, got another kind. "
         f"Save the arrays with: {SAVE}"
     )
 

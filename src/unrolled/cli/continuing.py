@@ -60,6 +60,7 @@ def forecast(run: str, file: Path, steps: int | None, html: Path | None, runs: P
     """  # noqa: D301 - click reads the backspace
     from unrolled.data.tables import read_table
     from unrolled.experiments.forecast_page import write_forecast_page
+    from unrolled.experiments.foretelling import check_task
     from unrolled.experiments.foretelling import forecast as foretell
     from unrolled.experiments.run import Run
     from unrolled.tables.runs import print_forecast
@@ -68,6 +69,7 @@ def forecast(run: str, file: Path, steps: int | None, html: Path | None, runs: P
 
     check_backend()
     found = Run.find(run, runs)
+    check_task(found)
     table = read_table(file)
     values = np.array([table.numbers(channel) for channel in found.classes], np.float32).T
     told = foretell(found, values, steps)

@@ -58,7 +58,7 @@ def evaluate(run: str, data: str | None, runs: Path, as_json: bool) -> None:
 @click.argument("run")
 @click.argument("inputs", nargs=-1, required=True, metavar="FILE or TEXT...")
 @click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes to print for each.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write a table's answers here, as CSV.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the answers here, as CSV.")
 @click.option("--explain-input", type=click.Path(path_type=Path, dir_okay=False), help="Write what the network saw.")
 @RUNS
 @JSON
@@ -76,19 +76,27 @@ def predict(
     A table comes back as CSV with columns added. The word - reads a text a line from the standard input. RUN is a
     folder, the name of a run, or the word latest.
     """
-    from unrolled.experiments.prediction import is_whole_table, predict_inputs, predict_table, predict_texts
+    from unrolled.data.decoding import read_lines
+    from unrolled.experiments.prediction import predict_inputs, predict_texts
     from unrolled.experiments.run import Run
+    from unrolled.experiments.table_answers import is_whole_table, predict_table, write_answers, write_table
     from unrolled.storage import new_file
     from unrolled.tables.runs import print_predictions
 
     check_backend()
-    found = Run.find(run, runs)
-    if is_whole_table(found, inputs):
-        with new_file(output) if output else nullcontext(sys.stdout) as to:
-            predict_table(found, Path(inputs[0]), to)
-        return
-    if inputs == ("-",):
-        predictions = predict_texts(found, [line.rstrip("\n") for line in sys.stdin if line.strip()])
+    found, table = Run.find(run, runs), None
+    if is_whole_table(inputs):
+        table, predictions = predict_table(found, Path(inputs[0]))
+    elif inputs == ("-",):
+        predictions = predict_texts(found, read_lines(sys.stdin.buffer))
     else:
         predictions = predict_inputs(found, inputs, explain_input)
-    print_predictions(predictions, top, as_json=as_json)
+    if as_json or (table is None and output is None):
+        print_predictions(predictions, top, as_json=as_json)
+    if output is None and (as_json or table is None):
+        return
+    with new_file(output) if output else nullcontext(sys.stdout) as to:
+        if table is None:
+            write_answers(predictions, to)
+        else:
+            write_table(table, predictions, to)

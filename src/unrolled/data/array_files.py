@@ -45,8 +45,10 @@ def read_arrays(path: Path, labels: Path | None) -> tuple[Pair, Pair | None]:
         return _read_pair(path, labels or _labels_beside(path)), _read_pair(
             test, _labels_beside(test)
         ) if test else None
+    if not path.exists():
+        raise DataError(f"{path}: expected a file, got nothing there. Check the path.")
     raise DataError(
-        f"{path}: expected an .npz or .npy file or the images of an IDX pair, got another kind. "
+        f"{path}: expected .csv, .tsv, .jsonl, .parquet, .tab, .ts, .txt, .npz, .npy or IDX, got another kind. "
         "Save the arrays with: numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)"
     )
 

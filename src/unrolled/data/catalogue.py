@@ -1,14 +1,17 @@
 """From a name or a file to a Dataset."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from unrolled.data import austen, mnist, passengers, reviews, vowels
+from unrolled.data.columns import has_target
 from unrolled.data.dataset import Dataset
 from unrolled.data.downloads import FASHION_MNIST, KMNIST
 from unrolled.data.images import load_file
 from unrolled.data.own import FORMATS, load_folder, load_labelled, load_text, load_values
+from unrolled.data.tables import Table, spell_some
 from unrolled.errors import DataError, did_you_mean
 
 NAMED = {
@@ -92,6 +95,35 @@ def load_own(
     if path.suffix.lower() == ".txt":
         return load_text(path, columns.get("encoding"))
     return load_labelled({"train": path, **({"test": Path(test)} if test else {})}, **columns)
+
+
+def load_to_show(
+    name: str, table: Table | None, inputs: Sequence[str], *, side: int | None = None, **columns: str | None
+) -> Dataset:
+    """A data set to look at, before anybody has written an experiment for it.
+
+    Args:
+        name: As in ``load``.
+        table: The file, where it is one of rows and columns; without a class among them its values are forecast.
+        inputs: The columns that are read.
+        side: To how many pixels the pictures of a folder are brought.
+        columns: The others that are named: ``target``, ``series``.
+
+    Raises:
+        DataError: As in ``load``, or nobody can tell which column is which.
+    """
+    named: dict[str, Any] = {key: column for key, column in columns.items() if column}
+    named |= {"input": list(inputs)} if inputs else {}
+    if side is not None:
+        return load_own(folder=name, side=side)
+    if table and "target" not in named and not has_target(table):
+        if not inputs:
+            raise DataError(
+                f"{name}: expected to be told which column is the class, got {spell_some(list(table.columns))}. "
+                "Name it with --target, or those to forecast with --input"
+            )
+        return load_own(file=name, task="forecast", **named)
+    return load_own(file=name, **named) if named else load(name)
 
 
 def looks_like_a_file(name: str | Path) -> bool:

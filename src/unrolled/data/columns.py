@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from unrolled.data.labelled import Labelled
-from unrolled.data.tables import Table, is_number
+from unrolled.data.tables import Table, is_missing, is_number
 from unrolled.errors import DataError
 
 import numpy as np
@@ -42,33 +42,75 @@ def from_table(
     """The examples of a table: a text a row, a series a row (its steps in columns), or a series in several rows.
 
     Raises:
-        DataError: A column is missing, a cell is empty or no number.
+        DataError: A column is missing, a cell is empty or no number, or a series has two classes.
     """
     target = target or guess(table, TARGETS, "target")
-    names = [
-        label_of(label, lambda row=row: table.where(row, target)) for row, label in enumerate(table.column(target))
-    ]
-    if series is not None:
-        return _long(table, input, target, names, series)
-    columns = columns_to_read(table, input, target)
+    cells = table.column(target)
+    columns = columns_to_read(table, input, target, series)
+    names = [label_of(cell, lambda row=row: table.where(row, target)) for row, cell in enumerate(cells)]
+    inputs, rows = examples_in(
+        table, columns, is_text=series is None and is_text_column(table.column(columns[0])), series=series
+    )
+    for first, *others in rows:
+        other = next((row for row in others if names[row] != names[first]), None)
+        if other is not None:
+            raise DataError(
+                f'{table.where(other, target)}: expected the class "{names[first]}" as in other rows of its series, '
+                f'got "{names[other]}". Give a series one class.'
+            )
     return Labelled(
-        inputs_from_table(table, columns, is_text=is_text_column(table.column(columns[0]))), names, table.where
+        inputs, [names[first] for first, *_ in rows], lambda example: table.where(rows[example][0]), tuple(columns)
     )
 
 
-def columns_to_read(table: Table, named: str | Sequence[str] | None, target: str | None) -> list[str]:
+def examples_in(
+    table: Table, columns: Sequence[str], *, is_text: bool, series: str | None = None
+) -> tuple[list[Any], list[list[int]]]:
+    """What a network reads in a table, and the rows of each example.
+
+    Args:
+        table: Its classes are not looked at.
+        columns: The column of the text, or those of the values.
+        is_text: Which of the two.
+        series: The column that says to which series a row belongs; otherwise each row is an example.
+
+    Returns:
+        [B] texts, [B] series [T, 1] with their steps in columns, or [B] series [T, F] with their steps in rows.
+
+    Raises:
+        DataError: A column is missing, a cell is empty or no number.
+    """
+    cells = [table.column(name) for name in columns]
+    rows = [[row] for row in range(table.size)]
+    if series is not None:
+        members: dict[str, list[int]] = {}
+        for row, key in enumerate(table.column(series)):
+            members.setdefault(str(key), []).append(row)
+        rows = list(members.values())
+    if is_text:
+        name = columns[0]
+        return [text_of(cell, lambda row=row: table.where(row, name)) for row, cell in enumerate(cells[0])], rows
+    values = np.array([table.numbers(name) for name in columns], np.float32).T
+    return [values[group] if series is not None else values[group[0]][:, None] for group in rows], rows
+
+
+def columns_to_read(
+    table: Table, named: str | Sequence[str] | None, target: str | None, series: str | None = None
+) -> list[str]:
     """The columns that a network reads: those named, else that of a text, else all of numbers.
 
     Raises:
-        DataError: None is named, and which one holds the text cannot be guessed.
+        DataError: A column is missing, or none is named and which one holds the text cannot be guessed.
     """
+    if series is not None:
+        table.column(series)
     if named is not None:
         return _columns(named, [])
-    others = [name for name in table.columns if name != target]
+    others = [name for name in table.columns if name not in (target, series)]
     texts = [name for name in others if is_text_column(table.columns[name])]
-    if len(texts) == 1:
-        return texts
-    return [guess(table, _INPUTS, "input")] if texts else others
+    if series is not None or not texts:
+        return others
+    return texts if len(texts) == 1 else [guess(table, _INPUTS, "input")]
 
 
 def columns_of_numbers(table: Table, named: str | Sequence[str] | None) -> list[str]:
@@ -83,17 +125,9 @@ def columns_of_numbers(table: Table, named: str | Sequence[str] | None) -> list[
     return columns
 
 
-def inputs_from_table(table: Table, columns: Sequence[str], is_text: bool) -> list[Any]:
-    """A text a row, or a series [T, 1] a row.
-
-    Raises:
-        DataError: A column is missing, a cell is empty or no number.
-    """
-    if is_text:
-        name = columns[0]
-        return [text_of(cell, lambda row=row: table.where(row, name)) for row, cell in enumerate(table.column(name))]
-    values = np.array([table.numbers(column) for column in columns], np.float32).T
-    return [row[:, None] for row in values]
+def has_target(table: Table) -> bool:
+    """Whether a column has a name that those of classes have."""
+    return any(name.lower() in TARGETS for name in table.columns)
 
 
 def guess(table: Table, names: Sequence[str], setting: str) -> str:
@@ -119,8 +153,9 @@ def _columns(chosen: str | Sequence[str] | None, otherwise: list[str]) -> list[s
 
 
 def is_text_column(cells: Sequence[Any]) -> bool:
-    """Whether a column has anything but numbers and gaps."""
-    return not all(map(is_number, cells[:_LOOKED_AT]))
+    """Whether a column has more other things than numbers in it; one that is mistyped does not make it text."""
+    given = [cell for cell in cells[:_LOOKED_AT] if not is_missing(cell)]
+    return sum(map(is_number, given)) < len(given) / 2
 
 
 def label_of(cell: Any, where: Callable[..., str]) -> str:
@@ -144,31 +179,3 @@ def text_of(cell: Any, where: Callable[..., str]) -> str:
     if not isinstance(cell, str) or not cell.strip():
         raise DataError(f"{where()}: expected text, got an empty cell. Add it or drop the row.")
     return cell
-
-
-def _long(
-    table: Table,
-    input: str | Sequence[str] | None,  # noqa: A002
-    target: str,
-    names: list[str],
-    series: str,
-) -> Labelled:
-    """A series in several rows, in the order of the rows."""
-    columns = _columns(input, [name for name in table.columns if name not in (target, series)])
-    values = np.array([table.numbers(column) for column in columns], np.float32).T
-    rows: dict[str, list[int]] = {}
-    for row, key in enumerate(table.column(series)):
-        rows.setdefault(str(key), []).append(row)
-    for key, members in rows.items():
-        other = next((row for row in members if names[row] != names[members[0]]), None)
-        if other is not None:
-            raise DataError(
-                f'{table.where(other, target)}: expected the class "{names[members[0]]}" as in other rows of series '
-                f'{key}, got "{names[other]}". Give a series one class.'
-            )
-    firsts = [members[0] for members in rows.values()]
-    return Labelled(
-        [values[members] for members in rows.values()],
-        [names[first] for first in firsts],
-        lambda example: table.where(firsts[example]),
-    )

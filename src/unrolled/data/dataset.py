@@ -50,6 +50,7 @@ class Dataset:
         source: Who made it, and under which terms; empty for the user's own files.
         validation: The examples to watch a training with, where the data set says which.
         notes: What was noticed while it was loaded.
+        columns: Of a table, those that are read.
 
     Example:
         >>> import unrolled
@@ -66,6 +67,7 @@ class Dataset:
     source: str = ""
     validation: Split | None = None
     notes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Literal["arrays", "series", "text"]:

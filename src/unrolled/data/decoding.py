@@ -3,6 +3,7 @@
 import codecs
 import re
 from pathlib import Path
+from typing import BinaryIO
 
 from unrolled.errors import DataError
 from unrolled.storage import cannot_read
@@ -35,12 +36,29 @@ def read_text(path: Path, encoding: str | None = None) -> tuple[str, str]:
         line = content[: error.start].count(b"\n") + 1
         raise DataError(
             f"{path}:{line}: expected {chosen}, got the byte 0x{content[error.start]:02x}. "
-            "Save the file in one encoding, or name it: encoding: cp1252"
+            f"{'Check that it is a text file' if encoding is None else 'Name another encoding'}."
         ) from None
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise DataError(f"{path}:{line}: expected text, got a zero byte. Check that it is a text file.")
     return text, chosen
+
+
+def read_lines(stream: BinaryIO, where: str = "standard input") -> list[str]:
+    """The lines of UTF-8 that are not empty.
+
+    Raises:
+        DataError: A line is in another encoding.
+    """
+    lines = []
+    for number, line in enumerate(stream, 1):
+        try:
+            lines.append(line.decode("utf-8").rstrip("\r\n"))
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{where}:{number}: expected utf-8, got the byte 0x{line[error.start]:02x}. Convert it: iconv -t utf-8"
+            ) from None
+    return [line for line in lines if line.strip()]
 
 
 def starting_encoding(start: bytes) -> str | None:

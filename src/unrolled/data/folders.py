@@ -14,6 +14,8 @@ from PIL import Image, UnidentifiedImageError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm")
 TEXTS = (".txt", ".text", ".md")
+# What file managers leave in folders.
+_NO_EXAMPLES = ("Thumbs.db", "desktop.ini")
 PARTS = (("train", "training"), ("test", "testing"))
 
 
@@ -42,17 +44,20 @@ def _read_part(folder: Path, side: int | None, reader: list[Callable[[list[Path]
             f"{folder}: expected a folder for each of two classes or more with files in it, got {len(classes)} folders "
             f"and {len(files)} files. Sort the files into folders."
         )
+    empty = next((place for place in classes if not any(path.parent == place for path, _ in files)), None)
+    if empty is not None:
+        raise DataError(f"{empty}: expected files of this class, got none. Add some, or remove the folder.")
     kinds = {_kind(path) for path, _ in files}
     if len(kinds) > 1:
         odd = next(path for path, _ in files if _kind(path) != _kind(files[0][0]))
         raise DataError(f"{odd}: expected files of the same kind as {files[0][0].name}. Remove the one or the other.")
     paths = [path for path, _ in files]
-    inputs = _pictures(paths, side) if kinds == {"picture"} else [read_text(path)[0].strip() for path in paths]
+    inputs = read_pictures(paths, side) if kinds == {"picture"} else [read_text(path)[0].strip() for path in paths]
     return Labelled(inputs, [label for _, label in files], lambda example: str(paths[example]))
 
 
 def _is_example(path: Path) -> bool:
-    return path.is_file() and not path.name.startswith((".", "_"))
+    return path.is_file() and not path.name.startswith((".", "_")) and path.name not in _NO_EXAMPLES
 
 
 def _kind(path: Path) -> str:
@@ -64,8 +69,16 @@ def _kind(path: Path) -> str:
     raise DataError(f"{path}: expected a picture or a text file, got another kind. Remove it from the folder.")
 
 
-def _pictures(paths: list[Path], side: int | None) -> NDArray[np.uint8]:
-    """[B, height, width] in grey levels."""
+def read_pictures(paths: list[Path], side: int | None) -> NDArray[np.uint8]:
+    """[B, height, width] in grey levels.
+
+    Args:
+        paths: Files of pictures.
+        side: As in ``read_folder``.
+
+    Raises:
+        DataError: One is no picture, or is of another size than the first.
+    """
     pictures = [_picture(path, side) for path in paths]
     for path, picture in zip(paths, pictures, strict=True):
         if picture.shape != pictures[0].shape:

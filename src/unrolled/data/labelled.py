@@ -21,11 +21,13 @@ class Labelled:
         inputs: [B, height, width] uint8, or [B] texts or series [T, F].
         labels: The class of each.
         place: How a message names where an example stands.
+        columns: Of a table, those that were read.
     """
 
     inputs: Any
     labels: Sequence[str]
     place: Callable[[int], str]
+    columns: tuple[str, ...] = ()
 
 
 def assemble(name: str, parts: dict[str, Labelled], source: str = "") -> Dataset:
@@ -46,10 +48,10 @@ def assemble(name: str, parts: dict[str, Labelled], source: str = "") -> Dataset
                 f'{place}: expected two examples or more of each class, got one of "{label}". '
                 "Add examples, or leave that one out."
             )
-    splits = {part: _split(labelled, classes) for part, labelled in parts.items()}
+    splits = {part: split_of(labelled, classes) for part, labelled in parts.items()}
     if "test" not in splits:
         splits["train"], splits["test"] = hold_out(splits["train"], TEST_SHARE, TEST_SEED)
-    data = Dataset(name, splits["train"], splits["test"], classes, source)
+    data = Dataset(name, splits["train"], splits["test"], classes, source, columns=learned.columns)
     return data.noting(duplicates(data))
 
 
@@ -62,7 +64,12 @@ def duplicates(data: Dataset) -> str:
     return f"{found:,} of {data.test.size:,} test examples are training examples too" if found else ""
 
 
-def _split(labelled: Labelled, classes: tuple[str, ...]) -> Split:
+def split_of(labelled: Labelled, classes: tuple[str, ...]) -> Split:
+    """The examples with the indices of their classes.
+
+    Raises:
+        DataError: A label is none of the classes.
+    """
     indices = {name: index for index, name in enumerate(classes)}
     for example, label in enumerate(labelled.labels):
         if label not in indices:

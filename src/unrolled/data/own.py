@@ -12,7 +12,7 @@ from unrolled.data.labelled import Labelled, assemble
 from unrolled.data.parquet import size_in_memory
 from unrolled.data.streamed.long_text import LongText
 from unrolled.data.streamed.rows import open_rows
-from unrolled.data.tables import read_table
+from unrolled.data.tables import read_table, spell_some
 from unrolled.data.ts import read_tab, read_ts
 from unrolled.errors import DataError
 
@@ -47,19 +47,35 @@ def load_labelled(
     Raises:
         DataError: A file is missing or damaged, a column is missing, or a class has a single example.
     """
-    notes: list[str] = []
+    learned, found = read_labelled(parts["train"], input=input, target=target, series=series, **how)
+    read, notes = {"train": learned}, [found]
+    if "test" in parts:
+        # Of the same columns, whatever else the other file has.
+        read["test"], found = read_labelled(
+            parts["test"], input=learned.columns or input, target=target, series=series, **how
+        )
+        notes.append(found)
+    data = assemble(parts["train"].name, read)
+    for note in dict.fromkeys(notes):
+        data = data.noting(note)
+    return data.noting(f"reads {spell_some(data.columns)}" if data.columns else "")
 
-    def read(path: Path) -> Labelled:
-        if path.suffix.lower() == ".ts":
-            return read_ts(path)
-        if _is_large(path) and series is None:
-            return open_rows(path, input=input, target=target)
-        table, role = read_tab(path) if path.suffix.lower() == ".tab" else (read_table(path, **how), None)
-        notes.append(table.spell_found())
-        return from_table(table, input=input, target=target or role, series=series)
 
-    data = assemble(parts["train"].name, {part: read(path) for part, path in parts.items()})
-    return data.noting("; ".join(dict.fromkeys(notes)))
+def read_labelled(
+    path: Path,
+    *,
+    input: str | Sequence[str] | None = None,  # noqa: A002 - the setting's name
+    target: str | None = None,
+    series: str | None = None,
+    **how: Any,
+) -> tuple[Labelled, str]:
+    """The examples of one table or ``.ts`` file, and what was detected in it; the rest is as in ``load_labelled``."""
+    if path.suffix.lower() == ".ts":
+        return read_ts(path), ""
+    if _is_large(path) and series is None:
+        return open_rows(path, input=input, target=target), ""
+    table, role = read_tab(path) if path.suffix.lower() == ".tab" else (read_table(path, **how), None)
+    return from_table(table, input=input, target=target or role, series=series), table.spell_found()
 
 
 def load_folder(folder: Path, side: int | None = None) -> Dataset:
@@ -103,6 +119,7 @@ def load_values(
     *,
     held_out: int,
     input: str | Sequence[str] | None = None,  # noqa: A002 - the setting's name
+    target: str | None = None,
     **how: Any,
 ) -> Dataset:
     """A series to forecast: a table with a row for each step, the earliest first.
@@ -111,14 +128,16 @@ def load_values(
         path: A table.
         held_out: How many steps at the end are for the test.
         input: The columns to forecast; without it those that hold numbers only.
+        target: Another name for it.
         how: As in ``read_table``.
 
     Raises:
         DataError: As in ``read_table``, or a column has other things than numbers in it.
     """
-    how.pop("target", None)
+    if target is not None and input is not None:
+        raise DataError(f"{path}: expected input alone, got a target too. Name what is to be told: input: {target}")
     table = read_table(path, **how)
-    columns = columns_of_numbers(table, input)
+    columns = columns_of_numbers(table, input or target)
     return series(
         path.name, np.array([table.numbers(column) for column in columns], np.float32).T, tuple(columns), held_out
     )

@@ -73,17 +73,31 @@ class Table:
         return [number(cell, lambda row=row: self.where(row, name)) for row, cell in enumerate(self.column(name))]
 
 
+def spell_some(names: Sequence[str], most: int = 12) -> str:
+    """Names with commas, the first of many.
+
+    Example:
+        >>> spell_some(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def is_table(path: Path) -> bool:
     """Whether the name is that of a file of rows and columns."""
     return path.suffix.lower() in SUFFIXES
 
 
+def is_missing(cell: Any) -> bool:
+    """Whether a cell is empty, or says that there is nothing."""
+    return cell is None or str(cell).strip().lower() in _MISSING
+
+
 def is_number(cell: Any) -> bool:
-    """Whether a cell is a number, or says that one is missing."""
+    """Whether a cell is a number."""
     if isinstance(cell, int | float) and not isinstance(cell, bool):
         return True
-    text = "" if cell is None else str(cell).strip()
-    return text.lower() in _MISSING or _NUMBER.fullmatch(text) is not None
+    return _NUMBER.fullmatch(str(cell)) is not None
 
 
 def number(cell: Any, where: Callable[..., str]) -> float:
@@ -94,9 +108,9 @@ def number(cell: Any, where: Callable[..., str]) -> float:
     """
     if isinstance(cell, int | float) and not isinstance(cell, bool):
         return _within(float(cell), where)
-    text = "" if cell is None else str(cell).strip()
-    if text.lower() in _MISSING:
+    if is_missing(cell):
         return float("nan")
+    text = str(cell).strip()
     if not _NUMBER.fullmatch(text):
         raise DataError(f'{where()}: expected a number, got "{text[:40]}". Change it, or leave the cell empty.')
     return _within(float(text), where)
@@ -141,7 +155,7 @@ def read_table(
     if not rows:
         raise DataError(f"{path}: expected rows below the header, got none. Add examples.")
     columns = {name: [cells[place] for _, cells in rows] for place, name in enumerate(names)}
-    found = {"encoding": encoding, "delimiter": repr(delimiter)[1:-1], "header": "yes" if header else "no"}
+    found = {"encoding": encoding, "delimiter": repr(delimiter)[1:-1], "header": "true" if header else "false"}
     return Table(path, columns, [line for line, _ in rows], found)
 
 
@@ -179,7 +193,7 @@ def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str
             width = len(cells) if width is None else width
             if len(cells) != width:
                 raise DataError(
-                    f"{path}:{line}: expected {width} cells as in the first row, got {len(cells)}. "
+                    f"{path}:{line}: expected as many cells as in the first row ({width}), got {len(cells)}. "
                     "Mend the row, or quote cells that contain the delimiter."
                 )
             yield line, cells
@@ -205,10 +219,11 @@ def _delimiter(text: str) -> str:
 def _has_header(rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first row differs in kind from those below: no numbers where they have some, or words as names."""
     first, below = rows[0], rows[1:]
-    if not below or any(_NUMBER.fullmatch(cell) or not cell.strip() for cell in first) or len(set(first)) < len(first):
+    if any(_NUMBER.fullmatch(cell) or not cell.strip() for cell in first):
         return False
-    has_numbers = any(all(_NUMBER.fullmatch(row[place]) for row in below) for place in range(len(first)))
-    return has_numbers or all(re.fullmatch(r"\s*\w[\w .-]{0,39}", cell) for cell in first)
+    if not below or any(all(_NUMBER.fullmatch(row[place]) for row in below) for place in range(len(first))):
+        return True
+    return len(set(first)) == len(first) and all(re.fullmatch(r"\s*\w[\w .-]{0,39}", cell) for cell in first)
 
 
 def _read_json_lines(path: Path, text: str, encoding: str) -> Table:

@@ -89,9 +89,13 @@ def _example(path: Path | str, line: int, row: str, header: dict[str, str]) -> t
         [number(cell, lambda c=c: f"{path}:{line}: channel {c}") for cell in channel.split(",")]
         for c, channel in enumerate(channels, 1)
     ]
-    longest = max(len(channel) for channel in values)
-    padded = [channel + [float("nan")] * (longest - len(channel)) for channel in values]
-    return np.array(padded, np.float32).T, label.strip()
+    for c, channel in enumerate(values, 1):
+        if len(channel) != len(values[0]):
+            raise DataError(
+                f"{path}:{line}: channel {c}: expected as many steps as channel 1 has ({len(values[0])}), got "
+                f"{len(channel)}. Write ? for what is missing."
+            )
+    return np.array(values, np.float32).T, label.strip()
 
 
 def read_tab(path: Path) -> tuple[Table, str | None]:

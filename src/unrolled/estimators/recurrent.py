@@ -3,7 +3,7 @@
 from typing import Any, Self
 
 from unrolled.data.dataset import Split
-from unrolled.errors import did_you_mean
+from unrolled.errors import InvalidInput, did_you_mean
 from unrolled.estimators.sequences import as_sequences
 from unrolled.experiments.batches import Batches
 from unrolled.experiments.encodings import fit_series
@@ -50,6 +50,11 @@ class _Recurrent(BaseEstimator):
     def _train(self, sequences: NDArray[Any], targets: NDArray[Any], outputs: int, loss: str) -> None:
         if self.cell not in _CELLS:
             raise ValueError(f'unknown cell "{self.cell}".{did_you_mean(str(self.cell), _CELLS)}')
+        for name in ("units", "layers", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(
+                    f"{type(self).__name__}: expected {name} of at least 1, got {getattr(self, name)}. Change it."
+                )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         encoding = fit_series(list(sequences))
         random = np.random.default_rng(seed)

@@ -37,7 +37,12 @@ class Arrays:
         Raises:
             InvalidInput: They have another shape.
         """
-        given: NDArray[Any] = np.asarray(inputs)
+        try:
+            given: NDArray[Any] = np.asarray(inputs)
+        except ValueError:
+            raise InvalidInput(
+                "predict: expected examples of one shape, got several. Bring them to one size."
+            ) from None
         shape = list(self.shape)
         if list(given.shape[1:]) != shape or given.dtype.kind not in "biuf":
             spelled = ", ".join(str(length) for length in shape)

@@ -11,6 +11,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
+def check_task(run: Run) -> None:
+    """Refuse a network that was trained for something else.
+
+    Raises:
+        InvalidInput: It was.
+    """
+    if run.experiment.task != "forecast":
+        raise InvalidInput(
+            f"forecast: expected a network that was trained to forecast, got one that was to {run.experiment.task}. "
+            "Train one: unrolled train passengers-forecast"
+        )
+
+
 def forecast(run: Run, series: ArrayLike, steps: int | None = None) -> NDArray[np.float32]:
     """The values after the end of a series.
 
@@ -28,11 +41,8 @@ def forecast(run: Run, series: ArrayLike, steps: int | None = None) -> NDArray[n
         InvalidInput: The network was trained for something else, or the series is too short or has other channels.
     """
     experiment, encoding = run.experiment, run.encoding
-    if experiment.task != "forecast" or not isinstance(encoding, Series):
-        raise InvalidInput(
-            f"forecast: expected a network that was trained to forecast, got one that was to {experiment.task}. "
-            "Train one: unrolled train passengers-forecast"
-        )
+    check_task(run)
+    assert isinstance(encoding, Series)
     settings = settings_of(experiment)
     values: NDArray[Any] = np.asarray(series, np.float32)
     values = values[:, None] if values.ndim == 1 else values

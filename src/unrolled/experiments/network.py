@@ -165,9 +165,10 @@ def _apply(layer: keras.Layer, inputs: Any, where: str) -> Any:
         outputs = layer(inputs)
     except REFUSALS as error:
         if isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional) and len(inputs.shape) == 2:
+            is_first = inputs.dtype.startswith("int")
+            before = "Put Embedding: {output_dim: 64} before it" if is_first else _ALL_STEPS
             raise InvalidSetting(
-                f"{where}: expected inputs [B, T, F], got {spell_shape(inputs.shape)}. "
-                "Give the recurrent layer before it return_sequences: true."
+                f"{where}: expected inputs [B, T, F], got {spell_shape(inputs.shape)}. {before}."
             ) from None
         raise InvalidSetting(
             f"{where}: expected inputs that the layer can take, got {spell_shape(inputs.shape)} "
@@ -202,4 +203,5 @@ def _check_outputs(outputs: Any, last: Component, count: int, experiment: Experi
     )
 
 
+_ALL_STEPS = "Give the recurrent layer before it return_sequences: true"
 _SOFTMAX = ("activation softmax, or none,", "Set activation: softmax.")

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from unrolled.data.catalogue import NAMED, load, looks_like_a_file
 from unrolled.data.dataset import Dataset, Split
+from unrolled.data.folders import read_folder
 from unrolled.data.images import load_measured
+from unrolled.data.labelled import split_of
+from unrolled.data.own import FORMATS, read_labelled
 from unrolled.errors import DataError, InvalidInput, RunError
 from unrolled.experiments.evaluation import Evaluation, evaluate
 from unrolled.experiments.experiment import Experiment
@@ -192,6 +195,8 @@ class Run:
             DataError: The data cannot be loaded, or has other classes.
             InvalidInput: The examples have another shape than those the network learned from.
         """
+        if self.experiment.task != "classify":
+            return self._evaluate_task(data)
         split = self._split(data)
         return evaluate(self.predict(split.inputs), split.targets, self.classes)
 
@@ -220,6 +225,20 @@ class Run:
             if path.exists():
                 path.rename(path.with_stem(f"{path.stem}-{epochs}-epochs"))
 
+    def _evaluate_task(self, data: object) -> Evaluation:
+        """Measure what tells no classes; on its own data alone, which is divided in time or by position."""
+        from unrolled.experiments.tasks.task import task_of
+
+        if data is not None:
+            raise InvalidInput(
+                f"evaluate: expected no other data for a network that was trained to {self.experiment.task}, got "
+                f"{data}. Leave it out."
+            )
+        task, own = task_of(self.experiment), self.experiment.load_data()
+        measured = task.measured(own, self.encoding, self.experiment)
+        said = task.say(self.model, measured, 256)
+        return task.measure(said, measured, own, self.encoding, self.experiment)
+
     def _split(self, data: str | Path | Dataset | Split | None) -> Split:
         if isinstance(data, Split):
             return data
@@ -227,7 +246,7 @@ class Run:
             return self.experiment.load_data().test
         if not isinstance(data, Dataset):
             if str(data) not in NAMED and looks_like_a_file(data):
-                return load_measured(Path(data), self.classes)
+                return self._read(Path(data))
             data = load(data)
         if data.classes != self.classes:
             raise DataError(
@@ -235,6 +254,18 @@ class Run:
                 f"{', '.join(data.classes)}. Measure on data of the same classes."
             )
         return data.test
+
+    def _read(self, path: Path) -> Split:
+        """The examples of a file or folder, read as those that it learned from."""
+        own = None if isinstance(self.experiment.data, str) else self.experiment.data
+        if path.is_dir():
+            parts = read_folder(path, own.side if own else None)
+            return split_of(parts.get("test", parts["train"]), self.classes)
+        if path.suffix.lower() not in FORMATS:
+            return load_measured(path, self.classes)
+        columns = self.data.get("columns") or None
+        target, series = (own.target, own.series) if own else (None, None)
+        return split_of(read_labelled(path, input=columns, target=target, series=series)[0], self.classes)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """One of the run's JSON files.

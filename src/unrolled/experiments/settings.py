@@ -106,10 +106,13 @@ class OwnData(Settings):
     def _to_yaml(self) -> dict[str, Any]:
         return {name: value for name, value in self if value is not None}
 
-    @field_validator("input", mode="before")
+    @field_validator("input", "target", "series", mode="before")
     @classmethod
     def _names(cls, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list) else value
+        """Columns of a table without a header are called 1, 2, and so on."""
+        if isinstance(value, list):
+            return tuple(str(name) if type(name) is int else name for name in value)
+        return str(value) if type(value) is int else value
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

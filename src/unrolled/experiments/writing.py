@@ -160,8 +160,12 @@ def _check(run: Run, prompt: str, length: int, temperature: float, top_k: int | 
             f"write: expected a network that was trained to generate, got one that was to {run.experiment.task}. "
             "Train one: unrolled train austen-characters"
         )
-    if length < 1 or not temperature >= 0 or (top_k or 1) < 1 or not 0 < (1.0 if top_p is None else top_p) <= 1:
-        raise InvalidInput(
-            f"write: expected a length and top_k of at least 1, a temperature of at least 0 and top_p from 0 to 1, got "
-            f"{length}, {top_k}, {temperature} and {top_p}. Change them."
-        )
+    wanted = {
+        "a length of at least 1": (length, length >= 1),
+        "a temperature of at least 0": (temperature, temperature >= 0),
+        "top_k of at least 1": (top_k, top_k is None or top_k >= 1),
+        "top_p above 0, at most 1": (top_p, top_p is None or 0 < top_p <= 1),
+    }
+    for words, (value, is_so) in wanted.items():
+        if not is_so:
+            raise InvalidInput(f"write: expected {words}, got {value}. Change it.")

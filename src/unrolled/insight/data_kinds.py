@@ -110,7 +110,7 @@ FEW_TEST_EXAMPLES = Kind(
     50,
     "below",
     "With fewer, the 95 % interval of an accuracy of 0.8 is more than 22 points wide.",
-    "Hold out more examples.",
+    "Hold out more examples: in another file, or with forecast.held_out.",
 )
 CONSTANT_FEATURES = Kind(
     "constant-features",

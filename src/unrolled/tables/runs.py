@@ -9,6 +9,8 @@ from unrolled.tables.layout import add_row, print_json, table_of
 from numpy.typing import NDArray
 from rich.console import Console
 
+_LONGEST_TEXT = 200
+
 
 def print_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
     """Each class' scores, then the whole."""
@@ -36,7 +38,9 @@ def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_
         best = sorted(prediction["probabilities"].items(), key=lambda pair: -pair[1])[:top]
         example = f"[{prediction['index']}]" if "index" in prediction else ""
         chances = "  ".join(f"{name} {100 * probability:.1f} %" for name, probability in best)
-        add_row(table, f"{prediction[source]}{example}", prediction["label"], chances)
+        named = " ".join(prediction[source].split())
+        shown = named if len(named) <= _LONGEST_TEXT else named[:_LONGEST_TEXT] + "…"
+        add_row(table, f"{shown}{example}", prediction["label"], chances)
     Console(highlight=False).print(table)
 
 

@@ -91,9 +91,9 @@ def open_rows(
     if is_text:
         for row, (cell,) in enumerate(cells(path, columns[:1])):
             text_of(cell, lambda row=row: where(row, columns[0]))
-        return Labelled(RowTexts(path, columns[0], np.arange(len(labels))), labels, where)
+        return Labelled(RowTexts(path, columns[0], np.arange(len(labels))), labels, where, tuple(columns))
     rows = (
         [number(cell, lambda c=c, row=row: where(row, c)) for c, cell in zip(columns, found, strict=True)]
         for row, found in enumerate(cells(path, columns))
     )
-    return Labelled(Stored.of(np.array(row, np.float32)[:, None] for row in rows), labels, where)
+    return Labelled(Stored.of(np.array(row, np.float32)[:, None] for row in rows), labels, where, tuple(columns))

@@ -55,8 +55,11 @@ class Entry:
 
     @property
     def headline(self) -> str:
-        """The first figure of the test set; empty before there is one."""
-        return next((f"{name} {value:.4f}" for name, value in self.scores.items()), "")
+        """The accuracy, or another first figure of the test set with its name; empty before there is one."""
+        figures = (
+            f"{value:.4f}" if name == "accuracy" else f"{name} {value:.4f}" for name, value in self.scores.items()
+        )
+        return next(figures, "")
 
 
 def list_runs(

@@ -147,7 +147,7 @@ def _windowed(values: NDArray[Any], settings: Forecast, experiment: Experiment) 
     if count < 1:
         raise InvalidSetting(
             f"{experiment.where('forecast')}: expected a series longer than window and horizon ({length} steps), got "
-            f"{len(values)} to learn from. Shorten them."
+            f"{len(values)} beside the {settings.held_out} held out and what validates. Lower one of them."
         )
     return _complete([values[begin : begin + length] for begin in range(count)], settings)
 

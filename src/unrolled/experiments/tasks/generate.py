@@ -109,7 +109,9 @@ def _pieces(text: str | LongText, encoding: Encoding, length: int, experiment: E
     numbers = encode(text)
     length = min(length, len(numbers) - 1)
     if length < 1:
-        raise DataError(f"{experiment.name}: expected a text of two tokens or more, got {len(numbers)}. Give more.")
+        raise DataError(
+            f"{experiment.data_name}: expected a text of two tokens or more, got {len(numbers)}. Give more."
+        )
     count = (len(numbers) - 1) // length
     pieces = numbers[: count * length].reshape(count, length)
     return Split(pieces, numbers[1 : count * length + 1].reshape(count, length))

@@ -104,7 +104,7 @@ class LiveProgress(PlainProgress):
         speed = self.bar.tasks[-1].speed
         figures = "  ".join(f"{name} {logs[name]:.4f}" for name in sorted(logs, key=rank))
         if speed:
-            figures += f"  {speed * self.batch_size:,.0f} images/s"
+            figures += f"  {speed * self.batch_size:,.0f} examples/s"
         self.bar.update(self.task, completed=step + 1, figures=figures)
 
     def epoch(self, record: Mapping[str, Any]) -> None:
@@ -131,10 +131,10 @@ def spell_record(record: Mapping[str, Any]) -> str:
 
     Example:
         >>> spell_record({"epoch": 1, "loss": 0.5, "accuracy": 0.8, "seconds": 41.0, "examples_per_second": 1500.0})
-        'loss 0.5000  accuracy 0.8000  1,500 images/s  41.0 s'
+        'loss 0.5000  accuracy 0.8000  1,500 examples/s  41.0 s'
     """
     figures = [f"{name} {value:.4f}" for name, value in record.items() if name not in OTHER_FIGURES]
-    return "  ".join([*figures, f"{record['examples_per_second']:,.0f} images/s", f"{record['seconds']:.1f} s"])
+    return "  ".join([*figures, f"{record['examples_per_second']:,.0f} examples/s", f"{record['seconds']:.1f} s"])
 
 
 def rank(name: str) -> tuple[bool, bool, str]:

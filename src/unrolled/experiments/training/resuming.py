@@ -53,7 +53,7 @@ def resume_run(run: Run, epochs: int | None, progress: Progress, request: StopRe
         _check_epochs(run, total, checkpoint)
         if run.is_finished and total <= planned:
             progress.say(
-                f"{run.experiment.name}: finished after {len(run.metrics)} epochs. More: --epochs {planned + 1}"
+                f"{run.experiment.name}: finished after epoch {len(run.metrics)}. More: --epochs {planned + 1}"
             )
             return run
         _check_place(run, checkpoint)
