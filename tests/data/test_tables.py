@@ -24,13 +24,17 @@ def write(tmp_path: Path):  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(
     ("content", "name", "found"),
     [
-        ("text,label\ngood,1\nbad,0\n", "t.csv", {"encoding": "utf-8", "delimiter": ",", "header": "yes"}),
-        ("good;1\nbad;0\n", "t.csv", {"encoding": "utf-8", "delimiter": ";", "header": "no"}),
-        ("text\tlabel\r\ngood, or so\t1\r\n", "t.tsv", {"encoding": "utf-8", "delimiter": "\\t", "header": "yes"}),
-        ("text|label\ngood|1\n", "t.csv", {"encoding": "utf-8", "delimiter": "|", "header": "yes"}),
-        ("caf\xe9,1\nth\xe9,0\n".encode("latin-1"), "t.csv", {"encoding": "cp1252", "delimiter": ",", "header": "no"}),
-        ("\ufefftext,label\na,1\n", "t.csv", {"encoding": "utf-8-sig", "delimiter": ",", "header": "yes"}),
-        ("text,label\na,1\n".encode("utf-16"), "t.csv", {"encoding": "utf-16", "delimiter": ",", "header": "yes"}),
+        ("text,label\ngood,1\nbad,0\n", "t.csv", {"encoding": "utf-8", "delimiter": ",", "header": "true"}),
+        ("good;1\nbad;0\n", "t.csv", {"encoding": "utf-8", "delimiter": ";", "header": "false"}),
+        ("text\tlabel\r\ngood, or so\t1\r\n", "t.tsv", {"encoding": "utf-8", "delimiter": "\\t", "header": "true"}),
+        ("text|label\ngood|1\n", "t.csv", {"encoding": "utf-8", "delimiter": "|", "header": "true"}),
+        (
+            "caf\xe9,1\nth\xe9,0\n".encode("latin-1"),
+            "t.csv",
+            {"encoding": "cp1252", "delimiter": ",", "header": "false"},
+        ),
+        ("\ufefftext,label\na,1\n", "t.csv", {"encoding": "utf-8-sig", "delimiter": ",", "header": "true"}),
+        ("text,label\na,1\n".encode("utf-16"), "t.csv", {"encoding": "utf-16", "delimiter": ",", "header": "true"}),
     ],
 )
 def test_encoding_delimiter_and_header_are_detected(write, content: Rows, name: str, found: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
@@ -73,7 +77,7 @@ def test_parquet_is_a_table(tmp_path: Path) -> None:
     ("content", "name", "message"),
     [
         ("", "t.csv", "t.csv: expected text, got an empty file. Check the file."),
-        ("a,b\n1,2\n3\n", "t.csv", "t.csv:3: expected 2 cells as in the first row, got 1."),
+        ("a,b\n1,2\n3\n", "t.csv", "t.csv:3: expected as many cells as in the first row (2), got 1."),
         ("a,a\n1,2\n", "t.csv", 't.csv:1: expected column names that differ, got "a" twice. Rename one.'),
         ("a,label\n", "t.csv", "expected rows below the header, got none. Add examples."),
         ('text,label\n"open,1\n', "t.csv", "t.csv:2: expected cells as CSV quotes them"),

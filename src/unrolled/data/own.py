@@ -58,7 +58,7 @@ def load_labelled(
     data = assemble(parts["train"].name, read)
     for note in dict.fromkeys(notes):
         data = data.noting(note)
-    return data.noting(f"reads {spell_some(data.columns)}" if data.columns else "")
+    return data.noting(f"columns read: {spell_some(data.columns)}" if data.columns else "")
 
 
 def read_labelled(

@@ -57,7 +57,7 @@ class Table:
     def spell_found(self) -> str:
         """What was detected, in one line."""
         return f"{self.path.name}: {self.size:,} rows, " + ", ".join(
-            f"{key} {value}" for key, value in self.found.items()
+            f'{key} "{value}"' if key == "delimiter" else f"{key} {value}" for key, value in self.found.items()
         )
 
     def where(self, row: int, column: str | None = None) -> str:
