@@ -99,6 +99,8 @@ def line_chart(
     series: Mapping[str, Sequence[float]],
     bands: Mapping[str, Sequence[tuple[float, float]]] | None = None,
     steps: Sequence[str] | None = None,
+    *,
+    is_wide: bool = False,
 ) -> Markup:
     """Draw one line for each named series over the epochs from 1 on, or over other steps.
 
@@ -106,7 +108,8 @@ def line_chart(
         title: Read out by screen readers.
         series: Values by name, one an epoch, NaN where there is none; the n-th series has the class ``series-n``.
         bands: Around a series, the lowest and the highest value of each epoch.
-        steps: What stands below each value, where they are no epochs.
+        steps: What stands below each value, where they are no epochs; such lines have no dots.
+        is_wide: Whether it has a page's whole width.
 
     Returns:
         An ``<svg>`` element.
@@ -114,20 +117,21 @@ def line_chart(
     epochs = max(len(values) for values in series.values())
     names = steps or [f"epoch {epoch}" for epoch in range(1, epochs + 1)]
     bands = bands or {}
+    width = WIDE if is_wide else WIDTH
     around = [value for ends in bands.values() for pair in ends for value in pair]
     ticks = round_ticks([*around, *(value for values in series.values() for value in values)])
 
     def place(epoch: int, value: float) -> tuple[float, float]:
         across = (epoch - 1) / (epochs - 1) if epochs > 1 else 0.5
         down = (ticks[-1] - value) / (ticks[-1] - ticks[0])
-        return round(LEFT + across * (WIDTH - LEFT - RIGHT), 1), round(TOP + down * (HEIGHT - TOP - BOTTOM), 1)
+        return round(LEFT + across * (width - LEFT - RIGHT), 1), round(TOP + down * (HEIGHT - TOP - BOTTOM), 1)
 
     # Labels of our own may be wide.
-    every = math.ceil(epochs / (6 if steps else 10))
+    every = math.ceil(epochs / (6 if steps else 10) / (2 if is_wide else 1))
     return Markup(
         _LINES.render(
             title=title,
-            width=WIDTH,
+            width=width,
             height=HEIGHT,
             left=LEFT,
             right=RIGHT,
@@ -136,7 +140,10 @@ def line_chart(
                 (place(step, 0)[0], names[step - 1].removeprefix("epoch ")) for step in range(1, epochs + 1, every)
             ],
             lines=[
-                {"number": colour(number), **_line(name, values, bands.get(name, ()), place, names)}
+                {
+                    "number": colour(number),
+                    **_line(name, values, bands.get(name, ()), place, names, MOST_DOTS * (not steps)),
+                }
                 for number, (name, values) in enumerate(series.items(), start=1)
             ],
         )
@@ -149,6 +156,7 @@ def _line(
     band: Sequence[tuple[float, float]],
     place: Callable[[int, float], tuple[float, float]],
     names: Sequence[str],
+    most_dots: int,
 ) -> dict[str, Any]:
     """A line's points and dots, and the outline of its band: its upper edge forth, its lower edge back."""
     drawn = [(epoch, value) for epoch, value in enumerate(values, start=1) if not math.isnan(value)]
@@ -159,7 +167,7 @@ def _line(
     return {
         "points": " ".join(f"{x},{y}" for x, y in points),
         "band": " ".join(f"{x},{y}" for x, y in edge),
-        "dots": [(x, y, text) for (x, y), text in zip(points, said, strict=True)] if len(points) <= MOST_DOTS else [],
+        "dots": [(x, y, text) for (x, y), text in zip(points, said, strict=True)] if len(points) <= most_dots else [],
     }
 
 

@@ -33,7 +33,9 @@ def write_forecast_page(path: Path, run: Run, values: NDArray[Any], told: NDArra
             "known": [*known, *[math.nan] * len(told)],
             "forecast": [*[math.nan] * (len(known) - 1), known[-1], *told[:, place].tolist()],
         }
-        charts.append({"name": name, "series": list(series), "svg": line_chart(f"{name} and its forecast", series)})
+        steps = [f"{step:+d}" if step else "now" for step in range(1 - len(known), len(told) + 1)]
+        chart = line_chart(f"{name} and its forecast", series, steps=steps, is_wide=True)
+        charts.append({"name": name, "series": list(series), "svg": chart})
     write_page(
         render("forecast.html", name=run.experiment.name, run=run.path.name, steps=len(told), charts=charts), path
     )

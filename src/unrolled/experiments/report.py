@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from unrolled.data.dataset import Dataset
-from unrolled.experiments.charts import line_chart
+from unrolled.errors import InvalidInput
+from unrolled.experiments.charts import COLOURS, line_chart
 from unrolled.experiments.completion import complete, sizes_of
 from unrolled.experiments.description import describe_layers
 from unrolled.experiments.document import write_yaml
@@ -16,6 +17,7 @@ from unrolled.experiments.pages import render
 from unrolled.experiments.run import Run
 from unrolled.experiments.tasks.baselines import NEEDS_SKLEARN
 from unrolled.experiments.tasks.forecast import forecasts
+from unrolled.experiments.writing import write
 from unrolled.storage import write_text
 
 import keras
@@ -25,6 +27,7 @@ from PIL import Image
 
 MISTAKES_SHOWN = 24
 LONGEST_TEXT = 300
+_PROMPT, _WRITTEN = 60, 300
 
 
 def write_report(
@@ -63,6 +66,8 @@ def write_report(
         mistakes=_mistakes(data, given) if tells_classes else [],
         mistakes_total=sum(map(sum, evaluation.confusion)) - sum(row[i] for i, row in enumerate(evaluation.confusion)),
         forecast=_forecast(data, examples, run, given) if run.experiment.task == "forecast" else None,
+        sample=_sample(run, data) if run.experiment.task == "generate" else None,
+        channels=_channels(data) if data.kind == "series" else [],
         wants_sklearn=NEEDS_SKLEARN if data.kind == "text" and tells_classes and len(evaluation.baselines) < 2 else "",
         settings=write_yaml(run.experiment.model_dump(mode="json", exclude_none=True)),
         written=datetime.now(UTC),
@@ -112,19 +117,47 @@ def _shown(data: Dataset, index: int) -> dict[str, Any]:
     if data.kind == "text":
         return {"text": example if len(example) <= LONGEST_TEXT else example[:LONGEST_TEXT] + "…"}
     if data.kind == "series":
-        channels = {f"channel {place + 1}": channel.tolist() for place, channel in enumerate(example.T[:6])}
-        return {"drawing": line_chart(f"example {index}", channels)}
+        steps = [str(step) for step in range(1, len(example) + 1)]
+        drawn = {name: _stretched(channel) for name, channel in zip(_channels(data), example.T, strict=False)}
+        return {"drawing": line_chart(f"example {index}", drawn, steps=steps)}
     return {"picture": png_address(example)}
 
 
+def _channels(data: Dataset) -> list[str]:
+    """The names of the channels that are drawn of a series."""
+    features = data.example_shape[-1] or 0
+    named = len(data.columns) == features
+    return [data.columns[place] if named else f"channel {place + 1}" for place in range(min(features, COLOURS))]
+
+
+def _stretched(channel: NDArray[Any]) -> list[float]:
+    """From 0 to 1, so that channels of all sizes are seen."""
+    low, high = np.fmin.reduce(channel), np.fmax.reduce(channel)
+    values: list[float] = ((channel - low) / ((high - low) or 1)).tolist()
+    return values
+
+
+def _sample(run: Run, data: Dataset) -> dict[str, str] | None:
+    """What the network writes after the beginning of the test part; None where it cannot go on with a text."""
+    start = str(data.test.inputs[0][:_PROMPT])
+    prompt = " ".join(start.split()[1:-1]) + " " if len(start.split()) > 3 else start
+    try:
+        return {"prompt": prompt, "text": "".join(write(run, prompt, length=_WRITTEN, temperature=0.7))}
+    except InvalidInput:
+        return None
+
+
 def _forecast(data: Dataset, examples: Examples, run: Run, given: NDArray[Any]) -> dict[str, Any]:
-    """The test part of the first channel beside what was told of it, each step as far ahead as the horizon ends."""
-    told = forecasts(data, examples.encoding, run.experiment, given)[:, :, 0]
-    truth = data.test.inputs[0][:, 0]
+    """The test part of each channel beside what was told of it, each step as far ahead as the horizon ends."""
+    told = forecasts(data, examples.encoding, run.experiment, given)
     ahead = told.shape[1]
-    steps = len(truth) - ahead + 1
-    series = {"the series": truth[ahead - 1 :].tolist(), "the network": told[:steps, -1].tolist()}
-    return {"series": list(series), "ahead": ahead, "svg": line_chart("the test part and its forecast", series)}
+    charts = []
+    for place, name in enumerate(data.classes[:COLOURS]):
+        truth = data.test.inputs[0][ahead - 1 :, place].tolist()
+        series = {"the series": truth, "the network": told[: len(truth), -1, place].tolist()}
+        steps = [str(ahead + step) for step in range(len(truth))]
+        charts.append({"name": name, "svg": line_chart(f"{name} and its forecast", series, steps=steps)})
+    return {"series": ["the series", "the network"], "ahead": ahead, "charts": charts}
 
 
 def png_address(image: NDArray[Any]) -> str:
