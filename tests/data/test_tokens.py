@@ -3,7 +3,7 @@
 import json
 
 from unrolled.data.padding import pad, padded_length
-from unrolled.data.tokens import PADDING, UNKNOWN, Tokenizer
+from unrolled.data.tokens import KINDS, PADDING, UNKNOWN, Tokenizer
 
 import numpy as np
 import pytest
@@ -37,3 +37,12 @@ def test_padding_is_on_the_right_and_of_few_lengths() -> None:
     found = sorted({padded_length(length) for length in range(1, 200)})
     assert found == [8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256]
     assert all(padded_length(length) >= length for length in range(1, 200))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_more_tokens_than_asked_for_are_cut(kind: str) -> None:
+    text = "Ünd so, on and on" * 3
+    tokenizer = Tokenizer.fit([text], kind=kind)
+    for most in (0, 1, 3, 1000):
+        np.testing.assert_array_equal(tokenizer.encode(text, most), tokenizer.encode(text)[:most])
+    assert Tokenizer.fit(["a b c", "c c"], kind="words", most=2).tokens == ("c", "a", "b")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from unrolled.data.streamed.long_text import LongText, pieces_of
@@ -53,6 +54,7 @@ class Tokenizer:
         lowercase: bool = False,
         minimum_count: int = 1,
         maximum_vocabulary: int | None = None,
+        most: int | None = None,
     ) -> "Tokenizer":
         """The vocabulary of texts, the most frequent tokens first.
 
@@ -62,6 +64,7 @@ class Tokenizer:
             lowercase: Whether words lose their capitals.
             minimum_count: How often a token has to occur to get a number of its own.
             maximum_vocabulary: How many tokens get one, at most.
+            most: How many tokens of each text are looked at; None for all.
         """
         if kind == "bytes":
             return cls(kind)
@@ -69,7 +72,7 @@ class Tokenizer:
         cutting = cls(kind, lowercase=lowercase)
         for text in texts:
             for piece in pieces_of(text):
-                counts.update(cutting.cut(piece))
+                counts.update(cutting.cut(piece, most))
         frequent = sorted(token for token, count in counts.items() if count >= minimum_count)
         frequent.sort(key=lambda token: -counts[token])
         return cls(kind, tuple(frequent[:maximum_vocabulary]), lowercase)
@@ -86,20 +89,22 @@ class Tokenizer:
         """How many numbers there are, those for padding and the unknown included."""
         return 2 + (256 if self.kind == "bytes" else len(self.tokens))
 
-    def cut(self, text: str) -> list[str]:
-        """The text in pieces."""
+    def cut(self, text: str, most: int | None = None) -> list[str]:
+        """The text in pieces, at most so many."""
         text = text.lower() if self.lowercase else text
-        return _WORD.findall(text) if self.kind == "words" else list(text)
+        if self.kind != "words":
+            return list(text[:most])
+        return _WORD.findall(text) if most is None else [found[0] for found in islice(_WORD.finditer(text), most)]
 
-    def encode(self, text: str) -> NDArray[np.int32]:
-        """[T] the number of each token."""
+    def encode(self, text: str, most: int | None = None) -> NDArray[np.int32]:
+        """[T] the number of each token, at most so many."""
         if self.kind == "bytes":
-            return np.frombuffer(text.encode("utf-8"), np.uint8).astype(np.int32) + 2
+            return np.frombuffer(text[:most].encode("utf-8")[:most], np.uint8).astype(np.int32) + 2
         if self.kind == "characters":
-            codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+            codes = np.frombuffer(text[:most].encode("utf-32-le", "surrogatepass"), np.uint32)
             return self._of_characters[codes]
         numbers: Mapping[str, int] = self._numbers  # type: ignore[attr-defined]
-        return np.array([numbers.get(token, UNKNOWN) for token in self.cut(text)], np.int32)
+        return np.array([numbers.get(token, UNKNOWN) for token in self.cut(text, most)], np.int32)
 
     def encode_long(self, text: LongText) -> NDArray[Any]:
         """[T] what ``encode`` gives for a long text, on disk and in the smallest type that holds all numbers.

@@ -90,7 +90,7 @@ class Tokens:
         return objects([self._numbers(text) for text in inputs])
 
     def _numbers(self, text: str) -> NDArray[np.int32]:
-        numbers = self.tokenizer.encode(text)[: self.maximum_length]
+        numbers = self.tokenizer.encode(text, self.maximum_length)
         return numbers if len(numbers) else np.full(1, UNKNOWN, np.int32)
 
     def to_json(self) -> dict[str, Any]:
@@ -157,18 +157,20 @@ def fit_encoding(data: Dataset, learned: Split, text: Text) -> Encoding:
         return Arrays(data.example_shape)
     if data.kind == "series":
         return fit_series(learned.inputs)
-    tokenizer = fit_tokenizer(learned, text)
-    cut = sum(len(tokenizer.encode(given)) > text.maximum_length for given in learned.inputs)
+    most = text.maximum_length
+    tokenizer = fit_tokenizer(learned, text, most)
+    cut = sum(len(tokenizer.encode(given, most + 1)) > most for given in learned.inputs)
     note = f"{cut:,} of {learned.size:,} training texts are cut after {text.maximum_length} tokens" if cut else ""
     return Tokens(tokenizer, text.maximum_length, notes=(note,) if note else ())
 
 
-def fit_tokenizer(learned: Split, text: Text) -> Tokenizer:
+def fit_tokenizer(learned: Split, text: Text, most: int | None = None) -> Tokenizer:
     """The vocabulary of texts.
 
     Args:
         learned: Those to learn from, and no others.
         text: Which tokens, and how many.
+        most: How many tokens of each text are read.
     """
     return Tokenizer.fit(
         learned.inputs,
@@ -176,6 +178,7 @@ def fit_tokenizer(learned: Split, text: Text) -> Tokenizer:
         lowercase=text.lowercase and text.tokenizer == "words",
         minimum_count=text.minimum_count,
         maximum_vocabulary=text.maximum_vocabulary,
+        most=most,
     )
 
 
