@@ -1,5 +1,6 @@
 """The user's own files and folders as data sets."""
 
+import json
 from pathlib import Path
 
 from unrolled.data.catalogue import load, load_own
@@ -157,3 +158,25 @@ def test_pictures_of_other_sizes_and_files_of_other_kinds_are_named(tmp_path: Pa
     (tmp_path / "b" / "notes.txt").write_text("hm")
     with pytest.raises(DataError, match=r"notes\.txt: expected files of the same kind as 0\.png"):
         load(tmp_path)
+
+
+def test_a_folder_of_test_examples_alone_and_a_file_for_the_test_where_none_can_be_are_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "held" / "test" / name).mkdir(parents=True)
+        (tmp_path / "held" / "test" / name / "1.txt").write_text("text")
+    with pytest.raises(DataError, match="expected a folder train beside the folder test, got none"):
+        load(tmp_path / "held")
+    text = written(tmp_path / "a.txt", "It is a truth. " * 20)
+    with pytest.raises(DataError, match=r"expected no file for the test beside a.txt"):
+        load_own(train=text, test=text)
+
+
+def test_json_lines_end_where_lines_do(tmp_path: Path) -> None:
+    rows = [json.dumps({"text": f"one\u2028two {n}", "label": n % 2}, ensure_ascii=False) for n in range(8)]
+    data = load(written(tmp_path / "a.jsonl", "\n".join(rows)))
+    assert data.train.inputs[0].startswith("one\u2028two")
+    rows = ['{"text": "cut \\ud83d", "label": 1}', *rows, '{"text": "x", "label": 1}']
+    assert load(written(tmp_path / "b.jsonl", "\n".join(rows))).fingerprints
+    rows = ['{"text": 7, "label": 1}', *rows]
+    with pytest.raises(DataError, match=r"c.jsonl:1: text: expected text, got int 7\."):
+        load_own(file=written(tmp_path / "c.jsonl", "\n".join(rows)), input="text")

@@ -59,7 +59,8 @@ def test_pictures_are_read_as_those_of_the_folder(tmp_path: Path) -> None:
 
 def test_a_wide_table_is_read_by_the_names_of_its_columns() -> None:
     run = trained({"file": str(table("x,y,z,label", WIDE)), "target": "label"})
-    assert list(run.data["columns"]) == ["x", "y", "z"]
+    assert run.reading is not None
+    assert run.reading.columns == ("x", "y", "z")
     turned = [[1000, row[2], row[1], row[0]] for row in WIDE]
     _, said = predict_table(run, table("patient,z,y,x", turned, "turned.csv"))
     assert said == predict_table(run, Path("t.csv"))[1]
@@ -71,7 +72,8 @@ def test_a_wide_table_is_read_by_the_names_of_its_columns() -> None:
 def test_a_long_table_gives_each_row_the_answer_of_its_series() -> None:
     rows = [[f"d{n}", step, n % 2 + step, "ab"[n % 2]] for n in range(16) for step in range(2 + n % 3)]
     run = trained({"file": str(table("id,time,value,state", rows)), "series": "id", "target": "state"})
-    assert list(run.data["columns"]) == ["time", "value"]
+    assert run.reading is not None
+    assert run.reading.columns == ("time", "value")
     read, said = predict_table(run, table("id,time,value", [row[:3] for row in rows], "new.csv"))
     assert len(said) == read.size == len(rows)
     series = [np.array([row[1:3] for row in rows if row[0] == f"d{n}"], np.float32) for n in range(16)]
@@ -99,6 +101,52 @@ def test_the_name_of_a_file_is_no_sentence() -> None:
         predict_inputs(run, ["a.ts"])
     with pytest.raises(InvalidInput, match="expected a network that reads pictures, got one of texts"):
         predict_inputs(run, ["good"], Path("seen.png"))
+
+
+def test_the_class_is_in_the_column_that_was_learned_from() -> None:
+    rows = [(f"{'good' if n % 2 else 'bad'} film {n}", n % 2) for n in range(24)]
+    run = trained({"file": str(table("text,sentiment", rows))}, [{"Embedding": {"output_dim": 4}}, *GRU])
+    told = [(text, truth, 1 - truth) for text, truth in rows]
+    again = table("text,sentiment,label", told, "told.csv")
+    assert run.evaluate(str(again)) == run.evaluate("t.csv")
+
+
+def test_a_table_is_read_in_the_way_that_was_said() -> None:
+    rows = [f"{'dobrý' if n % 2 else 'zlý'} film {n};{n % 2}" for n in range(24)]
+    Path("t.csv").write_bytes("\n".join(rows).encode("iso-8859-2"))
+    said = {"file": "t.csv", "encoding": "iso-8859-2", "header": False, "input": "1", "target": "2"}
+    run = trained(said, [{"Embedding": {"output_dim": 4}}, *GRU])
+    assert run.evaluate("t.csv").examples == 24
+    read, answers = predict_table(run, Path("t.csv"))
+    assert (read.size, len(answers)) == (24, 24)
+
+
+def test_orange_tables_are_predicted_as_they_are_learned_from() -> None:
+    lines = ["x\ty\tkind", "c\tc\td", "\t\tclass", *(f"{n % 5}\t{n % 3}\t{'ab'[n % 2]}" for n in range(24))]
+    Path("t.tab").write_text("\n".join(lines), encoding="utf-8")
+    run = trained({"file": "t.tab"})
+    assert len(predict_table(run, Path("t.tab"))[1]) == 24
+    assert run.evaluate("t.tab").examples == 24
+
+
+def test_missing_values_are_refused_where_there_were_none_to_learn_from() -> None:
+    inputs = np.random.default_rng(0).normal(size=(24, 5, 2)).astype(np.float32)
+    np.savez("x.npz", x_train=inputs, y_train=np.arange(24) % 2)
+    run = trained({"file": "x.npz"})
+    inputs[3, 1, 0] = np.nan
+    with pytest.raises(InvalidInput, match="expected numbers, got NaN in example 3"):
+        run.predict(inputs)
+
+
+def test_predicting_what_was_predicted_adds_columns_of_other_names() -> None:
+    run, path = texts(), Path("t.csv")
+    for name in ("once.csv", "twice.csv"):
+        with Path(name).open("w", newline="") as to:
+            write_table(*predict_table(run, path), to)
+        path = Path(name)
+    header = path.read_text().splitlines()[0].split(",")
+    assert len(set(header)) == len(header) == 8
+    assert "predicted label 2" in header
 
 
 def test_answers_are_written_as_csv() -> None:

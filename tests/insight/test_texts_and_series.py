@@ -1,11 +1,15 @@
 """The doctor on texts and series: the same causes, and padding and gaps that are none."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import unrolled
 from tests.insight.networks import names
+from unrolled.experiments.experiment import Experiment
+from unrolled.insight import subject as subject_module
 from unrolled.insight.inputs import non_finite_examples
+from unrolled.insight.subject import subject_of_experiment, subject_of_run
 
 import numpy as np
 import pytest
@@ -70,7 +74,26 @@ def test_infinity_is_a_finding_even_where_gaps_are_none() -> None:
 def test_a_run_on_texts_is_examined_with_the_vocabulary_that_it_has(tmp_path: Path) -> None:
     texts()
     run = unrolled.train({"data": {"file": "texts.csv"}, **TEXTS}, runs=tmp_path / "runs", quiet=True)
-    assert "lost-mask" not in names(unrolled.diagnose(run))
+    kept = run.read_json("encoding.json")
+    kept["tokenizer"]["tokens"].reverse()
+    (run.path / "encoding.json").write_text(json.dumps(kept), encoding="utf-8")
+    subject = subject_of_run(unrolled.Run.open(run.path))
+    encoded = subject.learned.inputs[subject.order[0]]
+    given = list(unrolled.load("texts.csv").train.inputs)
+    tokens = ["", "", *kept["tokenizer"]["tokens"]]
+    assert " ".join(tokens[number] for number in encoded if number) in given
+
+
+def test_no_more_than_some_examples_are_examined_and_those_of_all_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts()
+    rows = Path("texts.csv").read_text().splitlines()
+    Path("texts.csv").write_text("\n".join([rows[0], *sorted(rows[1:])]), encoding="utf-8")
+    monkeypatch.setattr(subject_module, "MOST_EXAMINED", 50)
+    subject = subject_of_experiment(Experiment.find({"data": {"file": "texts.csv"}, **TEXTS}))
+    assert subject.learned.size == 50
+    assert sorted(subject.order) == list(range(50))
+    assert set(subject.learned.targets.tolist()) == {0, 1}
+    assert max(split.size for split in subject.held.values()) <= 50
 
 
 def test_few_windows_to_measure_a_forecast_on_are_doubtful() -> None:

@@ -70,7 +70,9 @@ def forecast(run: str, file: Path, steps: int | None, html: Path | None, runs: P
     check_backend()
     found = Run.find(run, runs)
     check_task(found)
-    table = read_table(file)
+    own = found.experiment.data
+    how = {} if isinstance(own, str) else own.how
+    table = read_table(file, **how)
     values = np.array([table.numbers(channel) for channel in found.classes], np.float32).T
     told = foretell(found, values, steps)
     if html:

@@ -11,7 +11,7 @@ from unrolled.data.dataset import Dataset
 from unrolled.data.downloads import FASHION_MNIST, KMNIST
 from unrolled.data.images import load_file
 from unrolled.data.own import FORMATS, load_folder, load_labelled, load_text, load_values
-from unrolled.data.tables import Table, spell_some
+from unrolled.data.tables import SUFFIXES, Table, spell_some
 from unrolled.errors import DataError, did_you_mean
 
 NAMED = {
@@ -88,6 +88,11 @@ def load_own(
     if folder is not None:
         return load_folder(Path(folder), side)
     path = Path(file or train or "")
+    if test is not None and (task == "forecast" or path.suffix.lower() not in (*SUFFIXES, ".ts")):
+        raise DataError(
+            f"{test}: expected no file for the test beside {path.name}: what is measured on is held out from it, or "
+            "x_test and y_test in the same file. Leave it out."
+        )
     if task == "forecast":
         return load_values(path, held_out=held_out or 1, **columns)
     if path.suffix.lower() not in FORMATS:
@@ -117,7 +122,7 @@ def load_to_show(
     if side is not None:
         return load_own(folder=name, side=side)
     if table and "target" not in named and not has_target(table):
-        if not inputs:
+        if not inputs or "series" in named:
             raise DataError(
                 f"{name}: expected to be told which column is the class, got {spell_some(list(table.columns))}. "
                 "Name it with --target, or those to forecast with --input"

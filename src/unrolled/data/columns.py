@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from unrolled.data.labelled import Labelled
 from unrolled.data.tables import Table, is_missing, is_number
 from unrolled.errors import DataError
 
@@ -30,37 +29,6 @@ def describe_columns(table: Table) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def from_table(
-    table: Table,
-    *,
-    input: str | Sequence[str] | None = None,  # noqa: A002 - the setting's name
-    target: str | None = None,
-    series: str | None = None,
-) -> Labelled:
-    """The examples of a table: a text a row, a series a row (its steps in columns), or a series in several rows.
-
-    Raises:
-        DataError: A column is missing, a cell is empty or no number, or a series has two classes.
-    """
-    target = target or guess(table, TARGETS, "target")
-    cells = table.column(target)
-    columns = columns_to_read(table, input, target, series)
-    names = [label_of(cell, lambda row=row: table.where(row, target)) for row, cell in enumerate(cells)]
-    inputs, rows = examples_in(
-        table, columns, is_text=series is None and is_text_column(table.column(columns[0])), series=series
-    )
-    for first, *others in rows:
-        other = next((row for row in others if names[row] != names[first]), None)
-        if other is not None:
-            raise DataError(
-                f'{table.where(other, target)}: expected the class "{names[first]}" as in other rows of its series, '
-                f'got "{names[other]}". Give a series one class.'
-            )
-    return Labelled(
-        inputs, [names[first] for first, *_ in rows], lambda example: table.where(rows[example][0]), tuple(columns)
-    )
 
 
 def examples_in(
@@ -174,8 +142,10 @@ def text_of(cell: Any, where: Callable[..., str]) -> str:
     """The text in a cell.
 
     Raises:
-        DataError: The cell is empty.
+        DataError: The cell is empty, or holds something else.
     """
-    if not isinstance(cell, str) or not cell.strip():
+    if cell is not None and not isinstance(cell, str):
+        raise DataError(f"{where()}: expected text, got {type(cell).__name__} {str(cell)[:40]}. Write it as text.")
+    if cell is None or not cell.strip():
         raise DataError(f"{where()}: expected text, got an empty cell. Add it or drop the row.")
     return cell

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from zlib import crc32
 
 from unrolled.data.streamed.long_text import LongText, pieces_of
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from unrolled.data.reading import Reading
 
 
 class Split(NamedTuple):
@@ -50,7 +53,7 @@ class Dataset:
         source: Who made it, and under which terms; empty for the user's own files.
         validation: The examples to watch a training with, where the data set says which.
         notes: What was noticed while it was loaded.
-        columns: Of a table, those that are read.
+        reading: Of a table, how it is read.
 
     Example:
         >>> import unrolled
@@ -67,7 +70,12 @@ class Dataset:
     source: str = ""
     validation: Split | None = None
     notes: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ()
+    reading: "Reading | None" = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of a table, those that are read."""
+        return self.reading.columns if self.reading else ()
 
     @property
     def kind(self) -> Literal["arrays", "series", "text"]:
@@ -126,7 +134,7 @@ def _checksum(array: NDArray[Any]) -> int:
             checksum = crc32(np.ascontiguousarray(item).data, checksum)
             continue
         for piece in pieces_of(item):
-            checksum = crc32(piece.encode(), checksum)
+            checksum = crc32(piece.encode("utf-8", "surrogatepass"), checksum)
     return checksum
 
 

@@ -1,8 +1,6 @@
 """A folder with a folder for each class: pictures, or texts."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from unrolled.data.decoding import read_text
 from unrolled.data.labelled import Labelled
@@ -32,11 +30,13 @@ def read_folder(folder: Path, side: int | None = None) -> dict[str, Labelled]:
     if not folder.is_dir():
         raise DataError(f"{folder}: expected a folder, got none. Check the path.")
     parts = {part: found for part, *others in PARTS for name in (part, *others) if (found := folder / name).is_dir()}
-    reader: list[Callable[[list[Path], int | None], Any]] = []
-    return {part: _read_part(place, side, reader) for part, place in (parts or {"train": folder}).items()}
+    read = {part: _read_part(place, side) for part, place in (parts or {"train": folder}).items()}
+    if len({isinstance(labelled.inputs, list) for labelled in read.values()}) > 1:
+        raise DataError(f"{folder}: expected pictures or texts, got both. Have the same kind in train and test.")
+    return read
 
 
-def _read_part(folder: Path, side: int | None, reader: list[Callable[[list[Path], int | None], Any]]) -> Labelled:
+def _read_part(folder: Path, side: int | None) -> Labelled:
     classes = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
     files = [(path, place.name) for place in classes for path in sorted(place.iterdir()) if _is_example(path)]
     if len(classes) < 2 or not files:

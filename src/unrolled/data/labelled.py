@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unrolled.data.dataset import Dataset, Split, hold_out, objects
 from unrolled.data.images import TEST_SEED, TEST_SHARE
@@ -11,6 +11,9 @@ from unrolled.errors import DataError
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from unrolled.data.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -21,13 +24,13 @@ class Labelled:
         inputs: [B, height, width] uint8, or [B] texts or series [T, F].
         labels: The class of each.
         place: How a message names where an example stands.
-        columns: Of a table, those that were read.
+        reading: Of a table, how it was read.
     """
 
     inputs: Any
     labels: Sequence[str]
     place: Callable[[int], str]
-    columns: tuple[str, ...] = ()
+    reading: "Reading | None" = None
 
 
 def assemble(name: str, parts: dict[str, Labelled], source: str = "") -> Dataset:
@@ -51,7 +54,7 @@ def assemble(name: str, parts: dict[str, Labelled], source: str = "") -> Dataset
     splits = {part: split_of(labelled, classes) for part, labelled in parts.items()}
     if "test" not in splits:
         splits["train"], splits["test"] = hold_out(splits["train"], TEST_SHARE, TEST_SEED)
-    data = Dataset(name, splits["train"], splits["test"], classes, source, columns=learned.columns)
+    data = Dataset(name, splits["train"], splits["test"], classes, source, reading=learned.reading)
     return data.noting(duplicates(data))
 
 

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.columns import columns_of_numbers, from_table
+from unrolled.data.columns import columns_of_numbers
 from unrolled.data.dataset import Dataset, Split, objects
 from unrolled.data.decoding import read_text
 from unrolled.data.folders import read_folder
-from unrolled.data.labelled import Labelled, assemble
+from unrolled.data.labelled import assemble
 from unrolled.data.parquet import size_in_memory
+from unrolled.data.reading import Reading
 from unrolled.data.streamed.long_text import LongText
 from unrolled.data.streamed.rows import open_rows
 from unrolled.data.tables import read_table, spell_some
@@ -47,44 +48,35 @@ def load_labelled(
     Raises:
         DataError: A file is missing or damaged, a column is missing, or a class has a single example.
     """
-    learned, found = read_labelled(parts["train"], input=input, target=target, series=series, **how)
-    read, notes = {"train": learned}, [found]
-    if "test" in parts:
-        # Of the same columns, whatever else the other file has.
-        read["test"], found = read_labelled(
-            parts["test"], input=learned.columns or input, target=target, series=series, **how
-        )
-        notes.append(found)
-    data = assemble(parts["train"].name, read)
-    for note in dict.fromkeys(notes):
+    train, test = parts["train"], parts.get("test")
+    if train.suffix.lower() == ".ts":
+        return assemble(train.name, {part: read_ts(path) for part, path in parts.items()})
+    if test is None and series is None and _is_large(train):
+        data = assemble(train.name, {"train": open_rows(train, input=input, target=target)})
+        return data.noting(_columns_read(data))
+    table, role = read_tab(train) if train.suffix.lower() == ".tab" else (read_table(train, **how), None)
+    reading = Reading.decide(table, input=input, target=target or role, series=series, how=how)
+    tables = {"train": table} | ({} if test is None else {"test": reading.read(test)})
+    data = assemble(train.name, {part: reading.labelled(table) for part, table in tables.items()})
+    for note in dict.fromkeys(table.spell_found() for table in tables.values()):
         data = data.noting(note)
-    return data.noting(f"columns read: {spell_some(data.columns)}" if data.columns else "")
+    return data.noting(_columns_read(data))
 
 
-def read_labelled(
-    path: Path,
-    *,
-    input: str | Sequence[str] | None = None,  # noqa: A002 - the setting's name
-    target: str | None = None,
-    series: str | None = None,
-    **how: Any,
-) -> tuple[Labelled, str]:
-    """The examples of one table or ``.ts`` file, and what was detected in it; the rest is as in ``load_labelled``."""
-    if path.suffix.lower() == ".ts":
-        return read_ts(path), ""
-    if _is_large(path) and series is None:
-        return open_rows(path, input=input, target=target), ""
-    table, role = read_tab(path) if path.suffix.lower() == ".tab" else (read_table(path, **how), None)
-    return from_table(table, input=input, target=target or role, series=series), table.spell_found()
+def _columns_read(data: Dataset) -> str:
+    return f"columns read: {spell_some(data.columns)}"
 
 
 def load_folder(folder: Path, side: int | None = None) -> Dataset:
     """Pictures or texts in a folder for each class.
 
     Raises:
-        DataError: As in ``read_folder``, or a class has a single example.
+        DataError: As in ``read_folder``, there is nothing to learn from, or a class has a single example.
     """
-    return assemble(folder.name, read_folder(folder, side))
+    parts = read_folder(folder, side)
+    if "train" not in parts:
+        raise DataError(f"{folder}: expected a folder train beside the folder test, got none. Add one.")
+    return assemble(folder.name, parts)
 
 
 def load_text(path: Path, encoding: str | None = None) -> Dataset:

@@ -14,9 +14,10 @@ from unrolled.data.parquet import ROWS_AT_ONCE, first_rows, read_columns
 from unrolled.errors import DataError, did_you_mean
 
 DELIMITERS = {".tsv": "\t"}
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".tab")
 _CANDIDATES = (",", "\t", ";", "|")
 _LOOKED_AT = 50
+_START = 1 << 22
 _LARGEST = 3.4e38
 _NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
 _MISSING = ("", "na", "nan", "null", "none", "?")
@@ -202,10 +203,10 @@ def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str
 
 def _delimiter(text: str) -> str:
     """The one that divides the first rows into the same number of cells, the most of them."""
+    start = "\n".join(text[:_START].splitlines()[:_LOOKED_AT])
 
     def cells(candidate: str) -> int:
         try:
-            start = "\n".join(text.splitlines()[:_LOOKED_AT])
             widths = [len(row) for row in csv.reader(io.StringIO(start, newline=""), delimiter=candidate) if row]
         except csv.Error:
             return 0
@@ -213,7 +214,7 @@ def _delimiter(text: str) -> str:
 
     csv.field_size_limit(max(len(text), 131_072))
     best = max(_CANDIDATES, key=cells)
-    return best if cells(best) > 1 else max(_CANDIDATES, key=text.splitlines()[0].count)
+    return best if cells(best) > 1 else max(_CANDIDATES, key=start.splitlines()[0].count)
 
 
 def _has_header(rows: Sequence[Sequence[str]]) -> bool:
@@ -229,7 +230,7 @@ def _has_header(rows: Sequence[Sequence[str]]) -> bool:
 def _read_json_lines(path: Path, text: str, encoding: str) -> Table:
     lines: list[int] = []
     records: list[dict[str, Any]] = []
-    for line, row in enumerate(text.splitlines(), 1):
+    for line, row in enumerate(re.split(r"\r\n|\n|\r", text), 1):
         if not row.strip():
             continue
         try:

@@ -50,6 +50,12 @@ class Arrays:
             raise InvalidInput(
                 f"predict: expected numbers [B, {spelled}], got {given.dtype} {list(given.shape)}.{remedy}"
             )
+        if given.dtype.kind == "f" and np.isnan(given).any():
+            example = int(np.isnan(given.reshape(len(given), -1)).any(axis=1).argmax())
+            raise InvalidInput(
+                f"predict: expected numbers, got NaN in example {example}: the network learned from none that miss. "
+                "Fill it in."
+            )
         return given
 
     def to_json(self) -> dict[str, Any]:
@@ -128,7 +134,10 @@ class Series:
         """
         if isinstance(inputs, Stored):
             return inputs
-        encoded = [np.asarray(item, np.float32) for item in inputs]
+        try:
+            encoded = [np.asarray(item, np.float32) for item in inputs]
+        except (ValueError, TypeError):
+            raise InvalidInput("predict: expected series of numbers, got something else. Give arrays.") from None
         for place, item in enumerate(encoded):
             if item.ndim != 2 or item.shape[1] != len(self.mean) or not len(item):
                 raise InvalidInput(

@@ -64,8 +64,13 @@ class Examples:
         )
 
 
-def choose_examples(data: Dataset, experiment: Experiment) -> Examples:
+def choose_examples(data: Dataset, experiment: Experiment, encoding: Encoding | None = None) -> Examples:
     """Divide and weigh the examples as an experiment says.
+
+    Args:
+        data: All of them.
+        experiment: What is to be learned.
+        encoding: That of a training that has begun; otherwise it is fitted.
 
     Raises:
         InvalidSetting: A class weight is of no class, or images are to be shifted that are none.
@@ -79,7 +84,7 @@ def choose_examples(data: Dataset, experiment: Experiment) -> Examples:
         )
     task = task_of(experiment)
     learned, watched = task.divide(data, experiment)
-    encoding = task.fit(data, learned, experiment)
+    encoding = encoding or task.fit(data, learned, experiment)
     takes_indices = experiment.task != "classify" or training.loss.name.startswith("Sparse")
     return Examples(
         task,

@@ -13,7 +13,9 @@ from unrolled.data.dataset import Dataset, Split
 from unrolled.data.folders import read_folder
 from unrolled.data.images import load_measured
 from unrolled.data.labelled import split_of
-from unrolled.data.own import FORMATS, read_labelled
+from unrolled.data.reading import Reading
+from unrolled.data.tables import is_table, read_table
+from unrolled.data.ts import read_ts
 from unrolled.errors import DataError, InvalidInput, RunError
 from unrolled.experiments.evaluation import Evaluation, evaluate
 from unrolled.experiments.experiment import Experiment
@@ -255,17 +257,26 @@ class Run:
             )
         return data.test
 
+    @property
+    def reading(self) -> Reading | None:
+        """How tables are read, where it learned from one."""
+        kept = self.data.get("reading")
+        return Reading.from_json(kept) if kept else None
+
     def _read(self, path: Path) -> Split:
         """The examples of a file or folder, read as those that it learned from."""
-        own = None if isinstance(self.experiment.data, str) else self.experiment.data
         if path.is_dir():
-            parts = read_folder(path, own.side if own else None)
-            return split_of(parts.get("test", parts["train"]), self.classes)
-        if path.suffix.lower() not in FORMATS:
+            own = self.experiment.data
+            parts = read_folder(path, None if isinstance(own, str) else own.side)
+            return split_of(parts["test"] if "test" in parts else parts["train"], self.classes)
+        if path.suffix.lower() == ".ts":
+            return split_of(read_ts(path), self.classes)
+        if not is_table(path):
             return load_measured(path, self.classes)
-        columns = self.data.get("columns") or None
-        target, series = (own.target, own.series) if own else (None, None)
-        return split_of(read_labelled(path, input=columns, target=target, series=series)[0], self.classes)
+        reading = self.reading
+        if reading is None:
+            reading = Reading.decide(read_table(path))
+        return split_of(reading.labelled(reading.read(path)), self.classes)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """One of the run's JSON files.

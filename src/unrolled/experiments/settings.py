@@ -106,6 +106,12 @@ class OwnData(Settings):
     def _to_yaml(self) -> dict[str, Any]:
         return {name: value for name, value in self if value is not None}
 
+    @property
+    def how(self) -> dict[str, Any]:
+        """What is said of how a table is written."""
+        said = {"delimiter": self.delimiter, "encoding": self.encoding, "header": self.header}
+        return {name: value for name, value in said.items() if value is not None}
+
     @field_validator("input", "target", "series", mode="before")
     @classmethod
     def _names(cls, value: Any) -> Any:

@@ -1,11 +1,13 @@
 """From a table to the same table with answers."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import TextIO
 
-from unrolled.data.columns import columns_to_read, examples_in
+from unrolled.data.columns import columns_to_read
+from unrolled.data.reading import Reading
 from unrolled.data.tables import Table, is_table, read_table
 from unrolled.errors import InvalidInput
 from unrolled.experiments.encodings import Arrays, Tokens
@@ -31,12 +33,12 @@ def predict_table(run: Run, path: Path) -> tuple[Table, list[Said]]:
     """
     if isinstance(run.encoding, Arrays):
         raise InvalidInput(f"predict: expected pictures or arrays, got the table {path}. Name an NPZ file.")
-    data = run.experiment.data
-    own = None if isinstance(data, str) else data
-    table = read_table(path, header=own.header if own else None)
-    columns = run.data.get("columns") or columns_to_read(table, own.input if own else None, own.target if own else None)
-    series = own.series if own else None
-    inputs, rows = examples_in(table, columns, is_text=isinstance(run.encoding, Tokens), series=series)
+    reading = run.reading
+    if reading is None:
+        columns = tuple(columns_to_read(read_table(path), None, None))
+        reading = Reading(columns, "", is_text=isinstance(run.encoding, Tokens))
+    table = reading.read(path)
+    inputs, rows = reading.examples(table)
     said = [answer(run, chances) for chances in run.predict(inputs)]
     by_row = {row: one for one, members in zip(said, rows, strict=True) for row in members}
     return table, [by_row[row] for row in range(table.size)]
@@ -51,7 +53,7 @@ def write_table(table: Table, said: Sequence[Said], to: TextIO) -> None:
         to: Where to write.
     """
     added = ["label", *(f"p({name})" for name in said[0]["probabilities"])]
-    taken = [name if name not in table.columns else f"predicted {name}" for name in added]
+    taken = [_free(name, table.columns) for name in added]
     writer = csv.writer(to)
     writer.writerow([*table.columns, *taken])
     for cells, one in zip(zip(*table.columns.values(), strict=True), said, strict=True):
@@ -65,6 +67,12 @@ def write_answers(said: Sequence[Said], to: TextIO) -> None:
     writer.writerow([*sources, "label", *(f"p({name})" for name in said[0]["probabilities"])])
     for one in said:
         writer.writerow([*(one.get(name, "") for name in sources), *_cells(one)])
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """A column's name that is not there already."""
+    others = chain([name, f"predicted {name}"], (f"predicted {name} {number}" for number in count(2)))
+    return next(other for other in others if other not in taken)
 
 
 def _cells(one: Said) -> Iterator[str]:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_EXAMINED = 100_000
-"""How many training examples are looked at."""
+"""How many examples of each part are looked at."""
 Pair = tuple[NDArray[Any], NDArray[Any]]
 
 
@@ -102,7 +102,7 @@ def subject_of_experiment(experiment: Experiment) -> Subject:
 def subject_of_run(run: Run) -> Subject:
     """A trained network with the data that it learned from."""
     data = run.experiment.load_data()
-    examples = choose_examples(data, run.experiment)
+    examples = choose_examples(data, run.experiment, run.encoding)
     return _of(
         run.experiment,
         data,
@@ -165,14 +165,16 @@ def _of(
     fresh: Callable[[], Any],
 ) -> Subject:
     training = experiment.training
-    order = examples.batches(experiment, epochs=training.epochs).order(0)
-    parts = {"train": examples.learned.select(np.arange(min(examples.learned.size, MOST_EXAMINED)))}
+    # The first that it would learn from; of the file they are no beginning, which may be of one class.
+    order = examples.batches(experiment, epochs=training.epochs).order(0)[:MOST_EXAMINED]
+    parts = {"train": examples.learned.select(np.sort(order))}
     if examples.watched is not None and training.validation != "test":
         parts["validation"] = examples.watched
     # A text is measured in longer pieces than it is learned in, which cannot be compared with those.
     in_pieces = experiment.task == "generate"
     encode = partial(examples.task.encode, data.test) if in_pieces else partial(examples.task.measured, data)
     parts["test"] = encode(examples.encoding, experiment)
+    parts = {part: split.select(np.arange(min(split.size, MOST_EXAMINED))) for part, split in parts.items()}
     held = {part: _as_the_loss_takes_them(split, examples.classes) for part, split in _padded(parts).items()}
     return Subject(
         model,
@@ -182,7 +184,7 @@ def _of(
         held.pop("train"),
         held,
         data.classes if experiment.task == "classify" else (),
-        order[order < MOST_EXAMINED],
+        np.searchsorted(np.sort(order), order),
         training.batch_size,
         examples.weights is not None,
         isinstance(examples.encoding, Series),

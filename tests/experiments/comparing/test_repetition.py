@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,10 +57,10 @@ def test_a_group_is_continued_with_what_is_missing(tiny: Path, unrolled_command:
     assert finished.stdout.splitlines()[-1] == str(group.path)
     runs, left_out = group.runs_by_seed()
     assert runs[0].path == kept.path
-    assert runs[1].path not in (kept.path, stopped.path)
-    assert left_out == {stopped.path: "it is interrupted"}
+    assert runs[1].path == stopped.path
+    assert left_out == {}
     assert "0 of 2 seeds to train" in unrolled_command("repeat", group.path).stdout
-    assert len(group.runs) == 3
+    assert len(group.runs) == 2
 
 
 def test_a_group_takes_more_seeds(tiny: Path) -> None:
@@ -144,18 +145,37 @@ def test_a_continued_group_goes_on_with_the_seeds_that_were_begun(
 ) -> None:
     whole = unrolled.train(tiny, seed=1, runs=tiny.parent / "whole", quiet=True)
     group = Group.create(Experiment.find(tiny), [0, 1], tiny.parent / "runs")
+    first_epochs = {}
     for seed in group.seeds:
         run = unrolled.train(group.of_seed(seed), runs=group.path, settings=["training.epochs=1"], quiet=True)
         resumed = run.with_settings([f"training.epochs={whole.experiment.training.epochs}"])
         resumed.write_experiment()
         run.write_status("interrupted" if seed else "running")
+        first_epochs[seed] = run.metrics[0]["seconds"]
     assert sorted(group.begun()) == [0, 1]
     monkeypatch.chdir(tiny.parent)
     unrolled.repeat(group, jobs=jobs, quiet=True)
     assert len(group.runs) == 2
     finished = group.runs_by_seed()[0][1]
+    assert finished.metrics[0]["seconds"] == first_epochs[1], "the first epoch was not trained again"
     assert [record["loss"] for record in finished.metrics] == [record["loss"] for record in whole.metrics]
     assert finished.evaluation.loss == whole.evaluation.loss
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_seed_that_cannot_go_on_is_trained_anew(
+    jobs: int, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    group = Group.create(Experiment.find(tiny), [0, 1], tiny.parent / "runs")
+    for seed in group.seeds:
+        run = unrolled.train(group.of_seed(seed), runs=group.path, quiet=True)
+        run.write_status("interrupted")
+        shutil.rmtree(run.path / "checkpoints")
+    monkeypatch.chdir(tiny.parent)
+    unrolled.repeat(group, jobs=jobs)
+    assert "seed 0 is trained anew: " in capsys.readouterr().out
+    assert len(group.runs) == 4
+    assert sorted(group.runs_by_seed()[0]) == [0, 1]
 
 
 def test_an_interruption_from_python_carries_the_group(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:

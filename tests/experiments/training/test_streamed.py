@@ -6,7 +6,7 @@ from typing import Any
 
 import unrolled
 from unrolled.data import own
-from unrolled.data.streamed import long_text
+from unrolled.data.streamed import long_text, rows
 from unrolled.data.streamed.rows import RowTexts, open_rows
 from unrolled.data.streamed.stored import Stored
 from unrolled.errors import DataError
@@ -70,11 +70,14 @@ def test_a_run_on_data_in_pieces_is_the_run_on_the_same_data_in_memory(
     assert outcome(in_pieces) == outcome(whole)
 
 
-def test_texts_are_chosen_as_of_an_array(files: dict[str, str]) -> None:
+def test_texts_are_chosen_as_of_an_array(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "ROWS_AT_ONCE", 8)
     texts = RowTexts(Path(files["texts"]), "text", np.arange(240))
     assert list(texts) == SENTENCES["text"]
     chosen = texts[np.array([3, 60, 61, 239])]
     assert list(chosen) == [SENTENCES["text"][row] for row in (3, 60, 61, 239)]
+    mixed = np.array([200, 3, 61, 3])
+    assert texts[mixed].tolist() == [SENTENCES["text"][row] for row in mixed]
     assert (chosen[3], chosen[1], len(chosen[:2])) == (SENTENCES["text"][239], SENTENCES["text"][60], 2)
 
 

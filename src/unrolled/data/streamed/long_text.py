@@ -54,9 +54,10 @@ class LongText:
             raise cannot_read(path, error) from None
         except LookupError:
             raise DataError(f'{path}: unknown encoding "{encoding}". Name one that Python knows: utf-8') from None
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
+            got = f"the byte 0x{error.object[error.start]:02x}" if isinstance(error, UnicodeDecodeError) else str(error)
             raise DataError(
-                f"{path}: expected {encoding}, got the byte 0x{error.object[error.start]:02x} behind line {lines:,}. "
+                f"{path}: expected {encoding}, got {got} behind line {lines:,}. "
                 "Save the file in one encoding, or name it: encoding: cp1252"
             ) from None
         return cls(path, encoding, tuple(blocks), 0, size)

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.columns import TARGETS, columns_to_read, guess, is_text_column, label_of, text_of
+from unrolled.data.columns import label_of, text_of
+from unrolled.data.dataset import objects
 from unrolled.data.labelled import Labelled
 from unrolled.data.parquet import ROWS_AT_ONCE, cells, opened
+from unrolled.data.reading import Reading
 from unrolled.data.streamed.stored import Stored
 from unrolled.data.tables import number, read_start
 
@@ -36,13 +38,14 @@ class RowTexts:
 
     def __getitem__(self, index: Any) -> Any:
         if not isinstance(index, int | np.integer):
-            return RowTexts(self.path, self.column, self.rows[index])
+            rows = self.rows[index]
+            return self._in_another_order(rows) if (np.diff(rows) < 0).any() else RowTexts(self.path, self.column, rows)
         if index not in self._read:
             self._read = {int(index): next(iter(self[[index]]))}
         return self._read[int(index)]
 
     def __iter__(self) -> Iterator[str]:
-        begin = 0
+        begin, last = 0, self.rows[-1] if len(self.rows) else -1
         with opened(self.path) as file:
             for group in range(file.metadata.num_row_groups):
                 end = begin + file.metadata.row_group(group).num_rows
@@ -51,7 +54,16 @@ class RowTexts:
                         chosen = self._between(begin, begin + batch.num_rows)
                         yield from batch.column(self.column).take(chosen).to_pylist()
                         begin += batch.num_rows
+                        if begin > last:
+                            return
                 begin = end
+
+    def _in_another_order(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """[B] texts in memory, in an order that is not the file's."""
+        order = np.argsort(rows, kind="stable")
+        texts = np.empty(len(rows), dtype=object)
+        texts[order] = objects(list(RowTexts(self.path, self.column, rows[order])))
+        return texts
 
     def _between(self, begin: int, end: int) -> NDArray[np.int64]:
         first, last = np.searchsorted(self.rows, (begin, end))
@@ -77,10 +89,8 @@ def open_rows(
         WriteError: There is no room on the disk for the values.
     """
     head = read_start(path)
-    target = target or guess(head, TARGETS, "target")
-    head.column(target)
-    columns = columns_to_read(head, input, target)
-    is_text = is_text_column(head.column(columns[0]))
+    reading = Reading.decide(head, input=input, target=target)
+    target, columns = reading.target, reading.columns
 
     def where(row: int, column: str = "") -> str:
         return f"{path}:{row + 1}" + (f": {column}" if column else "")
@@ -88,12 +98,12 @@ def open_rows(
     known: dict[str, str] = {}
     names = (label_of(label, lambda row=row: where(row, target)) for row, (label,) in enumerate(cells(path, [target])))
     labels = [known.setdefault(name, name) for name in names]
-    if is_text:
+    if reading.is_text:
         for row, (cell,) in enumerate(cells(path, columns[:1])):
             text_of(cell, lambda row=row: where(row, columns[0]))
-        return Labelled(RowTexts(path, columns[0], np.arange(len(labels))), labels, where, tuple(columns))
+        return Labelled(RowTexts(path, columns[0], np.arange(len(labels))), labels, where, reading)
     rows = (
         [number(cell, lambda c=c, row=row: where(row, c)) for c, cell in zip(columns, found, strict=True)]
         for row, found in enumerate(cells(path, columns))
     )
-    return Labelled(Stored.of(np.array(row, np.float32)[:, None] for row in rows), labels, where, tuple(columns))
+    return Labelled(Stored.of(np.array(row, np.float32)[:, None] for row in rows), labels, where, reading)

@@ -4,10 +4,11 @@ import os
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from unrolled.errors import UnrolledError, WriteError
+from unrolled.errors import WriteError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,17 +75,24 @@ def on_disk(pieces: Iterable[NDArray[Any]]) -> NDArray[Any]:
         WriteError: The disk is full.
     """
     folder = Path(os.environ.get("TMPDIR") or (_FOLDER if _FOLDER.is_dir() else tempfile.gettempdir()))
-    piece = np.empty(0)
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            for piece in pieces:
-                file.write(np.ascontiguousarray(piece).data)
+    piece, written = np.empty(0), 0
+    with _room(folder):
+        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed below, once it is mapped
+    with file:
+        for piece in pieces:
+            with _room(folder):
+                written += file.write(np.ascontiguousarray(piece).data)
+        with _room(folder):
             file.flush()
-            size, shape = file.tell(), piece.shape[1:]
-            rows = size // (piece.itemsize * int(np.prod(shape, dtype=np.int64)))
-            return np.asarray(np.memmap(file, piece.dtype, "r", shape=(rows, *shape)))
-    except UnrolledError:
-        raise
+        shape = piece.shape[1:]
+        rows = written // (piece.itemsize * int(np.prod(shape, dtype=np.int64)))
+        return np.asarray(np.memmap(file, piece.dtype, "r", shape=(rows, *shape)))
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise WriteError(
             f"{folder}: expected room for what the network reads, got: {error.strerror}. "

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from unrolled.errors import Interrupted, InvalidSetting, TrainingStopped
+from unrolled.errors import Interrupted, InvalidSetting, RunError, TrainingStopped
 from unrolled.experiments.comparing.groups import REPEATED_FILE, Group, parse_seeds
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.folders import is_group
@@ -13,7 +13,7 @@ from unrolled.experiments.run import Run
 from unrolled.experiments.training.jobs import run_commands, unrolled_command
 from unrolled.experiments.training.locks import locked
 from unrolled.experiments.training.procedure import train_experiment
-from unrolled.experiments.training.progress import choose_progress
+from unrolled.experiments.training.progress import Progress, choose_progress
 from unrolled.experiments.training.resuming import resume_run
 from unrolled.experiments.training.signals import StopRequest, listening
 
@@ -186,8 +186,7 @@ def _train_in_turn(
     for seed in seeds:
         progress = choose_progress(quiet=quiet)
         try:
-            if seed in begun:
-                resume_run(begun[seed], None, progress, request)
+            if seed in begun and _goes_on(begun[seed], progress, request):
                 continue
             experiment = group.of_seed(seed)
             progress.announce(experiment)
@@ -200,24 +199,38 @@ def _train_in_turn(
     return failures
 
 
+def _goes_on(run: Run, progress: Progress, request: StopRequest) -> bool:
+    """Go on with a run; False where that cannot be, so that its seed has to be trained anew."""
+    try:
+        resume_run(run, None, progress, request)
+    except (RunError, InvalidSetting) as error:
+        progress.say(f"seed {run.experiment.seed} is trained anew: {error}")
+        return False
+    return True
+
+
 def _train_at_once(
-    group: Group, seeds: Sequence[int], jobs: int, request: StopRequest, *, quiet: bool
+    group: Group, seeds: Sequence[int], jobs: int, request: StopRequest, *, quiet: bool, goes_on: bool = True
 ) -> dict[int, str]:
     """Train several at a time, each as ``unrolled train`` or ``resume`` does; the message of each seed that failed."""
     say = choose_progress(quiet=quiet).say
     failures: dict[int, str] = {}
-    begun = group.begun()
+    begun = group.begun() if goes_on else {}
     commands = {seed: _command(group, seed, begun.get(seed)) for seed in seeds}
+    anew: list[int] = []
     for command, finished in run_commands(commands.values(), jobs, request):
         seed = next(seed for seed, own in commands.items() if own is command)
-        if finished.returncode == 0:
+        if seed in begun and finished.returncode == InvalidSetting.exit_code:
+            say(f"seed {seed} is trained anew: {_one_line(finished.stderr)}")
+            anew.append(seed)
+        elif finished.returncode == 0:
             path = Path(finished.stdout.splitlines()[-1])
             say(f"seed {seed}: test {Run.open(path).evaluation.headline}  {path}")
         elif request.signal_number is None:
             ending = f"the process ended with exit code {finished.returncode} and said nothing"
             failures[seed] = _one_line(next(reversed(finished.stderr.splitlines()), ending))
             say(f"seed {seed} failed: {failures[seed]}")
-    return failures
+    return failures | (_train_at_once(group, anew, jobs, request, quiet=quiet, goes_on=False) if anew else {})
 
 
 def _command(group: Group, seed: int, begun: Run | None) -> list[str]:

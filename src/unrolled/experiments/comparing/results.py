@@ -63,7 +63,11 @@ def read_result(run: Run) -> Result:
             seconds_per_epoch=fmean(seconds[1:] or seconds),
             examples_per_second=fmean(record["examples_per_second"] for record in metrics),
             metrics=metrics,
-            data={key: data[key] for key in ("name", "classes", "example_shape", "test_examples")},
+            data={
+                **{key: data[key] for key in ("name", "classes", "example_shape", "test_examples")},
+                "checksum_of_the_test_set": data.get("fingerprints", {}).get("test"),
+                **_measured(run),
+            },
             machine=_machine(run),
         )
     except UnrolledError:
@@ -72,6 +76,18 @@ def read_result(run: Run) -> Result:
         raise RunError(
             f"{run.path}: expected a complete run, got {type(error).__name__}: {error}. Train again."
         ) from None
+
+
+def _measured(run: Run) -> dict[str, Any]:
+    """What else decides what a figure means."""
+    experiment = run.experiment
+    if experiment.task == "generate":
+        tokens = {"tokens": experiment.text.tokenizer, "vocabulary": run.encoding.vocabulary}
+        return {**tokens, "test_examples": run.evaluation.examples}
+    if experiment.forecast is not None:
+        told = {"horizon": experiment.forecast.horizon, "held_out": experiment.forecast.held_out}
+        return {**told, "test_examples": run.evaluation.examples}
+    return {}
 
 
 def _parameters(run: Run) -> int | None:

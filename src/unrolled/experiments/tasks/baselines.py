@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
@@ -82,8 +83,8 @@ def _tfidf(data: Dataset) -> Mapping[str, float] | None:
     method = make_pipeline(TfidfVectorizer(ngram_range=(1, 2)), LogisticRegression(max_iter=1000))
     learned = data.train.select(_spread(data.train, _learned(data.train)))
     method.fit(list(learned.inputs), learned.targets)
-    stretches = range(0, data.test.size, _TEXTS_AT_ONCE)
-    told = [method.predict(list(data.test.inputs[begin : begin + _TEXTS_AT_ONCE])) for begin in stretches]
+    texts = iter(data.test.inputs)
+    told = [method.predict(some) for some in iter(lambda: list(islice(texts, _TEXTS_AT_ONCE)), [])]
     return _accuracy(np.concatenate(told), data.test)
 
 
