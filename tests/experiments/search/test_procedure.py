@@ -33,6 +33,8 @@ from unrolled.experiments.search.folder import Search
 from unrolled.experiments.search.work import work
 from unrolled.experiments.training.signals import StopRequest
 
+pytestmark = pytest.mark.xdist_group("search")
+
 def slow(search, trial, request):
     trial.report(0.5, 1)
     time.sleep(0.3)
@@ -118,8 +120,8 @@ def test_the_best_trials_run_is_measured_and_can_be_used(finished: tuple[Search,
     assert look == {
         "trial": search.best.number,
         "trials": 4,
-        "accuracy": run.evaluation.accuracy,
-        "loss": run.evaluation.loss,
+        "headline": run.evaluation.headline,
+        **run.evaluation.scores,
     }
 
 

@@ -16,6 +16,8 @@ from unrolled.experiments.tasks.forecast_arithmetic import mean_errors, seasonal
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.xdist_group("tasks")
+
 TEXTS = """\
 data: {file: reviews.csv}
 network:

@@ -134,7 +134,7 @@ def test_a_finished_run_is_left_as_it_is(tiny: Path, unrolled_command: Command) 
     run = train(tiny)
     before = contents(run)
     finished = unrolled_command("resume", run.path)
-    assert finished.stdout.splitlines()[0] == "tiny: finished after 2 epochs. More: --epochs 3"
+    assert finished.stdout.splitlines()[0] == "tiny: finished after epoch 2. More: --epochs 3"
     assert contents(run) == before
 
 

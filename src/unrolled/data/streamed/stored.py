@@ -26,7 +26,7 @@ class Stored:
     Example:
         >>> stored = Stored.of([np.array([1, 2]), np.array([3])])
         >>> stored[1].tolist(), len(stored), stored[np.array([1, 0, 1])].lengths.tolist()
-        ([3], 3, [1, 2, 1])
+        ([3], 2, [1, 2, 1])
     """
 
     dtype = np.dtype(object)
