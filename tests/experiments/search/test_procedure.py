@@ -23,6 +23,8 @@ from unrolled.experiments.training.signals import StopRequest
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("search")
+
 RATE = "training.optimizer.SGD.learning_rate"
 # Trials that last, for processes that are to be killed in the middle of one.
 WORKER = f"""
@@ -32,8 +34,6 @@ from tests.experiments.search.planted import planted_value
 from unrolled.experiments.search.folder import Search
 from unrolled.experiments.search.work import work
 from unrolled.experiments.training.signals import StopRequest
-
-pytestmark = pytest.mark.xdist_group("search")
 
 def slow(search, trial, request):
     trial.report(0.5, 1)
