@@ -8,16 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unrolled.data.catalogue import NAMED, load, looks_like_a_file
 from unrolled.data.dataset import Dataset, Split
-from unrolled.data.folders import read_folder
-from unrolled.data.images import load_measured
-from unrolled.data.labelled import split_of
 from unrolled.data.reading import Reading
-from unrolled.data.tables import is_table, read_table
-from unrolled.data.ts import read_ts
-from unrolled.errors import DataError, InvalidInput, RunError
-from unrolled.experiments.evaluation import Evaluation, evaluate
+from unrolled.errors import InvalidInput, RunError
+from unrolled.experiments.evaluation import Evaluation
 from unrolled.experiments.experiment import Experiment
 from unrolled.experiments.folders import RUN_FILE, expect_folder, find_folder, make_folder
 from unrolled.storage import write_json, write_text
@@ -197,10 +191,9 @@ class Run:
             DataError: The data cannot be loaded, or has other classes.
             InvalidInput: The examples have another shape than those the network learned from.
         """
-        if self.experiment.task != "classify":
-            return self._evaluate_task(data)
-        split = self._split(data)
-        return evaluate(self.predict(split.inputs), split.targets, self.classes)
+        from unrolled.experiments.other_data import evaluate_on
+
+        return evaluate_on(self, data)
 
     def write_status(self, status: str, message: str = "") -> None:
         """Record how far the run came."""
@@ -227,56 +220,11 @@ class Run:
             if path.exists():
                 path.rename(path.with_stem(f"{path.stem}-{epochs}-epochs"))
 
-    def _evaluate_task(self, data: object) -> Evaluation:
-        """Measure what tells no classes; on its own data alone, which is divided in time or by position."""
-        from unrolled.experiments.tasks.task import task_of
-
-        if data is not None:
-            raise InvalidInput(
-                f"evaluate: expected no other data for a network that was trained to {self.experiment.task}, got "
-                f"{data}. Leave it out."
-            )
-        task, own = task_of(self.experiment), self.experiment.load_data()
-        measured = task.measured(own, self.encoding, self.experiment)
-        said = task.say(self.model, measured, 256)
-        return task.measure(said, measured, own, self.encoding, self.experiment)
-
-    def _split(self, data: str | Path | Dataset | Split | None) -> Split:
-        if isinstance(data, Split):
-            return data
-        if data is None:
-            return self.experiment.load_data().test
-        if not isinstance(data, Dataset):
-            if str(data) not in NAMED and looks_like_a_file(data):
-                return self._read(Path(data))
-            data = load(data)
-        if data.classes != self.classes:
-            raise DataError(
-                f"evaluate: expected the classes {', '.join(self.classes)}, got those of {data.name}: "
-                f"{', '.join(data.classes)}. Measure on data of the same classes."
-            )
-        return data.test
-
     @property
     def reading(self) -> Reading | None:
         """How tables are read, where it learned from one."""
         kept = self.data.get("reading")
         return Reading.from_json(kept) if kept else None
-
-    def _read(self, path: Path) -> Split:
-        """The examples of a file or folder, read as those that it learned from."""
-        if path.is_dir():
-            own = self.experiment.data
-            parts = read_folder(path, None if isinstance(own, str) else own.side)
-            return split_of(parts["test"] if "test" in parts else parts["train"], self.classes)
-        if path.suffix.lower() == ".ts":
-            return split_of(read_ts(path), self.classes)
-        if not is_table(path):
-            return load_measured(path, self.classes)
-        reading = self.reading
-        if reading is None:
-            reading = Reading.decide(read_table(path))
-        return split_of(reading.labelled(reading.read(path)), self.classes)
 
     def read_json(self, name: str) -> dict[str, Any]:
         """One of the run's JSON files.
