@@ -44,8 +44,8 @@ def read_text(path: Path, encoding: str | None = None) -> tuple[str, str]:
     return text, chosen
 
 
-def read_lines(stream: BinaryIO, where: str = "standard input") -> list[str]:
-    """The lines of UTF-8 that are not empty.
+def read_lines(stream: BinaryIO) -> list[str]:
+    """The lines of UTF-8 on the standard input that are not empty.
 
     Raises:
         DataError: A line is in another encoding.
@@ -56,7 +56,8 @@ def read_lines(stream: BinaryIO, where: str = "standard input") -> list[str]:
             lines.append(line.decode("utf-8").rstrip("\r\n"))
         except UnicodeDecodeError as error:
             raise DataError(
-                f"{where}:{number}: expected utf-8, got the byte 0x{line[error.start]:02x}. Convert it: iconv -t utf-8"
+                f"standard input:{number}: expected utf-8, got the byte 0x{line[error.start]:02x}. "
+                "Convert it: iconv -t utf-8"
             ) from None
     return [line for line in lines if line.strip()]
 

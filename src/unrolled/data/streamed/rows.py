@@ -85,7 +85,7 @@ def open_rows(
         target: The column of the class.
 
     Raises:
-        DataError: As in ``columns.from_table``.
+        DataError: As in ``Reading.decide`` and ``Reading.labelled``.
         WriteError: There is no room on the disk for the values.
     """
     head = read_start(path)
