@@ -7,7 +7,9 @@
 #include <mutex>
 #include <system_error>
 #include <thread>
+#include <vector>
 
+#include "cores.h"
 #include "crew.h"
 
 namespace unrolled {
@@ -19,9 +21,10 @@ struct Job {
 };
 
 struct Pool {
-  std::mutex mutex;  // guards jobs and started
+  std::mutex mutex;  // guards jobs and helpers
   std::deque<Job> jobs;
-  int started = 0;
+  std::vector<Placement> helpers;
+  size_t next = 0;  // of them
   std::atomic<int> queued{0};
   Waiting waiting;
 
@@ -29,10 +32,18 @@ struct Pool {
     {
       const std::lock_guard<std::mutex> lock(mutex);
       try {
-        for (; started < threads; ++started) std::thread(&Pool::serve, this).detach();
+        while (helpers.size() < static_cast<size_t>(threads)) {
+          helpers.reserve(static_cast<size_t>(threads));
+          std::thread thread(&Pool::serve, this);
+          helpers.emplace_back(thread.native_handle());
+          thread.detach();
+        }
       } catch (const std::system_error&) {
-        if (started == 0) return false;
+        if (helpers.empty()) return false;
       }
+      // Each of them is asked in turn, although whoever is awake first takes the job.
+      next = (next + 1) % helpers.size();
+      helpers[next].keep_off(current_core());
       jobs.push_back(job);
       ++queued;
     }

@@ -1,11 +1,10 @@
 #include "stages.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <atomic>
 #include <thread>
 
+#include "cores.h"
 #include "crew.h"
 
 namespace unrolled {
@@ -16,15 +15,6 @@ constexpr int kLongestPause = 255;
 
 // Of this process, in calls of are_worthwhile().
 std::atomic<int> pause{0}, left_of_pause{0};
-
-// The core that this thread runs on; -1 where the system does not tell.
-int core() {
-#if defined(__linux__)
-  return sched_getcpu();
-#else
-  return -1;
-#endif
-}
 
 // In a cache line of its own.
 struct alignas(64) Share {
@@ -37,7 +27,7 @@ struct Stages::Progress {
   explicit Progress(int count) : shares(new Share[static_cast<size_t>(count)]) {}
 
   const std::thread::id maker = std::this_thread::get_id();
-  const int core_of_maker = core();
+  const int core_of_maker = current_core();
   const std::unique_ptr<Share[]> shares;
   alignas(64) std::atomic<int64_t> ended{0};     // shares of all stages
   alignas(64) std::atomic<int> keeper{kNobody};  // the own share of who does the rest alone
@@ -64,7 +54,7 @@ void Stages::work(int own, void (*call)(const void*, int64_t, int), const void* 
   Progress& progress = *progress_;
   const bool helps = std::this_thread::get_id() != progress.maker;
   // The other cores are busy: whatever is done here, the maker could do in the same time.
-  if (helps && core() >= 0 && core() == progress.core_of_maker) return;
+  if (helps && current_core() >= 0 && current_core() == progress.core_of_maker) return;
   for (int64_t stage = progress.ended.load() / shares_; stage < stages_; stage = progress.ended.load() / shares_) {
     const int keeper = progress.keeper.load();
     if (keeper != kNobody && keeper != own) return;

@@ -1,5 +1,6 @@
 """Threads: how many there are changes no bit, any of Python's may call, and a process may fork and run for long."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from typing import Any
 
 from tests.conftest import environment
 from tests.kernels.cases import CELLS, ROOT, Sizes, assert_same_bits, check, every_cell, make_inputs, run, with_outputs
-from unrolled.kernels import native
+from unrolled.kernels import extension
 from unrolled.kernels.recurrence import Inputs, Results
 
 import pytest
@@ -19,9 +20,9 @@ LARGE = Sizes(batch=37, time=180, features=16, units=72)
 
 @pytest.fixture(autouse=True)
 def threads_as_before() -> Iterator[None]:
-    before = native.threads()
+    before = extension.threads()
     yield
-    native.set_threads(before)
+    extension.set_threads(before)
 
 
 def everything(results: Results, gradients: Inputs) -> tuple[Any, ...]:
@@ -29,34 +30,34 @@ def everything(results: Results, gradients: Inputs) -> tuple[Any, ...]:
 
 
 @every_cell
-@pytest.mark.parametrize("isa", native.isas())
+@pytest.mark.parametrize("isa", extension.isas())
 @pytest.mark.parametrize("mask", ["none", "holes", "leading"])
 def test_no_bit_depends_on_the_number_of_threads(cell: str, isa: str, mask: str) -> None:
     recurrence = with_outputs(cell)
     masks = recurrence.gates if mask == "holes" else 0
     inputs = make_inputs(recurrence, LARGE, mask=mask, input_masks=masks, recurrent_masks=masks)
-    before = native.isa()
-    native.set_isa(isa)
+    before = extension.isa()
+    extension.set_isa(isa)
     try:
-        native.set_threads(1)
+        extension.set_threads(1)
         alone = everything(*run(recurrence, inputs))
         for count in (2, 3, 5, 5, 2, 1):
-            native.set_threads(count)
+            extension.set_threads(count)
             assert_same_bits(everything(*run(recurrence, inputs)), alone)
     finally:
-        native.set_isa(before)
+        extension.set_isa(before)
 
 
 @every_cell
 def test_several_threads_compute_what_is_specified(cell: str) -> None:
-    native.set_threads(5)
+    extension.set_threads(5)
     recurrence = with_outputs(cell)
     check(recurrence, make_inputs(recurrence, LARGE, mask="holes"))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_different_kernels_in_different_threads_of_python_do_not_meet(count: int) -> None:
-    native.set_threads(count)
+    extension.set_threads(count)
     sizes = {"lstm": LARGE, "gru": Sizes(20, 30, 40, 64), "gru_reset_before": Sizes(3, 5, 4, 7), "simple_rnn": LARGE}
     inputs = {cell: make_inputs(with_outputs(cell), size) for cell, size in sizes.items()}
     alone = {cell: everything(*run(with_outputs(cell), inputs[cell])) for cell in CELLS}
@@ -92,11 +93,11 @@ import os
 from pathlib import Path
 
 from tests.kernels.cases import Sizes, assert_same_bits, make_inputs, run, with_outputs
-from unrolled.kernels import native
+from unrolled.kernels import extension
 
 lstm = with_outputs("lstm")
 small, large = make_inputs(lstm, Sizes(2, 3, 4, 5)), make_inputs(lstm, Sizes(64, 20, 32, 64))
-native.set_threads(3)
+extension.set_threads(3)
 """
 
 
@@ -110,14 +111,37 @@ run(lstm, small)
 print(count() - before)
 run(lstm, large)
 print(count() - before)
-native.set_threads(4)
+extension.set_threads(4)
 run(lstm, large)
 print(count() - before)
-native.set_threads(2)
+extension.set_threads(2)
 run(lstm, large)
 print(count() - before)
 """
     assert python(PROGRAM + program).split() == ["0", "2", "3", "3"]
+
+
+def test_a_helper_keeps_off_its_callers_core_and_where_it_may_run() -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("there is one core for caller and helper")
+    program = """
+cores = sorted(os.sched_getaffinity(0))
+extension.set_threads(2)
+before = set(os.listdir("/proc/self/task"))
+run(lstm, large)
+(helper,) = map(int, set(os.listdir("/proc/self/task")) - before)
+for core in [*cores, *cores]:
+    os.sched_setaffinity(0, [core])
+    run(lstm, large)
+    assert os.sched_getaffinity(helper) == {*cores} - {core}, core
+os.sched_setaffinity(helper, cores[-1:])
+for core in cores:
+    os.sched_setaffinity(0, [core])
+    run(lstm, large)
+    assert os.sched_getaffinity(helper) == {cores[-1]}, "what others say of it is kept to"
+print("done")
+"""
+    assert python(PROGRAM + program) == "done\n"
 
 
 # A child that hangs is ended by its alarm, and its status tells.
@@ -212,7 +236,7 @@ def everything():
 before = len(os.listdir("/proc/self/task"))
 refused = [everything() for _ in range(2)]
 print(len(os.listdir("/proc/self/task")) - before)
-native.set_threads(1)
+extension.set_threads(1)
 for computed in refused:
     assert_same_bits(computed, everything())
 print("done")
@@ -223,6 +247,7 @@ print("done")
 def test_memory_does_not_grow_with_calls() -> None:
     program = """
 from unrolled.errors import InvalidInput
+from unrolled.kernels import native
 from unrolled.kernels.stream import Stream
 
 def resident():
@@ -261,10 +286,10 @@ def count():
     return len(os.listdir("/proc/self/task"))
 
 alone = everything()
-assert not native.share_threads(Path("/nowhere/libtorch_cpu.so"))
-assert not native.share_threads(Path(native._extension.__file__))
+assert not extension.share_threads(Path("/nowhere/libtorch_cpu.so"))
+assert not extension.share_threads(Path(extension.compiled.__file__))
 before = count()
-assert native.share_threads(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")
+assert extension.share_threads(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")
 
 def again():
     for _ in range(3):
@@ -300,10 +325,10 @@ def everything():
     (_, outputs), gradients = jax.value_and_grad(on_xla, argnums=(0, 1), has_aux=True)(inputs.sequences, inputs.kernel)
     return outputs, *gradients
 
-native.set_threads(1)
+extension.set_threads(1)
 alone = everything()
 for count in (2, 3, 2):
-    native.set_threads(count)
+    extension.set_threads(count)
     for _ in range(10):
         assert_same_bits(everything(), alone)
 print("done")
