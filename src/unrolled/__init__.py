@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from unrolled.experiments.writing import write
     from unrolled.insight.doctor import diagnose
     from unrolled.insight.findings import Finding
-    from unrolled.kernels.native import set_threads
+    from unrolled.kernels.extension import set_threads
     from unrolled.layers.conversion import accelerate, load_model, to_keras
 
 __version__ = "0.1.0"
@@ -77,7 +77,7 @@ _HOMES = {
     "repeat": "unrolled.experiments.comparing.repetition",
     "resume": "unrolled.experiments.training.resuming",
     "search": "unrolled.experiments.search.procedure",
-    "set_threads": "unrolled.kernels.native",
+    "set_threads": "unrolled.kernels.extension",
     "to_keras": "unrolled.layers.conversion",
     "train": "unrolled.experiments.training.procedure",
     "write": "unrolled.experiments.writing",

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from unrolled.kernels import native, reference
+from unrolled.kernels import extension, native, reference
 from unrolled.kernels.recurrence import Inputs, Recurrence, Results
 from unrolled.kernels.reference_activations import ACTIVATIONS
 
@@ -41,13 +41,13 @@ class Sizes(NamedTuple):
     units: int
 
 
-@pytest.fixture(params=native.isas())
+@pytest.fixture(params=extension.isas())
 def every_isa(request: pytest.FixtureRequest) -> Iterator[None]:
     """The kernels of each instruction set that this processor has, in turn."""
-    before = native.isa()
-    native.set_isa(request.param)
+    before = extension.isa()
+    extension.set_isa(request.param)
     yield
-    native.set_isa(before)
+    extension.set_isa(before)
 
 
 def make_mask(pattern: str, batch: int, time: int) -> Array | None:

@@ -25,7 +25,7 @@ from tests.kernels.cases import (
     with_outputs,
 )
 from unrolled.errors import InvalidInput
-from unrolled.kernels import native
+from unrolled.kernels import extension, native
 from unrolled.kernels.recurrence import Inputs, Recurrence, Results
 from unrolled.kernels.reference_activations import ACTIVATIONS
 from unrolled.kernels.stream import Stream
@@ -349,10 +349,10 @@ def denormal_product() -> Array:
 
 @pytest.fixture(params=[1, 3])
 def every_count_of_threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = native.threads()
-    native.set_threads(request.param)
+    before = extension.threads()
+    extension.set_threads(request.param)
     yield
-    native.set_threads(before)
+    extension.set_threads(before)
 
 
 @every_cell

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.conftest import environment
 from unrolled.errors import InvalidInput, InvalidSetting
-from unrolled.kernels import _extension, native
+from unrolled.kernels import _extension, extension, native
 from unrolled.kernels.recurrence import GATES, Inputs, Recurrence, Results
 from unrolled.kernels.stream import Stream
 
@@ -289,12 +289,12 @@ def test_without_the_extension_there_is_a_reason_and_no_kernel() -> None:
     program = """
 import sys
 sys.modules["unrolled.kernels._extension"] = None
-from unrolled.kernels import native
+from unrolled.kernels import extension, native
 from unrolled.kernels.recurrence import Recurrence
-print(native.available())
-print(native.load_failure())
+print(extension.available())
+print(extension.load_failure())
 print(native.unsupported_reason(Recurrence("gru"), dtype="float32"))
-native.threads()
+extension.threads()
 """
     answered = python(program)
     available, failure, reason = answered.stdout.splitlines()
@@ -312,21 +312,21 @@ native.threads()
 @pytest.mark.parametrize("count", [0, -1, 1025, True, 1.5, "two"])
 def test_an_impossible_number_of_threads_is_refused(count: Any) -> None:
     with pytest.raises(InvalidSetting, match=r"^set_threads: expected a whole number from 1 to 1024, got .*\. Name "):
-        native.set_threads(count)
+        extension.set_threads(count)
 
 
 def test_the_number_of_threads_can_be_set() -> None:
-    before = native.threads()
+    before = extension.threads()
     try:
-        native.set_threads(3)
-        assert native.threads() == 3
+        extension.set_threads(3)
+        assert extension.threads() == 3
     finally:
-        native.set_threads(before)
+        extension.set_threads(before)
 
 
 def test_the_environment_sets_threads_and_instruction_set() -> None:
-    slowest = native.isas()[-1]
-    program = "from unrolled.kernels import native; print(native.threads(), native.isa())"
+    slowest = extension.isas()[-1]
+    program = "from unrolled.kernels import extension; print(extension.threads(), extension.isa())"
     answered = python(program, UNROLLED_THREADS="5", UNROLLED_ISA=slowest)
     assert answered.stdout.split() == ["5", slowest]
 
@@ -334,9 +334,9 @@ def test_the_environment_sets_threads_and_instruction_set() -> None:
 def test_without_a_setting_there_are_as_many_threads_as_cores_to_run_on() -> None:
     program = """
 import os
-from unrolled.kernels import native
+from unrolled.kernels import extension
 os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
-print(native.threads())
+print(extension.threads())
 """
     answered = python(program, UNROLLED_THREADS="")
     assert answered.stdout.strip() == "1"
@@ -350,35 +350,35 @@ print(native.threads())
     ],
 )
 def test_an_impossible_setting_is_told_at_the_first_use_and_not_before(variable: str, value: str, message: str) -> None:
-    program = "from unrolled.kernels import native; print('imported'); native.isa()"
+    program = "from unrolled.kernels import extension; print('imported'); extension.isa()"
     answered = python(program, **{variable: value})
     assert answered.stdout == "imported\n"
     assert f"unrolled.errors.InvalidSetting: {message}" in answered.stderr
 
 
 def test_a_quota_of_the_control_group_is_read(tmp_path: Path) -> None:
-    assert native._quota(tmp_path) is None
+    assert extension._quota(tmp_path) is None
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("300000\n")
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
-    assert native._quota(tmp_path) == 3
+    assert extension._quota(tmp_path) == 3
     (tmp_path / "cpu.max").write_text("150000 100000\n")
-    assert native._quota(tmp_path) == 1.5
+    assert extension._quota(tmp_path) == 1.5
     (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert native._quota(tmp_path) is None
+    assert extension._quota(tmp_path) is None
 
 
 def test_an_unknown_instruction_set_is_refused_and_a_known_one_used() -> None:
-    before = native.isa()
-    assert before in native.isas()
+    before = extension.isa()
+    assert before in extension.isas()
     with pytest.raises(InvalidSetting, match=r'^set_isa: expected one of .*, got "mmx"\. Name one'):
-        native.set_isa("mmx")
+        extension.set_isa("mmx")
     try:
-        for name in native.isas():
-            native.set_isa(name)
-            assert native.isa() == name
+        for name in extension.isas():
+            extension.set_isa(name)
+            assert extension.isa() == name
     finally:
-        native.set_isa(before)
+        extension.set_isa(before)
 
 
 # Streams.
@@ -415,7 +415,7 @@ def test_a_stream_keeps_its_state_and_gives_away_copies() -> None:
 
 
 def test_a_stream_outlives_its_weights_and_a_change_of_instruction_set() -> None:
-    inputs, before = make_inputs(CELLS["gru"], batch=1), native.isa()
+    inputs, before = make_inputs(CELLS["gru"], batch=1), extension.isa()
     weights = [array.copy() for array in (inputs.kernel, inputs.recurrent_kernel, inputs.bias)]
     stream = Stream(CELLS["gru"], *weights)
     expected = stream.step(inputs.sequences[:, 0]).copy()
@@ -424,10 +424,10 @@ def test_a_stream_outlives_its_weights_and_a_change_of_instruction_set() -> None
         array[...] = np.nan
     del weights
     try:
-        native.set_isa(native.isas()[-1])
+        extension.set_isa(extension.isas()[-1])
         np.testing.assert_array_equal(stream.step(inputs.sequences[:, 0]), expected)
     finally:
-        native.set_isa(before)
+        extension.set_isa(before)
 
 
 @pytest.mark.parametrize(

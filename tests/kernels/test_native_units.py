@@ -18,7 +18,7 @@ from tests.kernels.cases import (
     run,
     with_outputs,
 )
-from unrolled.kernels import native
+from unrolled.kernels import extension, native
 from unrolled.kernels.recurrence import Inputs, Recurrence
 
 import pytest
@@ -34,9 +34,9 @@ several_threads = pytest.mark.parametrize("threads", [2, 3])
 
 @pytest.fixture(autouse=True)
 def threads_as_before() -> Iterator[None]:
-    before = native.threads()
+    before = extension.threads()
     yield
-    native.set_threads(before)
+    extension.set_threads(before)
 
 
 def make(cell: str, batch: int, **given: Any) -> Inputs:
@@ -45,7 +45,7 @@ def make(cell: str, batch: int, **given: Any) -> Inputs:
 
 def everything(recurrence: Recurrence, inputs: Inputs, threads: int) -> tuple[Any, ...]:
     """What inference gives, what training gives, and the gradients."""
-    native.set_threads(threads)
+    extension.set_threads(threads)
     inference, _ = native.forward(recurrence, inputs, training=False)
     results, gradients = run(recurrence, inputs)
     return (*inference, *results, *gradients)
@@ -95,7 +95,7 @@ def test_no_bit_depends_on_the_number_of_threads_with_nothing_optional(cell: str
 @several_threads
 @pytest.mark.usefixtures("every_isa")
 def test_threads_that_share_units_compute_what_is_specified(cell: str, batch: int, threads: int) -> None:
-    native.set_threads(threads)
+    extension.set_threads(threads)
     check(with_outputs(cell), make(cell, batch, mask="holes", recurrent_masks=1))
     check(with_outputs(cell, go_backwards=True, activation="relu"), make(cell, batch))
 
@@ -104,9 +104,9 @@ def test_threads_that_share_units_compute_what_is_specified(cell: str, batch: in
 @several_threads
 def test_many_calls_one_after_another_give_the_same(cell: str, threads: int) -> None:
     recurrence, inputs = with_outputs(cell), make(cell, 1)
-    native.set_threads(1)
+    extension.set_threads(1)
     alone, _ = native.forward(recurrence, inputs, training=False)
-    native.set_threads(threads)
+    extension.set_threads(threads)
     for _ in range(400):
         results, _ = native.forward(recurrence, inputs, training=False)
         assert_same_bits(results, alone)
@@ -115,9 +115,9 @@ def test_many_calls_one_after_another_give_the_same(cell: str, threads: int) -> 
 @several_threads
 def test_different_sequences_in_different_threads_of_python_do_not_meet(threads: int) -> None:
     inputs = {cell: make(cell, 1) for cell in CELLS}
-    native.set_threads(1)
+    extension.set_threads(1)
     alone = {cell: native.forward(with_outputs(cell), inputs[cell], training=False)[0] for cell in CELLS}
-    native.set_threads(threads)
+    extension.set_threads(threads)
     wrong: list[str] = []
 
     def repeat(cells: tuple[str, ...]) -> None:

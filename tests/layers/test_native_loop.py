@@ -7,7 +7,7 @@ from typing import Any
 import unrolled.layers
 from tests.layers.comparison import FEATURES, LAYERS, UNITS, assert_equal, both, sequences
 from unrolled.errors import InvalidSetting
-from unrolled.kernels import native
+from unrolled.kernels import extension
 from unrolled.layers.native_loop import NativeLoop
 
 import keras
@@ -109,7 +109,7 @@ def test_native_or_nothing(reason: str) -> None:
 
 
 def test_an_extension_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "_load_failure", "no such file")
+    monkeypatch.setattr(extension, "_load_failure", "no such file")
     layer = make()
     assert layer(sequences()).shape == (3, UNITS)
     assert layer.kernel_used == "the extension could not be loaded: no such file"

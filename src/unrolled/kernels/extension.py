@@ -16,10 +16,13 @@ from unrolled.errors import InvalidSetting
 
 _load_failure: str | None = None
 try:
-    import unrolled.kernels._extension as compiled
+    import unrolled.kernels._extension as _extension
 except ImportError as failure:
-    compiled = None  # type: ignore[assignment]
+    _extension = None  # type: ignore[assignment]
     _load_failure = str(failure)
+
+compiled = _extension
+"""What csrc/python.cc defines; to be used after `require`."""
 
 _MOST_THREADS = 1024
 

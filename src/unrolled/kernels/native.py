@@ -1,12 +1,7 @@
 """The C++ kernels, on NumPy arrays of float32.
 
-What they compute is specified by `reference`; here is how they are called, whether they can be, and with how many
-threads. The extension is built when unrolled is installed. Where it is missing, importing this module does no harm:
-`unsupported_reason` says so, and what needs the extension raises.
-
-Environment:
-    UNROLLED_THREADS: how many threads a kernel may use; else as many as this process has cores.
-    UNROLLED_ISA: the instruction set, one of `isas()`; else the fastest of them.
+What they compute is specified by `reference`; here is how they are called, and whether they can be. They live in an
+`extension`, with whose absence `unsupported_reason` begins.
 
 Example:
     >>> from unrolled.kernels.recurrence import Inputs, Recurrence
@@ -20,23 +15,18 @@ Example:
     (4, 5)
 """
 
-import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from unrolled.errors import InvalidInput, InvalidSetting, did_you_mean
+from unrolled.kernels import extension
+from unrolled.kernels.extension import compiled
 from unrolled.kernels.recurrence import Inputs, Recurrence, Results
 
 import numpy as np
 from numpy.typing import NDArray
-
-_load_failure: str | None = None
-try:
-    import unrolled.kernels._extension as _extension
-except ImportError as failure:
-    _load_failure = str(failure)
 
 Array = NDArray[np.float32]
 
@@ -47,17 +37,6 @@ SECOND_DERIVATIVE = (
 """What every framework's join says to it."""
 
 _DIFFERENTIABLE = Inputs._fields[:6]
-_MOST_THREADS = 1024
-
-
-def available() -> bool:
-    """Whether the extension is here, for any recurrence at all."""
-    return _load_failure is None
-
-
-def load_failure() -> str | None:
-    """Why the extension could not be loaded, in Python's or the linker's words; None if it was."""
-    return _load_failure
 
 
 def unsupported_reason(recurrence: Recurrence, *, dtype: str, device: str = "cpu") -> str | None:
@@ -75,12 +54,12 @@ def unsupported_reason(recurrence: Recurrence, *, dtype: str, device: str = "cpu
         >>> unsupported_reason(Recurrence("gru"), dtype="bfloat16")
         'dtype bfloat16 has no native kernel, only float32 has'
     """
-    if _load_failure is not None:
-        return f"the extension could not be loaded: {_load_failure}"
-    if recurrence.cell not in _extension.cells:
+    if failure := extension.load_failure():
+        return f"the extension could not be loaded: {failure}"
+    if recurrence.cell not in compiled.cells:
         return f'cell "{recurrence.cell}" has no native kernel'
     for name in _activations(recurrence):
-        if name not in _extension.activations:
+        if name not in compiled.activations:
             return f'activation "{name}" has no native kernel'
     if dtype != "float32":
         return f"dtype {dtype} has no native kernel, only float32 has"
@@ -174,7 +153,7 @@ def forward_into(recurrence: Recurrence, inputs: Inputs, results: Results, tape:
     """
     native = _native(recurrence)
     try:
-        _extension.forward(native, *inputs, *results, tape)
+        compiled.forward(native, *inputs, *results, tape)
     except ValueError as error:
         raise InvalidInput(str(error)) from None
 
@@ -195,7 +174,7 @@ def backward_into(recurrence: Recurrence, inputs: Inputs, tape: Any, cotangents:
     """
     native = _native(recurrence)
     try:
-        _extension.backward(native, *inputs, tape, *cotangents, *gradients[: len(_DIFFERENTIABLE)])
+        compiled.backward(native, *inputs, tape, *cotangents, *gradients[: len(_DIFFERENTIABLE)])
     except ValueError as error:
         raise InvalidInput(str(error)) from None
 
@@ -204,7 +183,7 @@ def tape_size(recurrence: Recurrence, batch: int, time: int, features: int, unit
     """How many float32 `forward` remembers for `backward`."""
     native = _native(recurrence)
     try:
-        return _extension.tape_size(native, batch, time, features, units)
+        return compiled.tape_size(native, batch, time, features, units)
     except ValueError as error:
         raise InvalidInput(str(error)) from None
 
@@ -233,13 +212,13 @@ def xla_targets() -> dict[str, Any]:
 
     An array that is absent, zero, or not asked for is one without elements.
     """
-    _require()
-    return {"unrolled_forward": _extension.xla_forward, "unrolled_backward": _extension.xla_backward}
+    extension.require()
+    return {"unrolled_forward": compiled.xla_forward, "unrolled_backward": compiled.xla_backward}
 
 
 def open_stream(
     recurrence: Recurrence, kernel: Array, recurrent_kernel: Array, bias: Array | None, h: Array, c: Array | None
-) -> "_extension.Stream":
+) -> "compiled.Stream":
     """What `stream.Stream` steps: weights packed once, and the arrays of the state, which each step overwrites.
 
     Raises:
@@ -248,7 +227,7 @@ def open_stream(
     """
     native = _native(recurrence)
     try:
-        return _extension.Stream(native, kernel, recurrent_kernel, bias, h, c)
+        return compiled.Stream(native, kernel, recurrent_kernel, bias, h, c)
     except ValueError as error:
         raise InvalidInput(str(error)) from None
 
@@ -263,110 +242,8 @@ def register_with_tensorflow(library: Path) -> None:
         InvalidSetting: The extension is not here.
         RuntimeError: That library is not loaded, or lacks what is needed.
     """
-    _require()
-    _extension.register_with_tensorflow(str(library))
-
-
-def set_threads(count: int) -> None:
-    """How many threads the next kernel may use, the caller's included. Results do not depend on it, bit for bit.
-
-    On JAX and torch a kernel computes on their threads, and uses no more of them than they have.
-
-    Raises:
-        InvalidSetting: The count is not a whole number from 1 to 1024.
-    """
-    _require()
-    _extension.set_threads(_thread_count("set_threads", count))
-
-
-def threads() -> int:
-    """How many threads the next kernel may use."""
-    _require()
-    return _extension.threads()
-
-
-def share_threads(library: Path) -> bool:
-    """Compute on the OpenMP threads that a loaded library computes on, so that the two do not fight over the cores.
-
-    Returns:
-        Whether that is so now; False where the library is not loaded or uses no OpenMP like GCC's.
-    """
-    _require()
-    return _extension.share_threads(str(library))
-
-
-def isas() -> tuple[str, ...]:
-    """The instruction sets of this processor that there are kernels for, the fastest first."""
-    _require()
-    return _extension.isas()
-
-
-def isa() -> str:
-    """The instruction set of the kernels in use: "avx512", "avx2", "neon" or "baseline"."""
-    _require()
-    return _extension.isa()
-
-
-def set_isa(name: str) -> None:
-    """Use the kernels of another instruction set, for tests and benchmarks. A tape is good for those that wrote it.
-
-    Raises:
-        InvalidSetting: This processor has no such instruction set, or there are no kernels for it.
-    """
-    _require()
-    if not _extension.set_isa(name):
-        raise InvalidSetting(_no_such_isa("set_isa", name))
-
-
-def _require() -> None:
-    """The extension must be here; it is set up as the environment asks."""
-    if _load_failure is not None:
-        raise InvalidSetting(
-            f"native kernel: expected the extension of unrolled, got none ({_load_failure}). "
-            "Install unrolled where it can be compiled, with GCC or Clang."
-        )
-    _set_up()
-
-
-@cache
-def _set_up() -> None:
-    wish = os.environ.get("UNROLLED_ISA", "")
-    if wish and wish not in _extension.isas():
-        raise InvalidSetting(_no_such_isa("UNROLLED_ISA", wish))
-    count = os.environ.get("UNROLLED_THREADS", "")
-    whole = int(count) if count.isdecimal() and len(count) <= len(str(_MOST_THREADS)) else count
-    _extension.set_threads(_thread_count("UNROLLED_THREADS", whole) if count else _usable_cores())
-
-
-def _no_such_isa(where: str, name: str) -> str:
-    return f'{where}: expected one of {", ".join(_extension.isas())}, got "{name}". Name one that this processor has.'
-
-
-def _thread_count(where: str, count: object) -> int:
-    if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= _MOST_THREADS:
-        raise InvalidSetting(
-            f"{where}: expected a whole number from 1 to {_MOST_THREADS}, got {count!r}."
-            f" Name the number of cores to use, or leave it out for {_usable_cores()}."
-        )
-    return count
-
-
-def _usable_cores() -> int:
-    """The cores that this process may run on, no more than its control group pays for."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _quota(Path("/sys/fs/cgroup"))
-    return max(1, cores if quota is None else min(cores, int(quota)))
-
-
-def _quota(folder: Path) -> float | None:
-    """Seconds of computing per second that a container is allowed, from version 2 or 1 of control groups."""
-    for limits in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
-        try:
-            allowed, period, *_ = " ".join((folder / name).read_text() for name in limits).split()
-        except (OSError, ValueError):
-            continue
-        return int(allowed) / int(period) if allowed.isdigit() and int(period) > 0 else None
-    return None
+    extension.require()
+    compiled.register_with_tensorflow(str(library))
 
 
 def _activations(recurrence: Recurrence) -> tuple[str, ...]:
@@ -376,14 +253,14 @@ def _activations(recurrence: Recurrence) -> tuple[str, ...]:
 
 
 @cache
-def _native(recurrence: Recurrence) -> "_extension.Recurrence":
-    _require()
+def _native(recurrence: Recurrence) -> "compiled.Recurrence":
+    extension.require()
     if reason := unsupported_reason(recurrence, dtype="float32"):
         raise InvalidSetting(
             f"native kernel: expected a recurrence that it can compute, got one whose {reason}."
             " Use unrolled.kernels.reference."
         )
-    return _extension.Recurrence(
+    return compiled.Recurrence(
         recurrence.cell,
         recurrence.activation,
         "linear" if recurrence.cell == "simple_rnn" else recurrence.recurrent_activation,

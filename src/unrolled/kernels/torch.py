@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.errors import InvalidInput
-from unrolled.kernels import native
+from unrolled.kernels import extension, native
 from unrolled.kernels.recurrence import Inputs, Recurrence, Results
 
 import torch
@@ -77,7 +77,7 @@ class _Differentiate(torch.autograd.Function):
 @cache
 def _share_threads() -> bool:
     """Torch's idle threads spin for milliseconds, on the cores that the kernels compute on."""
-    return native.share_threads(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")
+    return extension.share_threads(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")
 
 
 def _numpy(inputs: Inputs) -> Inputs:

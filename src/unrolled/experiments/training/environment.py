@@ -9,7 +9,7 @@ from typing import Any
 
 import unrolled
 from unrolled.experiments.run import Run
-from unrolled.kernels import native
+from unrolled.kernels import extension
 from unrolled.storage import write_json
 
 import keras
@@ -30,7 +30,7 @@ def describe_environment(seed: int) -> dict[str, Any]:
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
         "threads": len(os.sched_getaffinity(0)),
-        "kernels": {"isa": native.isa(), "threads": native.threads()} if native.available() else None,
+        "kernels": {"isa": extension.isa(), "threads": extension.threads()} if extension.available() else None,
         "thread_settings": {key: os.environ[key] for key in _THREAD_SETTINGS if key in os.environ},
         "git": _git_commit(),
     }
