@@ -23,6 +23,7 @@ LONGEST_UNROLLED = 100
 in Python: at T = 784 a run takes 20 s, two hundred times as long as ours."""
 
 VARIANTS = ("tanh", "relu", "padded", "recurrent-dropout", "bidirectional")
+IN_SEQUENCE = "its two layers in sequence"
 QUICK = (
     "article/*",
     "layer/lstm/32x28x28x128/tanh",
@@ -172,6 +173,9 @@ def _cost_case(cell: Cell) -> Case:
             Arm(ours, "jax", "unrolled", task, against=None if variant == "tanh" else arms[0].name),
             Arm(f"{KERAS}, {variant}", "jax", "keras", task, equals=ours, timed=False),
         ]
+    both = f"{OURS}, bidirectional"
+    task = replace(layer_task(cell, MIDDLE, "bidirectional"), in_sequence=True)
+    arms.append(Arm(f"{OURS}, {IN_SEQUENCE}", "jax", "unrolled", task, against=both, equals=both))
     return Case(f"cost/{cell}", tuple(arms))
 
 

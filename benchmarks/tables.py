@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.catalogue import KERAS, OURS, VARIANTS
+from benchmarks.catalogue import IN_SEQUENCE, KERAS, OURS, VARIANTS
 from benchmarks.measuring import quartiles
 from benchmarks.tasks import CELLS, KERAS_NAMES
 
@@ -69,9 +69,9 @@ def costs(cases: Sequence[Record]) -> list[str]:
     rows = []
     for case in cases:
         arms = {arm["name"].removeprefix(f"{OURS}, "): arm for arm in case["arms"]}
-        cells = [ratio(arms[variant]) for variant in VARIANTS[1:]]
+        cells = [ratio(arms[variant]) for variant in (*VARIANTS[1:], IN_SEQUENCE)]
         rows.append([KERAS_NAMES[case["name"].split("/")[1]], f"{milliseconds(arms['tanh'])}", *cells])
-    return [table(["layer", "plain, ms", *VARIANTS[1:]], rows)]
+    return [table(["layer", "plain, ms", *VARIANTS[1:], f"{IN_SEQUENCE} / bidirectional"], rows)]
 
 
 def scaling(cases: Sequence[Record]) -> list[str]:

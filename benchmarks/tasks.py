@@ -52,6 +52,8 @@ class LayerTask:
     """Right-padded sequences of random lengths, T / 2 on average, and a mask."""
     recurrent_dropout: float = 0.0
     bidirectional: bool = False
+    in_sequence: bool = False
+    """Of a bidirectional layer: whether its two layers may only read one after the other."""
     training: bool = True
     values: Values = "ordinary"
     threads: int | None = None

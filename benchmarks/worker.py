@@ -36,7 +36,7 @@ class Programs:
         if framework == "torch":
             import_module("torch").set_num_threads(threads)
         self.framework = import_module(f"benchmarks.frameworks.{framework}")
-        self.native = import_module("unrolled.kernels.native")
+        self.extension = import_module("unrolled.kernels.extension")
         self.packages = _PACKAGES[framework]
         self.programs: dict[str, tuple[Arm, Program]] = {}
         self.sgemm = self.framework.make_sgemm(SGEMM_SIDE)
@@ -45,8 +45,8 @@ class Programs:
         """Versions, and what our kernels run with."""
         return {
             "versions": {package: version(package) for package in self.packages},
-            "isa": self.native.isa(),
-            "threads": self.native.threads(),
+            "isa": self.extension.isa(),
+            "threads": self.extension.threads(),
         }
 
     def prepare(self, arm: Arm) -> Prepared:
@@ -86,7 +86,7 @@ class Programs:
 
     def _set_threads(self, arm: Arm) -> None:
         wanted = arm.task.threads if isinstance(arm.task, LayerTask) else None
-        self.native.set_threads(wanted or self.threads)
+        self.extension.set_threads(wanted or self.threads)
 
 
 def _usual_seconds(program: Program, patience: float = 0.2) -> float:

@@ -42,6 +42,8 @@ class _Layer:
         self.task = task
 
         def call(weights: Any, sequences: Any, constants: Any, mask: Any) -> Any:
+            if task.in_sequence:
+                return _in_sequence(layer, weights, constants, sequences)
             arguments = {} if mask is None else {"mask": mask}
             return layer.stateless_call(weights, constants, sequences, training=task.training, **arguments)[0]
 
@@ -72,6 +74,16 @@ class _Layer:
     def run(self, count: int) -> None:
         for _ in range(count):
             jax.block_until_ready(self.compute(*self.arguments))  # type: ignore[no-untyped-call]
+
+
+def _in_sequence(layer: Any, weights: Any, constants: Any, sequences: Any) -> Any:
+    """What a bidirectional layer gives; neither forwards nor backwards may its two layers read at the same time."""
+    variables = zip([*layer.trainable_variables, *layer.non_trainable_variables], [*weights, *constants], strict=True)
+    with keras.StatelessScope(state_mapping=list(variables)):
+        forwards = layer.forward_layer(sequences, training=True)
+        sequences, forwards = jax.lax.optimization_barrier((sequences, forwards))  # type: ignore[no-untyped-call]
+        backwards = layer.backward_layer(sequences, training=True)
+    return jnp.concatenate([forwards, jnp.flip(backwards, 1)], -1)
 
 
 class _Step:
