@@ -14,6 +14,7 @@ from typing import Any
 
 import unrolled
 from benchmarks.sections import write_section
+from unrolled.backend import leave_out_tensorflow
 from unrolled.errors import UnrolledError
 from unrolled.experiments.comparing.intervals import student
 from unrolled.experiments.evaluation import Evaluation
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("recipes", nargs="*")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
+    leave_out_tensorflow()
     for recipe in options.recipes:
         for seed in range(options.seeds):
             training = _train(recipe, seed)

@@ -2,9 +2,11 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from unrolled.errors import InvalidSetting, RunError, UnrolledError
 from unrolled.experiments.comparing.liveness import DIED, current_status
@@ -86,41 +88,43 @@ class Group:
 
     def runs_by_seed(self) -> tuple[dict[int, Run], dict[Path, str]]:
         """The newest finished run of each seed, and why each other one is left out."""
-        finished: dict[int, Run] = {}
-        left_out: dict[Path, str] = {}
-        settings = settings_of(self.experiment)
-        for run in reversed(self.runs):
-            try:
-                seed, status = run.experiment.seed, current_status(run)
-                if settings_of(run.experiment) != settings:
-                    left_out[run.path] = "it is of another experiment than its group"
-                elif status != "finished":
-                    left_out[run.path] = f"it is {status}"
-                elif seed in finished:
-                    left_out[run.path] = f"seed {seed} is there already"
-                else:
-                    finished[seed] = run
-            except UnrolledError as error:
-                left_out[run.path] = str(error)
+        members = self._members()
+        finished = {member.run.experiment.seed: member.run for member in members if member.left_out is None}
+        left_out = {member.run.path: member.left_out for member in members if member.left_out is not None}
         return dict(sorted(finished.items())), left_out
 
     def missing(self) -> tuple[int, ...]:
         """The seeds that no run has finished, and that no other process is known to train just now."""
-        finished, left_out = self.runs_by_seed()
-        busy = {Run.open(path).experiment.seed for path in left_out if is_locked(path)}
-        return tuple(seed for seed in self.seeds if seed not in finished and seed not in busy)
+        return self._missing(self._members())
 
     def begun(self) -> dict[int, Run]:
         """The newest run of each missing seed that was interrupted or has died, to go on with."""
-        _, left_out = self.runs_by_seed()
-        missing = self.missing()
+        members = self._members()
+        missing = self._missing(members)
         begun: dict[int, Run] = {}
-        for path, reason in left_out.items():
-            if reason in (f"it is {status}" for status in ("interrupted", DIED)):
-                run = Run.open(path)
-                if run.experiment.seed in missing:
-                    begun.setdefault(run.experiment.seed, run)
+        for member in members:
+            if member.status in ("interrupted", DIED) and member.run.experiment.seed in missing:
+                begun.setdefault(member.run.experiment.seed, member.run)
         return begun
+
+    def _missing(self, members: Sequence["_Member"]) -> tuple[int, ...]:
+        taken = {m.run.experiment.seed for m in members if m.left_out is None or is_locked(m.run.path)}
+        return tuple(seed for seed in self.seeds if seed not in taken)
+
+    def _members(self) -> list["_Member"]:
+        """All runs in the folder, the newest first."""
+        members: list[_Member] = []
+        seeds: set[int] = set()
+        settings = settings_of(self.experiment)
+        for run in reversed(self.runs):
+            try:
+                member = _look_at(run, settings, seeds)
+            except UnrolledError as error:
+                member = _Member(run, str(error))
+            if member.left_out is None:
+                seeds.add(run.experiment.seed)
+            members.append(member)
+        return members
 
     def ask_for(self, seeds: Sequence[int]) -> None:
         """Add the seeds that are not among the group's.
@@ -142,6 +146,25 @@ class Group:
 
     def _write(self) -> None:
         write_json(self.path / GROUP_FILE, {"name": self.name, "seeds": list(self.seeds)})
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A run in a group's folder: why it is left out, if it is, and its status where it is of the group's experiment."""
+
+    run: Run
+    left_out: str | None
+    status: str | None = None
+
+
+def _look_at(run: Run, settings: dict[str, Any], finished: Collection[int]) -> _Member:
+    """A run beside those that are newer, of whose seeds these have finished."""
+    seed, status = run.experiment.seed, current_status(run)
+    if settings_of(run.experiment) != settings:
+        return _Member(run, "it is of another experiment than its group")
+    if status != "finished":
+        return _Member(run, f"it is {status}", status)
+    return _Member(run, f"seed {seed} is there already" if seed in finished else None, status)
 
 
 def parse_seeds(text: str, first: int) -> tuple[int, ...]:
