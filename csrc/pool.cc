@@ -16,34 +16,39 @@ namespace unrolled {
 namespace {
 
 struct Job {
-  void (*work)(void*);
-  void* data;
+  void (*work)(void*) = nullptr;
+  void* data = nullptr;
+};
+
+struct Helper {
+  Wakeup wakeup;
+  bool is_busy = false;
 };
 
 struct Pool {
   std::mutex mutex;  // guards jobs and helpers
   std::deque<Job> jobs;
-  std::vector<Placement> helpers;
-  size_t next = 0;  // of them
+  std::vector<Helper> helpers;
   std::atomic<int> queued{0};
   Waiting waiting;
 
+  // The threads are one at least.
   bool lend(int threads, Job job) {
     {
       const std::lock_guard<std::mutex> lock(mutex);
       try {
+        helpers.reserve(static_cast<size_t>(threads));
         while (helpers.size() < static_cast<size_t>(threads)) {
-          helpers.reserve(static_cast<size_t>(threads));
-          std::thread thread(&Pool::serve, this);
-          helpers.emplace_back(thread.native_handle());
-          thread.detach();
+          std::thread thread(&Pool::serve, this, helpers.size());
+          helpers.push_back({Wakeup(thread.native_handle())});
+          thread.detach();  // it never ends
         }
       } catch (const std::system_error&) {
         if (helpers.empty()) return false;
       }
-      // Each of them is asked in turn, although whoever is awake first takes the job.
-      next = (next + 1) % helpers.size();
-      helpers[next].keep_off(current_core());
+      const int core = current_core();
+      for (Helper& helper : helpers)
+        if (!helper.is_busy) helper.wakeup.keep_off(core, helpers.size());
       jobs.push_back(job);
       ++queued;
     }
@@ -51,19 +56,27 @@ struct Pool {
     return true;
   }
 
-  void serve() {
+  void serve(size_t own) {
     for (;;) {
       waiting.until([&] { return queued.load() > 0; });
-      Job job{};
-      {
-        const std::lock_guard<std::mutex> lock(mutex);
-        if (jobs.empty()) continue;
-        job = jobs.front();
-        jobs.pop_front();
-        --queued;
-      }
+      const Job job = take(own);
+      if (job.work == nullptr) continue;
       job.work(job.data);
+      const std::lock_guard<std::mutex> lock(mutex);
+      helpers[own].is_busy = false;
     }
+  }
+
+  // Nothing where others were faster.
+  Job take(size_t own) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    helpers[own].wakeup.over();
+    if (jobs.empty()) return {};
+    helpers[own].is_busy = true;
+    const Job job = jobs.front();
+    jobs.pop_front();
+    --queued;
+    return job;
   }
 };
 

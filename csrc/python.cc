@@ -160,7 +160,7 @@ auto absent_or_array(const char* name) { return nb::arg(name).noconvert().none()
 
 NB_MODULE(_extension, m) {
   using namespace unrolled;
-  m.doc() = "The C++ kernels. Call them through unrolled.kernels.native.";
+  m.doc() = "The C++ kernels. Call them through unrolled.kernels.native and .extension.";
   // What Python still holds when it ends (a cached Recurrence, say) is no concern of who uses it.
   nb::set_leak_warnings(false);
   m.attr("cells") = names_of(kCells);

@@ -54,7 +54,7 @@ void Stages::work(int own, void (*call)(const void*, int64_t, int), const void* 
   Progress& progress = *progress_;
   const bool helps = std::this_thread::get_id() != progress.maker;
   // The other cores are busy: whatever is done here, the maker could do in the same time.
-  if (helps && current_core() >= 0 && current_core() == progress.core_of_maker) return;
+  if (helps && progress.core_of_maker >= 0 && current_core() == progress.core_of_maker) return;
   for (int64_t stage = progress.ended.load() / shares_; stage < stages_; stage = progress.ended.load() / shares_) {
     const int keeper = progress.keeper.load();
     if (keeper != kNobody && keeper != own) return;

@@ -22,7 +22,7 @@ except ImportError as failure:
     _load_failure = str(failure)
 
 compiled = _extension
-"""What csrc/python.cc defines; to be used after `require`."""
+"""What csrc/python.cc defines. Its constants may be read where it is `available`; all else wants `require` before."""
 
 _MOST_THREADS = 1024
 
@@ -54,7 +54,8 @@ def require() -> None:
 def set_threads(count: int) -> None:
     """How many threads the next kernel may use, the caller's included. Results do not depend on it, bit for bit.
 
-    On JAX and torch a kernel computes on their threads, and uses no more of them than they have.
+    On JAX and torch a kernel computes on their threads, and uses no more of them than they have. Elsewhere they are its
+    own; for the moment in which they wake up, the caller's core is not among those that they may run on.
 
     Raises:
         InvalidSetting: The count is not a whole number from 1 to 1024.

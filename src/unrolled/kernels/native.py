@@ -1,7 +1,7 @@
 """The C++ kernels, on NumPy arrays of float32.
 
-What they compute is specified by `reference`; here is how they are called, and whether they can be. They live in an
-`extension`, with whose absence `unsupported_reason` begins.
+What they compute is specified by `reference`; here is how they are called, and whether they can be: they are compiled,
+and `extension` may have found none.
 
 Example:
     >>> from unrolled.kernels.recurrence import Inputs, Recurrence
@@ -54,8 +54,8 @@ def unsupported_reason(recurrence: Recurrence, *, dtype: str, device: str = "cpu
         >>> unsupported_reason(Recurrence("gru"), dtype="bfloat16")
         'dtype bfloat16 has no native kernel, only float32 has'
     """
-    if failure := extension.load_failure():
-        return f"the extension could not be loaded: {failure}"
+    if not extension.available():
+        return f"the extension could not be loaded: {extension.load_failure()}"
     if recurrence.cell not in compiled.cells:
         return f'cell "{recurrence.cell}" has no native kernel'
     for name in _activations(recurrence):
