@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, environment
 
 import pytest
 
@@ -102,3 +102,31 @@ def _by_hand(page: str) -> list[str]:
             kept.append(line)
         is_generated = is_generated or line.startswith("<!-- generated: ")
     return kept
+
+
+def test_layers_in_sequence_wait_for_each_other() -> None:
+    program = """
+import re
+from benchmarks.catalogue import MIDDLE, layer_arms, layer_task
+from benchmarks.frameworks.jax import prepare
+
+def waiting(in_sequence):
+    task = replace(layer_task("gru", MIDDLE, "bidirectional"), in_sequence=in_sequence)
+    layer = prepare(layer_arms(task, unroll=False)[0])
+    text = layer.compute.lower(*layer.arguments).compile().as_text()
+    calls, needed = [], {}
+    for name, computed in re.findall(r"%([\\w.-]+) = (.*)", text[text.index("ENTRY"):]):
+        operands = set(re.findall(r"%([\\w.-]+)", computed)) & needed.keys()
+        needed[name] = operands.union(*(needed[operand] for operand in operands))
+        if "unrolled_" in computed:
+            calls.append(name)
+    return [len(needed[call] & set(calls)) for call in calls]
+
+print(waiting(True), sorted(waiting(False)))
+"""
+    command = [sys.executable, "-c", "from dataclasses import replace\n" + program]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, timeout=120, env=environment(KERAS_BACKEND="jax")
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "[0, 1, 2, 3] [0, 0, 1, 1]\n"

@@ -43,7 +43,7 @@ class _Layer:
 
         def call(weights: Any, sequences: Any, constants: Any, mask: Any) -> Any:
             if task.in_sequence:
-                return _in_sequence(layer, weights, constants, sequences)
+                return _in_sequence(task, layer, weights, constants, sequences, mask)
             arguments = {} if mask is None else {"mask": mask}
             return layer.stateless_call(weights, constants, sequences, training=task.training, **arguments)[0]
 
@@ -76,13 +76,17 @@ class _Layer:
             jax.block_until_ready(self.compute(*self.arguments))  # type: ignore[no-untyped-call]
 
 
-def _in_sequence(layer: Any, weights: Any, constants: Any, sequences: Any) -> Any:
-    """What a bidirectional layer gives; neither forwards nor backwards may its two layers read at the same time."""
+def _in_sequence(task: LayerTask, layer: Any, weights: Any, constants: Any, sequences: Any, mask: Any) -> Any:
+    """What a bidirectional layer gives; neither forwards nor backwards can its two layers read at the same time.
+
+    The second one begins with a state of zeros that XLA has to compute from the last output of the first. It would drop
+    a barrier.
+    """
     variables = zip([*layer.trainable_variables, *layer.non_trainable_variables], [*weights, *constants], strict=True)
     with keras.StatelessScope(state_mapping=list(variables)):
-        forwards = layer.forward_layer(sequences, training=True)
-        sequences, forwards = jax.lax.optimization_barrier((sequences, forwards))  # type: ignore[no-untyped-call]
-        backwards = layer.backward_layer(sequences, training=True)
+        forwards = layer.forward_layer(sequences, mask=mask, training=task.training)
+        zeros = [0 * forwards[:, -1]] * (2 if task.cell == "lstm" else 1)
+        backwards = layer.backward_layer(sequences, initial_state=zeros, mask=mask, training=task.training)
     return jnp.concatenate([forwards, jnp.flip(backwards, 1)], -1)
 
 
