@@ -16,7 +16,9 @@ from tests.experiments.training.test_training import without_times
 from unrolled.errors import Interrupted, InvalidSetting, RunError, TrainingStopped
 from unrolled.experiments.comparing import repetition
 from unrolled.experiments.comparing.groups import Group, parse_seeds
+from unrolled.experiments.comparing.liveness import current_status
 from unrolled.experiments.experiment import Experiment
+from unrolled.experiments.run import Run
 from unrolled.experiments.training import procedure
 
 import pytest
@@ -219,3 +221,7 @@ def test_a_run_of_another_experiment_does_not_count(tiny: Path) -> None:
     strange = unrolled.train(tiny, settings=["training.epochs=1"], runs=group.path, quiet=True)
     assert group.runs_by_seed() == ({}, {strange.path: "it is of another experiment than its group"})
     assert group.missing() == (0,)
+    status = json.loads((strange.path / "status.json").read_text())
+    (strange.path / "status.json").write_text(json.dumps({**status, "status": "interrupted"}))
+    assert current_status(Run.open(strange.path)) == "interrupted"
+    assert group.begun() == {}

@@ -7,7 +7,7 @@ from typing import Any
 
 from unrolled.errors import InvalidInput, RunError, did_you_mean
 from unrolled.experiments.comparing.arms import Arm, gather
-from unrolled.experiments.comparing.difference import Difference, corrected, difference_between
+from unrolled.experiments.comparing.difference import Difference, difference_between, with_correction
 from unrolled.experiments.comparing.groups import Group
 from unrolled.experiments.comparing.intervals import CONFIDENCE
 from unrolled.experiments.comparing.results import Result
@@ -110,7 +110,7 @@ def compare(
     metric = _chosen(metric, metrics_of(found))
     differences = [difference_between(found[0], arm, metric) for arm in found[1:]]
     machines = _other_machines([result for arm in found for result in arm.results])
-    return Comparison(metric, tuple(found), tuple(corrected(differences)), left_out, machines)
+    return Comparison(metric, tuple(found), tuple(with_correction(differences)), left_out, machines)
 
 
 def metrics_of(arms: Sequence[Arm]) -> list[str]:

@@ -9,7 +9,7 @@ from unrolled.experiments.comparing.intervals import CONFIDENCE, Estimate, holm,
 from unrolled.experiments.differences import SettingDifference, settings_that_differ
 
 # Fewer give an interval that is too wide to say anything.
-ENOUGH_SEEDS = 5
+_ENOUGH_SEEDS = 5
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Difference:
         return f"{opening}, 95 % interval {low:+.4f} to {high:+.4f}, {self._basis()}: {self._verdict(low, high)}"
 
     def _too_few(self) -> str:
-        more = ENOUGH_SEEDS - 1
+        more = _ENOUGH_SEEDS - 1
         poor = [name for name, n in zip((self.first, self.second), self.seeds, strict=True) if n == 1]
         if not poor:
             return "all seeds give the same, which shows nothing of chance. Train more seeds with: unrolled repeat"
@@ -107,7 +107,7 @@ def difference_between(first: Arm, second: Arm, metric: str) -> Difference:
     )
 
 
-def corrected(differences: Sequence[Difference]) -> list[Difference]:
+def with_correction(differences: Sequence[Difference]) -> list[Difference]:
     """The differences with Holm's correction for those that have an interval."""
     chances = holm([one.estimate.p for one in differences if one.estimate.p is not None])
     remaining = iter(chances)

@@ -158,7 +158,7 @@ class _Member:
 
 
 def _look_at(run: Run, settings: dict[str, Any], finished: Collection[int]) -> _Member:
-    """A run beside those that are newer, of whose seeds these have finished."""
+    """What a run is to its group, which has these settings; newer runs have finished these seeds."""
     seed, status = run.experiment.seed, current_status(run)
     if settings_of(run.experiment) != settings:
         return _Member(run, "it is of another experiment than its group")
