@@ -64,7 +64,8 @@ def test_a_stop_reaches_what_runs_and_begins_no_more() -> None:
 
 
 def test_leaving_early_stops_what_runs() -> None:
-    commands = [python("pass"), python("import time; time.sleep(600)")]
+    deaf = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(600)"
+    commands = [python("pass"), python(deaf)]
     began = time.monotonic()
     for command, _ in run_commands(commands, 2):
         assert command is commands[0]

@@ -61,7 +61,7 @@ def run_commands(
                     if finished is not None:
                         yield command, finished
         finally:
-            crew.stop(signal.SIGINT)
+            crew.stop(signal.SIGTERM)  # what a shell runs in the background ignores SIGINT
 
 
 def shares(cores: Iterable[int], jobs: int) -> list[list[int]]:
