@@ -42,13 +42,19 @@ def _machine(run: Run) -> list[str]:
         f"- {machine['date']}, {machine['cpu']}, {machine['cores_used']} of {machine['cores']} cores ({caches})",
         f"- our kernels: {machine.get('isa')}, {machine.get('threads')} threads; {machine['platform']}",
         f"- Python {machine['python']}; {versions}",
-        f"- {effort['rounds']} rounds, in each of which every program ran for at least {effort['block_seconds']} s",
+        f"- {_rounds(run)} rounds, in each of which every program ran for at least {effort['block_seconds']} s",
         f"- {_peak(run)}",
         f"- {_others(run)}",
         f"- commit {commit['commit'][:12]}{', with changes' if commit['modified'] else ''}" if commit else "",
         f"- taken out of the environment, because they slow NumPy down: {removed}" if removed else "",
     ]
     return ["\n".join(line for line in lines if line)]
+
+
+def _rounds(run: Run) -> str:
+    """Parts of a page that are measured one by one may have more of them than others."""
+    counts = sorted({len(arm["seconds"]) for case in run["cases"] for arm in case["arms"] if arm["seconds"]})
+    return " to ".join(str(count) for count in dict.fromkeys((counts or [0])[:1] + counts[-1:]))
 
 
 def _peak(run: Run) -> str:
