@@ -10,7 +10,7 @@ SANITIZED := build/sanitized
 # Whoever has the tools keeps to them, so that nothing is compiled in two ways in turn.
 USE := $(VENV)/$(if $(wildcard $(VENV)/development.stamp),development.stamp,use.stamp)
 # What must hold on every backend; everything else is tested on JAX alone.
-CONTRACT := tests/layers tests/experiments/training/test_training.py tests/experiments/training/test_resume.py tests/insight/test_gradients.py
+CONTRACT := tests/layers tests/training/test_trainer.py tests/training/test_checkpoints.py tests/diagnostics/test_probe.py
 
 .DEFAULT_GOAL := help
 .PHONY: help train test check bench docs clean

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from benchmarks.tasks import GATES, LayerTask, NetworkTask, StepTask
-from unrolled.data import mnist
+from unrolled.data import bundled as mnist
 
 import numpy as np
 from numpy.typing import NDArray

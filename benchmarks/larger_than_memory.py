@@ -18,8 +18,8 @@ from typing import Any
 from benchmarks.machine import describe_machine
 from benchmarks.options import PAGE
 from benchmarks.sections import write_section
-from unrolled.data import austen, reviews
-from unrolled.experiments.document import write_yaml
+from unrolled.config.document import write_yaml
+from unrolled.data import bundled
 from unrolled.storage import write_json
 
 import numpy as np
@@ -115,7 +115,7 @@ def _make_parquet(path: Path) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    data, random = reviews.load(), np.random.default_rng(0)
+    data, random = bundled.load_reviews(), np.random.default_rng(0)
     sentences = [data.train.inputs[data.train.targets == index] for index in range(2)]
     schema = pyarrow.schema([("text", pyarrow.string()), ("label", pyarrow.string())])
     with parquet.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
@@ -127,7 +127,7 @@ def _make_parquet(path: Path) -> None:
 
 def _make_text(path: Path) -> None:
     """A novel's sentences, drawn at random."""
-    data, random = austen.load(), np.random.default_rng(0)
+    data, random = bundled.load_austen(), np.random.default_rng(0)
     sentences = np.array(data.train.inputs[0].split(". "), dtype=object)
     with path.open("w", encoding="utf-8") as file:
         while file.tell() < SIZE:

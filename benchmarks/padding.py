@@ -15,12 +15,12 @@ from typing import Any
 from benchmarks.machine import describe_machine
 from benchmarks.options import PAGE
 from benchmarks.sections import write_section
-from unrolled.experiments.batches import Batches
-from unrolled.experiments.examples import choose_examples
-from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.network import build_network
-from unrolled.experiments.training.seeding import seed_everything
+from unrolled.config.experiment import Experiment
+from unrolled.model.build import build_network
 from unrolled.storage import write_json
+from unrolled.tasks.base import choose_examples
+from unrolled.tasks.batches import Batches
+from unrolled.training.checkpoints import seed_everything
 
 import numpy as np
 

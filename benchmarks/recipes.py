@@ -14,14 +14,14 @@ from typing import Any
 
 import unrolled
 from benchmarks.sections import write_section
-from unrolled.backend import leave_out_tensorflow
+from unrolled.backends import leave_out_tensorflow
+from unrolled.comparison.statistics import student
+from unrolled.config.experiment import Experiment, recipes
 from unrolled.errors import UnrolledError
-from unrolled.experiments.comparing.intervals import student
-from unrolled.experiments.evaluation import Evaluation
-from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.sources import recipes
-from unrolled.experiments.training.environment import describe_environment
 from unrolled.storage import write_json
+from unrolled.tasks.metrics import Evaluation
+
+from unrolled.runs.environment import describe_environment
 
 # What a recipe is measured by, the first that it has.
 _FIGURES = ("bits per character", "MASE", "accuracy")

@@ -19,8 +19,8 @@ from typing import Any
 from benchmarks.machine import describe_machine
 from benchmarks.options import PAGE
 from benchmarks.sections import write_section
-from unrolled.backend import leave_out_tensorflow
-from unrolled.experiments.comparing.intervals import student
+from unrolled.backends import leave_out_tensorflow
+from unrolled.comparison.statistics import student
 from unrolled.storage import write_json
 
 RESULTS = Path(__file__).parent / "results" / "time-to-accuracy.json"
@@ -98,10 +98,10 @@ def _article(seed: int) -> dict[str, Any]:
 
 def _recipe(recipe: str, seed: int) -> dict[str, Any]:
     leave_out_tensorflow()  # as the command does
-    from unrolled.experiments.experiment import Experiment
-    from unrolled.experiments.training.procedure import train_experiment
-    from unrolled.experiments.training.progress import Progress
-    from unrolled.experiments.training.signals import StopRequest
+    from unrolled.config.experiment import Experiment
+    from unrolled.training.processes import StopRequest
+    from unrolled.training.progress import Progress
+    from unrolled.training.trainer import train_experiment
 
     class Clock(Progress):
         """Starts when everything is ready to be fitted."""

@@ -36,7 +36,7 @@ class Programs:
         if framework == "torch":
             import_module("torch").set_num_threads(threads)
         self.framework = import_module(f"benchmarks.frameworks.{framework}")
-        self.extension = import_module("unrolled.kernels.extension")
+        self.extension = import_module("unrolled.kernels.native")
         self.packages = _PACKAGES[framework]
         self.programs: dict[str, tuple[Arm, Program]] = {}
         self.sgemm = self.framework.make_sgemm(SGEMM_SIDE)

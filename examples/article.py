@@ -4,7 +4,7 @@ It differs from plain Keras in its first two lines alone: the LSTM is unrolled's
 needs no download. Run it on another backend with KERAS_BACKEND=tensorflow or KERAS_BACKEND=torch.
 """
 
-from unrolled.data import mnist
+from unrolled.data import bundled as mnist
 from unrolled.layers import LSTM
 
 import keras

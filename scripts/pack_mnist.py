@@ -12,8 +12,8 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from unrolled.data.idx import read_idx
-from unrolled.data.mnist import FILES
+from unrolled.data.arrays import read_idx
+from unrolled.data.bundled import FILES
 
 STREAMS = {"train-images-idx3-ubyte": 4}
 # Pixels have neither the alignment that pb assumes nor the literal position that lp does; both cost size here.

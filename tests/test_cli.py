@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from tests.conftest import ROOT, Command, environment
-from unrolled.data.catalogue import NAMED
-from unrolled.experiments.run import Run
+from unrolled.data.registry import NAMED
 
 import pytest
+from unrolled.runs.run import Run
 
 COMMANDS = (
     "",

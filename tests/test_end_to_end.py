@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tests.conftest import Command, environment
 from tests.drawing import FONTS, draw_digit
-from unrolled.data import mnist
-from unrolled.experiments.run import Run
+from unrolled.data import bundled as mnist
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from unrolled.runs.run import Run
 
 pytestmark = pytest.mark.xdist_group("end-to-end")
 

@@ -49,9 +49,9 @@ def test_the_wheel_holds_the_data_and_the_licences(tmp_path: Path) -> None:
     assert extension.file_size < 2_000_000
     assert len(data) == 4
     assert sum(data) <= 9_500_000
-    assert "unrolled/experiments/recipes/mnist-rows.yaml" in packed
-    assert "unrolled/experiments/templates/report.html" in packed
-    assert "unrolled/experiments/templates/search.html" in packed
+    assert "unrolled/config/recipes/mnist-rows.yaml" in packed
+    assert "unrolled/reports/templates/report.html" in packed
+    assert "unrolled/reports/templates/search.html" in packed
     assert "unrolled/py.typed" in packed
     assert "License-Expression: Apache-2.0 AND CC-BY-SA-3.0" in metadata
     assert {Path(name).name for name in packed if "/licenses/" in name} == {"LICENSE", "NOTICE"}

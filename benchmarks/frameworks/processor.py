@@ -12,7 +12,7 @@ from benchmarks.arrays import step_arrays
 from benchmarks.cases import Arm
 from benchmarks.frameworks.program import Program, Results
 from benchmarks.tasks import StepTask
-from unrolled.kernels.recurrence import Recurrence
+from unrolled.kernels.spec import Recurrence
 from unrolled.kernels.stream import Stream
 
 import numpy as np

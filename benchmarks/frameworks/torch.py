@@ -8,8 +8,8 @@ from benchmarks.frameworks import article, torch_nn
 from benchmarks.frameworks.keras_layers import make_layer, named_results
 from benchmarks.frameworks.program import Program, Results
 from benchmarks.tasks import LayerTask, NetworkTask, StepTask
-from unrolled.kernels import torch as kernels
-from unrolled.kernels.recurrence import Inputs, Recurrence
+from unrolled.backends import torch as kernels
+from unrolled.kernels.spec import Inputs, Recurrence
 
 import keras
 import torch

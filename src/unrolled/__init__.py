@@ -13,26 +13,24 @@ Example:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from unrolled.backend import choose_backend
+from unrolled.backends import choose_backend
 
 if TYPE_CHECKING:
-    from unrolled.data.catalogue import load
+    from unrolled.comparison.comparison import compare
+    from unrolled.comparison.replicate import repeat
+    from unrolled.config.experiment import Experiment
     from unrolled.data.dataset import Dataset
-    from unrolled.estimators.recurrent import SequenceClassifier, SequenceRegressor
-    from unrolled.experiments.comparing.comparison import compare
-    from unrolled.experiments.comparing.repetition import repeat
-    from unrolled.experiments.experiment import Experiment
-    from unrolled.experiments.foretelling import forecast
-    from unrolled.experiments.run import Run
-    from unrolled.experiments.search.folder import Search
-    from unrolled.experiments.search.procedure import search
-    from unrolled.experiments.training.procedure import train
-    from unrolled.experiments.training.resuming import resume
-    from unrolled.experiments.writing import write
-    from unrolled.insight.doctor import diagnose
-    from unrolled.insight.findings import Finding
-    from unrolled.kernels.extension import set_threads
+    from unrolled.data.registry import load
+    from unrolled.diagnostics.diagnose import diagnose
+    from unrolled.diagnostics.diagnostic import Finding
+    from unrolled.kernels.native import set_threads
     from unrolled.layers.conversion import accelerate, load_model, to_keras
+    from unrolled.runs.inference import forecast, write
+    from unrolled.runs.run import Run
+    from unrolled.searching.folder import Search
+    from unrolled.searching.search import search
+    from unrolled.sklearn import SequenceClassifier, SequenceRegressor
+    from unrolled.training.trainer import resume, train
 
 __version__ = "0.1.0"
 
@@ -62,25 +60,25 @@ __all__ = [
 
 _HOMES = {
     "Dataset": "unrolled.data.dataset",
-    "Experiment": "unrolled.experiments.experiment",
-    "Finding": "unrolled.insight.findings",
-    "Run": "unrolled.experiments.run",
-    "Search": "unrolled.experiments.search.folder",
-    "SequenceClassifier": "unrolled.estimators.recurrent",
-    "SequenceRegressor": "unrolled.estimators.recurrent",
+    "Experiment": "unrolled.config.experiment",
+    "Finding": "unrolled.diagnostics.diagnostic",
+    "Run": "unrolled.runs.run",
+    "Search": "unrolled.searching.folder",
+    "SequenceClassifier": "unrolled.sklearn",
+    "SequenceRegressor": "unrolled.sklearn",
     "accelerate": "unrolled.layers.conversion",
-    "compare": "unrolled.experiments.comparing.comparison",
-    "diagnose": "unrolled.insight.doctor",
-    "forecast": "unrolled.experiments.foretelling",
-    "load": "unrolled.data.catalogue",
+    "compare": "unrolled.comparison.comparison",
+    "diagnose": "unrolled.diagnostics.diagnose",
+    "forecast": "unrolled.runs.inference",
+    "load": "unrolled.data.registry",
     "load_model": "unrolled.layers.conversion",
-    "repeat": "unrolled.experiments.comparing.repetition",
-    "resume": "unrolled.experiments.training.resuming",
-    "search": "unrolled.experiments.search.procedure",
-    "set_threads": "unrolled.kernels.extension",
+    "repeat": "unrolled.comparison.replicate",
+    "resume": "unrolled.training.trainer",
+    "search": "unrolled.searching.search",
+    "set_threads": "unrolled.kernels.native",
     "to_keras": "unrolled.layers.conversion",
-    "train": "unrolled.experiments.training.procedure",
-    "write": "unrolled.experiments.writing",
+    "train": "unrolled.training.trainer",
+    "write": "unrolled.runs.inference",
 }
 
 choose_backend()

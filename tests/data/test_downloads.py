@@ -11,9 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from unrolled.data import catalogue, downloads
+from unrolled.data import downloads
+from unrolled.data import registry as catalogue
+from unrolled.data.bundled import FILES
 from unrolled.data.downloads import FASHION_MNIST, KMNIST, Download
-from unrolled.data.mnist import FILES
 
 import numpy as np
 import pytest

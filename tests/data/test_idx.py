@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.idx import is_idx, read_idx
+from unrolled.data.arrays import is_idx, read_idx
 
 import hypothesis.extra.numpy
 import hypothesis.strategies as st

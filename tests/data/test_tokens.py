@@ -2,7 +2,7 @@
 
 import json
 
-from unrolled.data.padding import pad, padded_length
+from unrolled.data.dataset import pad, padded_length
 from unrolled.data.tokens import KINDS, PADDING, UNKNOWN, Tokenizer
 
 import numpy as np

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from tests.conftest import ROOT, environment
 from tests.docs.pages import blocks, parse
-from unrolled.data.catalogue import NAMED
-from unrolled.experiments.document import Document, parse_yaml
-from unrolled.experiments.examples import choose_examples
-from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.network import build_network, check_components
-from unrolled.experiments.settings import Forecast, OwnData, Text
+from unrolled.config.document import Document, parse_yaml
+from unrolled.config.experiment import Experiment
+from unrolled.config.sections import Forecast, OwnData, Text
+from unrolled.data.registry import NAMED
+from unrolled.model.build import build_network, check_components
+from unrolled.tasks.base import choose_examples
 
 import pytest
 

@@ -4,12 +4,12 @@ import re
 
 from tests.conftest import ROOT
 from tests.docs.pages import blocks, parse
-from unrolled.data.catalogue import load
-from unrolled.experiments.document import Document, parse_yaml
-from unrolled.experiments.examples import choose_examples
-from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.network import build_network, check_components
-from unrolled.experiments.settings import Training
+from unrolled.config.document import Document, parse_yaml
+from unrolled.config.experiment import Experiment
+from unrolled.config.sections import Training
+from unrolled.data.registry import load
+from unrolled.model.build import build_network, check_components
+from unrolled.tasks.base import choose_examples
 
 import pytest
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from tests.conftest import ROOT, environment
 from tests.docs.pages import blocks, on_few_images, parse
-from unrolled.data.catalogue import NAMED, load
-from unrolled.experiments.document import Document, parse_yaml
-from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.network import build_network
+from unrolled.config.document import Document, parse_yaml
+from unrolled.config.experiment import Experiment
+from unrolled.data.registry import NAMED, load
+from unrolled.model.build import build_network
 
 import pytest
 

@@ -8,14 +8,13 @@ from pathlib import Path
 import unrolled
 from tests.conftest import ROOT
 from tests.docs.pages import blocks, parse
-from unrolled.backend import leave_out_tensorflow
-from unrolled.data.catalogue import load
+from unrolled.backends import leave_out_tensorflow
+from unrolled.config.document import read_document
+from unrolled.config.experiment import Experiment, recipes
+from unrolled.data.registry import load
 from unrolled.errors import InvalidSetting
-from unrolled.experiments.document import read_document
-from unrolled.experiments.experiment import Experiment
-from unrolled.experiments.search.prospects import check_experiments
-from unrolled.experiments.search.space import SearchSpace
-from unrolled.experiments.sources import recipes
+from unrolled.searching.search import check_experiments
+from unrolled.searching.space import SearchSpace
 
 import numpy as np
 import pytest

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.cli import cli
-from unrolled.experiments.experiment import Experiment
+from unrolled.config.experiment import Experiment
 
 import pytest
 
@@ -106,7 +106,7 @@ def test_the_parameters_are_counted_by_hand(walked: dict[str, Any]) -> None:
     assert walked["counted_by_hand"] == [80_384, 131_584, 4_128, 330]
     assert walked["counted_by_keras"] == walked["counted_by_hand"]
     assert "216,426" in walked["printed"]
-    assert [name for name in walked["layers"] if name.startswith("unrolled.")] == ["unrolled.layers.lstm.LSTM"] * 2
+    assert [name for name in walked["layers"] if name.startswith("unrolled.")] == ["unrolled.layers.recurrent.LSTM"] * 2
 
 
 @pytest.mark.xdist_group("walkthrough")

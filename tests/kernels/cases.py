@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from unrolled.kernels import extension, native, reference
-from unrolled.kernels.recurrence import Inputs, Recurrence, Results
-from unrolled.kernels.reference_activations import ACTIVATIONS
+from unrolled.kernels import native, reference
+from unrolled.kernels import native as extension
+from unrolled.kernels.reference import ACTIVATIONS
+from unrolled.kernels.spec import Inputs, Recurrence, Results
 
 import numpy as np
 import pytest

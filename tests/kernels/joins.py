@@ -3,7 +3,7 @@
 from typing import Any
 
 from unrolled.kernels import reference
-from unrolled.kernels.recurrence import Inputs, Recurrence, Results
+from unrolled.kernels.spec import Inputs, Recurrence, Results
 
 import numpy as np
 

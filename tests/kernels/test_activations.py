@@ -1,9 +1,13 @@
 """The kernels' activations against float64: a SimpleRNN of one step whose weights let its input through."""
 
-from tests.kernels.cases import activation_inputs, assert_activation, every_isa  # noqa: F401 - the last is a fixture
+from tests.kernels.cases import (
+    activation_inputs,
+    assert_activation,
+    every_isa,  # noqa: F401 - the last is a fixture
+)
 from unrolled.kernels import native
-from unrolled.kernels.recurrence import Inputs, Recurrence, Results
-from unrolled.kernels.reference_activations import ACTIVATIONS
+from unrolled.kernels.reference import ACTIVATIONS
+from unrolled.kernels.spec import Inputs, Recurrence, Results
 
 import numpy as np
 import pytest

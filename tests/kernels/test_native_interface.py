@@ -8,8 +8,9 @@ from typing import Any
 
 from tests.conftest import environment
 from unrolled.errors import InvalidInput, InvalidSetting
-from unrolled.kernels import _extension, extension, native
-from unrolled.kernels.recurrence import GATES, Inputs, Recurrence, Results
+from unrolled.kernels import _extension, native
+from unrolled.kernels import native as extension
+from unrolled.kernels.spec import GATES, Inputs, Recurrence, Results
 from unrolled.kernels.stream import Stream
 
 import jax
@@ -138,8 +139,7 @@ def test_a_refusal_names_the_shapes() -> None:
     with pytest.raises(InvalidInput) as refusal:
         native.forward(CELLS["lstm"], inputs._replace(recurrent_kernel=inputs.recurrent_kernel[:, :15]), training=False)
     assert str(refusal.value) == (
-        "native kernel: expected recurrent_kernel [5, 20], got [5, 15]. "
-        "Shape arrays as unrolled.kernels.recurrence says."
+        "native kernel: expected recurrent_kernel [5, 20], got [5, 15]. Shape arrays as unrolled.kernels.spec says."
     )
     with pytest.raises(InvalidInput) as refusal:
         native.forward(CELLS["lstm"], inputs._replace(sequences=inputs.sequences[0]), training=False)
@@ -290,7 +290,7 @@ def test_without_the_extension_there_is_a_reason_and_no_kernel() -> None:
 import sys
 sys.modules["unrolled.kernels._extension"] = None
 from unrolled.kernels import extension, native
-from unrolled.kernels.recurrence import Recurrence
+from unrolled.kernels.spec import Recurrence
 print(extension.available())
 print(extension.load_failure())
 print(native.unsupported_reason(Recurrence("gru"), dtype="float32"))

@@ -18,8 +18,9 @@ from tests.kernels.cases import (
     run,
     with_outputs,
 )
-from unrolled.kernels import extension, native
-from unrolled.kernels.recurrence import Inputs, Recurrence
+from unrolled.kernels import native
+from unrolled.kernels import native as extension
+from unrolled.kernels.spec import Inputs, Recurrence
 
 import pytest
 

@@ -30,8 +30,8 @@ from tests.kernels.cases import (
     with_outputs,
 )
 from unrolled.kernels import _extension
-from unrolled.kernels.recurrence import Inputs, Recurrence, Results
-from unrolled.kernels.reference_activations import ACTIVATIONS
+from unrolled.kernels.reference import ACTIVATIONS
+from unrolled.kernels.spec import Inputs, Recurrence, Results
 
 import numpy as np
 import pytest

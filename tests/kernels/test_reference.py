@@ -4,9 +4,8 @@ from dataclasses import replace
 from typing import Any, TypedDict
 
 import unrolled  # noqa: F401 - chooses the backend
-from unrolled.kernels.recurrence import GATES, Inputs, Recurrence, Results
-from unrolled.kernels.reference import backward, forward
-from unrolled.kernels.reference_activations import ACTIVATIONS
+from unrolled.kernels.reference import ACTIVATIONS, backward, forward
+from unrolled.kernels.spec import GATES, Inputs, Recurrence, Results
 
 import keras
 import numpy as np

@@ -17,8 +17,8 @@ from tests.kernels.cases import (
 )
 from unrolled.errors import InvalidInput
 from unrolled.kernels import native
-from unrolled.kernels.recurrence import Inputs, Recurrence, Results
-from unrolled.kernels.reference_activations import ACTIVATIONS
+from unrolled.kernels.reference import ACTIVATIONS
+from unrolled.kernels.spec import Inputs, Recurrence, Results
 from unrolled.kernels.stream import Stream
 
 import numpy as np

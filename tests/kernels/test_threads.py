@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.conftest import environment
 from tests.kernels.cases import CELLS, ROOT, Sizes, assert_same_bits, check, every_cell, make_inputs, run, with_outputs
-from unrolled.kernels import extension
-from unrolled.kernels.recurrence import Inputs, Results
+from unrolled.kernels import native as extension
+from unrolled.kernels.spec import Inputs, Results
 
 import pytest
 

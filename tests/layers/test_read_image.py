@@ -5,7 +5,7 @@ from pathlib import Path
 
 from unrolled.errors import InvalidSetting
 from unrolled.layers import ReadImage
-from unrolled.layers.read_image import ORDERS, permutation
+from unrolled.layers.preprocessing import ORDERS, permutation
 
 import keras
 import numpy as np

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from unrolled import __version__
-from unrolled.backend import leave_out_tensorflow
-from unrolled.cli import comparison, continuing, data, doctor, experiments, runs, search, training
+from unrolled.backends import leave_out_tensorflow
+from unrolled.cli import infer, inspect, train
 from unrolled.errors import TrainingStopped, UnrolledError
 
 import click
@@ -30,23 +30,23 @@ def cli(context: click.Context, debug: bool) -> None:
 
 
 for command in (
-    experiments.recipes,
-    experiments.init,
-    experiments.check,
-    experiments.schema,
-    data.show,
-    doctor.doctor,
-    training.train,
-    training.resume,
-    training.find_rate,
-    comparison.repeat,
-    comparison.compare,
-    runs.list_all,
-    search.search,
-    runs.evaluate,
-    runs.predict,
-    continuing.write,
-    continuing.forecast,
+    inspect.recipes,
+    inspect.init,
+    inspect.check,
+    inspect.schema,
+    inspect.show,
+    inspect.doctor,
+    train.train,
+    train.resume,
+    train.find_rate,
+    train.repeat,
+    train.compare,
+    infer.list_all,
+    train.search,
+    infer.evaluate,
+    infer.predict,
+    infer.write,
+    infer.forecast,
 ):
     cli.add_command(command)
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
-from unrolled.backend import keras_home
+from unrolled.backends import keras_home
+from unrolled.data.arrays import read_idx
+from unrolled.data.bundled import FILES
 from unrolled.data.dataset import Dataset, Split
-from unrolled.data.idx import read_idx
-from unrolled.data.mnist import FILES
 from unrolled.errors import DataError
 from unrolled.storage import cannot_write, replacing
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from unrolled.data.decoding import read_text
-from unrolled.data.labelled import Labelled
+from unrolled.data.labeled import Labelled
 from unrolled.errors import DataError
 
 import numpy as np

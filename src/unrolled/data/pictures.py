@@ -1,20 +1,42 @@
-"""Any picture of one digit, brought to the form in which MNIST shows its digits.
-
-MNIST's makers scaled each digit into a box of 20x20 pixels without changing its proportions, and set the box into
-28x28 pixels so that the digit's centre of mass is in the middle; the ink is light on black. A picture from elsewhere
-is taken through the same steps, whatever its size, margins, colours and polarity.
-"""
+"""Pictures that unrolled writes where the user says, and never over one that it did not write itself."""
 
 from pathlib import Path
 from typing import Any
 
-from unrolled.errors import DataError
-from unrolled.storage import cannot_read
+from unrolled.errors import DataError, WriteError
+from unrolled.storage import cannot_read, replacing
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFilter, ImageOps, PngImagePlugin, UnidentifiedImageError
 from scipy import ndimage
+
+_SOFTWARE = "unrolled"
+
+
+def save_png(image: Image.Image, path: Path) -> None:
+    """Write a PNG that says who made it, in the place of an earlier one of ours or of nothing.
+
+    Raises:
+        WriteError: A file that is not ours is there, or the place cannot be written.
+    """
+    if path.suffix.lower() != ".png":
+        raise WriteError(f'{path}: expected a name that ends in .png, got "{path.suffix}". Name it so.')
+    if path.exists() and not _is_ours(path):
+        raise WriteError(f"{path}: expected a new file to write to, got something that is there already. Name another.")
+    mark = PngImagePlugin.PngInfo()
+    mark.add_text("Software", _SOFTWARE)
+    with replacing(path) as part:
+        image.save(part, "PNG", pnginfo=mark)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with Image.open(path) as picture:
+            return picture.info.get("Software") == _SOFTWARE
+    except (OSError, UnidentifiedImageError):
+        return False
+
 
 SIDE = 28
 BOX = 20

@@ -9,8 +9,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
-from unrolled.data.streamed.long_text import LongText, pieces_of
-from unrolled.data.streamed.stored import on_disk
+from unrolled.data.streaming import LongText, on_disk, pieces_of
 
 import numpy as np
 from numpy.typing import NDArray

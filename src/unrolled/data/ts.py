@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.decoding import read_text
-from unrolled.data.labelled import Labelled
+from unrolled.data.labeled import Labelled
 from unrolled.data.tables import Table, number, read_table
 from unrolled.errors import DataError
 

@@ -5,7 +5,7 @@ from typing import Any
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.kernels import native
 from unrolled.kernels.native import Array
-from unrolled.kernels.recurrence import Recurrence
+from unrolled.kernels.spec import Recurrence
 
 import numpy as np
 

@@ -6,10 +6,7 @@ Example:
     (None, 4)
 """
 
-from unrolled.layers.gru import GRU
-from unrolled.layers.lstm import LSTM
-from unrolled.layers.read_image import ReadImage
-from unrolled.layers.read_series import ReadSeries
-from unrolled.layers.simple_rnn import SimpleRNN
+from unrolled.layers.preprocessing import ReadImage, ReadSeries
+from unrolled.layers.recurrent import GRU, LSTM, SimpleRNN
 
 __all__ = ["GRU", "LSTM", "ReadImage", "ReadSeries", "SimpleRNN"]

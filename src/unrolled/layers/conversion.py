@@ -7,7 +7,7 @@ from zipfile import is_zipfile
 
 from unrolled.errors import DataError, InvalidInput
 from unrolled.layers import GRU, LSTM, SimpleRNN
-from unrolled.layers.native_loop import declare_compilable
+from unrolled.layers.recurrent import declare_compilable
 
 import keras
 
@@ -34,7 +34,7 @@ def accelerate(model: Any) -> Any:
     Example:
         >>> model = keras.Sequential([keras.Input((28, 28)), keras.layers.LSTM(8), keras.layers.Dense(10)])
         >>> type(accelerate(model).layers[0])
-        <class 'unrolled.layers.lstm.LSTM'>
+        <class 'unrolled.layers.recurrent.LSTM'>
     """
     _exchange("accelerate", model, _OURS)
     return model

@@ -1,0 +1,233 @@
+"""Commands that train."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from unrolled.backends import check_backend
+from unrolled.cli.options import JSON, RUNS, SETTINGS
+
+import click
+
+
+@click.command()
+@click.argument("experiment", metavar="[RECIPE or FILE]", default="mnist-rows")
+@click.option("--seed", type=int, help="Replaces the experiment's seed.")
+@SETTINGS
+@RUNS
+@click.option("--name", help="Names the run folder.")
+@click.option("--quiet", is_flag=True, help="Print the run folder and nothing else.")
+def train(
+    experiment: str, seed: int | None, settings: Sequence[str], runs: Path, name: str | None, quiet: bool
+) -> None:
+    """Train a network; the last line printed is the run folder.
+
+    \b
+    unrolled train                                    the article's network on MNIST
+    unrolled train --set training.epochs=5            with one setting changed
+    unrolled train --set network.1.LSTM.units=64      in the layer at index 1
+    unrolled train digits.yaml --seed 1               your own experiment
+    """  # noqa: D301 - click reads the backspace
+    from unrolled.training.processes import listening
+
+    with listening() as request:
+        from unrolled.config.experiment import Experiment
+        from unrolled.training.progress import choose_progress
+
+        check_backend()
+        found = Experiment.find(experiment, settings=settings, name=name, seed=seed)
+        progress = choose_progress(quiet=quiet)
+        progress.announce(found)
+
+        from unrolled.training.trainer import train_experiment
+
+        click.echo(train_experiment(found, runs, progress, request).path)
+
+
+@click.command()
+@click.argument("run")
+@click.option("--epochs", type=click.IntRange(min=1), help="The new total; the experiment's own unless told.")
+@RUNS
+@click.option("--quiet", is_flag=True, help="Print the run folder and nothing else.")
+def resume(run: str, epochs: int | None, runs: Path, quiet: bool) -> None:
+    """Go on with a training that was killed or interrupted, or is to take longer.
+
+    RUN is a folder, the name of a run, or the word latest.
+
+    \b
+    unrolled resume latest                            as if it had never stopped
+    unrolled resume latest --epochs 10                until there are ten in all
+    """  # noqa: D301 - click reads the backspace
+    from unrolled.training.processes import listening
+
+    with listening() as request:
+        from unrolled.runs.run import Run
+        from unrolled.training.progress import choose_progress
+
+        check_backend()
+        found = Run.find(run, runs)
+
+        from unrolled.training.trainer import resume_run
+
+        click.echo(resume_run(found, epochs, choose_progress(quiet=quiet), request).path)
+
+
+@click.command("find-rate")
+@click.argument("experiment", metavar="[RECIPE or FILE]", default="mnist-rows")
+@SETTINGS
+@click.option("--low", type=float, default=1e-5, show_default=True, help="The first learning rate.")
+@click.option("--high", type=float, default=1.0, show_default=True, help="The last one.")
+@click.option("--steps", type=click.IntRange(min=10), default=150, show_default=True, help="Batches to train.")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the loss against the rate.")
+@JSON
+def find_rate(
+    experiment: str, settings: Sequence[str], low: float, high: float, steps: int, html: Path | None, as_json: bool
+) -> None:
+    """Find a learning rate: train a few steps, each with a higher one, and plot the loss.
+
+    Nothing is kept of that training.
+    """
+    from unrolled.cli.output import print_sweep
+    from unrolled.config.experiment import Experiment
+
+    check_backend()
+    found = Experiment.find(experiment, settings=settings)
+
+    from unrolled.reports.lr_finder import write_sweep
+    from unrolled.training.lr_finder import sweep_rates
+
+    sweep = sweep_rates(found, low=low, high=high, steps=steps)
+    if html:
+        write_sweep(sweep, found, html)
+    print_sweep(sweep, as_json=as_json)
+    if html and not as_json:
+        click.echo(f"\n{html}")
+
+
+@click.command()
+@click.argument("experiment", metavar="[RECIPE, FILE or GROUP]", default="mnist-rows")
+@click.option(
+    "--seeds", metavar="SEEDS", help="How many (5), which (3,7,11), or from one to another (5-9). [default: 5]"
+)
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="How many to train at once.")
+@SETTINGS
+@RUNS
+@click.option("--name", help="Names the group and its runs.")
+@click.option("--quiet", is_flag=True, help="Print the group's folder and nothing else.")
+def repeat(
+    experiment: str, seeds: str | None, jobs: int, settings: Sequence[str], runs: Path, name: str | None, quiet: bool
+) -> None:
+    """Train with several seeds; the last line printed is the folder of the group of runs.
+
+    A group that was interrupted is continued: only what is missing is trained.
+
+    \b
+    unrolled repeat mnist-rows --seeds 5              seeds 0 to 4
+    unrolled repeat digits.yaml --seeds 3,7 --jobs 2  two at once, each on cores of its own
+    unrolled repeat runs/20260102T030405Z-digits      what is missing in it
+    """  # noqa: D301 - click reads the backspace
+    from unrolled.training.processes import listening
+
+    with listening() as request:
+        from unrolled.comparison.replicate import repeat_experiment
+
+        check_backend()
+        group = repeat_experiment(
+            experiment, request, seeds=seeds, jobs=jobs, settings=settings, runs=runs, name=name, quiet=quiet
+        )
+        click.echo(group.path)
+
+
+@click.command()
+@click.argument("arms", nargs=-1, required=True, metavar="RUN or GROUP...")
+@click.option("--metric", metavar="NAME", help="Which figure of the test set to compare.  [default: the first]")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to look at.")
+@RUNS
+@JSON
+def compare(arms: Sequence[str], metric: str | None, html: Path | None, runs: Path, as_json: bool) -> None:
+    """Put runs side by side, with intervals over their seeds, and say what may be chance.
+
+    Each RUN or GROUP is a folder, a name, or the word latest. Runs of the same experiment with other seeds are
+    pooled.
+
+    \b
+    unrolled compare mnist-rows mnist-gru --html comparison.html
+    """  # noqa: D301 - click reads the backspace
+    from unrolled.cli.output import print_comparison
+    from unrolled.comparison.comparison import compare as compare_runs
+
+    comparison = compare_runs(*arms, metric=metric, runs=runs)
+    if html:
+        from unrolled.reports.comparison import write_comparison
+
+        write_comparison(comparison, html)
+    print_comparison(comparison, as_json=as_json)
+    if html and not as_json:
+        click.echo(f"\n{html}")
+
+
+@click.command()
+@click.argument("experiment", metavar="FILE or FOLDER")
+@click.option("--trials", type=click.IntRange(min=1), help="How many shall end in all.  [default: 40]")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="How many at once.")
+@click.option(
+    "--metric",
+    type=click.Choice(["val_accuracy", "val_loss"]),
+    help="What trials are compared by.  [default: val_accuracy of classes, else val_loss]",
+)
+@click.option("--no-pruning", is_flag=True, help="Train hopeless trials to their end.")
+@click.option("--seed", type=int, help="Replaces the experiment's seed.")
+@SETTINGS
+@RUNS
+@click.option("--name", help="Names the search folder.")
+@click.option("--quiet", is_flag=True, help="Print the search folder and nothing else.")
+@JSON
+@click.option("--worker", is_flag=True, hidden=True)
+def search(
+    experiment: str,
+    trials: int | None,
+    jobs: int,
+    metric: str | None,
+    no_pruning: bool,
+    seed: int | None,
+    settings: Sequence[str],
+    runs: Path,
+    name: str | None,
+    quiet: bool,
+    as_json: bool,
+    worker: bool,
+) -> None:
+    """Search the best of several values; the last line printed is the search folder.
+
+    In the experiment, a value may be {search: [32, 64, 128]} or {search: {low: 1e-4, high: 1e-2, log: true}}.
+
+    \b
+    unrolled search digits.yaml --trials 40 --jobs 2
+    unrolled search runs/20260102T030405Z-digits-search        go on, or join in from elsewhere
+    """  # noqa: D301 - click reads the backspace
+    from unrolled.training.processes import listening
+
+    with listening() as request:
+        from unrolled.cli.output import print_search
+        from unrolled.searching.search import find_search, pursue
+        from unrolled.searching.worker import train_trial, work
+        from unrolled.training.progress import choose_progress
+
+        check_backend()
+        found = find_search(
+            experiment,
+            trials=None if worker else trials,
+            metric=metric,
+            prunes=not no_pruning,
+            settings=settings,
+            name=name,
+            seed=seed,
+            runs=runs,
+        )
+        if worker:
+            work(found, trials or 0, request, train_trial)
+            return
+        pursue(found, jobs, choose_progress(quiet=quiet or as_json), request)
+        if not quiet:
+            print_search(found, as_json=as_json)
+        if not as_json:
+            click.echo(found.path)

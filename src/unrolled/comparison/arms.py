@@ -1,0 +1,277 @@
+"""What one finished run gave, and what it cost."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal
+
+from unrolled.comparison.groups import Group, current_status
+from unrolled.comparison.statistics import Estimate, student
+from unrolled.config.diff import settings_of
+from unrolled.config.experiment import Experiment
+from unrolled.errors import RunError, UnrolledError
+from unrolled.runs.run import Run, find_run_or_group, is_group
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one finished run gave and cost.
+
+    Attributes:
+        path: Its folder.
+        seed: Its seed.
+        scores: What the test set gave, by name, as in ``Evaluation.scores``.
+        parameters: How many the network has; None where that is not known.
+        cpu_seconds: Processor time of all epochs; None where it was not recorded.
+        seconds_per_epoch: Their mean without the first, which compiles, where there are more.
+        examples_per_second: The mean over the epochs, without what compiles.
+        metrics: One mapping an epoch.
+        data: What makes a data set another: its name, classes, shape and number of test examples.
+        machine: What makes speeds incomparable, by name; empty where it was not recorded.
+    """
+
+    path: Path
+    seed: int
+    scores: Mapping[str, float]
+    parameters: int | None
+    cpu_seconds: float | None
+    seconds_per_epoch: float
+    examples_per_second: float
+    metrics: Sequence[Mapping[str, Any]]
+    data: Mapping[str, Any]
+    machine: Mapping[str, Any]
+
+
+def read_result(run: Run) -> Result:
+    """The figures of a finished run.
+
+    Raises:
+        RunError: One of its files is missing, damaged, or holds a figure that is not a number.
+    """
+    seed = run.experiment.seed
+    try:
+        evaluation, metrics, data = run.evaluation, run.metrics, run.data
+        seconds = [float(record["seconds"]) for record in metrics]
+        scores = evaluation.scores
+        if not all(map(math.isfinite, scores.values())):
+            raise RunError(f"{run.path}: expected finite test figures, got {scores}. Train again.")
+        known = all("cpu_seconds" in record for record in metrics)
+        return Result(
+            path=run.path,
+            seed=seed,
+            scores=scores,
+            parameters=_parameters(run),
+            cpu_seconds=sum(record["cpu_seconds"] for record in metrics) if known else None,
+            seconds_per_epoch=fmean(seconds[1:] or seconds),
+            examples_per_second=fmean(record["examples_per_second"] for record in metrics),
+            metrics=metrics,
+            data={
+                **{key: data[key] for key in ("name", "classes", "example_shape", "test_examples")},
+                "checksum_of_the_test_set": data.get("fingerprints", {}).get("test"),
+                **_measured(run),
+            },
+            machine=_machine(run),
+        )
+    except UnrolledError:
+        raise
+    except (OSError, LookupError, TypeError, ValueError) as error:
+        raise RunError(
+            f"{run.path}: expected a complete run, got {type(error).__name__}: {error}. Train again."
+        ) from None
+
+
+def _measured(run: Run) -> dict[str, Any]:
+    """What else decides what a figure means."""
+    experiment = run.experiment
+    if experiment.task == "generate":
+        tokens = {"tokens": experiment.text.tokenizer, "vocabulary": run.encoding.vocabulary}
+        return {**tokens, "test_examples": run.evaluation.examples}
+    if experiment.forecast is not None:
+        told = {"horizon": experiment.forecast.horizon, "held_out": experiment.forecast.held_out}
+        return {**told, "test_examples": run.evaluation.examples}
+    return {}
+
+
+def _parameters(run: Run) -> int | None:
+    """From ``data.json``, or from the saved network of a run that was made before it was written there."""
+    if "parameters" in run.data:
+        return int(run.data["parameters"])
+    try:
+        return int(run.model.count_params())
+    except RunError:
+        return None
+
+
+def _machine(run: Run) -> dict[str, Any]:
+    try:
+        facts = run.read_json("environment.json")
+    except RunError:
+        return {}
+    each = [_facts_of_machine(described) for described in (facts, *facts.get("resumed", []))]
+    return {name: " then ".join(dict.fromkeys(str(facts[name]) for facts in each)) for name in each[0]}
+
+
+def _facts_of_machine(facts: dict[str, Any]) -> dict[str, Any]:
+    kernels, settings = facts.get("kernels") or {}, facts.get("thread_settings") or {}
+    return {
+        "backend": facts.get("backend"),
+        "processor": facts.get("cpu"),
+        "threads": facts.get("threads"),
+        "threads of the kernels": kernels.get("threads"),
+        "instruction set": kernels.get("isa"),
+        "thread settings": " ".join(f"{key}={value}" for key, value in settings.items()) or "none",
+    }
+
+
+@dataclass(frozen=True)
+class Arm:
+    """The finished runs of one experiment.
+
+    Attributes:
+        name: What tables call it.
+        experiment: What was trained; the seed is that of one run.
+        results: One a seed, by seed.
+        kind: Whether it is a ``group``, a ``list`` of runs, or ``runs`` that were named one by one.
+    """
+
+    name: str
+    experiment: Experiment
+    results: tuple[Result, ...]
+    kind: Literal["group", "list", "runs"] = "runs"
+
+    @property
+    def pooled(self) -> bool:
+        """Whether several runs that were named one by one are its seeds."""
+        return self.kind == "runs" and len(self.results) > 1
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds, in order."""
+        return tuple(result.seed for result in self.results)
+
+    def values(self, metric: str) -> dict[int, float]:
+        """One of the figures of the test set, by seed."""
+        return {result.seed: result.scores[metric] for result in self.results}
+
+    def estimate(self, metric: str) -> Estimate:
+        """The mean of one of the figures of the test set, with its interval over seeds."""
+        return student(list(self.values(metric).values()))
+
+    def mean(self, figure: str) -> float | None:
+        """The mean over seeds of an attribute of ``Result``; None where a run has not recorded it."""
+        values = [getattr(result, figure) for result in self.results]
+        return None if None in values else fmean(values)
+
+    def curve(self, name: str) -> list[list[float]]:
+        """The values of one of the metrics over the epochs that every seed has reached, a list a seed."""
+        shortest = min(len(result.metrics) for result in self.results)
+        epochs = [result.metrics[:shortest] for result in self.results]
+        return [[record[name] for record in records] for records in epochs if all(name in one for one in records)]
+
+
+def gather(named: Iterable[Any], runs: Path) -> tuple[list[Arm], dict[str, str]]:
+    """The arms that are meant, and by name the runs that were left out of them, with the reason.
+
+    A group is an arm; so is a list of runs. Runs that are named one by one are pooled where they are of the same
+    experiment and of other seeds.
+
+    Args:
+        named: Runs, groups, their folders or names, or lists of runs.
+        runs: Where names are looked for.
+
+    Raises:
+        RunError: There is no such run or group.
+        InvalidSetting: The experiment of one of them cannot be read.
+    """
+    arms: list[Arm] = []
+    left_out: dict[str, str] = {}
+    for source in (_find(each, runs) for each in named):
+        if isinstance(source, Run):
+            _add_run(source, arms, left_out)
+            continue
+        finished, others = _runs_of(source)
+        left_out |= others
+        read = [result for run in finished if (result := _read(run, left_out))]
+        if read:
+            experiment = source.experiment if isinstance(source, Group) else finished[0].experiment
+            name = source.name if isinstance(source, Group) else experiment.name
+            arms.append(Arm(name, experiment, _by_seed(read), "group" if isinstance(source, Group) else "list"))
+    return _named_apart(arms), left_out
+
+
+def _find(source: Any, runs: Path) -> Run | Group | list[Run]:
+    if isinstance(source, Run | Group):
+        return source
+    if isinstance(source, str | Path):
+        folder = find_run_or_group(str(source), runs)
+        return Group.open(folder) if is_group(folder) else Run.open(folder)
+    return [one if isinstance(one, Run) else Run.find(str(one), runs) for one in source]
+
+
+def _runs_of(source: Group | list[Run]) -> tuple[list[Run], dict[str, str]]:
+    if isinstance(source, Group):
+        finished, left_out = source.runs_by_seed()
+        untried = {seed for seed in source.seeds if seed not in finished} - _seeds_of(left_out)
+        reasons = {str(path): reason for path, reason in left_out.items()}
+        missing = {f"seed {seed} of {source.path}": "it has not been trained" for seed in sorted(untried)}
+        return list(finished.values()), reasons | missing
+    newest: dict[int, Run] = {}
+    others: dict[str, str] = {}
+    for run in source:
+        if settings_of(run.experiment) != settings_of(source[0].experiment):
+            others[str(run.path)] = f"it is of another experiment than {source[0].path}"
+        elif run.experiment.seed in newest:
+            others[str(run.path)] = f"seed {run.experiment.seed} is there already"
+        else:
+            newest[run.experiment.seed] = run
+    return list(newest.values()), others
+
+
+def _seeds_of(folders: Iterable[Path]) -> set[int]:
+    """The seeds of runs, where they can be read."""
+    seeds: set[int] = set()
+    for folder in folders:
+        with suppress(UnrolledError):
+            seeds.add(Run.open(folder).experiment.seed)
+    return seeds
+
+
+def _add_run(run: Run, arms: list[Arm], left_out: dict[str, str]) -> None:
+    """Put a single run with those of its experiment that have other seeds, or on a side of its own."""
+    result = _read(run, left_out)
+    if result is None:
+        return
+    settings = settings_of(run.experiment)
+    for index, arm in enumerate(arms):
+        if arm.kind == "runs" and settings_of(arm.experiment) == settings and result.seed not in arm.seeds:
+            arms[index] = Arm(arm.name, arm.experiment, _by_seed([*arm.results, result]))
+            return
+    arms.append(Arm(run.experiment.name, run.experiment, (result,)))
+
+
+def _by_seed(results: Iterable[Result]) -> tuple[Result, ...]:
+    return tuple(sorted(results, key=lambda result: result.seed))
+
+
+def _read(run: Run, left_out: dict[str, str]) -> Result | None:
+    """A run's figures; None, and the reason, where it has not finished or lacks one."""
+    try:
+        status = current_status(run)
+        if status == "finished":
+            return read_result(run)
+        left_out[str(run.path)] = f"it is {status}"
+    except (UnrolledError, OSError) as error:
+        left_out[str(run.path)] = str(error)
+    return None
+
+
+def _named_apart(arms: Sequence[Arm]) -> list[Arm]:
+    """The arms with names that tell them apart: of those that share one, each with its number."""
+    names = [arm.name for arm in arms]
+    return [
+        arm if names.count(arm.name) == 1 else replace(arm, name=f"{arm.name} ({number})")
+        for number, arm in enumerate(arms, start=1)
+    ]

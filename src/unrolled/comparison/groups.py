@@ -1,0 +1,214 @@
+"""Whether a run that says that it is running still is."""
+
+import json
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from unrolled.config.diff import settings_of
+from unrolled.config.experiment import Experiment
+from unrolled.errors import InvalidSetting, RunError, UnrolledError
+from unrolled.runs.run import GROUP_FILE, Run, expect_folder, make_folder, runs_within
+from unrolled.storage import write_json, write_text
+from unrolled.training.locks import is_locked
+
+DIED = "died"
+
+
+def current_status(run: Run) -> str:
+    """The run's status, or ``died`` where it says ``running`` and no living process holds its folder.
+
+    Raises:
+        RunError: Its ``status.json`` is missing or damaged.
+    """
+    status = str(run.status.get("status", "unknown"))
+    return DIED if status == "running" and not is_locked(run.path) else status
+
+
+# Not named experiment.yaml, which would make the group a run.
+REPEATED_FILE = "repeated.yaml"
+_MOST_SEEDS = 1000
+
+
+class Group:
+    """One experiment's folder of runs, a run a seed.
+
+    ::
+
+        group.json                              its name, and the seeds that were asked for
+        repeated.yaml                           the experiment, every setting in full
+        <UTC time>-<name>-seed-<seed>/          a run folder for each seed; one more where the first did not finish
+
+    Attributes:
+        path: The folder.
+        name: What its folder and its runs are named after.
+        seeds: The seeds that were asked for, in that order.
+    """
+
+    def __init__(self, path: Path, name: str, seeds: Sequence[int]):
+        self.path, self.name, self.seeds = path, name, tuple(seeds)
+
+    def __repr__(self) -> str:
+        return f"Group({str(self.path)!r})"
+
+    @classmethod
+    def create(cls, experiment: Experiment, seeds: Sequence[int], runs: Path) -> "Group":
+        """Make a new folder ``<UTC time>-<name>`` in ``runs``; never one that exists.
+
+        Raises:
+            WriteError: The folder cannot be made.
+        """
+        group = cls(make_folder(runs, experiment.name), experiment.name, seeds)
+        write_text(group.path / REPEATED_FILE, experiment.to_yaml())
+        group._write()
+        return group
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Group":
+        """The group in a folder.
+
+        Raises:
+            RunError: There is no group there, or its file is damaged.
+        """
+        path = Path(path)
+        expect_folder(path, GROUP_FILE, "a group of runs", "Make one with: unrolled repeat")
+        try:
+            asked = json.loads((path / GROUP_FILE).read_text(encoding="utf-8"))
+            return cls(path, str(asked["name"]), [int(seed) for seed in asked["seeds"]])
+        except (OSError, ValueError, TypeError, KeyError):
+            raise RunError(
+                f"{path / GROUP_FILE}: expected a name and seeds, got something else. Make a new group: unrolled repeat"
+            ) from None
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The experiment that is repeated.
+
+        Raises:
+            InvalidSetting: Its file is missing or damaged.
+        """
+        return Experiment.find(self.path / REPEATED_FILE)
+
+    @property
+    def runs(self) -> list[Run]:
+        """All runs in the folder, the oldest first, whatever became of them."""
+        return [Run.open(path) for path in runs_within(self.path)]
+
+    def runs_by_seed(self) -> tuple[dict[int, Run], dict[Path, str]]:
+        """The newest finished run of each seed, and why each other one is left out."""
+        members = self._members()
+        finished = {member.run.experiment.seed: member.run for member in members if member.left_out is None}
+        left_out = {member.run.path: member.left_out for member in members if member.left_out is not None}
+        return dict(sorted(finished.items())), left_out
+
+    def missing(self) -> tuple[int, ...]:
+        """The seeds that no run has finished, and that no other process is known to train just now."""
+        return self._missing(self._members())
+
+    def begun(self) -> dict[int, Run]:
+        """The newest run of each missing seed that was interrupted or has died, to go on with."""
+        members = self._members()
+        missing = self._missing(members)
+        begun: dict[int, Run] = {}
+        for member in members:
+            if member.status in ("interrupted", DIED) and member.run.experiment.seed in missing:
+                begun.setdefault(member.run.experiment.seed, member.run)
+        return begun
+
+    def _missing(self, members: Sequence["_Member"]) -> tuple[int, ...]:
+        taken = {m.run.experiment.seed for m in members if m.left_out is None or is_locked(m.run.path)}
+        return tuple(seed for seed in self.seeds if seed not in taken)
+
+    def _members(self) -> list["_Member"]:
+        """All runs in the folder, the newest first."""
+        members: list[_Member] = []
+        seeds: set[int] = set()
+        settings = settings_of(self.experiment)
+        for run in reversed(self.runs):
+            try:
+                member = _look_at(run, settings, seeds)
+            except UnrolledError as error:
+                member = _Member(run, str(error))
+            if member.left_out is None:
+                seeds.add(run.experiment.seed)
+            members.append(member)
+        return members
+
+    def ask_for(self, seeds: Sequence[int]) -> None:
+        """Add the seeds that are not among the group's.
+
+        Raises:
+            WriteError: The group's file cannot be written.
+        """
+        if more := [seed for seed in dict.fromkeys(seeds) if seed not in self.seeds]:
+            self.seeds = (*self.seeds, *more)
+            self._write()
+
+    def name_of_run(self, seed: int) -> str:
+        """What a seed's run folder is named."""
+        return f"{self.name}-seed-{seed}"
+
+    def of_seed(self, seed: int) -> Experiment:
+        """The experiment with a seed, named after it."""
+        return Experiment.find(self.experiment, name=self.name_of_run(seed), seed=seed)
+
+    def _write(self) -> None:
+        write_json(self.path / GROUP_FILE, {"name": self.name, "seeds": list(self.seeds)})
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A run in a group's folder: why it is left out, if it is, and its status where it is of the group's experiment."""
+
+    run: Run
+    left_out: str | None
+    status: str | None = None
+
+
+def _look_at(run: Run, settings: dict[str, Any], finished: Collection[int]) -> _Member:
+    """What a run is to its group, which has these settings; newer runs have finished these seeds."""
+    seed, status = run.experiment.seed, current_status(run)
+    if settings_of(run.experiment) != settings:
+        return _Member(run, "it is of another experiment than its group")
+    if status != "finished":
+        return _Member(run, f"it is {status}", status)
+    return _Member(run, f"seed {seed} is there already" if seed in finished else None, status)
+
+
+def parse_seeds(text: str, first: int) -> tuple[int, ...]:
+    """The seeds that were asked for: ``5`` (so many), ``3,7,11`` (these) or ``5-9`` (from the one to the other).
+
+    Args:
+        text: As it was written.
+        first: Where a count begins.
+
+    Raises:
+        InvalidSetting: It is none of these.
+
+    Example:
+        >>> parse_seeds("3", 10), parse_seeds("3,7,11", 0), parse_seeds("5-7,9", 0)
+        ((10, 11, 12), (3, 7, 11), (5, 6, 7, 9))
+    """
+    try:
+        if text.strip().isdecimal():
+            ranges = [range(first, first + int(text))]
+        else:
+            ranges = [_range(part) for part in text.split(",")]
+    except ValueError:
+        ranges = []
+    if not 0 < sum(map(len, ranges)) <= _MOST_SEEDS:
+        raise InvalidSetting(
+            f"--seeds: expected a count such as 5, a list such as 3,7,11 or a range such as 5-9 "
+            f'(at most {_MOST_SEEDS} seeds), got "{text}". Change it.'
+        )
+    return tuple(dict.fromkeys(seed for part in ranges for seed in part))
+
+
+def _range(part: str) -> range:
+    found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+    if not found or int(found[2] or found[1]) < int(found[1]):
+        raise ValueError(part)
+    return range(int(found[1]), int(found[2] or found[1]) + 1)

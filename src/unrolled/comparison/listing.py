@@ -1,0 +1,207 @@
+"""The runs and groups of a folder: what they were, what became of them, and which cannot be read."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Literal
+
+from unrolled.comparison.groups import DIED, Group, current_status
+from unrolled.config.document import parse_yaml
+from unrolled.config.experiment import Experiment
+from unrolled.errors import InvalidSetting, RunError, UnrolledError, did_you_mean
+from unrolled.runs.run import SEARCH_FILE, Run, is_group, is_run, time_of
+
+# Of a group whose seeds have not all finished, none of which is under way.
+INCOMPLETE = "incomplete"
+STATUSES = ("running", "finished", "interrupted", "diverged", "failed", DIED, INCOMPLETE)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A run or a group, as a list shows it.
+
+    Attributes:
+        kind: ``run`` or ``group``.
+        path: Its folder.
+        name: Its experiment's.
+        made: When, in UTC, as in ``20260102T030405Z``; empty for a renamed folder.
+        status: One of ``STATUSES``.
+        seeds: Its seed, or those of the group.
+        finished: How many of the seeds have finished.
+        data: The data set's name, or its file.
+        epochs: How many were trained, of each run the mean.
+        scores: Each figure of the test set, the mean over the finished seeds; empty before one has.
+        seconds: What all epochs of all its runs took.
+    """
+
+    kind: Literal["run", "group"]
+    path: Path
+    name: str
+    made: str
+    status: str
+    seeds: tuple[int, ...]
+    finished: int
+    data: str
+    epochs: float
+    scores: Mapping[str, float]
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, for machines."""
+        return {**asdict(self), "path": str(self.path), "seeds": list(self.seeds), "scores": dict(self.scores)}
+
+    @property
+    def headline(self) -> str:
+        """The accuracy, or another first figure of the test set with its name; empty before there is one."""
+        figures = (
+            f"{value:.4f}" if name == "accuracy" else f"{name} {value:.4f}" for name, value in self.scores.items()
+        )
+        return next(figures, "")
+
+
+def list_runs(
+    runs: Path,
+    *,
+    where: Sequence[str] = (),
+    status: str | None = None,
+    sort: str = "time",
+    limit: int | None = None,
+) -> tuple[list[Entry], dict[Path, str]]:
+    """The runs and groups in a folder, and the folders in it that are neither, nor searches, with the reason.
+
+    Args:
+        runs: The folder.
+        where: ``PATH=VALUE`` for each setting that they must have.
+        status: What must have become of them.
+        sort: ``time`` (the newest first), ``name``, ``accuracy`` (the highest first) or ``loss`` (the lowest first);
+            what has no such figure comes last.
+        limit: How many to give at most.
+
+    Raises:
+        RunError: There is no such folder.
+        InvalidSetting: A part of ``where`` cannot be read, or there is no such status.
+    """
+    if not runs.is_dir():
+        raise RunError(f"{runs}: expected a folder of runs, got nothing there. Train one with: unrolled train")
+    _check_status(status)
+    wanted = [_assignment(text) for text in where]
+    entries: list[Entry] = []
+    broken: dict[Path, str] = {}
+    for folder in sorted(path for path in runs.iterdir() if path.is_dir() and not path.name.startswith(".")):
+        if (folder / SEARCH_FILE).is_file():
+            continue  # its trials are runs that are compared by it alone
+        try:
+            entry, experiment = _read(folder)
+        except (UnrolledError, OSError, ValueError, TypeError, LookupError) as error:
+            broken[folder] = " ".join(str(error).split()) or type(error).__name__
+            continue
+        if status in (None, entry.status) and all(_has(experiment, *one) for one in wanted):
+            entries.append(entry)
+    entries.sort(key=lambda entry: entry.made, reverse=True)
+    if sort in _ORDERS:
+        entries.sort(key=_ORDERS[sort])
+    return entries[:limit], broken
+
+
+def _check_status(status: str | None) -> None:
+    if status not in (None, *STATUSES):
+        raise InvalidSetting(
+            f'--status: expected {", ".join(STATUSES[:-1])} or {STATUSES[-1]}, got "{status}".'
+            f"{did_you_mean(str(status), STATUSES) or ' Choose one.'}"
+        )
+
+
+def _lowest_first(figure: float | None) -> tuple[bool, float]:
+    return figure is None, 0.0 if figure is None else figure
+
+
+_ORDERS: dict[str, Callable[[Entry], Any]] = {
+    "name": lambda entry: entry.name,
+    "accuracy": lambda entry: _lowest_first(-entry.scores["accuracy"] if "accuracy" in entry.scores else None),
+    "loss": lambda entry: _lowest_first(entry.scores.get("loss")),
+}
+
+
+def _read(folder: Path) -> tuple[Entry, Experiment]:
+    if is_group(folder):
+        return _read_group(Group.open(folder))
+    if is_run(folder):
+        return _read_run(Run.open(folder))
+    raise RunError(f"{folder}: expected a run or a group, got a folder without either's files. Move it elsewhere.")
+
+
+def _read_run(run: Run) -> tuple[Entry, Experiment]:
+    experiment, status = run.experiment, current_status(run)
+    tested = run.evaluation if (run.path / "evaluation.json").exists() else None
+    entry = Entry(
+        kind="run",
+        path=run.path,
+        name=experiment.name,
+        made=time_of(run.path),
+        status=status,
+        seeds=(experiment.seed,),
+        finished=int(status == "finished"),
+        data=experiment.data_name,
+        epochs=len(run.metrics),
+        scores=tested.scores if tested else {},
+        seconds=sum(record["seconds"] for record in run.metrics),
+    )
+    return entry, experiment
+
+
+def _read_group(group: Group) -> tuple[Entry, Experiment]:
+    finished, left_out = group.runs_by_seed()
+    tested = [_read_run(run)[0] for run in finished.values()]
+    others = [entry for path in left_out if (entry := _entry_of(path))]
+    complete = all(seed in finished for seed in group.seeds)
+    running = any(entry.status == "running" for entry in others)
+    entry = Entry(
+        kind="group",
+        path=group.path,
+        name=group.name,
+        made=time_of(group.path),
+        status="finished" if complete else "running" if running else INCOMPLETE,
+        seeds=group.seeds,
+        finished=len(finished),
+        data=group.experiment.data_name,
+        epochs=fmean(entry.epochs for entry in tested) if tested else 0,
+        scores=_means([entry.scores for entry in tested]),
+        seconds=sum(entry.seconds for entry in (*tested, *others)),
+    )
+    return entry, group.experiment
+
+
+def _entry_of(folder: Path) -> Entry | None:
+    """A run of a group that has not finished; None where it cannot be read."""
+    try:
+        return _read_run(Run.open(folder))[0]
+    except (UnrolledError, OSError, ValueError, TypeError, LookupError):
+        return None
+
+
+def _means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    names = scores[0] if scores else {}
+    return {name: fmean(one[name] for one in scores) for name in names if all(name in one for one in scores)}
+
+
+def _assignment(text: str) -> tuple[tuple[str, ...], Any]:
+    path, equals, value = text.partition("=")
+    if not equals or not path:
+        raise InvalidSetting(
+            f'--where: expected PATH=VALUE, got "{text}". Write for example: --where training.epochs=5'
+        )
+    return tuple(path.strip().split(".")), parse_yaml(value, f"--where {path}")
+
+
+def _has(experiment: Experiment, path: tuple[str, ...], value: Any) -> bool:
+    """Whether an experiment has that value at that path."""
+    found: Any = experiment.model_dump(mode="json")
+    for key in path:
+        if isinstance(found, list) and key.isdecimal() and int(key) < len(found):
+            found = found[int(key)]
+        elif isinstance(found, dict) and key in found:
+            found = found[key]
+        else:
+            return False
+    return bool(found == value)

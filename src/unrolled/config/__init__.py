@@ -1,0 +1,1 @@
+"""Experiment files: their schema, their text, and how two of them differ."""

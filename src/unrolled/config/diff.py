@@ -1,0 +1,144 @@
+"""What differs between the settings of two experiments, and nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from unrolled.config.document import SettingPath, spell, write_line
+from unrolled.config.experiment import Experiment
+
+# Costs of making one list of layers from another: the cheapest way says which layers belong together.
+_INSERTED, _CHANGED, _REPLACED = 1.0, 0.75, 1.5
+
+
+@dataclass(frozen=True)
+class SettingDifference:
+    """One setting that two experiments do not share.
+
+    Attributes:
+        path: Where it stands, as in ``network[1].LSTM.units``: in the first experiment, or in the second where the
+            first has none.
+        first: Its value in the first; None where there is none.
+        second: Its value in the second; None where there is none.
+    """
+
+    path: str
+    first: Any
+    second: Any
+
+
+def settings_of(experiment: Experiment) -> dict[str, Any]:
+    """An experiment's settings without its name and seed: what two runs of the same experiment share."""
+    return experiment.model_dump(mode="json", exclude={"name", "seed"})
+
+
+def settings_that_differ(first: Experiment, second: Experiment) -> tuple[SettingDifference, ...]:
+    """The settings that two experiments do not share; their names and seeds are left aside.
+
+    Layers are aligned first, so that one more of them does not make all after it differ.
+
+    Example:
+        >>> rows = Experiment.find("mnist-rows")
+        >>> longer = Experiment.find("mnist-rows", settings=["training.epochs=5", "network.1.LSTM.units=64"])
+        >>> for difference in settings_that_differ(rows, longer):
+        ...     print(difference.path, difference.first, difference.second)
+        network[1].LSTM.units 128 64
+        training.epochs 3 5
+    """
+    return differences_of(settings_of(first), settings_of(second))
+
+
+def differences_of(first: dict[str, Any], second: dict[str, Any]) -> tuple[SettingDifference, ...]:
+    """The settings that two trees of them do not share, layers aligned as in ``settings_that_differ``."""
+    return tuple(_differences(first, second, ()))
+
+
+def spell_setting(value: Any) -> str:
+    """A setting's value on one line, as an experiment file may have it.
+
+    Example:
+        >>> print(spell_setting({"LSTM": {"units": 128, "activation": "relu"}}))
+        LSTM: {units: 128, activation: relu}
+        >>> print(spell_setting(None))
+        none
+    """
+    if isinstance(value, dict):
+        return write_line(value)[1:-1]
+    return "none" if value is None else write_line(value)
+
+
+def _differences(first: Any, second: Any, path: SettingPath) -> list[SettingDifference]:
+    if first == second and type(first) is type(second):
+        return []
+    if _is_component(first) and _is_component(second):
+        one, two = _spelled_out(first), _spelled_out(second)
+        if one.keys() != two.keys():
+            return [SettingDifference(spell(path), first, second)]
+        first, second = one, two
+    if isinstance(first, dict) and isinstance(second, dict):
+        keys = [*first, *(key for key in second if key not in first)]
+        return [found for key in keys for found in _differences(first.get(key), second.get(key), (*path, key))]
+    if isinstance(first, list) and isinstance(second, list) and all(map(_is_component, [*first, *second])):
+        return _differences_of_layers(first, second, path)
+    return [] if first == second else [SettingDifference(spell(path), first, second)]
+
+
+def _differences_of_layers(first: list[Any], second: list[Any], path: SettingPath) -> list[SettingDifference]:
+    found: list[SettingDifference] = []
+    for one, two in align(first, second):
+        if one is None and two is not None:
+            found.append(SettingDifference(spell((*path, two)), None, second[two]))
+        elif one is not None and two is None:
+            found.append(SettingDifference(spell((*path, one)), first[one], None))
+        elif one is not None and two is not None:
+            found += _differences(first[one], second[two], (*path, one))
+    return found
+
+
+def align(first: Sequence[Any], second: Sequence[Any]) -> list[tuple[int | None, int | None]]:
+    """Which entries of two lists of layers belong together, by the cheapest way from one list to the other.
+
+    Returns:
+        Pairs of indices in order; None on the side that has no such layer.
+
+    Example:
+        >>> align(["Flatten", "Dense"], ["Flatten", "Dropout", "Dense"])
+        [(0, 0), (None, 1), (1, 2)]
+    """
+    rows, columns = len(first), len(second)
+    costs = [[_INSERTED * (i + j) for j in range(columns + 1)] for i in range(rows + 1)]
+    for i in range(1, rows + 1):
+        for j in range(1, columns + 1):
+            together = costs[i - 1][j - 1] + _cost(first[i - 1], second[j - 1])
+            costs[i][j] = min(together, costs[i - 1][j] + _INSERTED, costs[i][j - 1] + _INSERTED)
+    pairs: list[tuple[int | None, int | None]] = []
+    i, j = rows, columns
+    while i or j:
+        if i and j and costs[i][j] == costs[i - 1][j - 1] + _cost(first[i - 1], second[j - 1]):
+            i, j = i - 1, j - 1
+            pairs.append((i, j))
+        elif i and costs[i][j] == costs[i - 1][j] + _INSERTED:
+            i -= 1
+            pairs.append((i, None))
+        else:
+            j -= 1
+            pairs.append((None, j))
+    return pairs[::-1]
+
+
+def _cost(first: Any, second: Any) -> float:
+    first, second = _spelled_out(first), _spelled_out(second)
+    if first == second:
+        return 0.0
+    return _CHANGED if first.keys() == second.keys() else _REPLACED
+
+
+def _is_component(value: Any) -> bool:
+    """Whether it is a class by its name: ``Flatten``, or ``LSTM: {units: 128}``."""
+    name = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else value
+    return isinstance(name, str) and name[:1].isupper()
+
+
+def _spelled_out(component: Any) -> dict[str, Any]:
+    """A class with its arguments, where it may have been written without."""
+    return {component: {}} if isinstance(component, str) else component

@@ -1,0 +1,333 @@
+"""Settings as they were written: a YAML file, ``--set`` on top of it, and where each of them stands.
+
+A path names a setting, as in ``network.1.LSTM.units``; the same path serves ``--set`` and every error message.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from io import StringIO
+from pathlib import Path
+from typing import Any, get_args
+
+from unrolled.errors import InvalidSetting, did_you_mean
+from unrolled.storage import cannot_read
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedOrderedMap, CommentedSeq, CommentedSet
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.scalarbool import ScalarBoolean
+
+Key = str | int
+SettingPath = tuple[Key, ...]
+
+# Deeper than any setting; an anchor that contains itself is endless.
+_DEEPEST = 20
+
+
+@dataclass(frozen=True)
+class Document:
+    """A tree of plain values, and the place where each was written.
+
+    Attributes:
+        settings: Mappings, lists, texts, numbers, booleans and None.
+        places: ``digits.yaml:7`` or ``--set training.epochs`` for each path.
+        name: What to call the whole.
+    """
+
+    settings: Any
+    name: str
+    places: Mapping[SettingPath, str] = field(default_factory=dict)
+
+    def where(self, path: SettingPath, *, group: SettingPath | None = None) -> str:
+        """The place of a setting, or of the nearest one around it, and its path or that of its ``group``."""
+        around = [path[:length] for length in range(len(path), 0, -1)]
+        near = next((near for near in around if near in self.places), ())
+        place = self.places.get(near, self.name)
+        named = path if group is None else group
+        said_by_place = place.startswith("--") and len(named) <= len(near)
+        return f"{place}: {spell(named)}" if named and not said_by_place else place
+
+    def override(self, assignments: Iterable[str]) -> "Document":
+        """The same document with each ``PATH=VALUE`` put in its place; values are read as YAML.
+
+        Raises:
+            InvalidSetting: An assignment has no ``=``, or its path leads nowhere.
+        """
+        document = self
+        for assignment in assignments:
+            text, equals, value = assignment.partition("=")
+            if not equals or not text:
+                raise InvalidSetting(
+                    f'--set: expected PATH=VALUE, got "{assignment}". Write for example: --set training.epochs=5'
+                )
+            path = tuple(int(key) if key.isdecimal() else key for key in text.strip().split("."))
+            document = document.replace(path, parse_yaml(value, f"--set {text}"), f"--set {text}")
+        return document
+
+    def replace(self, path: SettingPath, value: Any, place: str) -> "Document":
+        """The same document with one setting replaced or added, which was written at ``place``.
+
+        Raises:
+            InvalidSetting: The path leads nowhere.
+        """
+        settings = _replace(self.settings, path, value, place)
+        places = {kept: where for kept, where in self.places.items() if kept[: len(path)] != path}
+        groups = [path[:length] for length in range(1, len(path)) if not _exists(self.settings, path[:length])]
+        return Document(settings, self.name, {**places, **dict.fromkeys([*groups, path], place)})
+
+
+def read_document(path: Path, name: str | None = None) -> Document:
+    """Read a YAML 1.2 file.
+
+    Raises:
+        InvalidSetting: The file is missing, or is not YAML.
+    """
+    name = name or str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InvalidSetting(f"{name}: expected an experiment file, got nothing there. Check the path.") from None
+    except UnicodeDecodeError:
+        raise InvalidSetting(f"{name}: expected text in UTF-8, got other bytes. Save the file as UTF-8.") from None
+    except OSError as error:
+        raise InvalidSetting(str(cannot_read(path, error, "an experiment file"))) from None
+    places: dict[SettingPath, str] = {}
+    return Document(_plain(_load(text, name), (), name, places), name, places)
+
+
+def parse_yaml(text: str, name: str) -> Any:
+    """One value, as a file would have it: ``1e-4`` is a number, ``no`` is a word."""
+    return _plain(_load(text, name), (), name, {})
+
+
+def write_yaml(settings: Any) -> str:
+    """The settings as text that reads back as the same."""
+    stream = StringIO()
+    yaml = _yaml()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    yaml.dump(settings, stream)
+    return stream.getvalue()
+
+
+def write_line(value: Any, *, digits: int | None = None) -> str:
+    """A value on one line, as a file may have it.
+
+    Args:
+        value: Mappings, lists and what they hold.
+        digits: How many to show of a number with a fraction; all unless told.
+
+    Example:
+        >>> write_line({"LSTM": {"units": 64, "go_backwards": True, "dropout": 0.123456}}, digits=4)
+        '{LSTM: {units: 64, go_backwards: true, dropout: 0.1235}}'
+    """
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {write_line(part, digits=digits)}' for key, part in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(write_line(part, digits=digits) for part in value)}]"
+    if digits is not None and isinstance(value, float):
+        return f"{value:.{digits}g}"
+    return write_yaml(value).removesuffix("...\n").strip()
+
+
+def spell(path: SettingPath) -> str:
+    """A path as messages write it.
+
+    Example:
+        >>> spell(("network", 2, "LSTM"))
+        'network[2].LSTM'
+    """
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
+    return text.removeprefix(".")
+
+
+def _yaml() -> YAML:
+    yaml = YAML(typ="rt", pure=True)
+    yaml.version = None
+    yaml.width = 110
+    return yaml
+
+
+def _load(text: str, name: str) -> Any:
+    try:
+        return _yaml().load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        problem = re.sub(r"\s+", " ", str(error.problem)).split(" with value")[0].removeprefix("but ")
+        raise InvalidSetting(f"{name}{line}: expected YAML, got: {problem}. Check the line.") from None
+    except (YAMLError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise InvalidSetting(f"{name}: expected YAML, got: {str(error).splitlines()[0]}. Check the file.") from None
+
+
+def _plain(tree: Any, path: SettingPath, name: str, places: dict[SettingPath, str]) -> Any:
+    """Plain Python values instead of ruamel's, which remember how they were written; notes where each stands."""
+    here = places.get(path, name)
+    tag = getattr(tree, "tag", None)
+    if len(path) > _DEEPEST:
+        raise InvalidSetting(f"{here}: expected at most {_DEEPEST} levels of settings, got more. Flatten them.")
+    if getattr(tag, "value", None) is not None or isinstance(tree, CommentedSet | CommentedOrderedMap):
+        raise InvalidSetting(f"{here}: expected plain YAML, got a tag. Leave the word with the exclamation mark out.")
+    if isinstance(tree, CommentedMap):
+        for key in tree:
+            line = tree.lc.data.get(key)
+            place = f"{name}:{line[0] + 1}" if line else here
+            if not isinstance(key, str) or "\n" in key:
+                remedy = f'Quote it: "{key}"' if isinstance(key, int) else "Write a word"
+                raise InvalidSetting(f"{place}: expected a setting's name, got {key!r}. {remedy}.")
+            places[*path, key] = place
+        return {str(key): _plain(value, (*path, key), name, places) for key, value in tree.items()}
+    if isinstance(tree, CommentedSeq):
+        for index in range(len(tree)):
+            places[*path, index] = f"{name}:{tree.lc.item(index)[0] + 1}"
+        return [_plain(value, (*path, index), name, places) for index, value in enumerate(tree)]
+    if isinstance(tree, ScalarBoolean):
+        return bool(tree)
+    if isinstance(tree, date):
+        return tree.isoformat()
+    return next((kind(tree) for kind in (bool, int, float, str) if isinstance(tree, kind)), tree)
+
+
+def _exists(tree: Any, path: SettingPath) -> bool:
+    for key in path:
+        if isinstance(tree, list) and isinstance(key, int) and key < len(tree):
+            tree = tree[key]
+        elif isinstance(tree, dict) and key in tree:
+            tree = tree[str(key)]
+        else:
+            return False
+    return True
+
+
+def _replace(tree: Any, path: SettingPath, value: Any, where: str) -> Any:
+    """A copy of the tree with the value at the path; a mapping that is not there yet is made."""
+    if not path:
+        return value
+    key, rest = path[0], path[1:]
+    if isinstance(tree, list):
+        if not isinstance(key, int) or key >= len(tree):
+            raise InvalidSetting(f'{where}: expected an index from 0 to {len(tree) - 1}, got "{key}". Count from 0.')
+        return [_replace(old, rest, value, where) if index == key else old for index, old in enumerate(tree)]
+    if isinstance(tree, str) and key == tree:
+        tree = {tree: {}}
+    if not isinstance(tree, dict | None):
+        raise InvalidSetting(
+            f'{where}: expected a setting with parts, got the value {tree!r} before "{key}". Shorten the path.'
+        )
+    tree = tree or {}
+    if rest and key not in tree and len(tree) == 1 and next(iter(tree))[:1].isupper():
+        raise InvalidSetting(
+            f'{where}: expected "{next(iter(tree))}" there, got "{key}".{did_you_mean(str(key), tree)} '
+            "Name the class that stands there, or replace all of it."
+        )
+    return {**tree, str(key): _replace(tree.get(str(key)), rest, value, where)}
+
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "string_type": "text",
+    "model_type": "settings with their names",
+    "tuple_type": "a list of layers",
+    "too_short": "at least one layer",
+    "string_pattern_mismatch": "a name of letters, digits, dots, hyphens and underscores",
+}
+
+
+def first_problem(error: ValidationError, document: Document, schema: type[BaseModel]) -> str:
+    """The first finding, in the house's form."""
+    # A required setting that is misspelt is both unknown and missing; the unknown word tells more.
+    problem = min(error.errors(), key=lambda found: found["type"] == "missing")
+    path = _path_in(document.settings, problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _keys(schema, path[:-1])
+        remedy = did_you_mean(str(path[-1]), known) or f" Choose among: {', '.join(known)}."
+        return f'{document.where(path, group=path[:-1])}: unknown setting "{path[-1]}".{remedy}'
+    if problem["type"] == "missing":
+        return f'{document.where(path[:-1])}: expected the setting "{path[-1]}", got none. Add it.'
+    expected = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
+    expected = expected.removeprefix("Input should be ")
+    expected = re.sub(r"^(greater|less) than", r"a number \1 than", expected)
+    if ", got " in expected:
+        return f"{document.where(path)}: expected {expected}"
+    return f"{document.where(path)}: expected {expected}, got {spell_value(problem['input'])}. Change it."
+
+
+def spell_value(value: Any) -> str:
+    """What was written instead, for a message.
+
+    Example:
+        >>> spell_value("three"), spell_value([1, 2]), spell_value(None)
+        ("'three'", 'a list', 'nothing')
+    """
+    kinds = {dict: "a mapping", list: "a list", tuple: "a list", type(None): "nothing"}
+    return kinds.get(type(value)) or repr(value)
+
+
+def _path_in(settings: Any, location: tuple[str | int, ...]) -> SettingPath:
+    """Pydantic's location without the names of union members, which are not in the document."""
+    path: list[str | int] = []
+    location = tuple(key for key in location if not str(key).startswith("<"))
+    for index, key in enumerate(location):
+        inside = isinstance(settings, dict) and key in settings
+        inside = inside or (isinstance(settings, list) and isinstance(key, int))
+        if inside or (index == len(location) - 1 and isinstance(settings, dict)):
+            path.append(key)
+            settings = settings[key] if inside else None
+    return tuple(path)
+
+
+def _keys(schema: type[BaseModel], path: SettingPath) -> list[str]:
+    """The keys of the group of settings at a path."""
+    for key in path:
+        schema = _model_in(schema.model_fields[str(key)].annotation) or schema
+    return list(schema.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The group of settings that an annotation allows, however wrapped."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)
+
+
+def refuse_searches(document: Document) -> None:
+    """Refuse a document that still has something to search.
+
+    Raises:
+        InvalidSetting: It has; the message names the first.
+    """
+    path = next(search_paths(document.settings, ()), None)
+    if path is None:
+        return
+    setting = ".".join(str(key) for key in path)
+    raise InvalidSetting(
+        f"{document.where(path)}: expected one value, got a search. "
+        f"Use unrolled search, or set a value: --set {setting}=VALUE"
+    )
+
+
+def search_paths(tree: Any, path: SettingPath) -> Iterator[SettingPath]:
+    """Where searches stand, the outer ones before those within them."""
+    if is_search(tree):
+        yield path
+        tree, path = tree[SEARCH], (*path, SEARCH)
+    for key, part in parts_of(tree):
+        yield from search_paths(part, (*path, key))
+
+
+SEARCH = "search"
+
+
+def is_search(tree: Any) -> bool:
+    """Whether this stands for a value that is to be found."""
+    return isinstance(tree, dict) and SEARCH in tree
+
+
+def parts_of(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the keys or indices of a tree's parts, each with the part."""
+    if isinstance(tree, dict):
+        yield from tree.items()
+    elif isinstance(tree, list):
+        yield from enumerate(tree)

@@ -1,0 +1,367 @@
+"""The IDX format of MNIST and its relatives: one array of bytes behind a short header."""
+
+import gzip
+import lzma
+import math
+import tokenize
+import zipfile
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from unrolled.data.dataset import Dataset, Split, hold_out, objects
+from unrolled.data.labeled import TEST_SEED, TEST_SHARE
+from unrolled.errors import DataError
+from unrolled.storage import cannot_read
+
+import numpy as np
+from numpy.typing import NDArray
+
+_XZ_MAGIC = b"\xfd7zXZ\x00"
+_GZIP_MAGIC = b"\x1f\x8b"
+_UINT8 = 0x08
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """Read an IDX file of bytes, plain or compressed with gzip or xz.
+
+    The file is two zero bytes, the type (8: unsigned byte), the number of axes, each axis' length as a big-endian
+    32-bit integer, and then the values in C order.
+
+    Args:
+        path: The file; how it is compressed is read from its first bytes.
+
+    Returns:
+        The array, of whatever shape the header says.
+
+    Raises:
+        DataError: The file is missing, damaged, cut short, or not IDX.
+
+    Reference:
+        Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits".
+    """
+    data = _decompress(path)
+    if len(data) < 4 or data[:3] != bytes([0, 0, _UINT8]):
+        raise DataError(f"{path}: expected an IDX file of unsigned bytes, got something else. Check the file.")
+    header = 4 + 4 * data[3]
+    if len(data) < header:
+        raise DataError(
+            f"{path}: expected a header of {header} bytes, got a file of {len(data)}. Copy or download the file again."
+        )
+    shape = tuple(int(length) for length in np.frombuffer(data[4:header], dtype=">u4"))
+    if len(data) != header + math.prod(shape):
+        raise DataError(
+            f"{path}: expected {math.prod(shape):,} values for the shape {shape} in its header, "
+            f"got {len(data) - header:,}. Copy or download the file again."
+        )
+    return np.frombuffer(data, dtype=np.uint8, offset=header).reshape(shape)
+
+
+def is_idx(path: Path) -> bool:
+    """Whether the name follows MNIST's convention, as in ``train-images-idx3-ubyte.gz``."""
+    return path.suffix != ".npz" and ("-idx" in path.name or path.suffix == ".idx")
+
+
+def _decompress(path: Path) -> bytearray:
+    """The contents in a bytearray, so that the array made of it can be written to."""
+    try:
+        data = path.read_bytes()
+        if data.startswith(_XZ_MAGIC):
+            return _decompress_xz(data)
+        return bytearray(gzip.decompress(data) if data.startswith(_GZIP_MAGIC) else data)
+    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
+        raise DataError(
+            f"{path}: expected a whole compressed file, got a damaged one ({error}). Copy or download it again."
+        ) from None
+    except OSError as error:
+        raise cannot_read(path, error) from None
+
+
+def _decompress_xz(data: bytes) -> bytearray:
+    """Decompress an xz file's streams at once, one thread each; ``lzma`` lets go of the interpreter's lock.
+
+    Streams begin with six magic bytes at a multiple of four. Whoever packs a file checks that no other place in it
+    looks like that.
+    """
+    starts = [0]
+    while (start := data.find(_XZ_MAGIC, starts[-1] + 1)) != -1:
+        starts.append(start)
+    streams = [data[start:end] for start, end in zip(starts, [*starts[1:], len(data)], strict=True)]
+    with ThreadPoolExecutor() as pool:
+        return bytearray().join(pool.map(lzma.decompress, streams))
+
+
+_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
+
+# What NumPy raises for archives that are cut off, altered, encrypted, pickled, or no archives.
+_DAMAGES = (
+    EOFError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+Pair = tuple[NDArray[Any], NDArray[Any]]
+"""Examples and their labels."""
+
+
+def is_batch(path: Path) -> bool:
+    """Whether the name is that of a file of many examples: NPZ, NPY or IDX."""
+    return path.suffix in (".npz", ".npy") or is_idx(path)
+
+
+def read_arrays(path: Path, labels: Path | None) -> tuple[Pair, Pair | None]:
+    """The training (or only) arrays of a file and its test arrays, as they are stored."""
+    if path.suffix == ".npz":
+        return _read_npz(path)
+    if is_idx(path) or path.suffix == ".npy" or labels:
+        test = next((pair for pair in _test_pairs(path) if pair.exists()), None) if labels is None else None
+        return _read_pair(path, labels or _labels_beside(path)), _read_pair(
+            test, _labels_beside(test)
+        ) if test else None
+    if not path.exists():
+        raise DataError(f"{path}: expected a file, got nothing there. Check the path.")
+    raise DataError(
+        f"{path}: expected .csv, .tsv, .jsonl, .parquet, .tab, .ts, .txt, .npz, .npy or IDX, got another kind. "
+        "Save the arrays with: numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)"
+    )
+
+
+def open_npz(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays in an NPZ file, by name.
+
+    Raises:
+        DataError: The file is missing, damaged, or holds pickled objects.
+    """
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+            return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
+    except _DAMAGES as error:
+        raise DataError(
+            f"{path}: expected an NPZ file of plain arrays, got a damaged or pickled one ({error}). "
+            "Save it again with numpy.savez."
+        ) from None
+    except OSError as error:
+        raise cannot_read(path, error) from None
+
+
+def _read_npz(path: Path) -> tuple[Pair, Pair | None]:
+    arrays = open_npz(path)
+    if not {"x_train", "y_train"} <= arrays.keys() or ("x_test" in arrays) != ("y_test" in arrays):
+        raise DataError(
+            f"{path}: expected the arrays {', '.join(_ARRAYS)}, got {', '.join(arrays) or 'none'}. "
+            "Save them with: numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)"
+        )
+    pairs = [
+        (arrays[f"x_{part}"], _as_text(arrays[f"y_{part}"])) for part in ("train", "test") if f"x_{part}" in arrays
+    ]
+    for part, (x, y) in zip(("train", "test"), pairs, strict=False):
+        _check_pair(f"{path}: y_{part}", x, y)
+    return pairs[0], pairs[1] if len(pairs) == 2 else None
+
+
+def _read_pair(images: Path, labels: Path) -> Pair:
+    if not labels.exists():
+        raise DataError(
+            f"{images}: expected its labels in {labels}, got nothing there. Put them there, or name them in the "
+            "experiment: data: {file: IMAGES, labels: LABELS}"
+        )
+    if labels == images:
+        raise DataError(
+            f"{images}: expected a name with the word images, by which to find its labels, got another. "
+            "Rename the pair, or name them in the experiment: data: {file: IMAGES, labels: LABELS}"
+        )
+    x, y = read_array(images), _as_text(read_array(labels))
+    _check_pair(str(labels), x, y)
+    return x, y
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """The array in an NPY or IDX file.
+
+    Raises:
+        DataError: As in ``open_npz``.
+    """
+    if path.suffix != ".npy":
+        return read_idx(path)
+    try:
+        array = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    except _DAMAGES as error:
+        raise DataError(
+            f"{path}: expected an NPY file of a plain array, got a damaged or pickled one ({error}). "
+            "Save it again with numpy.save."
+        ) from None
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path}: expected an NPY file, got an archive of several. Name it {path.stem}.npz.")
+    return array
+
+
+def _check_pair(where: str, x: NDArray[Any], y: NDArray[Any]) -> None:
+    examples = len(x) if x.ndim else 0
+    if y.ndim != 1 or examples != len(y) or not examples:
+        remedy = "Give each class' index: y.argmax(axis=1)." if y.ndim == 2 else "Save as many labels as examples."
+        raise DataError(
+            f"{where}: expected one label for each of {examples:,} examples, got the shape {list(y.shape)}. {remedy}"
+        )
+    if y.dtype.kind not in "iuUS":
+        raise DataError(f"{where}: expected labels as integers or text, got {y.dtype}. Convert them: y.astype(int)")
+
+
+def _as_text(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels of bytes as the text that they spell."""
+    return np.char.decode(labels, "utf-8", "replace") if labels.dtype.kind == "S" else labels
+
+
+def _labels_beside(images: Path) -> Path:
+    if images.suffix == ".npy" and images.name[0] in "xX":
+        return images.with_name(("y" if images.name[0] == "x" else "Y") + images.name[1:])
+    return images.with_name(images.name.replace("images", "labels").replace("idx3", "idx1"))
+
+
+def _test_pairs(images: Path) -> list[Path]:
+    if images.suffix == ".npy":
+        return [images.with_name(images.name.replace("train", "test", 1))] if "train" in images.name else []
+    if not images.name.startswith("train"):
+        return []
+    return [images.with_name(images.name.replace("train", other, 1)) for other in ("t10k", "test")]
+
+
+_LARGEST_CLASS_INDEX = 9_999
+
+
+def load_file(path: Path, labels: Path | None = None) -> Dataset:
+    """Make a data set of the user's own file.
+
+    Args:
+        path: An NPZ file with the arrays x_train, y_train and, where there are any, x_test, y_test; or the images of
+            an IDX pair, whose labels are found beside it (``images-idx3`` becomes ``labels-idx1``), and beside
+            ``train-images…`` a test pair ``t10k-images…`` or ``test-images…``; or ``x_train.npy``, beside it
+            ``y_train.npy`` and, where there are any, ``x_test.npy`` and ``y_test.npy``.
+        labels: The labels of a pair that is named otherwise.
+
+    Returns:
+        The data set; where values are missing (NaN), one of series. Where the file has no test examples, a sixth of
+        each class is held out, always the same.
+
+    Raises:
+        DataError: A file is missing or damaged, or its arrays do not fit together.
+    """
+    (x, y), test = read_arrays(path, labels)
+    classes = _class_names(path, [y] if test is None else [y, test[1]])
+    given = [_inputs(path, part) for part in (x, *(test or ())[:1])]
+    if given[-1].shape[1:] != given[0].shape[1:]:
+        raise DataError(
+            f"{path}: expected test examples of the training examples' shape {list(given[0].shape[1:])}, "
+            f"got {list(given[1].shape[1:])}. Bring them to one size."
+        )
+    if any(_has_gaps(inputs) for inputs in given):
+        given = [_as_series(inputs) for inputs in given]
+    train = Split(given[0], label_indices(path, y, classes))
+    if test is not None:
+        return Dataset(path.name, train, Split(given[1], label_indices(path, test[1], classes)), classes)
+    learned, measured = hold_out(train, TEST_SHARE, TEST_SEED)
+    if not measured.size:
+        raise DataError(
+            f"{path}: expected enough examples to hold a sixth of each class out for the test, got {train.size} of "
+            f"{len(classes)} classes. Add examples, or arrays x_test and y_test."
+        )
+    return Dataset(path.name, learned, measured, classes)
+
+
+def load_measured(path: Path, classes: tuple[str, ...]) -> Split:
+    """The examples of a file to measure a trained network on: its test part, or all of it where it has none.
+
+    Args:
+        path: As in ``load_file``.
+        classes: The names of the network's classes, which the labels must be among.
+
+    Raises:
+        DataError: As in ``load_file``, or a label is not one of the classes.
+    """
+    everything, test = read_arrays(path, None)
+    x, y = test or everything
+    return Split(_inputs(path, x), label_indices(path, y, classes))
+
+
+def read_inputs(path: Path) -> NDArray[Any]:
+    """The examples of a file without labels: an IDX or NPY file, or an NPZ file's ``x_test``, ``x`` or only array."""
+    if is_idx(path) or path.suffix == ".npy":
+        return _inputs(path, read_array(path))
+    arrays = open_npz(path)
+    for name in ("x_test", "x", "images"):
+        if name in arrays:
+            return _inputs(path, arrays[name])
+    if len(arrays) == 1:
+        return _inputs(path, next(iter(arrays.values())))
+    raise DataError(f"{path}: expected an array x, got {', '.join(arrays)}. Save it as: numpy.savez(path, x=images)")
+
+
+def label_indices(path: Path, labels: NDArray[Any], classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """Each label's place among the classes, compared by name.
+
+    Raises:
+        DataError: A label is not one of the classes.
+    """
+    place = {name: index for index, name in enumerate(classes)}
+    distinct, inverse = np.unique(labels, return_inverse=True)
+    strange = [str(label) for label in distinct if str(label) not in place]
+    if strange:
+        raise DataError(
+            f"{path}: expected labels among {', '.join(classes)}, got {', '.join(strange[:5])}. "
+            "Relabel those examples or leave them out."
+        )
+    return np.array([place[str(label)] for label in distinct], dtype=np.int64)[inverse.reshape(-1)]
+
+
+def _class_names(path: Path, parts: list[NDArray[Any]]) -> tuple[str, ...]:
+    """0, 1, … up to the largest integer label, or the distinct labels in order."""
+    distinct = sorted(
+        {label for part in parts for label in np.unique(part).tolist()}, key=lambda label: (str(type(label)), label)
+    )
+    if all(isinstance(label, int) and 0 <= label <= _LARGEST_CLASS_INDEX for label in distinct):
+        names = tuple(str(index) for index in range(distinct[-1] + 1))
+    else:
+        names = tuple(str(label) for label in distinct)
+    if len(names) < 2:
+        raise DataError(f"{path}: expected two classes or more, got {len(names)}. Add examples of another class.")
+    return names
+
+
+def _inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
+    """Examples as [B, height, width]: a last axis of one channel is dropped, numbers but uint8 become float32."""
+    if x.ndim == 4 and x.shape[-1] == 1:
+        x = x[..., 0]
+    if x.ndim != 3 or x.dtype.kind not in "iufb" or 0 in x.shape:
+        raise DataError(
+            f"{path}: expected numbers [examples, rows, columns], got {x.dtype} {list(x.shape)}. "
+            "Convert pictures to one grey channel."
+        )
+    if x.dtype == np.uint8:
+        return x
+    x = x.astype(np.float32)
+    if np.isinf(x).any():
+        example = int(np.flatnonzero(np.isinf(x).any(axis=(1, 2)))[0])
+        raise DataError(
+            f"{path}: expected finite numbers, NaN where one is missing, got infinity in example {example}. Remove it."
+        )
+    return x
+
+
+def _has_gaps(x: NDArray[Any]) -> bool:
+    return x.dtype.kind == "f" and bool(np.isnan(x).any())
+
+
+def _as_series(x: NDArray[Any]) -> NDArray[Any]:
+    """[B] of [T, F], without the steps at the end that have no value."""
+    has_value = ~np.isnan(x).all(axis=2)
+    ends = np.maximum(1, x.shape[1] - has_value[:, ::-1].argmax(axis=1))
+    ends[~has_value.any(axis=1)] = 1
+    return objects([example[:end] for example, end in zip(x.astype(np.float32), ends, strict=True)])

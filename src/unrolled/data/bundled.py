@@ -1,0 +1,160 @@
+"""The files of data sets inside the package."""
+
+import lzma
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import as_file, files
+from typing import Any
+
+from unrolled.data.arrays import read_idx
+from unrolled.data.dataset import Dataset, Split, objects
+from unrolled.data.examples import corpus, series
+from unrolled.data.labeled import assemble
+from unrolled.data.ts import parse_ts
+from unrolled.errors import DataError
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def packed_text(name: str) -> str:
+    """The text of a packed file.
+
+    Raises:
+        DataError: The installed package is damaged.
+    """
+    resource = files("unrolled.data") / "files" / f"{name}.xz"
+    try:
+        return lzma.decompress(resource.read_bytes()).decode("utf-8")
+    except (OSError, lzma.LZMAError, UnicodeDecodeError) as error:
+        raise DataError(f"{resource}: expected a file of the package, got: {error}. Install unrolled again.") from None
+
+
+SOURCE = 'Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"; CC BY-SA 3.0'
+DIGITS = tuple("0123456789")
+FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+Arrays = tuple[NDArray[Any], NDArray[Any]]
+
+
+def load_data() -> tuple[Arrays, Arrays]:
+    """The arrays of ``keras.datasets.mnist.load_data()``, from this package instead of a download.
+
+    Returns:
+        ``(x_train, y_train), (x_test, y_test)``: uint8 images [60000, 28, 28] and [10000, 28, 28] with pixels from
+        0 to 255, and uint8 labels [60000] and [10000].
+
+    Raises:
+        DataError: A file of the installed package is missing or damaged.
+
+    Example:
+        >>> (x_train, y_train), (x_test, y_test) = load_data()
+        >>> x_train.shape, y_train[:3].tolist()
+        ((60000, 28, 28), [5, 0, 4])
+    """
+    with as_file(files("unrolled.data") / "files" / "mnist") as folder, ThreadPoolExecutor() as pool:
+        x_train, y_train, x_test, y_test = pool.map(read_idx, [folder / f"{name}.xz" for name in FILES])
+    return (x_train, y_train), (x_test, y_test)
+
+
+def load_mnist() -> Dataset:
+    """MNIST as a Dataset."""
+    train, test = (Split(inputs, targets.astype(np.int64)) for inputs, targets in load_data())
+    return Dataset("mnist", train, test, classes=DIGITS, source=SOURCE)
+
+
+SOURCE_REVIEWS = (
+    'C. J. Hutto, E. Gilbert, "VADER", ICWSM 2014 (MIT), rating sentences that B. Pang and L. Lee collected; the '
+    "sentences are short quotations from their authors' reviews"
+)
+CLASSES = ("negative", "positive")
+
+
+def load_reviews() -> Dataset:
+    """10,568 sentences with the sign of their mean rating by 20 people, in parts that are fixed: 80/10/10 of a class.
+
+    Example:
+        >>> reviews = load()
+        >>> {part: split.size for part, split in reviews.parts.items()}
+        {'train': 8455, 'validation': 1056, 'test': 1057}
+    """
+    rows = [row.split("\t") for row in packed_text("movie-reviews.tsv").splitlines()[1:]]
+    parts = {part: [row for row in rows if row[0] == part] for part in ("train", "validation", "test")}
+    splits = {
+        part: Split(
+            objects([row[2] for row in members]), np.array([CLASSES.index(row[1]) for row in members], np.int64)
+        )
+        for part, members in parts.items()
+    }
+    return Dataset("movie-reviews", splits["train"], splits["test"], CLASSES, SOURCE_REVIEWS, splits["validation"])
+
+
+SOURCE_VOWELS = (
+    'M. Kudo, J. Toyama, M. Shimbo, "Multidimensional curve classification using passing-through regions", 1999, UCI '
+    "Machine Learning Repository; CC BY 4.0"
+)
+
+
+def load_vowels() -> Dataset:
+    """640 utterances of 7 to 29 steps and 12 channels, by nine speakers, in the official parts.
+
+    Example:
+        >>> vowels = load_vowels()
+        >>> vowels.train, vowels.test.size, vowels.example_shape
+        (Split(270 of series), 370, (None, 12))
+    """
+    names = {part: f"JapaneseVowels_{part.upper()}.ts" for part in ("train", "test")}
+    parts = {part: parse_ts(name, packed_text(name)) for part, name in names.items()}
+    return assemble("japanese-vowels", parts, SOURCE_VOWELS)
+
+
+SOURCE_AUSTEN = 'Jane Austen, "Pride and Prejudice", 1813; in the public domain'
+
+
+def load_austen() -> Dataset:
+    """684,767 characters: the first 90 % to learn from, 5 % to validate with, the last 5 % to measure on.
+
+    Example:
+        >>> load_austen().test.inputs[0][7:39]
+        ' from eight to eight and twenty;'
+    """
+    return corpus("pride-and-prejudice", packed_text("pride-and-prejudice.txt"), SOURCE_AUSTEN)
+
+
+SOURCE_PASSENGERS = 'G. E. P. Box, G. M. Jenkins, "Time Series Analysis: Forecasting and Control", 1970 (facts)'
+# Thousands, January to December, a year a line.
+# fmt: off
+THOUSANDS = (
+    112, 118, 132, 129, 121, 135, 148, 148, 136, 119, 104, 118,
+    115, 126, 141, 135, 125, 149, 170, 170, 158, 133, 114, 140,
+    145, 150, 178, 163, 172, 178, 199, 199, 184, 162, 146, 166,
+    171, 180, 193, 181, 183, 218, 230, 242, 209, 191, 172, 194,
+    196, 196, 236, 235, 229, 243, 264, 272, 237, 211, 180, 201,
+    204, 188, 235, 227, 234, 264, 302, 293, 259, 229, 203, 229,
+    242, 233, 267, 269, 270, 315, 364, 347, 312, 274, 237, 278,
+    284, 277, 317, 313, 318, 374, 413, 405, 355, 306, 271, 306,
+    315, 301, 356, 348, 355, 422, 465, 467, 404, 347, 305, 336,
+    340, 318, 362, 348, 363, 435, 491, 505, 404, 359, 310, 337,
+    360, 342, 406, 396, 420, 472, 548, 559, 463, 407, 362, 405,
+    417, 391, 419, 461, 472, 535, 622, 606, 508, 461, 390, 432,
+)
+# fmt: on
+
+
+def load_passengers(held_out: int = 24) -> Dataset:
+    """144 months from 1949 to 1960.
+
+    Args:
+        held_out: How many months at the end are for the test.
+
+    Example:
+        >>> load_austen().test.inputs[0][:3, 0].tolist()
+        [360.0, 342.0, 406.0]
+    """
+    return series(
+        "air-passengers", np.array(THOUSANDS, np.float32)[:, None], ("passengers",), held_out, SOURCE_PASSENGERS
+    )

@@ -1,1 +1,0 @@
-"""Data larger than memory: read in pieces, kept on disk as what the network takes."""

@@ -1,0 +1,1 @@
+"""Rules that find what goes wrong with a network or its data."""

@@ -1,1 +1,0 @@
-"""What goes on inside a network, and what goes wrong there."""

@@ -1,0 +1,388 @@
+"""The classes that an experiment can name, and the arguments that they take."""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import unrolled.layers
+from unrolled.config.document import spell_value
+from unrolled.config.experiment import Experiment
+from unrolled.config.sections import Component
+from unrolled.errors import InvalidSetting, did_you_mean
+
+import keras
+from keras.optimizers.schedules import CosineDecay
+from keras.src.backend import compute_output_spec
+
+# Where each kind is looked for. A layer of ours takes the place of Keras' layer of the same name.
+MODULES: dict[str, tuple[ModuleType, ...]] = {
+    "layer": (unrolled.layers, keras.layers),
+    "optimizer": (keras.optimizers,),
+    "loss": (keras.losses,),
+    "metric": (keras.metrics,),
+}
+_ANCESTORS = {
+    "layer": keras.Layer,
+    "optimizer": keras.optimizers.Optimizer,
+    "loss": keras.losses.Loss,
+    "metric": keras.metrics.Metric,
+}
+# Taken by every layer through its **kwargs.
+_OF_ALL_LAYERS = ("name", "dtype", "trainable")
+
+
+def known_classes(what: str) -> dict[str, type]:
+    """Each class that an experiment can name.
+
+    Args:
+        what: A key of ``MODULES``.
+    """
+    modules, ancestor = MODULES[what], _ANCESTORS[what]
+    found = {name: class_in(modules, name) for name in sorted({name for module in modules for name in dir(module)})}
+    return {
+        name: kind
+        for name, kind in found.items()
+        if name[:1].isupper()
+        and kind is not None
+        and issubclass(kind, ancestor)
+        and kind is not ancestor
+        and name != "InputLayer"
+    }
+
+
+def arguments_of(kind: Callable[..., Any]) -> list[str]:
+    """The arguments that a class takes by name."""
+    parameters = inspect.signature(kind).parameters
+    names = [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    is_layer = isinstance(kind, type) and issubclass(kind, keras.Layer)
+    return [*names, *(name for name in _OF_ALL_LAYERS if is_layer and name not in names)]
+
+
+def class_in(modules: tuple[ModuleType, ...], name: str) -> type | None:
+    """The class of that name in the first module that has the name."""
+    found = next((getattr(module, name) for module in modules if hasattr(module, name)), None)
+    return found if isinstance(found, type) else None
+
+
+def one_cycle(peak: float, *, steps: int, warmup: float = 0.3, start: float = 0.04, end: float = 0.0001) -> CosineDecay:
+    """Up in a line, down in half a wave of a cosine: high rates in the middle, where they do no harm.
+
+    ::
+
+        rate(t) = peak (start + (1 - start) t / w)                                    t < w = warmup steps
+        rate(t) = peak (end + (1 - end) (1 + cos(pi (t - w) / (steps - w))) / 2)      otherwise
+
+    Args:
+        peak: The highest rate.
+        steps: How long the training is.
+        warmup: The share of the steps on the way up.
+        start: The first rate, as a share of the peak.
+        end: The last rate, as a share of the peak.
+
+    Raises:
+        ValueError: A share is not between 0 and 1, or the peak is not above 0.
+
+    Reference:
+        Smith and Topin, "Super-Convergence", 2018.
+    """
+    return _cosine(peak, steps, warmup=warmup, start=start, end=end)
+
+
+def cosine(peak: float, *, steps: int, warmup: float = 0.0, end: float = 0.0) -> CosineDecay:
+    """From the peak down in half a wave of a cosine, after a warm-up in a line from 0 if there is one.
+
+    Args:
+        peak: The highest rate.
+        steps: How long the training is.
+        warmup: The share of the steps on the way up.
+        end: The last rate, as a share of the peak.
+
+    Raises:
+        ValueError: A share is not between 0 and 1, or the peak is not above 0.
+
+    Reference:
+        Loshchilov and Hutter, "SGDR", 2017.
+    """
+    return _cosine(peak, steps, warmup=warmup, start=0.0, end=end)
+
+
+def _cosine(peak: float, steps: int, *, warmup: float, start: float, end: float) -> CosineDecay:
+    for name, share in {"warmup": warmup, "start": start, "end": end}.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} must be a share between 0 and 1, got {share}")
+    if not peak > 0:
+        raise ValueError(f"peak must be above 0, got {peak}")
+    rising = min(round(warmup * steps), steps - 1)
+    if rising <= 0:
+        return CosineDecay(float(peak), max(1, steps), alpha=end)
+    return CosineDecay(float(start * peak), steps - rising, alpha=end, warmup_target=float(peak), warmup_steps=rising)
+
+
+# By the names that experiments call them.
+SCHEDULES = {"OneCycle": one_cycle, "Cosine": cosine}
+
+
+# Stands for any number of classes.
+_CLASSES = 3
+_EXAMPLES = 2
+
+
+def rehearse_optimizer(optimizer: keras.Optimizer) -> None:
+    """Take one step with an optimizer that is used for nothing else.
+
+    Raises:
+        Exception: Whatever Keras raises for its arguments.
+    """
+    variable = keras.Variable([[0.0] * _CLASSES] * _EXAMPLES)
+    optimizer.build([variable])
+
+    def step(gradient: Any) -> Any:
+        optimizer.apply([gradient], [variable])
+        return gradient
+
+    compute_output_spec(step, keras.KerasTensor(variable.shape))
+
+
+def rehearse_network(model: keras.Model) -> None:
+    """Pass a batch through a network.
+
+    Raises:
+        Exception: Whatever Keras raises for its layers.
+    """
+    compute_output_spec(model, keras.KerasTensor((_EXAMPLES, *model.input_shape[1:])))
+
+
+def rehearse_loss(loss: keras.losses.Loss, *, one_hot: bool) -> None:
+    """Compare targets with outputs.
+
+    Raises:
+        Exception: Whatever Keras raises for its arguments.
+    """
+    compute_output_spec(loss, _targets(one_hot=one_hot), _outputs())
+
+
+def rehearse_metric(metric: keras.metrics.Metric, *, one_hot: bool) -> None:
+    """Take targets and outputs in.
+
+    Raises:
+        Exception: Whatever Keras raises for its arguments.
+    """
+
+    def update(targets: Any, outputs: Any) -> Any:
+        metric.update_state(targets, outputs)
+        return metric.result()
+
+    compute_output_spec(update, _targets(one_hot=one_hot), _outputs())
+
+
+def _targets(*, one_hot: bool) -> keras.KerasTensor:
+    shape, dtype = ((_EXAMPLES, _CLASSES), "float32") if one_hot else ((_EXAMPLES,), "int64")
+    return keras.KerasTensor(shape, dtype=dtype)
+
+
+def _outputs() -> keras.KerasTensor:
+    return keras.KerasTensor((_EXAMPLES, _CLASSES))
+
+
+# What Keras raises for arguments and shapes that it cannot take.
+REFUSALS = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, NotImplementedError)
+
+# Where the class of an argument is looked for.
+_WITHIN = (
+    *MODULES["layer"],
+    keras.regularizers,
+    keras.initializers,
+    keras.constraints,
+    keras.optimizers.schedules,
+    keras.optimizers,
+)
+_NAMED = {
+    "activation": keras.activations,
+    "initializer": keras.initializers,
+    "regularizer": keras.regularizers,
+    "constraint": keras.constraints,
+}
+_LONGEST_QUOTE = 240
+# What the training fills in where the file leaves it out: how long it is.
+_STEPS = ("steps", "decay_steps")
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Makes the instances of one experiment.
+
+    Attributes:
+        experiment: Whose components.
+        steps: The steps of the whole training, for schedules; any number where nothing is trained.
+    """
+
+    experiment: Experiment
+    steps: int = 1000
+
+    def layer(self, index: int) -> keras.Layer:
+        """The layer at an index, not yet applied to anything.
+
+        Raises:
+            InvalidSetting: There is no such class or argument, as in all methods.
+        """
+        return self._make(self.experiment.network[index], "layer", ("network", index))
+
+    def optimizer(self) -> keras.Optimizer:
+        """The optimizer with its schedule."""
+        optimizer = self.experiment.training.optimizer
+        return self._make(optimizer, "optimizer", ("training", "optimizer"))
+
+    def loss(self, *, from_logits: bool) -> keras.losses.Loss:
+        """The loss, told what the last layer gives unless the file says so."""
+        entry = self.experiment.training.loss
+        kind = self._find(entry, "loss", ("training", "loss"))
+        arguments = dict(entry.arguments)
+        if "from_logits" in inspect.signature(kind).parameters:
+            arguments.setdefault("from_logits", from_logits)
+        return self._instance(kind, arguments, ("training", "loss", entry.name))
+
+    def rehearse(self) -> None:
+        """Make everything but the layers and let it take a step, so that nothing is found out only while training."""
+        training = self.experiment.training
+        one_hot = not training.loss.name.startswith("Sparse")
+        optimizer, loss = self.optimizer(), self.loss(from_logits=False)
+        self._accepted(lambda: rehearse_optimizer(optimizer), ("training", "optimizer"), training.optimizer)
+        self._accepted(lambda: rehearse_loss(loss, one_hot=one_hot), ("training", "loss"), training.loss)
+        for index, metric in enumerate(self.metrics()):
+            if isinstance(metric, keras.metrics.Metric):
+                rehearsed = partial(rehearse_metric, metric, one_hot=one_hot)
+                self._accepted(rehearsed, ("training", "metrics", index), training.metrics[index])
+
+    def metrics(self) -> list[Any]:
+        """The metrics; ``accuracy`` stays a word, of which Keras makes the one that fits the targets."""
+        return [
+            entry.name
+            if entry.name == "accuracy" and not entry.arguments
+            else self._make(entry, "metric", ("training", "metrics", index))
+            for index, entry in enumerate(self.experiment.training.metrics)
+        ]
+
+    def _make(self, entry: Component, what: str, path: tuple[Any, ...]) -> Any:
+        kind = self._find(entry, what, path)
+        return self._instance(kind, entry.arguments, (*path, entry.name))
+
+    def _find(self, entry: Component, what: str, path: tuple[Any, ...]) -> type:
+        if entry.name in ("Input", "InputLayer"):
+            raise InvalidSetting(
+                f"{self.experiment.where(*path, entry.name)}: expected a layer that computes, got the input. "
+                "Leave it out: the shape comes from the data."
+            )
+        modules = MODULES[what]
+        found = class_in(modules, entry.name)
+        if found is not None:
+            return found
+        known = [name for module in modules for name in dir(module) if name[:1].isupper()]
+        remedy = did_you_mean(entry.name, known) or f" Choose a class of {modules[-1].__name__}."
+        raise InvalidSetting(f'{self.experiment.where(*path)}: unknown {what} "{entry.name}".{remedy}')
+
+    def _instance(self, kind: Callable[..., Any], arguments: Mapping[str, Any], path: tuple[Any, ...]) -> Any:
+        """Make an instance, its arguments checked against the signature first."""
+        self._check_arguments(kind, arguments, path)
+        values = {name: self._value(value, (*path, name)) for name, value in arguments.items()}
+        parameters = inspect.signature(kind).parameters
+        values = {**{name: self.steps for name in _STEPS if name in parameters}, **values}
+        try:
+            return kind(**values)
+        except REFUSALS as error:
+            raise self._refusal(error, arguments, path) from error
+
+    def _accepted(self, call: Callable[[], None], path: tuple[Any, ...], entry: Component) -> None:
+        """Let Keras do something with a component."""
+        try:
+            call()
+        except REFUSALS as error:
+            raise self._refusal(error, entry.arguments, (*path, entry.name)) from error
+
+    def _refusal(self, error: Exception, arguments: Mapping[str, Any], path: tuple[Any, ...]) -> InvalidSetting:
+        return InvalidSetting(
+            f"{self.experiment.where(*path)}: expected arguments that Keras accepts, got {one_line(dict(arguments))} "
+            f"({one_line(error)}). See the documentation of {path[-1]}."
+        )
+
+    def _check_arguments(self, kind: Callable[..., Any], arguments: Mapping[str, Any], path: tuple[Any, ...]) -> None:
+        parameters = inspect.signature(kind).parameters
+        known = arguments_of(kind)
+        for name in arguments:
+            if name not in known:
+                remedy = did_you_mean(name, known) or f" Choose among: {', '.join(known)}."
+                if name in ("input_shape", "batch_input_shape", "input_dim"):
+                    remedy = " Leave it out: the shape comes from the data."
+                raise InvalidSetting(f'{self.experiment.where(*path)}: unknown argument "{name}".{remedy}')
+        for name, parameter in parameters.items():
+            if name in arguments:
+                self._check_kind(name, arguments[name], parameter.default, (*path, name))
+            elif name in known and parameter.default is parameter.empty and name not in _STEPS:
+                raise InvalidSetting(
+                    f'{self.experiment.where(*path)}: expected the argument "{name}", got none. Add it.'
+                )
+
+    def _check_kind(self, name: str, value: Any, default: Any, path: tuple[Any, ...]) -> None:
+        """Refuse what cannot stand where a default of another kind does; Keras takes some of it and fails later."""
+        expected = ""
+        if isinstance(default, bool) and not isinstance(value, bool):
+            expected = "true or false"
+        elif isinstance(default, int | float) and not isinstance(default, bool):
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            expected = "" if is_number or value is None or isinstance(value, Mapping | list) else "a number"
+            if is_number and name.endswith("dropout") and not 0 <= value < 1:
+                expected = "a share of at least 0 and below 1"
+        elif name == "units" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+            expected = "a whole number of at least 1"
+        if expected:
+            where = self.experiment.where(*path)
+            raise InvalidSetting(f"{where}: expected {expected}, got {spell_value(value)}. Change it.")
+        if isinstance(value, str):
+            self._check_name(name, value, path)
+
+    def _check_name(self, argument: str, value: str, path: tuple[Any, ...]) -> None:
+        """Refuse a word that names no activation, initializer, regularizer or constraint."""
+        kind = next((kind for kind in _NAMED if argument.endswith(kind)), None)
+        if kind is None:
+            return
+        try:
+            _NAMED[kind].get(value)
+        except REFUSALS:
+            known = [name for name in dir(_NAMED[kind]) if name.islower() and not name.startswith("_")]
+            remedy = did_you_mean(value, known) or f" Choose one of {_NAMED[kind].__name__}."
+            raise InvalidSetting(f'{self.experiment.where(*path)}: unknown {kind} "{value}".{remedy}') from None
+
+    def _value(self, value: Any, path: tuple[Any, ...]) -> Any:
+        """An argument's value; ``{Class: {...}}`` becomes an instance, such as the layer in a Bidirectional one."""
+        if not isinstance(value, Mapping) or len(value) != 1:
+            return value
+        name, arguments = next(iter(value.items()))
+        if not isinstance(name, str) or not name[:1].isupper() or not isinstance(arguments, Mapping | None):
+            return value
+        first = [module for kind, module in _NAMED.items() if str(path[-1]).endswith(kind)]
+        found = SCHEDULES.get(name) or class_in((*first, *_WITHIN), name)
+        if found is None:
+            known = [*SCHEDULES, *(known for module in _WITHIN for known in dir(module) if known[:1].isupper())]
+            remedy = did_you_mean(name, known) or " Name a class of Keras."
+            raise InvalidSetting(f'{self.experiment.where(*path)}: unknown class "{name}".{remedy}')
+        return self._instance(found, arguments or {}, (*path, name))
+
+
+def depends_on_length(experiment: Experiment) -> bool:
+    """Whether the learning rate follows a schedule that is as long as the training."""
+    rate = experiment.training.optimizer.arguments.get("learning_rate")
+    if not isinstance(rate, Mapping):
+        return False
+    name, arguments = next(iter(rate.items()))
+    return name in SCHEDULES or "decay_steps" not in (arguments or {})
+
+
+def one_line(said: object) -> str:
+    """Keras' message, which may have many lines and an explanation of its own, on one line."""
+    text = str(said).split("\n\nArguments received by")[0]
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    text = re.sub(r"\s+", " ", text).strip().rstrip(".")
+    return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…"

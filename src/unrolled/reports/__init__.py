@@ -1,0 +1,1 @@
+"""Pages and charts; nothing below imports them."""

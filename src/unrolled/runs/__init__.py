@@ -1,0 +1,1 @@
+"""Run folders, and inference with the networks in them."""

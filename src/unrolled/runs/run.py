@@ -1,0 +1,363 @@
+"""How the folders of runs and groups are named, made and found: ``<UTC time>-<name>``, numbered where that is taken."""
+
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unrolled.config.experiment import Experiment
+from unrolled.data.dataset import Dataset, Split
+from unrolled.data.schema import Reading
+from unrolled.errors import InvalidInput, RunError, did_you_mean
+from unrolled.storage import cannot_write, write_json, write_text
+from unrolled.tasks.metrics import Evaluation
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from unrolled.tasks.preprocessing import Encoding
+
+    import keras
+
+LATEST = "latest"
+# What makes a folder a run, a group of runs, and a search.
+RUN_FILE, GROUP_FILE, SEARCH_FILE = "experiment.yaml", "group.json", "search.yaml"
+
+
+def make_folder(runs: Path, name: str) -> Path:
+    """Make a folder that did not exist, in ``runs``.
+
+    Raises:
+        WriteError: It cannot be made.
+    """
+    stem = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{name}"
+    number = 1
+    while True:
+        path = runs / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            runs.mkdir(parents=True, exist_ok=True)
+            path.mkdir()
+        except FileExistsError as error:
+            if not runs.is_dir():
+                raise cannot_write(runs, error) from None
+            number += 1
+        except OSError as error:
+            raise cannot_write(path, error) from None
+        else:
+            return path
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds a run."""
+    return (folder / RUN_FILE).is_file()
+
+
+def is_group(folder: Path) -> bool:
+    """Whether a folder holds a group of runs."""
+    return (folder / GROUP_FILE).is_file()
+
+
+def runs_within(folder: Path) -> list[Path]:
+    """The run folders that stand in a folder, the oldest first."""
+    return sorted((path.parent for path in folder.glob(f"*/{RUN_FILE}")), key=_age)
+
+
+def expect_folder(path: Path, file: str, what: str, remedy: str) -> None:
+    """Refuse a folder that is not what its file would make it.
+
+    Raises:
+        RunError: The file is not there.
+    """
+    if not (path / file).is_file():
+        got = f"a folder without {file}" if path.is_dir() else "nothing there"
+        raise RunError(f"{path}: expected {what}, got {got}. {remedy}")
+
+
+def find_folder(run: str, runs: Path) -> Path:
+    """The folder of that name, the newest run of that name in ``runs``, or the newest of all: ``latest``.
+
+    The runs of a group count too, under their own names and the group's.
+
+    Raises:
+        RunError: There is none.
+    """
+    if is_run(runs / run):
+        return runs / run
+    if group := next((path for path in (runs / run, Path(run)) if is_group(path)), None):
+        if members := runs_within(group):
+            return members[-1]
+        raise RunError(f"{group}: expected a run in the group, got none. Continue with: unrolled repeat {group}")
+    names = {path: {name_of(path)} for path in runs_within(runs)}
+    for group in _groups_within(runs):
+        names |= {path: {name_of(path), name_of(group)} for path in runs_within(group)}
+    return _newest_named(run, names, runs)
+
+
+def find_run_or_group(name: str, runs: Path) -> Path:
+    """The folder of that name, the newest run or group of that name in ``runs``, or the newest of both: ``latest``.
+
+    Raises:
+        RunError: There is none.
+    """
+    if found := next((path for path in (runs / name, Path(name)) if is_run(path) or is_group(path)), None):
+        return found
+    folders = (*runs_within(runs), *_groups_within(runs))
+    return _newest_named(name, {path: {name_of(path)} for path in folders}, runs)
+
+
+def name_of(folder: Path) -> str:
+    """The name in ``<UTC time>-<name>``, or in ``<UTC time>-<name>-<number>`` beside the folder without the number."""
+    first = re.sub(r"-\d+$", "", folder.name)
+    taken = first != folder.name and folder.with_name(first).is_dir()
+    return re.sub(r"^\d{8}T\d{6}Z-", "", first if taken else folder.name)
+
+
+def time_of(folder: Path) -> str:
+    """The time in the folder's name; empty for a renamed one, which counts as the oldest."""
+    found = re.match(r"\d{8}T\d{6}Z", folder.name)
+    return found[0] if found else ""
+
+
+def _newest_named(name: str, names: dict[Path, set[str]], runs: Path) -> Path:
+    if named := [path for path, own in names.items() if name in (LATEST, *own)]:
+        return max(named, key=_age)
+    if name == LATEST:
+        raise RunError(f"{runs}: expected a run in it, got none. Train one with: unrolled train")
+    known = (word for path, own in names.items() for word in (path.name, *own))
+    if not Path(name).is_dir() and (suggestion := did_you_mean(name, known)):
+        raise RunError(f"{name}: expected a run, got nothing there.{suggestion}")
+    return Path(name)
+
+
+def _groups_within(runs: Path) -> list[Path]:
+    return [path.parent for path in runs.glob(f"*/{GROUP_FILE}")]
+
+
+def _age(folder: Path) -> tuple[str, int]:
+    """Sorts the newest last."""
+    made = folder / (GROUP_FILE if is_group(folder) else RUN_FILE)
+    return time_of(folder), made.stat().st_mtime_ns
+
+
+class Run:
+    """One training's folder, and the trained network in it.
+
+    ::
+
+        experiment.yaml    the experiment, every setting in full
+        environment.json   versions, processor, threads, backend, seed, commit; of each process that went on with it
+        data.json          what it learned from: name, shapes, counts, classes
+        status.json        running, finished, interrupted, diverged or failed
+        metrics.jsonl      one object an epoch
+        checkpoints/       the training's state, to go on from
+        model.keras        takes raw input, as the data set has it
+        evaluation.json    on the test set
+        report.html        all of it, to look at
+
+    Attributes:
+        path: The folder.
+
+    Example::
+
+        run = unrolled.Run.open("runs/20260102T030405Z-mnist-rows")
+        run.predict(images).argmax(axis=1)
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
+    @classmethod
+    def create(cls, experiment: Experiment, runs: Path) -> "Run":
+        """Make a new folder ``<UTC time>-<name>`` in ``runs``, with the experiment in it; never one that exists.
+
+        Raises:
+            WriteError: The folder cannot be made.
+        """
+        path = make_folder(runs, experiment.name)
+        run = cls(path)
+        run.experiment = experiment
+        run.write_experiment()
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Run":
+        """The run in a folder.
+
+        Raises:
+            RunError: There is no run there.
+        """
+        path = Path(path)
+        expect_folder(path, RUN_FILE, "a run folder", "Train one with: unrolled train")
+        return cls(path)
+
+    @classmethod
+    def find(cls, run: str, runs: Path) -> "Run":
+        """The newest run of a name in ``runs``, the run in a folder, or the newest of all: ``latest``.
+
+        The runs of a group count too, under their own names and the group's.
+
+        Raises:
+            RunError: There is no such run.
+        """
+        return cls.open(find_folder(run, runs))
+
+    @cached_property
+    def experiment(self) -> Experiment:
+        """The experiment that was trained."""
+        return Experiment.find(self.path / RUN_FILE)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """How far it came: ``status`` and, where it did not finish, the ``message`` that says why."""
+        return self.read_json("status.json")
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the training reached its end and the network was measured."""
+        return (self.path / "status.json").exists() and self.status["status"] == "finished"
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """One mapping an epoch: loss, accuracy, their validation values, learning rate, seconds and CPU seconds."""
+        path = self.path / "metrics.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines]
+
+    @cached_property
+    def data(self) -> Mapping[str, Any]:
+        """What it learned from: ``name``, ``classes``, ``example_shape``, the splits' sizes; and its ``parameters``."""
+        return self.read_json("data.json")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the network's outputs."""
+        return tuple(self.data["classes"])
+
+    @cached_property
+    def encoding(self) -> "Encoding":
+        """How an example becomes what the network takes: what was fitted on the training examples."""
+        from unrolled.tasks.preprocessing import encoding_from_json
+
+        return encoding_from_json(self.read_json("encoding.json"))
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The figures on the test set, measured once, when the training ended."""
+        return Evaluation.from_json(self.read_json("evaluation.json"))
+
+    @cached_property
+    def model(self) -> "keras.Model":
+        """The trained network, which takes raw input.
+
+        Raises:
+            RunError: The training ended before there was one, or the file is damaged.
+        """
+        import unrolled.layers  # noqa: F401 - Keras can load only the classes that are registered
+
+        import keras
+
+        path = self.path / "model.keras"
+        if not path.exists():
+            raise RunError(
+                f"{path}: expected a trained network, got none: the run is {self.status['status']}. "
+                f"{'Wait for it' if self.status['status'] == 'running' else 'Train again'}."
+            )
+        try:
+            return keras.saving.load_model(path)
+        except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            reason = str(error).splitlines()[0][:200]
+            raise RunError(f"{path}: expected a saved network, got a damaged file ({reason}). Train again.") from None
+
+    def predict(self, inputs: Any, batch_size: int = 256) -> NDArray[np.float32]:
+        """The probability of each class.
+
+        Args:
+            inputs: Raw examples as in the data set: images [B, height, width] with pixels from 0 to 255, a list of
+                texts, or a list of series [T, F].
+            batch_size: Examples computed at once.
+
+        Returns:
+            [B, classes], each row adding up to one.
+
+        Raises:
+            InvalidInput: The examples have another shape than those the network learned from.
+        """
+        from unrolled.tasks.predict import probabilities
+
+        if self.experiment.task != "classify":
+            raise InvalidInput(
+                f"predict: expected a network that tells classes, got one that was trained to {self.experiment.task}. "
+                f"Use: unrolled {'write' if self.experiment.task == 'generate' else 'forecast'} {self.path}"
+            )
+        return probabilities(self.model, self.encoding.encode(inputs), batch_size)
+
+    def evaluate(self, data: str | Path | Dataset | Split | None = None) -> Evaluation:
+        """Measure the network.
+
+        Args:
+            data: A data set or its name, whose test split is used; a file, whose test arrays are used, or all of it
+                where it has none; a split; or None for the test set of the run's own data.
+
+        Raises:
+            DataError: The data cannot be loaded, or has other classes.
+            InvalidInput: The examples have another shape than those the network learned from.
+        """
+        from unrolled.runs.inference import evaluate_on
+
+        return evaluate_on(self, data)
+
+    def write_status(self, status: str, message: str = "") -> None:
+        """Record how far the run came."""
+        write_json(self.path / "status.json", {"status": status, "message": message})
+
+    def with_settings(self, settings: Sequence[str]) -> "Run":
+        """The same run with some of its experiment's settings changed, but not yet in its folder.
+
+        Args:
+            settings: ``PATH=VALUE`` for each.
+        """
+        changed = Run(self.path)
+        changed.experiment = Experiment.find(self.path / RUN_FILE, settings=settings)
+        return changed
+
+    def write_experiment(self) -> None:
+        """Make the folder say which experiment is trained."""
+        write_text(self.path / RUN_FILE, self.experiment.to_yaml())
+
+    def set_aside(self, epochs: int) -> None:
+        """Keep what a finished training gave under names with its number of epochs: each is a look at the test set."""
+        for name in ("model.keras", "evaluation.json", "report.html"):
+            path = self.path / name
+            if path.exists():
+                path.rename(path.with_stem(f"{path.stem}-{epochs}-epochs"))
+
+    @property
+    def reading(self) -> Reading | None:
+        """How tables are read, where it learned from one."""
+        kept = self.data.get("reading")
+        return Reading.from_json(kept) if kept else None
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """One of the run's JSON files.
+
+        Raises:
+            RunError: It is not there, because the run did not get that far, or is damaged.
+        """
+        try:
+            return dict(json.loads((self.path / name).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise RunError(
+                f"{self.path / name}: expected a file of the run, got nothing there. "
+                "The run did not get that far; train again."
+            ) from None
+        except ValueError:
+            raise RunError(f"{self.path / name}: expected JSON, got something else. Train again.") from None

@@ -1,0 +1,1 @@
+"""Hyperparameter search: many trials of one experiment, by many processes, in one folder."""

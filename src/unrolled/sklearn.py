@@ -1,0 +1,255 @@
+"""From what scikit-learn passes to sequences."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from unrolled.data.dataset import Split, objects
+from unrolled.errors import InvalidInput, did_you_mean
+from unrolled.layers import GRU, LSTM, ReadSeries, SimpleRNN
+from unrolled.tasks.batches import Batches
+from unrolled.tasks.predict import outputs_of
+from unrolled.tasks.preprocessing import fit_series
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
+
+
+def as_sequences(inputs: Any, features: int | None = None) -> NDArray[Any]:
+    """[B] of float32 [T, F].
+
+    Args:
+        inputs: A list of arrays [T, F] (or [T] of one channel) of unequal length, one array [B, T, F], or a table
+            [B, T], each row of which is a series of one channel.
+        features: F, where it is known.
+
+    Raises:
+        ValueError: Something is no sequence of numbers, or has another number of channels.
+    """
+    if _is_list_of_arrays(inputs):
+        items = [np.asarray(item, np.float32) for item in inputs]
+        items = [item[:, None] if item.ndim == 1 else item for item in items]
+    else:
+        table = check_array(inputs, dtype=np.float32, allow_nd=True, ensure_all_finite="allow-nan")
+        if table.ndim > 3:
+            raise ValueError(f"expected sequences [B, T, F] or [B, T], got {list(table.shape)}. Reshape them.")
+        items = list(table[:, :, None] if table.ndim == 2 else table)
+    channels = {item.shape[1] for item in items if item.ndim == 2}
+    if any(item.ndim != 2 or not len(item) for item in items) or len(channels) != 1:
+        raise ValueError("expected sequences [T, F] with as many channels each and a step or more. Check them.")
+    if features is not None and channels != {features}:
+        raise ValueError(f"expected {features} channels as in fit, got {channels.pop()}. Give the same ones.")
+    return objects(items)
+
+
+def _is_list_of_arrays(inputs: Any) -> bool:
+    if isinstance(inputs, np.ndarray):
+        return inputs.dtype == object and inputs.ndim == 1 and len(inputs) > 0 and np.ndim(inputs[0]) > 0
+    return isinstance(inputs, Sequence) and len(inputs) > 0 and isinstance(inputs[0], np.ndarray)
+
+
+_CELLS: dict[str, Any] = {"gru": GRU, "lstm": LSTM, "simple_rnn": SimpleRNN}
+_BATCH = 256
+
+
+class _Recurrent(BaseEstimator):
+    """What both have in common: one recurrent layer (or several) over scaled sequences, and a dense one."""
+
+    def __init__(
+        self,
+        cell: str = "gru",
+        units: int = 64,
+        layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        epochs: int = 30,
+        batch_size: int = 32,
+        learning_rate: float = 0.003,
+        random_state: Any = None,
+    ):
+        self.cell = cell
+        self.units = units
+        self.layers = layers
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+
+    def _train(self, sequences: NDArray[Any], targets: NDArray[Any], outputs: int, loss: str) -> None:
+        if self.cell not in _CELLS:
+            raise ValueError(f'unknown cell "{self.cell}".{did_you_mean(str(self.cell), _CELLS)}')
+        for name in ("units", "layers", "epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(
+                    f"{type(self).__name__}: expected {name} of at least 1, got {getattr(self, name)}. Change it."
+                )
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        encoding = fit_series(list(sequences))
+        random = np.random.default_rng(seed)
+        self.model_ = self._build(encoding.mean, encoding.scale, outputs, random)
+        optimizer = keras.optimizers.Adam(self.learning_rate, clipnorm=1.0)
+        self.model_.compile(optimizer, loss=loss)
+        batches = Batches(Split(sequences, targets), batch_size=self.batch_size, epochs=self.epochs, seed=seed)
+        steps = batches.steps
+        self.model_.fit(batches, epochs=self.epochs, steps_per_epoch=steps, shuffle=False, verbose=0)
+
+    def _build(
+        self, mean: tuple[float, ...], scale: tuple[float, ...], outputs: int, random: np.random.Generator
+    ) -> keras.Model:
+        def seed() -> int:
+            return int(random.integers(2**31 - 1))
+
+        def initializers() -> dict[str, Any]:
+            return {
+                "kernel_initializer": keras.initializers.GlorotUniform(seed()),
+                "recurrent_initializer": keras.initializers.Orthogonal(seed=seed()),
+            }
+
+        inputs = keras.Input((None, len(mean)))
+        values = ReadSeries(mean, scale)(inputs)
+        for place in range(self.layers):
+            is_last = place == self.layers - 1
+            layer = _CELLS[self.cell](self.units, return_sequences=not is_last, **initializers())
+            if self.bidirectional:
+                backward = _CELLS[self.cell](
+                    self.units, return_sequences=not is_last, go_backwards=True, **initializers()
+                )
+                layer = keras.layers.Bidirectional(layer, backward_layer=backward)
+            values = layer(values)
+            values = keras.layers.Dropout(self.dropout, seed=seed())(values)
+        activation = "softmax" if outputs > 1 and isinstance(self, ClassifierMixin) else None
+        dense = keras.layers.Dense(
+            outputs, activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed())
+        )
+        return keras.Model(inputs, dense(values))
+
+    def _remember(self, inputs: Any, sequences: NDArray[Any]) -> None:
+        self.channels_ = sequences[0].shape[1]
+        shape = np.shape(inputs) if isinstance(inputs, np.ndarray) and inputs.dtype != object else ()
+        self.n_features_in_ = shape[1] if len(shape) == 2 else self.channels_
+
+    def _say(self, inputs: Any) -> NDArray[np.float32]:
+        check_is_fitted(self, "model_")
+        return outputs_of(self.model_, as_sequences(inputs, self.channels_), _BATCH)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        if "model_" in state:
+            model = state.pop("model_")
+            state["_saved"] = (model.to_json(), model.get_weights())
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        saved = state.pop("_saved", None)
+        super().__setstate__(state)
+        if saved is not None:
+            self.model_ = keras.models.model_from_json(saved[0])
+            self.model_.set_weights(saved[1])
+
+
+def _check_lengths(sequences: NDArray[Any], targets: NDArray[Any]) -> None:
+    if len(sequences) != len(targets):
+        raise ValueError(f"expected a target for each of {len(sequences)} sequences, got {len(targets)}. Match them.")
+
+
+class SequenceClassifier(ClassifierMixin, _Recurrent):
+    """A recurrent network that tells the class of a sequence, as a scikit-learn estimator.
+
+    Each channel is scaled by its mean and standard deviation over the training sequences; NaN counts as missing.
+
+    Args:
+        cell: ``gru``, ``lstm`` or ``simple_rnn``.
+        units: H of each recurrent layer.
+        layers: How many there are.
+        bidirectional: Whether each reads from both ends.
+        dropout: Between layers.
+        epochs: Passes over the sequences.
+        batch_size: Sequences per step.
+        learning_rate: Of Adam, with gradients clipped to the norm 1.
+        random_state: As everywhere in scikit-learn.
+
+    Attributes:
+        classes_: The labels.
+        channels_: F.
+        model_: The ``keras.Model``.
+
+    Example::
+
+        from unrolled import SequenceClassifier
+
+        classifier = SequenceClassifier(units=32, random_state=0).fit(sequences, labels)  # a list of [T, F]
+        classifier.predict(others)
+    """
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+        """Learn from sequences and their labels.
+
+        Args:
+            X: A list of arrays [T, F] of unequal length, or an array [B, T, F] or [B, T].
+            y: [B] labels.
+        """
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None.")
+        sequences = as_sequences(X)
+        labels = column_or_1d(y, warn=True)
+        check_classification_targets(labels)
+        _check_lengths(sequences, labels)
+        self.classes_, targets = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"expected two classes or more, got one class: {self.classes_[0]!r}. Add examples.")
+        self._remember(X, sequences)
+        self._train(sequences, targets.astype(np.int64), len(self.classes_), "sparse_categorical_crossentropy")
+        return self
+
+    def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
+        """[B, classes] the probability of each class."""
+        return self._say(X)
+
+    def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        """[B] the most probable label of each sequence."""
+        said = self._say(X)
+        chosen: NDArray[Any] = self.classes_[said.argmax(axis=1)]
+        return chosen
+
+
+class SequenceRegressor(RegressorMixin, _Recurrent):
+    """A recurrent network that tells a number of a sequence, or several, as a scikit-learn estimator.
+
+    The arguments are those of ``SequenceClassifier``; targets are scaled while it learns.
+    """
+
+    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+        """Learn from sequences and their values.
+
+        Args:
+            X: As in ``SequenceClassifier``.
+            y: [B], or [B, outputs].
+        """
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None.")
+        sequences = as_sequences(X)
+        values = np.asarray(y, np.float64)
+        if values.ndim == 2 and values.shape[1] == 1:
+            values = column_or_1d(values, warn=True)
+        _check_lengths(sequences, values)
+        if not np.isfinite(values).all():
+            raise ValueError("Input y contains NaN or infinity. Leave those examples out.")
+        self._is_flat = values.ndim == 1
+        values = values.reshape(len(values), -1)
+        self._mean, scale = values.mean(axis=0), values.std(axis=0)
+        self._scale = np.where(scale > 0, scale, 1.0)
+        self._remember(X, sequences)
+        targets = ((values - self._mean) / self._scale).astype(np.float32)
+        self._train(sequences, targets, targets.shape[1], "mean_squared_error")
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+        """[B], or [B, outputs], as the targets were."""
+        told: NDArray[np.float64] = self._say(X) * self._scale + self._mean
+        return told[:, 0] if self._is_flat else told

@@ -1,0 +1,1 @@
+"""Learning problems, one file each: splits, preprocessing, metrics, baselines and predictions."""

@@ -1,0 +1,1 @@
+"""Training from the first batch or from a checkpoint, into a run folder."""

@@ -1,0 +1,179 @@
+"""The random numbers that are not drawn by a seed of their own."""
+
+import json
+import random
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from unrolled.config.experiment import Experiment
+from unrolled.errors import RunError
+from unrolled.storage import cannot_write, replacing
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+
+def seed_everything(seed: int) -> None:
+    """Seed what layers and initializers without a seed of their own draw one from, and torch where it computes.
+
+    ``keras.utils.set_random_seed`` does the same and imports TensorFlow wherever it is installed, which takes 5 s.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    if (torch := _torch()) is not None:
+        torch.seed(seed)
+
+
+def random_state() -> dict[str, Any]:
+    """The states of those generators, as JSON."""
+    kind, keys, *rest = np.random.get_state(legacy=True)
+    state = {"python": random.getstate(), "numpy": [kind, np.asarray(keys).tolist(), *rest]}
+    return state if (torch := _torch()) is None else state | {"torch": torch.random_state()}
+
+
+def restore_random_state(state: dict[str, Any]) -> None:
+    """Give the generators the states that ``random_state`` gave."""
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    kind, keys, *rest = state["numpy"]
+    np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
+    if (torch := _torch()) is not None:
+        torch.restore_random_state(state["torch"])
+
+
+def _torch() -> Any:
+    """Torch's generator where torch computes, else None."""
+    if keras.backend.backend() != "torch":
+        return None
+    return import_module("unrolled.backends.torch")
+
+
+FOLDER = "checkpoints"
+KEPT = 2
+
+
+def lasting_settings(experiment: Experiment) -> dict[str, Any]:
+    """The settings that may not change while a training goes on, as JSON."""
+    return experiment.model_dump(
+        mode="json", exclude={"name": True, "training": {"epochs": True, "checkpoint_seconds": True}}
+    )
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What the training was at a moment between two batches.
+
+    Attributes:
+        epoch: How many epochs are finished.
+        step: How many batches of the next one are.
+        arrays: The values of all variables, by group and number.
+        notes: What the callbacks remember, by their names, and the states of the random generators.
+    """
+
+    epoch: int
+    step: int
+    arrays: dict[str, NDArray[Any]]
+    notes: dict[str, Any]
+
+
+def write_checkpoint(run: Path, model: keras.Model, epoch: int, step: int, notes: dict[str, Any]) -> None:
+    """Write the state of a model in training, and remove all but the newest checkpoints.
+
+    Args:
+        run: The run's folder.
+        model: Its variables are up to date.
+        epoch: How many epochs are finished.
+        step: How many batches of the next one are.
+        notes: What else is needed to go on, as JSON.
+
+    Raises:
+        WriteError: The disk is full, or the folder cannot be written.
+    """
+    folder = run / FOLDER
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    arrays = {
+        f"{group}-{index}": keras.ops.convert_to_numpy(variable)
+        for group, variables in _groups(model).items()
+        for index, variable in enumerate(variables)
+    }
+    text = json.dumps({**notes, "random": random_state()})
+    with replacing(folder / f"{epoch:06d}-{step:08d}.npz") as part, part.open("wb") as stream:
+        np.savez(stream, notes=np.array(text), **arrays)
+    for old in _found(run)[:-KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def newest_checkpoint(run: Path) -> Checkpoint | None:
+    """The newest checkpoint that can be read, or None where there is none."""
+    for path in reversed(_found(run)):
+        try:
+            with path.open("rb") as stream, np.load(stream) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+            notes = json.loads(str(arrays.pop("notes")))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            path.unlink(missing_ok=True)  # else it would count as one of the newest
+            continue
+        epoch, step = (int(number) for number in path.stem.split("-"))
+        return Checkpoint(epoch, step, arrays, notes)
+    return None
+
+
+def restore(model: keras.Model, checkpoint: Checkpoint, batch: Sequence[NDArray[Any]]) -> None:
+    """Give a model, built and compiled anew, the state of a checkpoint.
+
+    Metrics and the generators of random numbers come later, when an epoch and its first batch begin.
+
+    Args:
+        model: The model.
+        checkpoint: The state.
+        batch: Inputs and targets of a few examples. Keras makes the variables of metrics when it sees the first, on
+            TensorFlow only after an epoch has begun.
+
+    Raises:
+        RunError: The checkpoint is of another network.
+    """
+    inputs, targets = (keras.ops.convert_to_tensor(array) for array in batch[:2])
+    model.compute_metrics(inputs, targets, model(inputs))
+    model.optimizer.build(model.trainable_variables)
+    groups = _groups(model)
+    for group in ("trainable", "other", "optimizer"):
+        _assign(groups[group], checkpoint, group)
+
+
+def restore_metrics(model: keras.Model, checkpoint: Checkpoint) -> None:
+    """Give a model its metrics' state; Keras resets them when an epoch begins, so it is to be done after that."""
+    _assign(model.metrics_variables, checkpoint, "metrics")
+
+
+def _groups(model: keras.Model) -> dict[str, Sequence[Any]]:
+    metrics = {id(variable) for variable in model.metrics_variables}
+    return {
+        "trainable": model.trainable_variables,
+        "other": [variable for variable in model.non_trainable_variables if id(variable) not in metrics],
+        "optimizer": model.optimizer.variables,
+        "metrics": model.metrics_variables,
+    }
+
+
+def _assign(variables: Sequence[Any], checkpoint: Checkpoint, group: str) -> None:
+    values = [value for name, value in checkpoint.arrays.items() if name.startswith(f"{group}-")]
+    if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
+        raise RunError(
+            f"{FOLDER}: expected the {group} variables of this network, got those of another one. "
+            "Train again: the experiment or unrolled has changed since."
+        )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _found(run: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first."""
+    return sorted(path for path in (run / FOLDER).glob("*-*.npz") if not path.name.startswith("."))

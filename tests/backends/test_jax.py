@@ -1,0 +1,126 @@
+"""The kernels under JAX's transformations give what the reference gives, and compute no more than is asked."""
+
+from typing import Any
+
+from tests.kernels.joins import RECURRENCES, TIME, assert_close, expected, make_cotangents, make_inputs
+from unrolled.backends import jax as kernels
+from unrolled.errors import InvalidInput
+from unrolled.kernels.spec import Inputs, Recurrence
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+FLOATS = Inputs._fields[:6]
+LSTM = RECURRENCES["lstm"]
+
+
+def arrays(recurrence: Recurrence) -> Inputs:
+    return Inputs(*(None if array is None else jnp.asarray(array) for array in make_inputs(recurrence)))
+
+
+def loss(recurrence: Recurrence, differentiated: dict[str, Any], inputs: Inputs) -> Any:
+    results = kernels.run(recurrence, inputs._replace(**differentiated))
+    weights = make_cotangents(recurrence)
+    return sum(jnp.sum(result * weight) for result, weight in zip(results, weights, strict=True) if result is not None)
+
+
+def differentiable(recurrence: Recurrence) -> dict[str, Any]:
+    inputs = arrays(recurrence)._asdict()
+    return {name: inputs[name] for name in FLOATS if inputs[name] is not None}
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[tuple[int, ...]]]]:
+    """The targets called and the shapes of what they give."""
+    made: list[tuple[str, list[tuple[int, ...]]]] = []
+    call = kernels._call
+
+    def record(target: str, recurrence: Recurrence, shapes: list[tuple[int, ...]], operands: list[Any]) -> Any:
+        made.append((target, shapes))
+        return call(target, recurrence, shapes, operands)
+
+    monkeypatch.setattr(kernels, "_call", record)
+    return made
+
+
+@pytest.mark.parametrize("recurrence", RECURRENCES.values(), ids=RECURRENCES)
+def test_results_and_gradients_equal_the_reference(recurrence: Recurrence) -> None:
+    results, gradients = expected(recurrence)
+    for actual, wanted in zip(
+        jax.jit(kernels.run, static_argnums=0)(recurrence, arrays(recurrence)), results, strict=False
+    ):
+        if actual is not None:
+            assert_close(actual, wanted)
+    found = jax.jit(jax.grad(loss, argnums=1), static_argnums=0)(
+        recurrence, differentiable(recurrence), arrays(recurrence)
+    )
+    for name, gradient in found.items():
+        assert_close(gradient, getattr(gradients, name))
+
+
+def test_what_is_constant_is_not_differentiated_by(calls: list[Any]) -> None:
+    inputs = arrays(LSTM)
+    jax.grad(lambda kernel: kernels.run(LSTM, inputs._replace(kernel=kernel)).h.sum())(inputs.kernel)
+    (forward, forward_shapes), (backward, backward_shapes) = calls
+    assert (forward, backward) == ("unrolled_forward", "unrolled_backward")
+    assert forward_shapes[-1] != (0,)
+    assert backward_shapes == ((0,), inputs.kernel.shape, (0,), (0,), (0,), (0,))
+
+
+def test_a_function_compiled_first_knows_as_much(calls: list[Any]) -> None:
+    inputs = arrays(LSTM)
+    compiled = jax.jit(lambda kernel, sequences: kernels.run(LSTM, inputs._replace(kernel=kernel)).h.sum())
+    jax.grad(compiled)(inputs.kernel, inputs.sequences)
+    assert calls[-1][1] == ((0,), inputs.kernel.shape, (0,), (0,), (0,), (0,))
+
+
+def test_nothing_is_remembered_where_nothing_is_differentiated(calls: list[Any]) -> None:
+    jax.jit(lambda inputs: kernels.run(LSTM, inputs))(arrays(LSTM))
+    assert [shapes[-1] for _, shapes in calls] == [(0,)]
+
+
+def test_vmap_equals_a_loop() -> None:
+    inputs = arrays(LSTM)
+    several = jnp.stack([inputs.sequences, 2 * inputs.sequences])
+    gradient = jax.grad(lambda sequences: loss(LSTM, {"sequences": sequences}, inputs))
+    assert_close(jax.vmap(gradient)(several), jnp.stack([gradient(one) for one in several]))
+    kernel = jnp.stack([inputs.kernel, 2 * inputs.kernel])
+
+    def run(kernel: Any) -> Any:
+        return kernels.run(LSTM, inputs._replace(kernel=kernel)).outputs
+
+    assert_close(jax.jit(jax.vmap(run))(kernel), jnp.stack([run(one) for one in kernel]))
+
+
+def test_checkpoint_and_scan_change_no_gradient() -> None:
+    inputs, given = arrays(LSTM), differentiable(LSTM)
+    plain = jax.grad(loss, argnums=1)(LSTM, given, inputs)
+    again = jax.grad(jax.checkpoint(loss, static_argnums=0), argnums=1)(LSTM, given, inputs)
+
+    def scanned(given: dict[str, Any]) -> Any:
+        return jax.lax.scan(lambda total, _: (total + loss(LSTM, given, inputs), None), 0.0, length=2, xs=None)[0]
+
+    twice = jax.grad(scanned)(given)
+    for name, gradient in plain.items():
+        assert_close(again[name], gradient)
+        assert_close(twice[name], 2 * gradient)
+
+
+def test_other_derivatives_are_refused() -> None:
+    inputs = arrays(LSTM)
+
+    def run(kernel: Any) -> Any:
+        return loss(LSTM, {"kernel": kernel}, inputs)
+
+    with pytest.raises(TypeError, match="forward-mode"):
+        jax.jvp(run, (inputs.kernel,), (inputs.kernel,))
+    for twice in (jax.grad(lambda kernel: jax.grad(run)(kernel).sum()), jax.hessian(run)):
+        with pytest.raises(InvalidInput, match="a derivative of a derivative"):
+            twice(inputs.kernel)
+
+
+def test_a_wrong_shape_is_an_error_that_names_it() -> None:
+    inputs = arrays(LSTM)
+    with pytest.raises(jax.errors.JaxRuntimeError, match=rf"expected mask \[3, {TIME}\], got \[1, {TIME}\]"):
+        kernels.run(LSTM, inputs._replace(mask=jnp.ones((1, TIME), bool))).h.block_until_ready()

@@ -1,0 +1,78 @@
+"""Run folders as a training leaves them, written without training."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from unrolled.comparison.groups import Group
+from unrolled.config.document import Document, parse_yaml
+from unrolled.config.experiment import Experiment
+from unrolled.storage import write_json, write_text
+
+from unrolled.runs.run import Run
+
+SETTINGS = """\
+data: mnist
+network:
+  - Rescaling: {scale: 0.00392156862745098}
+  - LSTM: {units: 8}
+  - Dense: {units: 10, activation: softmax}
+training: {epochs: 2, validation: test}
+"""
+ENVIRONMENT = {"backend": "jax", "cpu": "Abacus 9", "threads": 2, "kernels": {"isa": "AVX2", "threads": 2}}
+
+
+def experiment_of(name: str = "written", settings: Sequence[str] = (), seed: int = 0) -> Experiment:
+    document = Document(parse_yaml(SETTINGS, "written"), "written").override(settings)
+    return Experiment.find(Experiment.parse(document), name=name, seed=seed)
+
+
+def write_run(
+    runs: Path,
+    accuracy: float,
+    *,
+    experiment: Experiment | None = None,
+    status: str = "finished",
+    data: Mapping[str, Any] | None = None,
+    environment: Mapping[str, Any] = ENVIRONMENT,
+) -> Run:
+    """A run whose test accuracy was such; its loss is what is missing to 1."""
+    experiment = experiment or experiment_of()
+    run = Run.create(experiment, runs)
+    classes = [{"name": str(n), "precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 10} for n in range(10)]
+    evaluation = {"examples": 100, "accuracy": accuracy, "loss": 1 - accuracy, "classes": classes, "confusion": [[1]]}
+    described = {
+        "name": "mnist",
+        "classes": [str(n) for n in range(10)],
+        "example_shape": [28, 28],
+        "test_examples": 100,
+        "parameters": 475,
+    }
+    epochs = [
+        {
+            "epoch": epoch,
+            "loss": 1 / epoch,
+            "accuracy": accuracy - 0.1 / epoch,
+            "seconds": 10.0 / epoch,
+            "cpu_seconds": 18.0,
+            "examples_per_second": 1000.0,
+        }
+        for epoch in (1, 2)
+    ]
+    run.write_status(status)
+    write_json(run.path / "environment.json", dict(environment))
+    write_json(run.path / "data.json", {**described, **(data or {})})
+    write_json(run.path / "evaluation.json", evaluation)
+    write_text(run.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in epochs))
+    return run
+
+
+def write_group(
+    runs: Path, accuracies: Mapping[int, float], *, name: str = "written", settings: Sequence[str] = ()
+) -> Group:
+    """A group whose seeds gave such accuracies."""
+    group = Group.create(experiment_of(name, settings), list(accuracies), runs)
+    for seed, accuracy in accuracies.items():
+        write_run(group.path, accuracy, experiment=group.of_seed(seed))
+    return group

@@ -1,0 +1,106 @@
+"""A thousand spoilt recipes: each ends in one line, or in a network that takes one step."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import unrolled
+from unrolled.config.document import Document, parse_yaml, write_yaml
+from unrolled.config.experiment import Experiment, recipes
+from unrolled.errors import UnrolledError
+from unrolled.model.build import build_network, check_components
+from unrolled.tasks.base import choose_examples
+from unrolled.tasks.batches import Batches
+
+import numpy as np
+import pytest
+
+MUTATIONS = 1000
+# So few of the valid ones are trained because each is compiled.
+STEPS_TAKEN = 12
+VALUES: list[Any] = [
+    None, True, False, 0, 1, -1, 3, 0.5, -0.5, 1e30, float("nan"), float("inf"), "", "x", "tanh", "none", "test",
+    [], [1, 2], {}, {"units": 3}, {"LSTM": {"units": 2}}, {"Adam": {}}, {"": None}, "LSTM", "Dense", "0", [[]],
+]  # fmt: skip
+
+
+def paths(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of all settings in a tree."""
+    parts = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
+    return [found for key, part in parts for found in ((*path, key), *paths(part, (*path, key)))]
+
+
+def mutate(tree: Any, path: tuple[Any, ...], how: str, chance: random.Random) -> Any:
+    """The tree with the setting at a path dropped, renamed, given another value, or wrapped."""
+    key, rest = path[0], path[1:]
+    copy = list(tree) if isinstance(tree, list) else dict(tree)
+    if rest:
+        copy[key] = mutate(tree[key], rest, how, chance)
+    elif how == "drop":
+        del copy[key]
+    elif how == "rename" and isinstance(copy, dict):
+        letters = list(key)
+        letters.insert(chance.randrange(len(letters) + 1), chance.choice("aeX_ .1"))
+        return {("".join(letters) if name == key else name): value for name, value in tree.items()}
+    elif how == "wrap":
+        copy[key] = chance.choice([[copy[key]], {"x": copy[key]}, {key if isinstance(key, str) else "y": copy[key]}])
+    elif how == "double" and isinstance(copy, list):
+        copy.insert(key, copy[key])
+    else:
+        copy[key] = chance.choice(VALUES)
+    return copy
+
+
+def spoilt(number: int, data: Path) -> Any:
+    chance = random.Random(number)
+    recipe = chance.choice(sorted(recipes().values()))
+    tree = parse_yaml(recipe.read_text(encoding="utf-8"), recipe.stem)
+    tree = {**tree, "data": {"file": str(data)}}
+    for _ in range(chance.choice([1, 1, 1, 2, 3])):
+        if found := paths(tree):
+            tree = mutate(
+                tree, chance.choice(found), chance.choice(["drop", "rename", "value", "wrap", "double"]), chance
+            )
+    return tree
+
+
+def small(tree: Any) -> Any:
+    """The same with few units, so that it is quick to build."""
+    if isinstance(tree, dict):
+        return {key: 4 if key == "units" and value in (64, 96, 128) else small(value) for key, value in tree.items()}
+    return [small(part) for part in tree] if isinstance(tree, list) else tree
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("mutations") / "few.npz"
+    few = unrolled.load("mnist").head(60)
+    np.savez(path, x_train=few.train.inputs, y_train=few.train.targets, x_test=few.test.inputs, y_test=few.test.targets)
+    return path
+
+
+@pytest.mark.parametrize("tenth", range(10))
+def test_a_spoilt_recipe_ends_in_one_line_or_in_a_step(tenth: int, data: Path) -> None:
+    trained, refused = 0, 0
+    for number in range(tenth * MUTATIONS // 10, (tenth + 1) * MUTATIONS // 10):
+        tree = small(spoilt(number, data))
+        try:
+            experiment = Experiment.parse(Document(tree, "spoilt.yaml"))
+            again = Experiment.parse(Document(parse_yaml(write_yaml(tree), "again"), "again"))
+            assert again.to_yaml() == experiment.to_yaml()
+            check_components(experiment)
+            loaded = experiment.load_data()
+            examples = choose_examples(loaded, experiment)
+            model = build_network(experiment, loaded)
+            if trained < STEPS_TAKEN // 10 + 1:
+                batches = Batches(examples.learned, batch_size=4, epochs=1, seed=0, classes=examples.classes)
+                model.train_on_batch(*batches[0])
+                trained += 1
+        except UnrolledError as error:
+            refused += 1
+            assert "\n" not in str(error), tree
+            assert len(str(error)) < 1000, tree
+        except Exception as error:
+            raise AssertionError(f"mutation {number}: {tree}") from error
+    assert trained
+    assert refused > 30

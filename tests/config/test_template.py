@@ -1,0 +1,169 @@
+"""Beginning an experiment: check, init, schema, recipes and find-rate."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import ROOT, Command
+from unrolled.config.document import parse_yaml
+from unrolled.config.experiment import Experiment, recipes
+from unrolled.config.sections import Training
+from unrolled.config.template import commented, start_file
+from unrolled.errors import InvalidSetting, WriteError
+from unrolled.model.build import describe
+from unrolled.model.schema import json_schema
+from unrolled.training.lr_finder import smooth, summarize, sweep_rates
+
+import jsonschema
+import numpy as np
+import pytest
+
+
+@pytest.mark.parametrize("recipe", sorted(recipes()))
+def test_a_recipe_builds_a_network_for_its_data(recipe: str) -> None:
+    description = describe(Experiment.find(recipe))
+    shapes = {"movie-reviews": "[B, 2]", "japanese-vowels": "[B, 9]", "air-passengers": "[B, 12]", "mnist": "[B, 10]"}
+    assert description["layers"][-1]["shape"] == shapes.get(description["data"], "[B, T, 77]")
+    assert description["parameters"] == sum(layer["parameters"] for layer in description["layers"])
+    first = recipes()[recipe].read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("# ")
+    assert len(first) < 115
+
+
+def test_check_prints_the_network_and_trains_nothing(tiny: Path, unrolled_command: Command) -> None:
+    finished = unrolled_command("check", tiny, "--set", "read=columns", "--set", "training.validation=0.25")
+    assert finished.returncode == 0
+    for words in ("[B, 6, 5] read as columns", "LSTM", "[B, 8]", "480", "units 8", "3, activation softmax"):
+        assert words in finished.stdout
+    assert "507 parameters; 90 examples to learn from, 30 to watch, 60 to test; 2 epochs of 6 steps" in finished.stdout
+    assert {path.name for path in tiny.parent.iterdir()} == {"tiny.yaml", "tiny.npz"}
+
+
+def test_check_names_what_is_wrong(tiny: Path, unrolled_command: Command) -> None:
+    tiny.write_text(tiny.read_text().replace("units: 8", "unts: 8"))
+    finished = unrolled_command("check", tiny)
+    assert finished.returncode == 2
+    assert finished.stderr == 'tiny.yaml:4: network[1].LSTM: unknown argument "unts". Did you mean "units"?\n'.replace(
+        "tiny.yaml", str(tiny)
+    )
+
+
+@pytest.mark.parametrize("recipe", sorted(recipes()))
+def test_a_commented_recipe_is_the_recipe(recipe: str, tmp_path: Path) -> None:
+    start_file(recipe, tmp_path / "mine.yaml")
+    assert Experiment.find(tmp_path / "mine.yaml", name="same") == Experiment.find(recipe, name="same")
+
+
+def test_every_comment_is_a_setting_that_can_be_set() -> None:
+    text = commented("mnist-rows")
+    for name in Training.model_fields:
+        assert f"{name}:" in text
+        assert Training.describe(name)
+    rest = text.split("# and in training:\n")[1]
+    settings = [line[4:] for line in rest.splitlines() if line.startswith("#   ")]
+    # What begins with a name and a colon, or is indented below it, is a setting; the rest are words about it.
+    names = tuple(f"{name}:" for name in Training.model_fields)
+    chosen = [line for line in settings if line.startswith((*names, "  "))]
+    values = parse_yaml("\n".join(chosen), "comments")
+    experiment = {"data": "mnist", "network": ["Flatten"], "training": {**values, "validation": 0.1}}
+    assert Experiment.find(experiment).training.early_stopping is not None
+
+
+def test_init_overwrites_nothing(tmp_path: Path, unrolled_command: Command) -> None:
+    assert unrolled_command("init", "mnist-gru").stdout == "mnist-gru.yaml\n"
+    (tmp_path / "mnist-gru.yaml").write_text("mine")
+    finished = unrolled_command("init", "mnist-gru")
+    assert (finished.returncode, (tmp_path / "mnist-gru.yaml").read_text()) == (1, "mine")
+    assert finished.stderr == (
+        "mnist-gru.yaml: expected a file that does not exist, got one. Name another with --output.\n"
+    )
+    with pytest.raises(WriteError):
+        start_file("mnist-gru", tmp_path / "mnist-gru.yaml")
+    with pytest.raises(InvalidSetting, match='init: unknown recipe "mnist-gur"'):
+        start_file("mnist-gur", tmp_path / "other.yaml")
+
+
+@pytest.fixture(scope="module")
+def editor() -> jsonschema.Draft202012Validator:
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize("recipe", sorted(recipes()))
+def test_editors_accept_every_recipe_and_everything_written_out(
+    recipe: str, editor: jsonschema.Draft202012Validator
+) -> None:
+    editor.validate(parse_yaml(recipes()[recipe].read_text(encoding="utf-8"), recipe))
+    editor.validate(parse_yaml(Experiment.find(recipe).to_yaml(), recipe))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"network": [{"LTSM": {"units": 3}}]},
+        {"network": [{"LSTM": {"unit": 3}}]},
+        {"network": ["Flaten"]},
+        {"training": {"epoch": 3}},
+        {"training": {"optimizer": {"Adam": {"rate": 3}}}},
+        {"training": {"loss": "CrossEntropy"}},
+        {"training": {"metrics": ["acuracy"]}},
+        {"read": "diagonal"},
+        {"zebra": 1},
+        {"network": [{"search": []}]},
+        {"training": {"epochs": {"search": {"low": 1}}}},
+        {"training": {"validation": {"search": [0.1, 0.2]}}},
+    ],
+)
+def test_editors_mark_what_is_wrong(wrong: dict[str, Any], editor: jsonschema.Draft202012Validator) -> None:
+    right = {"data": "mnist", "network": ["Flatten"]}
+    editor.validate(right)
+    with pytest.raises(jsonschema.ValidationError):
+        editor.validate({**right, **wrong})
+
+
+def test_editors_accept_what_is_left_open(editor: jsonschema.Draft202012Validator) -> None:
+    page = (ROOT / "docs/searching.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)[0]
+    editor.validate(parse_yaml(shown, "page"))
+    editor.validate({"data": "mnist", "network": {"search": [["Flatten"]]}, "read": {"search": ["rows"]}})
+
+
+def test_the_smoothed_loss_of_a_constant_is_the_constant() -> None:
+    np.testing.assert_allclose(smooth(np.full(20, 2.5)), 2.5)
+
+
+def test_the_suggestion_is_where_the_loss_falls_fastest() -> None:
+    rates = np.geomspace(1e-6, 1, 121)
+    logs = np.log10(rates)
+    losses = 2.3 - 2 / (1 + np.exp(-6 * (logs + 3))) + np.where(logs > -1.5, 8 * (logs + 1.5) ** 2, 0)
+    sweep = summarize(rates, losses, diverged=False)
+    assert 5e-4 < sweep.suggestion < 5e-3
+
+
+def test_a_sweep_finds_a_rate_that_learns_and_where_it_is_lost(tiny: Path) -> None:
+    sweep = sweep_rates(Experiment.find(tiny), low=1e-5, high=1e4, steps=80)
+    assert 1e-3 < sweep.suggestion < 1
+    assert len(sweep.rates) == len(sweep.losses) == len(sweep.smoothed)
+    assert sweep.rates[0] == pytest.approx(1e-5)
+
+
+def test_rates_the_wrong_way_round_are_refused(tiny: Path) -> None:
+    with pytest.raises(InvalidSetting, match="expected 0 < low < high"):
+        sweep_rates(Experiment.find(tiny), low=1.0, high=0.1)
+
+
+def test_find_rate_takes_an_experiment_with_a_schedule(tiny: Path, unrolled_command: Command) -> None:
+    schedule = "training.optimizer={Adam: {learning_rate: {OneCycle: {peak: 0.1}}}}"
+    finished = unrolled_command("find-rate", tiny, "--set", schedule, "--steps", "20", "--json")
+    assert finished.returncode == 0, finished.stderr
+    assert len(json.loads(finished.stdout)["rates"]) == 20
+    drawn = unrolled_command("find-rate", tiny, "--steps", "20", "--html", "rates.html").stdout
+    page = (tiny.parent / "rates.html").read_text()
+    assert "the loss falls fastest at" in page
+    assert "http" not in page
+    assert "<script" not in page
+    assert "the loss falls fastest at " in drawn
+    assert "█" in drawn
+    assert not (tiny.parent / "runs").exists()

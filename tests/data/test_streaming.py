@@ -1,0 +1,61 @@
+"""Arrays on disk."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from unrolled.data.dataset import lengths, pad
+from unrolled.data.streaming import Stored, on_disk
+from unrolled.errors import WriteError
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+ITEMS = [np.arange(length * 2, dtype=np.float32).reshape(length, 2) for length in (3, 1, 4)]
+
+
+def test_examples_are_chosen_as_of_an_array_of_objects() -> None:
+    stored = Stored.of(ITEMS)
+    for mine, given in zip(stored, ITEMS, strict=True):
+        np.testing.assert_array_equal(mine, given)
+    chosen = stored[np.array([2, 0])]
+    np.testing.assert_array_equal(chosen[0], ITEMS[2])
+    np.testing.assert_array_equal(pad(chosen), pad([ITEMS[2], ITEMS[0]]))
+    assert (len(stored[1:]), lengths(chosen).tolist(), stored.dtype) == (2, [4, 3], np.dtype(object))
+
+
+def test_nothing_is_left_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    kept = on_disk(ITEMS)
+    assert kept.shape == (8, 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    with pytest.raises(WriteError, match=r"^/nowhere: expected room for what the network reads, got: .*\. Set TMPDIR"):
+        on_disk(ITEMS)
+
+
+def test_a_full_disk_is_said_in_one_line_and_what_is_wrong_with_the_source_is_not_taken_for_it(tmp_path: Path) -> None:
+    program = (
+        "import resource, numpy as np; from unrolled.data.streaming import on_disk\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "on_disk(np.zeros(10_000) for _ in range(3))"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    assert f"WriteError: {tmp_path}: expected room for what the network reads, got: File too large." in finished.stderr
+
+    def broken() -> Iterator[NDArray[Any]]:
+        yield ITEMS[0]
+        raise FileNotFoundError(2, "No such file or directory")
+
+    with pytest.raises(FileNotFoundError):
+        on_disk(broken())

@@ -1,0 +1,105 @@
+"""What is read in pieces gives the run that the same data in memory gives."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import unrolled
+from unrolled.data import examples as own
+from unrolled.data import streaming as long_text
+from unrolled.data import streaming as rows
+from unrolled.data.examples import RowTexts, open_rows
+from unrolled.data.streaming import Stored
+from unrolled.errors import DataError
+
+import numpy as np
+import pytest
+
+parquet = pytest.importorskip("pyarrow.parquet", reason="PyArrow is the extra that reads Parquet")
+pyarrow = pytest.importorskip("pyarrow")
+
+SENTENCES = {
+    "text": [f"{'good' if n % 3 else 'bad'} {'film ' * (n % 5)}number {n % 17}" for n in range(240)],
+    "label": ["pos" if n % 3 else "neg" for n in range(240)],
+}
+SERIES = {f"t{step}": [float((n * step) % 7) for n in range(90)] for step in range(1, 6)} | {
+    "class": [n % 3 for n in range(90)]
+}
+TASKS: dict[str, dict[str, Any]] = {
+    "texts": {"network": [{"Embedding": {"output_dim": 4}}, {"GRU": {"units": 4}}]},
+    "series": {"network": [{"GRU": {"units": 4}}]},
+    "book": {
+        "network": [{"Embedding": {"output_dim": 4}}, {"GRU": {"units": 4, "return_sequences": True}}],
+        "text": {"maximum_length": 16},
+    },
+}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    for name, columns in {"texts": SENTENCES, "series": SERIES}.items():
+        parquet.write_table(pyarrow.table(columns), tmp_path / f"{name}.parquet", row_group_size=50)
+    (tmp_path / "book.txt").write_text(" ".join(SENTENCES["text"]), encoding="utf-8")
+    return {name: str(next(tmp_path.glob(f"{name}.*"))) for name in TASKS}
+
+
+def outcome(run: unrolled.Run) -> list[Any]:
+    """What must be equal, and nothing that tells the time."""
+    timeless = [{key: value for key, value in row.items() if "second" not in key} for row in run.metrics]
+    data = json.loads((run.path / "data.json").read_text())
+    encoding = json.loads((run.path / "encoding.json").read_text())
+    evaluation = json.loads((run.path / "evaluation.json").read_text())
+    return [timeless, data, encoding, evaluation, [weight.tolist() for weight in run.model.get_weights()]]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_run_on_data_in_pieces_is_the_run_on_the_same_data_in_memory(
+    files: dict[str, str], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = {
+        "data": {"file": files[name]},
+        "training": {"epochs": 2, "batch_size": 16, "validation": 0.2},
+        **TASKS[name],
+    }
+    whole = unrolled.train(experiment, runs=tmp_path / "runs", quiet=True)
+    monkeypatch.setattr(own, "LARGEST_IN_MEMORY", 0)
+    monkeypatch.setattr(long_text, "_BLOCK", 100)
+    data = unrolled.load(files[name])
+    streamed = {"texts": RowTexts, "series": Stored, "book": np.ndarray}[name]
+    assert isinstance(data.train.inputs, streamed)
+    in_pieces = unrolled.train(experiment, runs=tmp_path / "runs", quiet=True)
+    assert outcome(in_pieces) == outcome(whole)
+
+
+def test_texts_are_chosen_as_of_an_array(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "ROWS_AT_ONCE", 8)
+    texts = RowTexts(Path(files["texts"]), "text", np.arange(240))
+    assert list(texts) == SENTENCES["text"]
+    chosen = texts[np.array([3, 60, 61, 239])]
+    assert list(chosen) == [SENTENCES["text"][row] for row in (3, 60, 61, 239)]
+    mixed = np.array([200, 3, 61, 3])
+    assert texts[mixed].tolist() == [SENTENCES["text"][row] for row in mixed]
+    assert (chosen[3], chosen[1], len(chosen[:2])) == (SENTENCES["text"][239], SENTENCES["text"][60], 2)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"text": " ", "label": "pos"}, r"a.parquet:2: text: expected text, got an empty cell"),
+        ({"text": "good", "label": None}, r"a.parquet:2: label: expected a class, got an empty cell"),
+    ],
+)
+def test_an_empty_cell_is_refused_with_its_row(tmp_path: Path, row: dict[str, Any], message: str) -> None:
+    table = pyarrow.table({name: [SENTENCES[name][0], row[name], SENTENCES[name][2]] for name in SENTENCES})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=message):
+        open_rows(tmp_path / "a.parquet")
+
+
+def test_a_cell_that_is_no_number_and_a_column_that_is_not_there_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    parquet.write_table(pyarrow.table({"t1": [1.0, 2.0], "t2": ["3", "x"], "label": ["a", "b"]}), path)
+    with pytest.raises(DataError, match=r'a.parquet:2: t2: expected a number, got "x"'):
+        open_rows(path, input=["t1", "t2"])
+    with pytest.raises(DataError, match=r'a.parquet: unknown column "lable". Did you mean "label"\?'):
+        open_rows(path, target="lable")
