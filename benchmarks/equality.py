@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from benchmarks.frameworks.program import Results
+from benchmarks.frameworks.program import Outputs
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class Difference:
         return self.outputs <= FORWARD and self.gradients <= GRADIENT
 
 
-def compare(results: Results, expected: Results, *, extreme: bool = False) -> Difference:
+def compare(results: Outputs, expected: Outputs, *, extreme: bool = False) -> Difference:
     """How far ``results`` are from ``expected``.
 
     Args:

@@ -30,7 +30,7 @@ SECONDS_OF_TEXT = 120.0
 _ENDED = {"finished": "one epoch, and measured", "interrupted": "interrupted after two minutes"}
 TRAININGS: dict[str, dict[str, Any]] = {
     "sentences.parquet": {
-        "text": {"maximum_vocabulary": 10_000, "maximum_length": 32},
+        "text": {"vocabulary_size": 10_000, "max_length": 32},
         "network": [{"Embedding": {"output_dim": 16}}, {"GRU": {"units": 16}}],
         "training": {"epochs": 1, "batch_size": 1024, "validation": 0.01},
     },

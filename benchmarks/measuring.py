@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from benchmarks.cases import Arm, Case
 from benchmarks.equality import compare
-from benchmarks.frameworks.program import Results
+from benchmarks.frameworks.program import Outputs
 from benchmarks.processes import OthersWork, WorkerFailed, Workers
 from benchmarks.tasks import LayerTask, NetworkTask
 
@@ -40,11 +40,11 @@ def measure(case: Case, workers: Workers, effort: Effort, tell: Callable[[str], 
         for number in range(effort.rounds if timed else 0):
             tell(f"{case.name}: round {number + 1} of {effort.rounds}")
             for arm in rotated(timed, number):
-                workers.settle()
+                workers.resolve()
                 seconds = workers[arm.worker].run(arm.name, counts[arm.name])
                 records[arm.name]["seconds"].append(seconds)
             for framework in rotated(frameworks, number):
-                workers.settle()
+                workers.resolve()
                 peaks[framework].append(workers[framework].multiply(effort.multiplications))
         disturbed = others.share()
     finally:
@@ -68,14 +68,14 @@ def _prepare(
     case: Case, workers: Workers, effort: Effort, records: dict[str, Record], tell: Callable[[str], None]
 ) -> dict[str, int]:
     """How often each arm that may be timed runs in a row. Why the others may not is put into their records."""
-    results: dict[str, Results] = {}
+    results: dict[str, Outputs] = {}
     counts: dict[str, int] = {}
     # Those that others must equal come first, whatever the order in which they are shown.
     expected = {arm.equals for arm in case.arms}
     for arm in sorted(case.arms, key=lambda arm: (arm.equals is not None, arm.name not in expected)):
         tell(f"{case.name}: preparing {arm.name}")
         try:
-            workers.settle()
+            workers.resolve()
             prepared = workers[arm.worker].prepare(arm)
         except WorkerFailed as failure:
             records[arm.name]["failure"] = str(failure)
@@ -92,7 +92,7 @@ def _prepare(
     return counts
 
 
-def _difference(arm: Arm, results: dict[str, Results], records: dict[str, Record]) -> str | None:
+def _difference(arm: Arm, results: dict[str, Outputs], records: dict[str, Record]) -> str | None:
     """Why an arm is not what it should equal; None if it is, or need not equal any."""
     if arm.equals is None:
         return None
@@ -124,11 +124,11 @@ def summarized(record: Record, records: dict[str, Record], peaks: dict[str, list
         return record
     gflops = [record["flops"] / second / 1e9 for second in seconds]
     # Of the same round, because a machine that is slow for a while multiplies slowly too.
-    shares = [rate / max(together) for rate, *together in zip(gflops, *peaks.values(), strict=True)]
+    split_cores = [rate / max(together) for rate, *together in zip(gflops, *peaks.values(), strict=True)]
     summary = {
         "seconds_quartiles": quartiles(seconds),
         "gflops": statistics.median(gflops),
-        "share_of_peak": quartiles(shares),
+        "share_of_peak": quartiles(split_cores),
     }
     base = records[record["against"]]["seconds"] if record["against"] else []
     if base:

@@ -15,11 +15,11 @@ from typing import Any
 from benchmarks.machine import describe_machine
 from benchmarks.options import PAGE
 from benchmarks.sections import write_section
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.model.build import build_network
 from unrolled.storage import write_json
 from unrolled.tasks.base import choose_examples
-from unrolled.tasks.batches import Batches
+from unrolled.tasks.batches import TrainingBatches
 from unrolled.training.checkpoints import seed_everything
 
 import numpy as np
@@ -70,9 +70,9 @@ def render(results: dict[str, Any]) -> None:
     write_section(PAGE, "padding", "\n".join(lines))
 
 
-def _program(kernel: str, padding: str) -> tuple[Any, Batches]:
+def _program(kernel: str, padding: str) -> tuple[Any, TrainingBatches]:
     settings = [f"training.padding={padding}", f"network.2.LSTM.kernel={kernel}", "training.validation=none"]
-    experiment = Experiment.find("reviews-lstm", settings=settings, seed=0)
+    experiment = ExperimentConfig.load("reviews-lstm", overrides=settings, seed=0)
     data = experiment.load_data()
     examples = choose_examples(data, experiment)
     seed_everything(0)
@@ -83,7 +83,7 @@ def _program(kernel: str, padding: str) -> tuple[Any, Batches]:
     return model, examples.batches(experiment, epochs=1)
 
 
-def _step(model: Any, batches: Batches, step: int) -> float:
+def _step(model: Any, batches: TrainingBatches, step: int) -> float:
     model.reset_metrics()
     return float(model.train_on_batch(*batches[step], return_dict=True)["loss"])
 

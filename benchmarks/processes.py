@@ -127,7 +127,7 @@ class Workers:
                 process.close()
                 del self._processes[process.framework]
 
-    def settle(self, patience: float = 1.0) -> None:
+    def resolve(self, patience: float = 1.0) -> None:
         """Wait until no worker computes: threads of OpenMP and BLAS look for more work for a while, at full speed."""
         pids = [process.pid for process in self._processes.values()]
         end = time.monotonic() + patience

@@ -16,12 +16,11 @@ import unrolled
 from benchmarks.sections import write_section
 from unrolled.backends import leave_out_tensorflow
 from unrolled.comparison.statistics import student
-from unrolled.config.experiment import Experiment, recipes
+from unrolled.config.experiment import ExperimentConfig, recipes
 from unrolled.errors import UnrolledError
+from unrolled.runs.environment import describe_environment
 from unrolled.storage import write_json
 from unrolled.tasks.metrics import Evaluation
-
-from unrolled.runs.environment import describe_environment
 
 # What a recipe is measured by, the first that it has.
 _FIGURES = ("bits per character", "MASE", "accuracy")
@@ -118,10 +117,10 @@ def _measured(evaluation: Evaluation) -> dict[str, Any]:
 def _is_of(training: dict[str, Any], recipe: str) -> bool:
     """Whether it is a training of the recipe as it is now; settings that came later have their defaults."""
     try:
-        trained = Experiment.find(training["experiment"], seed=0)
+        trained = ExperimentConfig.load(training["experiment"], seed=0)
     except UnrolledError:
         return False
-    return trained == Experiment.find(recipe, seed=0)
+    return trained == ExperimentConfig.load(recipe, seed=0)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def _article(seed: int) -> dict[str, Any]:
 
 def _recipe(recipe: str, seed: int) -> dict[str, Any]:
     leave_out_tensorflow()  # as the command does
-    from unrolled.config.experiment import Experiment
+    from unrolled.config.experiment import ExperimentConfig
     from unrolled.training.processes import StopRequest
     from unrolled.training.progress import Progress
     from unrolled.training.trainer import train_experiment
@@ -111,7 +111,7 @@ def _recipe(recipe: str, seed: int) -> dict[str, Any]:
 
     with tempfile.TemporaryDirectory() as folder:
         clock = Clock()
-        run = train_experiment(Experiment.find(recipe, seed=seed), Path(folder), clock, StopRequest())
+        run = train_experiment(ExperimentConfig.load(recipe, seed=seed), Path(folder), clock, StopRequest())
         return {"seconds": time.perf_counter() - clock.began, "accuracy": run.evaluation.accuracy}
 
 

@@ -9,16 +9,16 @@ import sys
 from pathlib import Path
 
 from tests.conftest import ROOT, Command, environment
-from unrolled.data.registry import NAMED
+from unrolled.data.registry import DATASETS
+from unrolled.runs.run import Run
 
 import pytest
-from unrolled.runs.run import Run
 
 COMMANDS = (
     "",
     "train",
     "resume",
-    "find-rate",
+    "find-lr",
     "search",
     "repeat",
     "search",
@@ -146,7 +146,7 @@ def test_a_backend_that_is_not_installed_is_named(
         ),
         (
             ["show", "mnits"],
-            f'data: expected {", ".join(NAMED)} or a file, got "mnits". Did you mean "mnist"?',
+            f'data: expected {", ".join(DATASETS)} or a file, got "mnits". Did you mean "mnist"?',
         ),
         (["show", "digits.npz"], "digits.npz: expected a file, got nothing there. Check the path."),
         (["predict", "latest"], "Missing argument 'FILE or TEXT...'."),

@@ -6,7 +6,7 @@ from typing import Any
 import unrolled.layers
 from benchmarks.arrays import images, network_weights
 from benchmarks.cases import Arm
-from benchmarks.frameworks.program import Results
+from benchmarks.frameworks.program import Outputs
 from benchmarks.tasks import NetworkTask
 
 import keras
@@ -30,7 +30,7 @@ class KerasFit:
         self.inputs, self.targets = images(task)
         self.model = _make_network(arm, task)
 
-    def results(self) -> Results:
+    def results(self) -> Outputs:
         """Predictions before any training, and gradients."""
         inputs, targets = self.inputs[:CHECKED_IMAGES], self.targets[:CHECKED_IMAGES]
         gradients = self.gradients(self.model, inputs, targets)

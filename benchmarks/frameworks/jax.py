@@ -6,7 +6,7 @@ from benchmarks.arrays import step_arrays
 from benchmarks.cases import Arm
 from benchmarks.frameworks import article
 from benchmarks.frameworks.keras_layers import make_layer, named_results
-from benchmarks.frameworks.program import Program, Results
+from benchmarks.frameworks.program import Outputs, Program
 from benchmarks.tasks import LayerTask, NetworkTask, StepTask
 
 import jax
@@ -64,7 +64,7 @@ class _Layer:
             self.compute = jax.jit(call)
             self.arguments = arguments
 
-    def results(self) -> Results:
+    def results(self) -> Outputs:
         computed = self.compute(*self.arguments)
         if not self.task.training:
             return named_results(self.task, computed, [])
@@ -105,7 +105,7 @@ class _Step:
         self.zeros = [jnp.zeros((task.shape.batch, task.shape.units))] * 2
         self.compute = jax.jit(lambda weights, x, states: cell.stateless_call(weights, constants, x, states)[0])
 
-    def results(self) -> Results:
+    def results(self) -> Outputs:
         states, outputs = self.zeros, []
         for step in self.steps:
             h, states = self.compute(self.weights, step, states)

@@ -5,7 +5,7 @@ from typing import Any
 import unrolled.layers
 from benchmarks.arrays import WEIGHTS, LayerArrays, layer_arrays
 from benchmarks.cases import Arm
-from benchmarks.frameworks.program import Results
+from benchmarks.frameworks.program import Outputs
 from benchmarks.tasks import KERAS_NAMES, LayerTask
 
 import keras
@@ -47,7 +47,7 @@ def weight_names(task: LayerTask) -> list[str]:
     return list(WEIGHTS)
 
 
-def named_results(task: LayerTask, outputs: Any, gradients: Any) -> Results:
+def named_results(task: LayerTask, outputs: Any, gradients: Any) -> Outputs:
     """Outputs and gradients (by the weights, then by the sequences) in NumPy, by name."""
     results = {"outputs": _outside_padding(task, np.asarray(outputs))}
     if task.training:

@@ -10,9 +10,9 @@ from typing import Any
 
 from benchmarks.arrays import step_arrays
 from benchmarks.cases import Arm
-from benchmarks.frameworks.program import Program, Results
+from benchmarks.frameworks.program import Outputs, Program
 from benchmarks.tasks import StepTask
-from unrolled.kernels.spec import Recurrence
+from unrolled.kernels.spec import RecurrenceSpec
 from unrolled.kernels.stream import Stream
 
 import numpy as np
@@ -56,9 +56,9 @@ def forget() -> None:
 class _Stream:
     def __init__(self, task: StepTask):
         self.steps, weights = step_arrays(task)
-        self.stream = Stream(Recurrence("lstm"), *weights, batch=task.shape.batch)
+        self.stream = Stream(RecurrenceSpec("lstm"), *weights, batch=task.shape.batch)
 
-    def results(self) -> Results:
+    def results(self) -> Outputs:
         self.stream.reset()
         return {"outputs": np.stack([self.stream.step(step).copy() for step in self.steps])}
 
@@ -77,7 +77,7 @@ class _Reading:
         skip = -memory.ctypes.data % 64 // 4
         self.numbers = memory[skip : skip + task.weights]
 
-    def results(self) -> Results:
+    def results(self) -> Outputs:
         return {}
 
     def run(self, count: int) -> None:

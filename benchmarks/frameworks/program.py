@@ -5,14 +5,14 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-Results = dict[str, NDArray[Any]]
+Outputs = dict[str, NDArray[Any]]
 """Outputs by the name "outputs", gradients by the names of what they belong to."""
 
 
 class Program(Protocol):
     """A task in the form in which a framework runs it fastest."""
 
-    def results(self) -> Results:
+    def results(self) -> Outputs:
         """Outputs and gradients, to be compared with those of other programs."""
         ...
 
@@ -25,7 +25,7 @@ class Program(Protocol):
 class Prepared:
     """What a program gave when it was run first."""
 
-    results: Results
+    results: Outputs
     warm_up_seconds: float
     """Building, compiling and the first run; of a network's training, the first epoch."""
     run_seconds: float

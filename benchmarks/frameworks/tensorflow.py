@@ -5,7 +5,7 @@ from typing import Any
 from benchmarks.cases import Arm
 from benchmarks.frameworks import article
 from benchmarks.frameworks.keras_layers import make_layer, named_results
-from benchmarks.frameworks.program import Program, Results
+from benchmarks.frameworks.program import Outputs, Program
 from benchmarks.tasks import LayerTask, NetworkTask
 
 import keras
@@ -51,7 +51,7 @@ class _Layer:
 
         self.compute = tf.function(step if task.training else read, jit_compile=arm.compiled == "xla")
 
-    def results(self) -> Results:
+    def results(self) -> Outputs:
         outputs, gradients = self.compute(*self.arguments)
         return named_results(self.task, outputs, gradients)
 

@@ -6,10 +6,10 @@ from benchmarks.arrays import layer_arrays
 from benchmarks.cases import Arm
 from benchmarks.frameworks import article, torch_nn
 from benchmarks.frameworks.keras_layers import make_layer, named_results
-from benchmarks.frameworks.program import Program, Results
+from benchmarks.frameworks.program import Outputs, Program
 from benchmarks.tasks import LayerTask, NetworkTask, StepTask
 from unrolled.backends import torch as kernels
-from unrolled.kernels.spec import Inputs, Recurrence
+from unrolled.kernels.spec import Inputs, RecurrenceSpec
 
 import keras
 import torch
@@ -55,7 +55,7 @@ class _Layer:
         outputs = self.layer(self.sequences, training=True, **self.mask)
         return outputs, torch.autograd.grad(outputs, self.wanted, self.cotangent)
 
-    def results(self) -> Results:
+    def results(self) -> Outputs:
         outputs, gradients = self.compute()
         return named_results(self.task, outputs.detach(), gradients)
 
@@ -71,7 +71,7 @@ class _Kernels:
         arrays = layer_arrays(task)
         self.task = task
         self.recurrences = [
-            Recurrence(task.cell, task.activation, go_backwards=backwards, return_sequences=True)
+            RecurrenceSpec(task.cell, task.activation, go_backwards=backwards, return_sequences=True)
             for backwards in (False, True)[: task.directions]
         ]
         self.mask = None if arrays.mask is None else torch.from_numpy(arrays.mask)
@@ -95,7 +95,7 @@ class _Kernels:
         outputs = self.forward()
         return outputs, torch.autograd.grad(outputs, [*self.weights, self.sequences], self.cotangent)
 
-    def results(self) -> Results:
+    def results(self) -> Outputs:
         outputs, gradients = self.compute()
         return named_results(self.task, outputs.detach(), gradients)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.arrays import images, layer_arrays, network_weights, step_arrays
 from benchmarks.frameworks.keras_layers import named_results
-from benchmarks.frameworks.program import Results
+from benchmarks.frameworks.program import Outputs
 from benchmarks.tasks import GATES, Cell, LayerTask, NetworkTask, StepTask
 
 import numpy as np
@@ -70,7 +70,7 @@ class Layer:
         outputs = self._forward()
         return outputs, torch.autograd.grad(outputs, self.wanted, self.cotangent)
 
-    def results(self) -> Results:
+    def results(self) -> Outputs:
         """Outputs and gradients in Keras' form."""
         outputs, gradients = self._compute()
         outputs = outputs.detach().transpose(0, 1)
@@ -97,7 +97,7 @@ class Step:
         _load(self.cell, to_torch("lstm", weights))
         self.zeros = (torch.zeros(task.shape.batch, task.shape.units),) * 2
 
-    def results(self) -> Results:
+    def results(self) -> Outputs:
         """Outputs and gradients in Keras' form."""
         states, outputs = self.zeros, []
         with torch.inference_mode():
@@ -141,7 +141,7 @@ class Fit:
         outputs = dropout(self.second(outputs)[0][-1], 0.1, training=training)
         return self.last(dropout(torch.relu(self.hidden(outputs)), 0.2, training=training))
 
-    def results(self) -> Results:
+    def results(self) -> Outputs:
         """Outputs and gradients in Keras' form."""
         count = 8
         logits = self._forward(self.inputs[:, :count], training=False)

@@ -18,11 +18,11 @@ from unrolled.backends import choose_backend
 if TYPE_CHECKING:
     from unrolled.comparison.comparison import compare
     from unrolled.comparison.replicate import repeat
-    from unrolled.config.experiment import Experiment
+    from unrolled.config.experiment import ExperimentConfig
     from unrolled.data.dataset import Dataset
     from unrolled.data.registry import load
     from unrolled.diagnostics.diagnose import diagnose
-    from unrolled.diagnostics.diagnostic import Finding
+    from unrolled.diagnostics.diagnostic import Diagnostic
     from unrolled.kernels.native import set_threads
     from unrolled.layers.conversion import accelerate, load_model, to_keras
     from unrolled.runs.inference import forecast, write
@@ -36,8 +36,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Dataset",
-    "Experiment",
-    "Finding",
+    "Diagnostic",
+    "ExperimentConfig",
     "Run",
     "Search",
     "SequenceClassifier",
@@ -60,8 +60,8 @@ __all__ = [
 
 _HOMES = {
     "Dataset": "unrolled.data.dataset",
-    "Experiment": "unrolled.config.experiment",
-    "Finding": "unrolled.diagnostics.diagnostic",
+    "ExperimentConfig": "unrolled.config.experiment",
+    "Diagnostic": "unrolled.diagnostics.diagnostic",
     "Run": "unrolled.runs.run",
     "Search": "unrolled.searching.folder",
     "SequenceClassifier": "unrolled.sklearn",

@@ -6,8 +6,8 @@ from typing import Any, Self
 from unrolled.data.dataset import Split, objects
 from unrolled.errors import InvalidInput, did_you_mean
 from unrolled.layers import GRU, LSTM, ReadSeries, SimpleRNN
-from unrolled.tasks.batches import Batches
-from unrolled.tasks.predict import outputs_of
+from unrolled.tasks.batches import TrainingBatches
+from unrolled.tasks.predict import predict_outputs
 from unrolled.tasks.preprocessing import fit_series
 
 import keras
@@ -95,7 +95,7 @@ class _Recurrent(BaseEstimator):
         self.model_ = self._build(encoding.mean, encoding.scale, outputs, random)
         optimizer = keras.optimizers.Adam(self.learning_rate, clipnorm=1.0)
         self.model_.compile(optimizer, loss=loss)
-        batches = Batches(Split(sequences, targets), batch_size=self.batch_size, epochs=self.epochs, seed=seed)
+        batches = TrainingBatches(Split(sequences, targets), batch_size=self.batch_size, epochs=self.epochs, seed=seed)
         steps = batches.steps
         self.model_.fit(batches, epochs=self.epochs, steps_per_epoch=steps, shuffle=False, verbose=0)
 
@@ -136,7 +136,7 @@ class _Recurrent(BaseEstimator):
 
     def _say(self, inputs: Any) -> NDArray[np.float32]:
         check_is_fitted(self, "model_")
-        return outputs_of(self.model_, as_sequences(inputs, self.channels_), _BATCH)
+        return predict_outputs(self.model_, as_sequences(inputs, self.channels_), _BATCH)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

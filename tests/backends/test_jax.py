@@ -5,7 +5,7 @@ from typing import Any
 from tests.kernels.joins import RECURRENCES, TIME, assert_close, expected, make_cotangents, make_inputs
 from unrolled.backends import jax as kernels
 from unrolled.errors import InvalidInput
-from unrolled.kernels.spec import Inputs, Recurrence
+from unrolled.kernels.spec import Inputs, RecurrenceSpec
 
 import jax
 import jax.numpy as jnp
@@ -15,17 +15,17 @@ FLOATS = Inputs._fields[:6]
 LSTM = RECURRENCES["lstm"]
 
 
-def arrays(recurrence: Recurrence) -> Inputs:
+def arrays(recurrence: RecurrenceSpec) -> Inputs:
     return Inputs(*(None if array is None else jnp.asarray(array) for array in make_inputs(recurrence)))
 
 
-def loss(recurrence: Recurrence, differentiated: dict[str, Any], inputs: Inputs) -> Any:
+def loss(recurrence: RecurrenceSpec, differentiated: dict[str, Any], inputs: Inputs) -> Any:
     results = kernels.run(recurrence, inputs._replace(**differentiated))
     weights = make_cotangents(recurrence)
     return sum(jnp.sum(result * weight) for result, weight in zip(results, weights, strict=True) if result is not None)
 
 
-def differentiable(recurrence: Recurrence) -> dict[str, Any]:
+def differentiable(recurrence: RecurrenceSpec) -> dict[str, Any]:
     inputs = arrays(recurrence)._asdict()
     return {name: inputs[name] for name in FLOATS if inputs[name] is not None}
 
@@ -36,7 +36,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[tuple[int, ..
     made: list[tuple[str, list[tuple[int, ...]]]] = []
     call = kernels._call
 
-    def record(target: str, recurrence: Recurrence, shapes: list[tuple[int, ...]], operands: list[Any]) -> Any:
+    def record(target: str, recurrence: RecurrenceSpec, shapes: list[tuple[int, ...]], operands: list[Any]) -> Any:
         made.append((target, shapes))
         return call(target, recurrence, shapes, operands)
 
@@ -45,7 +45,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[tuple[int, ..
 
 
 @pytest.mark.parametrize("recurrence", RECURRENCES.values(), ids=RECURRENCES)
-def test_results_and_gradients_equal_the_reference(recurrence: Recurrence) -> None:
+def test_results_and_gradients_equal_the_reference(recurrence: RecurrenceSpec) -> None:
     results, gradients = expected(recurrence)
     for actual, wanted in zip(
         jax.jit(kernels.run, static_argnums=0)(recurrence, arrays(recurrence)), results, strict=False

@@ -9,7 +9,7 @@ from typing import Any
 from tests.kernels.joins import FEATURES, RECURRENCES, UNITS, assert_close, expected, make_cotangents, make_inputs
 from unrolled.backends import tensorflow as kernels
 from unrolled.errors import InvalidInput
-from unrolled.kernels.spec import Inputs, Recurrence
+from unrolled.kernels.spec import Inputs, RecurrenceSpec
 
 import pytest
 import tensorflow as tf
@@ -18,11 +18,11 @@ LSTM = RECURRENCES["lstm"]
 ALL = list(Inputs._fields[:6])
 
 
-def tensors(recurrence: Recurrence) -> Inputs:
+def tensors(recurrence: RecurrenceSpec) -> Inputs:
     return Inputs(*(None if array is None else tf.constant(array) for array in make_inputs(recurrence)))
 
 
-def loss(recurrence: Recurrence, inputs: Inputs) -> Any:
+def loss(recurrence: RecurrenceSpec, inputs: Inputs) -> Any:
     weights = make_cotangents(recurrence)
     results = kernels.run(recurrence, inputs)
     return tf.add_n([tf.reduce_sum(r * w) for r, w in zip(results, weights, strict=True) if r is not None])
@@ -65,7 +65,7 @@ def wanted_names(bits: int) -> list[str]:
 
 @pytest.mark.parametrize("in_graph", [False, True], ids=["eager", "graph"])
 @pytest.mark.parametrize("recurrence", RECURRENCES.values(), ids=RECURRENCES)
-def test_results_and_gradients_equal_the_reference(recurrence: Recurrence, in_graph: bool) -> None:
+def test_results_and_gradients_equal_the_reference(recurrence: RecurrenceSpec, in_graph: bool) -> None:
     wanted_results, wanted_gradients = expected(recurrence)
     inputs = tensors(recurrence)
     given = {name: getattr(inputs, name) for name in ALL if getattr(inputs, name) is not None}

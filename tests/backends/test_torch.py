@@ -6,7 +6,7 @@ from tests.kernels.joins import RECURRENCES, assert_close, expected, make_cotang
 from unrolled.backends import torch as kernels
 from unrolled.errors import InvalidInput
 from unrolled.kernels import native
-from unrolled.kernels.spec import Inputs, Recurrence, Results
+from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ import torch
 LSTM = RECURRENCES["lstm"]
 
 
-def tensors(recurrence: Recurrence, *differentiated: str) -> Inputs:
+def tensors(recurrence: RecurrenceSpec, *differentiated: str) -> Inputs:
     inputs = make_inputs(recurrence)._asdict()
     return Inputs(
         **{
@@ -25,7 +25,7 @@ def tensors(recurrence: Recurrence, *differentiated: str) -> Inputs:
     )
 
 
-def loss(recurrence: Recurrence, results: Results) -> torch.Tensor:
+def loss(recurrence: RecurrenceSpec, results: Outputs) -> torch.Tensor:
     weights = make_cotangents(recurrence)
     total = torch.zeros(())
     for result, weight in zip(results, weights, strict=True):
@@ -40,11 +40,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     made: list[Any] = []
     forward, backward = native.forward, native.backward
 
-    def record_forward(recurrence: Recurrence, inputs: Inputs, *, training: bool) -> Any:
+    def record_forward(recurrence: RecurrenceSpec, inputs: Inputs, *, training: bool) -> Any:
         made.append(training)
         return forward(recurrence, inputs, training=training)
 
-    def record_backward(recurrence: Recurrence, inputs: Inputs, tape: Any, cotangents: Results, wanted: Any) -> Any:
+    def record_backward(recurrence: RecurrenceSpec, inputs: Inputs, tape: Any, cotangents: Outputs, wanted: Any) -> Any:
         made.append((list(wanted), [name for name, array in cotangents._asdict().items() if array is not None]))
         return backward(recurrence, inputs, tape, cotangents, wanted)
 
@@ -54,7 +54,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 @pytest.mark.parametrize("recurrence", RECURRENCES.values(), ids=RECURRENCES)
-def test_results_and_gradients_equal_the_reference(recurrence: Recurrence) -> None:
+def test_results_and_gradients_equal_the_reference(recurrence: RecurrenceSpec) -> None:
     wanted_results, wanted_gradients = expected(recurrence)
     inputs = tensors(recurrence, *Inputs._fields[:6])
     results = kernels.run(recurrence, inputs)

@@ -26,7 +26,7 @@ def test_two_groups_of_one_experiment_cannot_be_told_apart(tmp_path: Path) -> No
     comparison = unrolled.compare(first, second)
     (difference,) = comparison.differences
     assert [arm.name for arm in comparison.arms] == ["written (1)", "written (2)"]
-    assert (difference.distinguishable, difference.settings) == (False, ())
+    assert (difference.is_significant, difference.settings) == (False, ())
     assert difference.sentence.endswith("it contains 0, so the data cannot tell the two apart")
 
 
@@ -35,7 +35,7 @@ def test_a_difference_is_paired_where_the_seeds_match(tmp_path: Path) -> None:
     write_group(tmp_path, BETTER, name="gru", settings=GRU)
     (difference,) = unrolled.compare("rows", "gru", runs=tmp_path).differences
     test = stats.ttest_rel(list(BETTER.values()), list(ROWS.values()))
-    assert (difference.method, difference.seeds, difference.distinguishable) == ("paired", (5, 5), True)
+    assert (difference.method, difference.seeds, difference.is_significant) == ("paired", (5, 5), True)
     assert difference.estimate.mean == pytest.approx(0.008)
     assert difference.estimate.low == pytest.approx(test.confidence_interval(0.95).low)
     low, high = test.confidence_interval(0.95)
@@ -67,7 +67,7 @@ def test_fewer_seeds_are_paired_with_those_that_they_share(tmp_path: Path) -> No
 def test_one_seed_gives_no_interval_and_asks_for_more(tmp_path: Path) -> None:
     first, second = write_run(tmp_path, 0.97), write_run(tmp_path, 0.98, experiment=experiment_of("gru", GRU))
     comparison = unrolled.compare(first, second)
-    assert comparison.differences[0].distinguishable is None
+    assert comparison.differences[0].is_significant is None
     assert comparison.differences[0].sentence == (
         "gru against written: accuracy 0.0100 higher; no interval can be given with one seed of written and gru, so "
         "nobody can say whether that is chance. Train 4 more seeds of each with: unrolled repeat"
@@ -84,10 +84,10 @@ def test_several_comparisons_are_corrected(tmp_path: Path) -> None:
     (only,) = alone.differences
     assert only.estimate.p is not None
     assert 0.025 < only.estimate.p < 0.05
-    assert only.distinguishable
+    assert only.is_significant
     assert [one.corrected_p for one in comparison.differences] == pytest.approx([2 * only.estimate.p] * 2)
     for one in comparison.differences:
-        assert one.distinguishable is False
+        assert one.is_significant is False
         assert "after Holm's correction for 2 comparisons" in one.sentence
     assert "corrected by Holm's method" in " ".join(comparison.notes)
     assert (alone.to_json()["correction"], comparison.to_json()["correction"]) == (None, "holm")
@@ -250,7 +250,7 @@ def test_forecasts_are_compared_by_what_forecasts_are_measured_by(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     few = ["training.epochs=1"]
-    runs = [unrolled.train("passengers-forecast", seed=seed, settings=few, quiet=True) for seed in (0, 1)]
+    runs = [unrolled.train("passengers-forecast", seed=seed, overrides=few, quiet=True) for seed in (0, 1)]
     comparison = unrolled.compare(*runs, metric="MASE")
     assert comparison.metrics == ["MAE", "RMSE", "MASE", "loss"]
     assert comparison.arms[0].values("MASE") == {run.experiment.seed: run.evaluation.figures["MASE"] for run in runs}

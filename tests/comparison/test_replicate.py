@@ -15,12 +15,12 @@ from tests.conftest import Command, environment
 from tests.training.test_trainer import without_times
 from unrolled.comparison import replicate as repetition
 from unrolled.comparison.groups import Group, current_status, parse_seeds
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Interrupted, InvalidSetting, RunError, TrainingStopped
+from unrolled.runs.run import Run
 from unrolled.training import trainer as procedure
 
 import pytest
-from unrolled.runs.run import Run
 
 
 def repeat(tiny: Path, **arguments: Any) -> Group:
@@ -45,7 +45,7 @@ def test_a_seed_gives_the_same_in_turn_at_once_and_alone(tiny: Path) -> None:
         assert without_times(group.runs_by_seed()[0][1]) == without_times(alone)
     assert without_times(in_turn.runs_by_seed()[0][0]) == without_times(at_once.runs_by_seed()[0][0])
     comparison = unrolled.compare(in_turn, at_once)
-    assert comparison.differences[0].distinguishable is False
+    assert comparison.differences[0].is_significant is False
 
 
 def test_a_group_is_continued_with_what_is_missing(tiny: Path, unrolled_command: Command) -> None:
@@ -72,15 +72,15 @@ def test_a_group_takes_more_seeds(tiny: Path) -> None:
 
 
 def test_a_group_takes_no_other_settings(tiny: Path) -> None:
-    group = Group.create(Experiment.find(tiny), [0], tiny.parent / "runs")
+    group = Group.create(ExperimentConfig.load(tiny), [0], tiny.parent / "runs")
     with pytest.raises(InvalidSetting, match=r"expected no other settings for a group that is there, got --set\."):
-        unrolled.repeat(group, settings=["training.epochs=5"])
+        unrolled.repeat(group, overrides=["training.epochs=5"])
     with pytest.raises(InvalidSetting, match=r"got --name\."):
         unrolled.repeat(group.path, name="other")
 
 
 def test_a_seed_that_fails_is_named_and_the_others_go_on(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(experiment: Experiment, *arguments: Any) -> Any:
+    def train(experiment: ExperimentConfig, *arguments: Any) -> Any:
         if experiment.seed == 1:
             raise RuntimeError("the lamp\nwent out.")
         return original(experiment, *arguments)
@@ -145,11 +145,11 @@ def test_a_continued_group_goes_on_with_the_seeds_that_were_begun(
     jobs: int, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = unrolled.train(tiny, seed=1, runs=tiny.parent / "whole", quiet=True)
-    group = Group.create(Experiment.find(tiny), [0, 1], tiny.parent / "runs")
+    group = Group.create(ExperimentConfig.load(tiny), [0, 1], tiny.parent / "runs")
     first_epochs = {}
     for seed in group.seeds:
-        run = unrolled.train(group.of_seed(seed), runs=group.path, settings=["training.epochs=1"], quiet=True)
-        resumed = run.with_settings([f"training.epochs={whole.experiment.training.epochs}"])
+        run = unrolled.train(group.of_seed(seed), runs=group.path, overrides=["training.epochs=1"], quiet=True)
+        resumed = run.with_overrides([f"training.epochs={whole.experiment.training.epochs}"])
         resumed.write_experiment()
         run.write_status("interrupted" if seed else "running")
         first_epochs[seed] = run.metrics[0]["seconds"]
@@ -167,7 +167,7 @@ def test_a_continued_group_goes_on_with_the_seeds_that_were_begun(
 def test_a_seed_that_cannot_go_on_is_trained_anew(
     jobs: int, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    group = Group.create(Experiment.find(tiny), [0, 1], tiny.parent / "runs")
+    group = Group.create(ExperimentConfig.load(tiny), [0, 1], tiny.parent / "runs")
     for seed in group.seeds:
         run = unrolled.train(group.of_seed(seed), runs=group.path, quiet=True)
         run.write_status("interrupted")
@@ -180,7 +180,7 @@ def test_a_seed_that_cannot_go_on_is_trained_anew(
 
 
 def test_an_interruption_from_python_carries_the_group(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(experiment: Experiment, runs: Path, progress: Any, request: Any) -> Any:
+    def train(experiment: ExperimentConfig, runs: Path, progress: Any, request: Any) -> Any:
         signal.raise_signal(signal.SIGTERM)
         request.answer("stopped")
 
@@ -216,8 +216,8 @@ def test_a_damaged_group_is_one_error(content: str, tmp_path: Path) -> None:
 
 
 def test_a_run_of_another_experiment_does_not_count(tiny: Path) -> None:
-    group = Group.create(Experiment.find(tiny), [0], tiny.parent / "runs")
-    strange = unrolled.train(tiny, settings=["training.epochs=1"], runs=group.path, quiet=True)
+    group = Group.create(ExperimentConfig.load(tiny), [0], tiny.parent / "runs")
+    strange = unrolled.train(tiny, overrides=["training.epochs=1"], runs=group.path, quiet=True)
     assert group.runs_by_seed() == ({}, {strange.path: "it is of another experiment than its group"})
     assert group.missing() == (0,)
     status = json.loads((strange.path / "status.json").read_text())

@@ -7,10 +7,9 @@ from typing import Any
 
 from unrolled.comparison.groups import Group
 from unrolled.config.document import Document, parse_yaml
-from unrolled.config.experiment import Experiment
-from unrolled.storage import write_json, write_text
-
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.runs.run import Run
+from unrolled.storage import write_json, write_text
 
 SETTINGS = """\
 data: mnist
@@ -23,16 +22,16 @@ training: {epochs: 2, validation: test}
 ENVIRONMENT = {"backend": "jax", "cpu": "Abacus 9", "threads": 2, "kernels": {"isa": "AVX2", "threads": 2}}
 
 
-def experiment_of(name: str = "written", settings: Sequence[str] = (), seed: int = 0) -> Experiment:
+def experiment_of(name: str = "written", settings: Sequence[str] = (), seed: int = 0) -> ExperimentConfig:
     document = Document(parse_yaml(SETTINGS, "written"), "written").override(settings)
-    return Experiment.find(Experiment.parse(document), name=name, seed=seed)
+    return ExperimentConfig.load(ExperimentConfig.parse(document), name=name, seed=seed)
 
 
 def write_run(
     runs: Path,
     accuracy: float,
     *,
-    experiment: Experiment | None = None,
+    experiment: ExperimentConfig | None = None,
     status: str = "finished",
     data: Mapping[str, Any] | None = None,
     environment: Mapping[str, Any] = ENVIRONMENT,

@@ -1,8 +1,8 @@
 """What differs between two experiments is said once, where it stands."""
 
 from tests.comparison.written_runs import experiment_of
-from unrolled.config.diff import SettingDifference, align, settings_that_differ
-from unrolled.config.experiment import Experiment
+from unrolled.config.diff import ConfigDifference, align, diff_configs
+from unrolled.config.experiment import ExperimentConfig
 
 import pytest
 
@@ -12,12 +12,12 @@ DROPOUT += "{units: 10, activation: softmax}}]"
 
 def found(*settings: str) -> list[tuple[str, object, object]]:
     """What differs between the written experiment and itself with settings changed."""
-    changed = settings_that_differ(experiment_of(), experiment_of(settings=settings))
+    changed = diff_configs(experiment_of(), experiment_of(settings=settings))
     return [(one.path, one.first, one.second) for one in changed]
 
 
 def test_names_and_seeds_are_left_aside() -> None:
-    assert settings_that_differ(experiment_of("one", seed=1), experiment_of("other", seed=2)) == ()
+    assert diff_configs(experiment_of("one", seed=1), experiment_of("other", seed=2)) == ()
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_an_inserted_layer_leaves_those_after_it_alone() -> None:
 
 
 def test_a_removed_layer_leaves_those_after_it_alone() -> None:
-    changed = settings_that_differ(experiment_of(settings=[DROPOUT]), experiment_of())
-    assert changed == (SettingDifference("network[2]", {"Dropout": {"rate": 0.2}}, None),)
+    changed = diff_configs(experiment_of(settings=[DROPOUT]), experiment_of())
+    assert changed == (ConfigDifference("network[2]", {"Dropout": {"rate": 0.2}}, None),)
 
 
 def test_a_layer_inserted_before_a_changed_one_shows_both() -> None:
@@ -62,4 +62,4 @@ def test_layers_of_one_class_are_aligned_by_their_arguments() -> None:
 
 
 def test_recipes_do_not_differ_from_themselves() -> None:
-    assert settings_that_differ(Experiment.find("mnist-rows"), Experiment.find("mnist-rows")) == ()
+    assert diff_configs(ExperimentConfig.load("mnist-rows"), ExperimentConfig.load("mnist-rows")) == ()

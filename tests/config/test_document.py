@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from unrolled.config.document import Document, parse_yaml, read_document, spell, write_yaml
+from unrolled.config.document import Document, format_path, parse_yaml, read_document, write_yaml
 from unrolled.errors import InvalidSetting
 
 import hypothesis.strategies as st
@@ -80,8 +80,8 @@ def message(call: Callable[[], object]) -> str:
     ],
 )
 def test_each_setting_knows_its_line(path: tuple[str | int, ...], line: int, digits: Document) -> None:
-    assert digits.places[path] == f"digits.yaml:{line}"
-    assert digits.where(path) == f"digits.yaml:{line}: {spell(path)}"
+    assert digits.locations[path] == f"digits.yaml:{line}"
+    assert digits.where(path) == f"digits.yaml:{line}: {format_path(path)}"
 
 
 def test_a_setting_that_is_not_there_is_placed_at_what_is_around_it(digits: Document) -> None:
@@ -106,8 +106,8 @@ def test_a_place_on_the_command_line_is_its_own_path(digits: Document) -> None:
 
 
 def test_paths_are_spelled_with_dots_and_brackets() -> None:
-    assert spell(()) == ""
-    assert spell(("network", 2, "LSTM", "units")) == "network[2].LSTM.units"
+    assert format_path(()) == ""
+    assert format_path(("network", 2, "LSTM", "units")) == "network[2].LSTM.units"
 
 
 # What YAML means
@@ -160,12 +160,12 @@ def test_what_is_written_reads_back_as_the_same(value: Any) -> None:
 def test_marks_and_line_ends_of_other_systems_are_read(tmp_path: Path) -> None:
     (tmp_path / "digits.yaml").write_bytes(b"\xef\xbb\xbfdata: mnist\r\nseed: 3\r\n")
     document = read_document(tmp_path / "digits.yaml", "digits.yaml")
-    assert document.settings == {"data": "mnist", "seed": 3}
+    assert document.values == {"data": "mnist", "seed": 3}
     assert document.where(("seed",)) == "digits.yaml:2: seed"
 
 
 def test_an_empty_file_is_nothing(write: Write) -> None:
-    assert read_document(write("# nothing yet\n")).settings is None
+    assert read_document(write("# nothing yet\n")).values is None
 
 
 # What is not YAML
@@ -210,7 +210,7 @@ def test_the_rarer_yaml_is_read_as_plain_values_or_refused(text: str, write: Wri
 
     path = write(text)
     try:
-        found = kinds(read_document(path, "digits.yaml").settings)
+        found = kinds(read_document(path, "digits.yaml").values)
     except InvalidSetting as error:
         assert str(error).startswith("digits.yaml:")
     else:
@@ -267,7 +267,7 @@ def test_a_folder_and_what_is_not_text_are_refused(tmp_path: Path) -> None:
 def test_set_puts_a_value_in_its_place(
     assignment: str, path: tuple[str | int, ...], value: object, digits: Document
 ) -> None:
-    changed: Any = digits.override([assignment]).settings
+    changed: Any = digits.override([assignment]).values
     for key in path:
         changed = changed[key]
     assert changed == value
@@ -276,20 +276,20 @@ def test_set_puts_a_value_in_its_place(
 
 def test_set_leaves_everything_else_and_the_document_as_it_was(digits: Document) -> None:
     changed = digits.override(["network.1.LSTM.units=64"])
-    assert changed.settings["network"] == [
+    assert changed.values["network"] == [
         "Flatten",
         {"LSTM": {"units": 64, "activation": "relu"}},
         {"Dense": {"units": 10}},
     ]
-    assert digits.settings["network"][1] == {"LSTM": {"units": 128, "activation": "relu"}}
-    assert {key: value for key, value in changed.settings.items() if key != "network"} == {
-        key: value for key, value in digits.settings.items() if key != "network"
+    assert digits.values["network"][1] == {"LSTM": {"units": 128, "activation": "relu"}}
+    assert {key: value for key, value in changed.values.items() if key != "network"} == {
+        key: value for key, value in digits.values.items() if key != "network"
     }
 
 
 def test_the_last_of_several_sets_wins(digits: Document) -> None:
     changed = digits.override(["training.epochs=5", "training={}", "training.epochs=6"])
-    assert changed.settings["training"] == {"epochs": 6}
+    assert changed.values["training"] == {"epochs": 6}
     assert changed.where(("training", "epochs")) == "--set training.epochs"
 
 
@@ -336,5 +336,5 @@ def test_a_value_that_is_not_yaml_is_refused(digits: Document) -> None:
 
 def test_an_unknown_setting_is_created_for_the_schema_to_refuse_where_it_was_said(digits: Document) -> None:
     changed = digits.override(["nothing.known.here=1"])
-    assert changed.settings["nothing"] == {"known": {"here": 1}}
+    assert changed.values["nothing"] == {"known": {"here": 1}}
     assert changed.where(("nothing",)).startswith("--set nothing.known.here")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.config.document import Document, parse_yaml
-from unrolled.config.experiment import Experiment, recipes
-from unrolled.config.sections import EarlyStopping, OwnData
+from unrolled.config.experiment import ExperimentConfig, recipes
+from unrolled.config.sections import DataConfig, EarlyStoppingConfig
 from unrolled.errors import InvalidSetting
 
 import hypothesis.strategies as st
@@ -41,7 +41,7 @@ training:
 """
 LAYER = 'one class name with its arguments, as in "LSTM: {units: 128}"'
 
-Find = Callable[..., Experiment]
+Find = Callable[..., ExperimentConfig]
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Find:
     """The experiment of a text in digits.yaml, with settings on top."""
     monkeypatch.chdir(tmp_path)
 
-    def from_text(text: str, *settings: str, **arguments: Any) -> Experiment:
+    def from_text(text: str, *settings: str, **arguments: Any) -> ExperimentConfig:
         Path("digits.yaml").write_text(text)
-        return Experiment.find("digits.yaml", settings=settings, **arguments)
+        return ExperimentConfig.load("digits.yaml", overrides=settings, **arguments)
 
     return from_text
 
@@ -69,8 +69,8 @@ def message(call: Callable[[], object]) -> str:
 
 def test_the_recipe_is_the_founding_example() -> None:
     said = parse_yaml(MNIST_ROWS, "design")
-    recipe = Experiment.find("mnist-rows")
-    assert recipe == Experiment.find({"name": "mnist-rows", **said})
+    recipe = ExperimentConfig.load("mnist-rows")
+    assert recipe == ExperimentConfig.load({"name": "mnist-rows", **said})
     assert parse_yaml(recipes()["mnist-rows"].read_text(), "recipe") == said
     assert recipe.data == "mnist"
     assert recipe.network[1].name == "LSTM"
@@ -79,7 +79,7 @@ def test_the_recipe_is_the_founding_example() -> None:
 
 
 def test_what_is_omitted_has_its_default() -> None:
-    experiment = Experiment.find({"data": "mnist", "network": ["Flatten"]})
+    experiment = ExperimentConfig.load({"data": "mnist", "network": ["Flatten"]})
     assert (experiment.name, experiment.seed) == ("experiment", 0)
     assert (experiment.training.epochs, experiment.training.batch_size) == (3, 32)
     assert (experiment.training.validation, experiment.training.keep) == ("none", "last")
@@ -91,7 +91,7 @@ def test_what_is_omitted_has_its_default() -> None:
 def test_every_recipe_is_an_experiment() -> None:
     assert "mnist-rows" in recipes()
     for name in recipes():
-        assert Experiment.find(name).name == name
+        assert ExperimentConfig.load(name).name == name
 
 
 @pytest.mark.parametrize(
@@ -99,17 +99,17 @@ def test_every_recipe_is_an_experiment() -> None:
     [("mnist-row", ' Did you mean "mnist-rows"?'), ("MNIST-Rows", ' Did you mean "mnist-rows"?'), ("zebra", "")],
 )
 def test_an_unknown_recipe_is_refused(name: str, question: str) -> None:
-    assert message(lambda: Experiment.find(name)) == (
+    assert message(lambda: ExperimentConfig.load(name)) == (
         f'train: unknown recipe "{name}".{question} List them with: unrolled recipes'
     )
 
 
 def test_a_name_too_long_for_a_file_is_an_unknown_recipe() -> None:
-    assert message(lambda: Experiment.find("z" * 300)).startswith('train: unknown recipe "zzz')
+    assert message(lambda: ExperimentConfig.load("z" * 300)).startswith('train: unknown recipe "zzz')
 
 
 def test_a_missing_file_names_itself() -> None:
-    assert message(lambda: Experiment.find("nowhere/digits.yaml")) == (
+    assert message(lambda: ExperimentConfig.load("nowhere/digits.yaml")) == (
         "nowhere/digits.yaml: expected an experiment file, got nothing there. Check the path."
     )
 
@@ -118,18 +118,18 @@ def test_a_file_names_its_experiment(find: Find, tmp_path: Path) -> None:
     assert find(SMALL).name == "digits"
     assert find("name: mine\n" + SMALL).name == "mine"
     (tmp_path / "über alles, zwei.yaml").write_text(SMALL)
-    assert Experiment.find(tmp_path / "über alles, zwei.yaml").name == "ber-alles-zwei"
+    assert ExperimentConfig.load(tmp_path / "über alles, zwei.yaml").name == "ber-alles-zwei"
 
 
 @pytest.mark.parametrize("name", ["mine", "no", "2024", "1e5", "true", "2001-01-01", "v1.0_a-b"])
 def test_the_name_option_is_text(name: str) -> None:
-    assert Experiment.find("mnist-rows", name=name).name == name
+    assert ExperimentConfig.load("mnist-rows", name=name).name == name
 
 
 @pytest.mark.parametrize("name", ["", "a b", "../up", ".hidden", "a/b", "a\n"])
 def test_a_name_that_is_no_folder_name_is_refused(name: str) -> None:
     assert "expected a name of letters, digits, dots, hyphens and underscores, got " in message(
-        lambda: Experiment.find({"name": name, "data": "mnist", "network": ["Flatten"]})
+        lambda: ExperimentConfig.load({"name": name, "data": "mnist", "network": ["Flatten"]})
     )
 
 
@@ -140,13 +140,13 @@ def test_the_seed_option_replaces_the_seed_of_the_file(find: Find) -> None:
 
 
 def test_an_experiment_can_be_changed_by_settings() -> None:
-    first = Experiment.find("mnist-rows")
-    second = Experiment.find(first, settings=["training.epochs=5", "network.1.LSTM.units=64"])
+    first = ExperimentConfig.load("mnist-rows")
+    second = ExperimentConfig.load(first, overrides=["training.epochs=5", "network.1.LSTM.units=64"])
     assert second.training.epochs == 5
     assert second.network[1].arguments["units"] == 64
     assert first.training.epochs == 3
     assert first != second
-    assert Experiment.find(second, settings=["training.epochs=3", "network.1.LSTM.units=128"]) == first
+    assert ExperimentConfig.load(second, overrides=["training.epochs=3", "network.1.LSTM.units=128"]) == first
 
 
 # Paths of data
@@ -159,31 +159,31 @@ def test_data_files_are_relative_to_the_file_that_names_them(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path / "elsewhere")
     path = folder / "digits.yaml"
     path.write_text("data: {file: ../data/images, labels: labels}\nnetwork: [Flatten]\n")
-    data = Experiment.find(path).data
-    assert isinstance(data, OwnData)
+    data = ExperimentConfig.load(path).data
+    assert isinstance(data, DataConfig)
     assert data.file == str(tmp_path / "data" / "images")
     assert data.labels == str(folder / "labels")
-    relative = Experiment.find(Path("../experiments/digits.yaml")).data
+    relative = ExperimentConfig.load(Path("../experiments/digits.yaml")).data
     assert relative == data
 
 
 def test_an_absolute_path_of_data_stays(find: Find, tmp_path: Path) -> None:
     data = find(f"data: {{file: {tmp_path / 'x.npz'}}}\nnetwork: [Flatten]\n").data
-    assert data == OwnData(file=str(tmp_path / "x.npz"))
+    assert data == DataConfig(file=str(tmp_path / "x.npz"))
 
 
 # Round trip
 
 
 def test_an_experiment_reads_back_from_its_yaml(find: Find) -> None:
-    for first in (Experiment.find("mnist-rows"), find(SMALL, name="first", seed=3)):
+    for first in (ExperimentConfig.load("mnist-rows"), find(SMALL, name="first", seed=3)):
         again = find(first.to_yaml())
         assert again == first
         assert again.to_yaml() == first.to_yaml()
 
 
 def test_the_yaml_says_every_setting() -> None:
-    said = parse_yaml(Experiment.find({"data": "mnist", "network": ["Flatten"]}).to_yaml(), "yaml")
+    said = parse_yaml(ExperimentConfig.load({"data": "mnist", "network": ["Flatten"]}).to_yaml(), "yaml")
     assert said == {
         "name": "experiment",
         "data": "mnist",
@@ -192,9 +192,9 @@ def test_the_yaml_says_every_setting() -> None:
         "text": {
             "tokenizer": "words",
             "lowercase": True,
-            "minimum_count": 1,
-            "maximum_vocabulary": 20_000,
-            "maximum_length": 256,
+            "min_count": 1,
+            "vocabulary_size": 20_000,
+            "max_length": 256,
         },
         "forecast": None,
         "network": ["Flatten"],
@@ -431,7 +431,7 @@ def test_selecting_on_a_fraction_is_taken(find: Find) -> None:
     experiment = find(SMALL, "training.keep=best")
     assert experiment.training.validation == 0.1
     assert experiment.training.keep == "best"
-    assert experiment.training.early_stopping == EarlyStopping(patience=2)
+    assert experiment.training.early_stopping == EarlyStoppingConfig(patience=2)
 
 
 # Anything
@@ -451,7 +451,7 @@ NEW_VALUES = st.one_of(
 NEW_KEYS = st.one_of(TEXTS, st.integers(), st.none(), st.booleans(), st.sampled_from(["name", "arguments", "units"]))
 
 
-RECIPE = parse_yaml(Experiment.find("mnist-rows").to_yaml(), "recipe")
+RECIPE = parse_yaml(ExperimentConfig.load("mnist-rows").to_yaml(), "recipe")
 
 
 def containers(tree: Any) -> Iterator[Any]:
@@ -494,11 +494,11 @@ def mutated_recipes(draw: st.DrawFn) -> dict[str, Any]:
 def test_a_mutated_recipe_is_an_experiment_or_refused_in_one_line(tree: dict[str, Any]) -> None:
     document = Document(tree, "digits.yaml")
     try:
-        experiment = Experiment.parse(document)
+        experiment = ExperimentConfig.parse(document)
     except InvalidSetting as error:
         said = str(error)
         assert said.startswith("digits.yaml: ")
         assert "\n" not in said
     else:
         again = Document(parse_yaml(experiment.to_yaml(), "yaml"), "yaml")
-        assert Experiment.parse(again) == experiment
+        assert ExperimentConfig.parse(again) == experiment

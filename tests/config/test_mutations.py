@@ -6,11 +6,11 @@ from typing import Any
 
 import unrolled
 from unrolled.config.document import Document, parse_yaml, write_yaml
-from unrolled.config.experiment import Experiment, recipes
+from unrolled.config.experiment import ExperimentConfig, recipes
 from unrolled.errors import UnrolledError
 from unrolled.model.build import build_network, check_components
 from unrolled.tasks.base import choose_examples
-from unrolled.tasks.batches import Batches
+from unrolled.tasks.batches import TrainingBatches
 
 import numpy as np
 import pytest
@@ -85,15 +85,15 @@ def test_a_spoilt_recipe_ends_in_one_line_or_in_a_step(tenth: int, data: Path) -
     for number in range(tenth * MUTATIONS // 10, (tenth + 1) * MUTATIONS // 10):
         tree = small(spoilt(number, data))
         try:
-            experiment = Experiment.parse(Document(tree, "spoilt.yaml"))
-            again = Experiment.parse(Document(parse_yaml(write_yaml(tree), "again"), "again"))
+            experiment = ExperimentConfig.parse(Document(tree, "spoilt.yaml"))
+            again = ExperimentConfig.parse(Document(parse_yaml(write_yaml(tree), "again"), "again"))
             assert again.to_yaml() == experiment.to_yaml()
             check_components(experiment)
             loaded = experiment.load_data()
             examples = choose_examples(loaded, experiment)
             model = build_network(experiment, loaded)
             if trained < STEPS_TAKEN // 10 + 1:
-                batches = Batches(examples.learned, batch_size=4, epochs=1, seed=0, classes=examples.classes)
+                batches = TrainingBatches(examples.learned, batch_size=4, epochs=1, seed=0, classes=examples.classes)
                 model.train_on_batch(*batches[0])
                 trained += 1
         except UnrolledError as error:

@@ -1,4 +1,4 @@
-"""Beginning an experiment: check, init, schema, recipes and find-rate."""
+"""Beginning an experiment: check, init, schema, recipes and find-lr."""
 
 import json
 import re
@@ -7,13 +7,13 @@ from typing import Any
 
 from tests.conftest import ROOT, Command
 from unrolled.config.document import parse_yaml
-from unrolled.config.experiment import Experiment, recipes
-from unrolled.config.sections import Training
-from unrolled.config.template import commented, start_file
+from unrolled.config.experiment import ExperimentConfig, recipes
+from unrolled.config.sections import TrainingConfig
+from unrolled.config.template import render_template, write_template
 from unrolled.errors import InvalidSetting, WriteError
 from unrolled.model.build import describe
 from unrolled.model.schema import json_schema
-from unrolled.training.lr_finder import smooth, summarize, sweep_rates
+from unrolled.training.lr_finder import find_learning_rate, smooth, summarize
 
 import jsonschema
 import numpy as np
@@ -22,7 +22,7 @@ import pytest
 
 @pytest.mark.parametrize("recipe", sorted(recipes()))
 def test_a_recipe_builds_a_network_for_its_data(recipe: str) -> None:
-    description = describe(Experiment.find(recipe))
+    description = describe(ExperimentConfig.load(recipe))
     shapes = {"movie-reviews": "[B, 2]", "japanese-vowels": "[B, 9]", "air-passengers": "[B, 12]", "mnist": "[B, 10]"}
     assert description["layers"][-1]["shape"] == shapes.get(description["data"], "[B, T, 77]")
     assert description["parameters"] == sum(layer["parameters"] for layer in description["layers"])
@@ -51,23 +51,23 @@ def test_check_names_what_is_wrong(tiny: Path, unrolled_command: Command) -> Non
 
 @pytest.mark.parametrize("recipe", sorted(recipes()))
 def test_a_commented_recipe_is_the_recipe(recipe: str, tmp_path: Path) -> None:
-    start_file(recipe, tmp_path / "mine.yaml")
-    assert Experiment.find(tmp_path / "mine.yaml", name="same") == Experiment.find(recipe, name="same")
+    write_template(recipe, tmp_path / "mine.yaml")
+    assert ExperimentConfig.load(tmp_path / "mine.yaml", name="same") == ExperimentConfig.load(recipe, name="same")
 
 
 def test_every_comment_is_a_setting_that_can_be_set() -> None:
-    text = commented("mnist-rows")
-    for name in Training.model_fields:
+    text = render_template("mnist-rows")
+    for name in TrainingConfig.model_fields:
         assert f"{name}:" in text
-        assert Training.describe(name)
+        assert TrainingConfig.describe(name)
     rest = text.split("# and in training:\n")[1]
     settings = [line[4:] for line in rest.splitlines() if line.startswith("#   ")]
     # What begins with a name and a colon, or is indented below it, is a setting; the rest are words about it.
-    names = tuple(f"{name}:" for name in Training.model_fields)
+    names = tuple(f"{name}:" for name in TrainingConfig.model_fields)
     chosen = [line for line in settings if line.startswith((*names, "  "))]
     values = parse_yaml("\n".join(chosen), "comments")
     experiment = {"data": "mnist", "network": ["Flatten"], "training": {**values, "validation": 0.1}}
-    assert Experiment.find(experiment).training.early_stopping is not None
+    assert ExperimentConfig.load(experiment).training.early_stopping is not None
 
 
 def test_init_overwrites_nothing(tmp_path: Path, unrolled_command: Command) -> None:
@@ -79,9 +79,9 @@ def test_init_overwrites_nothing(tmp_path: Path, unrolled_command: Command) -> N
         "mnist-gru.yaml: expected a file that does not exist, got one. Name another with --output.\n"
     )
     with pytest.raises(WriteError):
-        start_file("mnist-gru", tmp_path / "mnist-gru.yaml")
+        write_template("mnist-gru", tmp_path / "mnist-gru.yaml")
     with pytest.raises(InvalidSetting, match='init: unknown recipe "mnist-gur"'):
-        start_file("mnist-gur", tmp_path / "other.yaml")
+        write_template("mnist-gur", tmp_path / "other.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_editors_accept_every_recipe_and_everything_written_out(
     recipe: str, editor: jsonschema.Draft202012Validator
 ) -> None:
     editor.validate(parse_yaml(recipes()[recipe].read_text(encoding="utf-8"), recipe))
-    editor.validate(parse_yaml(Experiment.find(recipe).to_yaml(), recipe))
+    editor.validate(parse_yaml(ExperimentConfig.load(recipe).to_yaml(), recipe))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_the_suggestion_is_where_the_loss_falls_fastest() -> None:
 
 
 def test_a_sweep_finds_a_rate_that_learns_and_where_it_is_lost(tiny: Path) -> None:
-    sweep = sweep_rates(Experiment.find(tiny), low=1e-5, high=1e4, steps=80)
+    sweep = find_learning_rate(ExperimentConfig.load(tiny), low=1e-5, high=1e4, steps=80)
     assert 1e-3 < sweep.suggestion < 1
     assert len(sweep.rates) == len(sweep.losses) == len(sweep.smoothed)
     assert sweep.rates[0] == pytest.approx(1e-5)
@@ -151,15 +151,15 @@ def test_a_sweep_finds_a_rate_that_learns_and_where_it_is_lost(tiny: Path) -> No
 
 def test_rates_the_wrong_way_round_are_refused(tiny: Path) -> None:
     with pytest.raises(InvalidSetting, match="expected 0 < low < high"):
-        sweep_rates(Experiment.find(tiny), low=1.0, high=0.1)
+        find_learning_rate(ExperimentConfig.load(tiny), low=1.0, high=0.1)
 
 
 def test_find_rate_takes_an_experiment_with_a_schedule(tiny: Path, unrolled_command: Command) -> None:
     schedule = "training.optimizer={Adam: {learning_rate: {OneCycle: {peak: 0.1}}}}"
-    finished = unrolled_command("find-rate", tiny, "--set", schedule, "--steps", "20", "--json")
+    finished = unrolled_command("find-lr", tiny, "--set", schedule, "--steps", "20", "--json")
     assert finished.returncode == 0, finished.stderr
     assert len(json.loads(finished.stdout)["rates"]) == 20
-    drawn = unrolled_command("find-rate", tiny, "--steps", "20", "--html", "rates.html").stdout
+    drawn = unrolled_command("find-lr", tiny, "--steps", "20", "--html", "rates.html").stdout
     page = (tiny.parent / "rates.html").read_text()
     assert "the loss falls fastest at" in page
     assert "http" not in page

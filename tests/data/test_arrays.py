@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
-from unrolled.data.arrays import is_batch, load_file, load_measured, read_inputs
+from unrolled.data.arrays import is_array_file, load_file, load_test_examples, read_examples
 from unrolled.errors import DataError
 
 import numpy as np
@@ -143,7 +143,7 @@ def test_a_missing_file_names_itself(tmp_path: Path, complaint: Complaint) -> No
     path = tmp_path / "digits.npz"
     expected = f"{path}: expected a file, got nothing there. Check the path."
     assert complaint(lambda: load_file(path)) == expected
-    assert complaint(lambda: read_inputs(path)) == expected
+    assert complaint(lambda: read_examples(path)) == expected
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "x" * 300 + ".npz"])
@@ -298,7 +298,7 @@ def test_npy_files_find_their_labels_and_their_test_pair_beside_them(tmp_path: P
     data = load_file(tmp_path / "x_train.npy")
     assert (data.train.size, data.test.size) == (24, 6)
     assert load_file(tmp_path / "x_train.npy", tmp_path / "y_train.npy").train.size < 24
-    np.testing.assert_array_equal(read_inputs(tmp_path / "x_test.npy"), IMAGES[:6])
+    np.testing.assert_array_equal(read_examples(tmp_path / "x_test.npy"), IMAGES[:6])
     (tmp_path / "y_train.npy").write_bytes(b"no array")
     assert complaint(lambda: load_file(tmp_path / "x_train.npy")).startswith(
         f"{tmp_path / 'y_train.npy'}: expected an NPY file of a plain array, got a damaged or pickled one"
@@ -343,7 +343,7 @@ def test_a_zip_of_something_else_is_refused(tmp_path: Path, complaint: Complaint
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x_train", "hello")
     assert complaint(lambda: load_file(path)).startswith(f"{path}: expected ")
-    assert complaint(lambda: read_inputs(path)).startswith(f"{path}: expected ")
+    assert complaint(lambda: read_examples(path)).startswith(f"{path}: expected ")
 
 
 def test_a_truncated_npz_file_is_refused(npz: Callable[..., Path], complaint: Complaint) -> None:
@@ -404,48 +404,48 @@ def test_idx_labels_of_another_length_name_their_file(
 
 def test_a_trained_network_is_measured_on_the_test_part(npz: Callable[..., Path]) -> None:
     path = npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:7], y_test=LABELS[:7])
-    measured = load_measured(path, ("2", "1", "0"))
+    measured = load_test_examples(path, ("2", "1", "0"))
     np.testing.assert_array_equal(measured.inputs, IMAGES[:7])
     np.testing.assert_array_equal(measured.targets, 2 - LABELS[:7])
 
 
 def test_without_a_test_part_a_network_is_measured_on_everything(npz: Callable[..., Path]) -> None:
-    assert load_measured(npz(x_train=IMAGES, y_train=LABELS), ("0", "1", "2")).size == 24
+    assert load_test_examples(npz(x_train=IMAGES, y_train=LABELS), ("0", "1", "2")).size == 24
 
 
 def test_labels_that_the_network_does_not_know_are_named(npz: Callable[..., Path], complaint: Complaint) -> None:
     path = npz(x_train=IMAGES, y_train=LABELS)
-    assert complaint(lambda: load_measured(path, ("0", "cat"))) == (
+    assert complaint(lambda: load_test_examples(path, ("0", "cat"))) == (
         f"{path}: expected labels among 0, cat, got 1, 2. Relabel those examples or leave them out."
     )
 
 
 @pytest.mark.parametrize("name", ["x_test", "x", "images", "anything"])
 def test_inputs_are_read_without_labels(name: str, npz: Callable[..., Path]) -> None:
-    np.testing.assert_array_equal(read_inputs(npz(**{name: IMAGES})), IMAGES)
+    np.testing.assert_array_equal(read_examples(npz(**{name: IMAGES})), IMAGES)
 
 
 def test_the_test_examples_are_the_inputs_of_a_data_set(npz: Callable[..., Path]) -> None:
     path = npz(x_train=IMAGES, y_train=LABELS, x_test=IMAGES[:7], y_test=LABELS[:7])
-    np.testing.assert_array_equal(read_inputs(path), IMAGES[:7])
+    np.testing.assert_array_equal(read_examples(path), IMAGES[:7])
 
 
 def test_inputs_are_read_from_an_idx_file(tmp_path: Path, write_idx: WriteIdx) -> None:
-    np.testing.assert_array_equal(read_inputs(write_idx(tmp_path / "new-idx3", IMAGES)), IMAGES)
+    np.testing.assert_array_equal(read_examples(write_idx(tmp_path / "new-idx3", IMAGES)), IMAGES)
 
 
 def test_an_npz_file_with_idx_in_its_name_is_an_npz_file(tmp_path: Path) -> None:
     np.savez(tmp_path / "new-idx3.npz", x=IMAGES)
-    np.testing.assert_array_equal(read_inputs(tmp_path / "new-idx3.npz"), IMAGES)
+    np.testing.assert_array_equal(read_examples(tmp_path / "new-idx3.npz"), IMAGES)
 
 
 def test_several_arrays_of_which_none_is_the_inputs_are_refused(npz: Callable[..., Path], complaint: Complaint) -> None:
     path = npz(first=IMAGES, second=IMAGES)
-    assert complaint(lambda: read_inputs(path)) == (
+    assert complaint(lambda: read_examples(path)) == (
         f"{path}: expected an array x, got first, second. Save it as: numpy.savez(path, x=images)"
     )
 
 
 def test_a_name_says_whether_a_file_holds_many_examples() -> None:
     names = ["a.npz", "t10k-images-idx3-ubyte", "a.idx", "a.png", "npz"]
-    assert [is_batch(Path(name)) for name in names] == [True, True, True, False, False]
+    assert [is_array_file(Path(name)) for name in names] == [True, True, True, False, False]

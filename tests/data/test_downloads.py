@@ -230,5 +230,5 @@ def test_each_published_file_has_an_md5(published: Download) -> None:
 
 
 def test_the_published_sets_are_loaded_by_their_names() -> None:
-    assert catalogue.NAMED["fashion-mnist"] == downloads.FASHION_MNIST.load
-    assert catalogue.NAMED["kmnist"] == downloads.KMNIST.load
+    assert catalogue.DATASETS["fashion-mnist"] == downloads.FASHION_MNIST.load
+    assert catalogue.DATASETS["kmnist"] == downloads.KMNIST.load

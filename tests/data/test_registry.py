@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from unrolled.data.registry import load, load_own
+from unrolled.data.registry import load, load_config_data
 from unrolled.errors import DataError
 
 import numpy as np
@@ -40,24 +40,24 @@ def test_a_table_of_texts_needs_no_more_than_its_name(tmp_path: Path) -> None:
 def test_examples_in_both_parts_are_noted(tmp_path: Path) -> None:
     train = written(tmp_path / "a.csv", REVIEWS)
     test = written(tmp_path / "b.csv", "text,label\ngood number 1,pos\nnew,neg\n")
-    data = load_own(train=train, test=test)
+    data = load_config_data(train=train, test=test)
     assert data.notes[0] == "1 of 2 test examples are training examples too"
 
 
 def test_a_wide_table_is_a_series_a_row_and_a_long_one_a_step_a_row(tmp_path: Path) -> None:
     wide = "t1,t2,t3,label\n1,2,3,a\n4,5,,b\n7,8,9,a\n1,1,1,b\n"
-    data = load_own(file=written(tmp_path / "wide.csv", wide), target="label")
+    data = load_config_data(file=written(tmp_path / "wide.csv", wide), target="label")
     assert data.kind == "series"
     assert data.example_shape == (None, 1)
     long = "id,x,y,label\n" + "".join(f"{i},{i + s},{s},{'ab'[i % 2]}\n" for i in range(8) for s in range(2 + i))
-    data = load_own(file=written(tmp_path / "long.csv", long), target="label", series="id")
+    data = load_config_data(file=written(tmp_path / "long.csv", long), target="label", series="id")
     assert sorted(len(item) for part in data.parts.values() for item in part.inputs) == [2, 3, 4, 5, 6, 7, 8, 9]
     assert data.example_shape == (None, 2)
 
 
 def test_ts_files_are_series_with_gaps(tmp_path: Path) -> None:
     path = written(tmp_path / "two.ts", TS)
-    data = load_own(train=path, test=path)
+    data = load_config_data(train=path, test=path)
     assert data.classes == ("a", "b")
     np.testing.assert_array_equal(data.train.inputs[0], [[1, 4], [2, 5], [3, np.nan]])
     assert data.notes == ("4 of 4 test examples are training examples too",)
@@ -83,7 +83,7 @@ def test_a_folder_for_each_class_holds_pictures_or_texts(tmp_path: Path) -> None
     pictures, texts = load(tmp_path / "pictures"), load(tmp_path / "texts")
     assert (pictures.example_shape, pictures.classes) == ((6, 8), ("dark", "light"))
     assert texts.kind == "text"
-    assert load_own(folder=str(tmp_path / "pictures"), side=4).example_shape == (4, 4)
+    assert load_config_data(folder=str(tmp_path / "pictures"), side=4).example_shape == (4, 4)
 
 
 def test_one_text_is_divided_by_position(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_one_text_is_divided_by_position(tmp_path: Path) -> None:
 
 def test_a_table_to_forecast_keeps_its_end_for_the_test(tmp_path: Path) -> None:
     table = written(tmp_path / "s.csv", "month,a,b\n" + "".join(f"m{i},{i},{2 * i}\n" for i in range(10)))
-    data = load_own(file=table, task="forecast", held_out=3)
+    data = load_config_data(file=table, task="forecast", test_steps=3)
     assert data.classes == ("a", "b")
     np.testing.assert_array_equal(data.test.inputs[0], [[7, 14], [8, 16], [9, 18]])
 
@@ -131,7 +131,7 @@ def test_a_broken_file_is_refused_in_one_line(
 ) -> None:
     path = written(tmp_path / name, content)
     with pytest.raises(DataError) as caught:
-        load_own(file=path, **settings)  # type: ignore[arg-type]
+        load_config_data(file=path, **settings)  # type: ignore[arg-type]
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -140,7 +140,7 @@ def test_a_label_that_training_has_not_is_refused(tmp_path: Path) -> None:
     train = written(tmp_path / "a.csv", REVIEWS)
     test = written(tmp_path / "b.csv", "text,label\nx,pos\ny,neutral\n")
     with pytest.raises(DataError, match=r'b\.csv:3: expected a class that training has \(neg, pos\), got "neutral"'):
-        load_own(train=train, test=test)
+        load_config_data(train=train, test=test)
 
 
 def test_pictures_of_other_sizes_and_files_of_other_kinds_are_named(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_folder_of_test_examples_alone_and_a_file_for_the_test_where_none_can_
         load(tmp_path / "held")
     text = written(tmp_path / "a.txt", "It is a truth. " * 20)
     with pytest.raises(DataError, match=r"expected no file for the test beside a.txt"):
-        load_own(train=text, test=text)
+        load_config_data(train=text, test=text)
 
 
 def test_json_lines_end_where_lines_do(tmp_path: Path) -> None:
@@ -179,4 +179,4 @@ def test_json_lines_end_where_lines_do(tmp_path: Path) -> None:
     assert load(written(tmp_path / "b.jsonl", "\n".join(rows))).fingerprints
     rows = ['{"text": 7, "label": 1}', *rows]
     with pytest.raises(DataError, match=r"c.jsonl:1: text: expected text, got int 7\."):
-        load_own(file=written(tmp_path / "c.jsonl", "\n".join(rows)), input="text")
+        load_config_data(file=written(tmp_path / "c.jsonl", "\n".join(rows)), input="text")

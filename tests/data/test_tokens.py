@@ -23,10 +23,10 @@ def test_what_is_encoded_is_decoded(kind: str) -> None:
 
 
 def test_words_are_counted_and_the_rare_ones_unknown() -> None:
-    tokenizer = Tokenizer.fit(TEXTS, kind="words", lowercase=True, minimum_count=2)
+    tokenizer = Tokenizer.fit(TEXTS, kind="words", lowercase=True, min_count=2)
     assert tokenizer.tokens == ("the", "dog")
     assert tokenizer.encode("The dog isn't a cat").tolist() == [2, 3, UNKNOWN, UNKNOWN, UNKNOWN]
-    assert Tokenizer.fit(TEXTS, kind="words", maximum_vocabulary=1).size == 3
+    assert Tokenizer.fit(TEXTS, kind="words", vocabulary_size=1).size == 3
     assert Tokenizer("words").cut("isn't it, Mr. O'Hara?") == ["isn't", "it", ",", "Mr", ".", "O'Hara", "?"]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from unrolled.diagnostics.diagnostic import Finding
+from unrolled.diagnostics.diagnostic import Diagnostic
 from unrolled.layers import GRU, LSTM, SimpleRNN
 
 import keras
@@ -56,5 +56,5 @@ def reader(*, cell: str = "lstm", classes: int = 3, seed: int = 0, **arguments: 
     return compiled(LAYERS[cell](**{"units": 8, **arguments}), keras.layers.Dense(classes), seed=seed)
 
 
-def names(findings: Iterable[Finding]) -> set[str]:
+def names(findings: Iterable[Diagnostic]) -> set[str]:
     return {finding.name for finding in findings}

@@ -4,10 +4,10 @@ from typing import Any
 
 from tests.diagnostics.networks import bumps, compiled, names, reader
 from unrolled.data.bundled import load_mnist
-from unrolled.diagnostics.data_rules import examine_data, excess_agreement
+from unrolled.diagnostics.data_rules import check_data, excess_agreement
 from unrolled.diagnostics.diagnose import diagnose
-from unrolled.diagnostics.diagnostic import Finding
-from unrolled.diagnostics.target import labels_of, subject_of_model
+from unrolled.diagnostics.diagnostic import Diagnostic
+from unrolled.diagnostics.target import labels_of, target_of_model
 
 import keras
 import numpy as np
@@ -19,8 +19,8 @@ def model() -> keras.Model:
     return reader()
 
 
-def found(model: keras.Model, inputs: Any, targets: Any, **arguments: Any) -> list[Finding]:
-    return examine_data(subject_of_model(model, inputs, targets, **arguments))
+def found(model: keras.Model, inputs: Any, targets: Any, **arguments: Any) -> list[Diagnostic]:
+    return check_data(target_of_model(model, inputs, targets, **arguments))
 
 
 @pytest.mark.parametrize("seed", range(3))

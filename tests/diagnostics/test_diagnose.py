@@ -9,12 +9,12 @@ from typing import Any
 import unrolled
 from tests.conftest import Command, write_tiny_data
 from tests.diagnostics.networks import bumps, compiled, names, reader, sentences
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.registry import load
-from unrolled.diagnostics.diagnose import KINDS, diagnose, examine_untrained
-from unrolled.diagnostics.diagnostic import Finding, worst_first
+from unrolled.diagnostics.diagnose import RULES, check_untrained, diagnose
+from unrolled.diagnostics.diagnostic import Diagnostic, most_severe_first
 from unrolled.diagnostics.lr_probe import attempt
-from unrolled.diagnostics.target import subject_of_experiment
+from unrolled.diagnostics.target import target_of_experiment
 from unrolled.errors import UnrolledError
 from unrolled.layers import GRU, LSTM
 from unrolled.model.build import build_network
@@ -71,12 +71,12 @@ def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
     from unrolled.data import registry as catalogue
 
     cut = load("mnist").head(1000)
-    monkeypatch.setitem(catalogue.NAMED, "mnist", lambda: cut)
+    monkeypatch.setitem(catalogue.DATASETS, "mnist", lambda: cut)
 
 
 @pytest.mark.usefixtures("few_digits")
 def test_the_article_is_healthy() -> None:
-    experiment = Experiment.find("mnist-rows")
+    experiment = ExperimentConfig.load("mnist-rows")
     data = experiment.load_data()
 
     def make(seed: int) -> keras.Model:
@@ -89,12 +89,12 @@ def test_the_article_is_healthy() -> None:
 @pytest.mark.usefixtures("few_digits")
 def test_a_loss_of_one_hot_targets_is_given_them(tiny: Path) -> None:
     smooth = ["training.loss={CategoricalCrossentropy: {label_smoothing: 0.1}}", "training.epochs=20"]
-    found = diagnose(Experiment.find(tiny, settings=smooth))
+    found = diagnose(ExperimentConfig.load(tiny, overrides=smooth))
     assert "fatal" not in {finding.severity for finding in found}
 
 
 def test_the_layer_that_reads_images_does_not_count(tiny: Path) -> None:
-    found = diagnose(Experiment.find(tiny, settings=["read=columns", "network.0={Rescaling: {scale: 1}}"]))
+    found = diagnose(ExperimentConfig.load(tiny, overrides=["read=columns", "network.0={Rescaling: {scale: 1}}"]))
     assert [finding.where.endswith(": network[1].LSTM") for finding in found if finding.name == "unscaled-inputs"] == [
         True
     ]
@@ -116,10 +116,10 @@ def test_a_learning_rate_out_of_range_is_found_and_the_advice_helps(
     rate: float, name: str, verb: str, tiny: Path
 ) -> None:
     setting = f"training.optimizer.Adam.learning_rate={rate}"
-    finding = next(f for f in diagnose(tiny, settings=[setting]) if f.name == name)
+    finding = next(f for f in diagnose(tiny, overrides=[setting]) if f.name == name)
     assert finding.where == f"{tiny}:6: training.optimizer"
     assert finding.remedy.startswith(f"{verb} the learning rate: --set training.optimizer.Adam.learning_rate=")
-    assert name not in names(diagnose(tiny, settings=[finding.remedy.split("--set ")[1]]))
+    assert name not in names(diagnose(tiny, overrides=[finding.remedy.split("--set ")[1]]))
 
 
 def test_the_command_prints_what_was_found_and_exits_with_one(tiny: Path, unrolled_command: Command) -> None:
@@ -135,13 +135,13 @@ def test_the_command_prints_what_was_found_and_exits_with_one(tiny: Path, unroll
     assert any(line.startswith(remedy) for line in lines)
     *_, setting = shlex.split(next(line for line in lines if line.startswith(remedy)))
     assert "unscaled-inputs" not in names(
-        examine_untrained(subject_of_experiment(Experiment.find(tiny, settings=[setting])))
+        check_untrained(target_of_experiment(ExperimentConfig.load(tiny, overrides=[setting])))
     )
 
 
 def test_a_run_is_examined_as_it_was_trained(tiny: Path, unrolled_command: Command) -> None:
     write_tiny_data(tiny.parent / "tiny.npz", examples=240)
-    run = unrolled.train(tiny, runs=tiny.parent / "runs", settings=["training.epochs=8"], quiet=True)
+    run = unrolled.train(tiny, runs=tiny.parent / "runs", overrides=["training.epochs=8"], quiet=True)
     finished = unrolled_command("doctor", "latest", "--json")
     assert (finished.returncode, json.loads(finished.stdout), finished.stderr) == (0, [], "")
     finished = unrolled_command("doctor", "latest", "--set", "seed=1")
@@ -181,9 +181,9 @@ def test_a_trial_leaves_the_model_as_its_own_rate_has_left_it() -> None:
 
 
 def test_findings_are_ordered_worst_first_and_speak_json() -> None:
-    findings = [finding for kind in KINDS for finding in kind.judge(np.nan, "here")]
-    assert len(findings) == len(KINDS)
-    ordered = [finding.severity for finding in worst_first(findings)]
+    findings = [finding for kind in RULES for finding in kind.judge(np.nan, "here")]
+    assert len(findings) == len(RULES)
+    ordered = [finding.severity for finding in most_severe_first(findings)]
     assert ordered == sorted(ordered, key=["fatal", "harmful", "doubtful"].index)
     assert json.loads(json.dumps(findings[0].to_json(), allow_nan=False))["value"] == "nan"
-    assert isinstance(findings[0], Finding)
+    assert isinstance(findings[0], Diagnostic)

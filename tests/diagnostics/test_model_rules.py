@@ -3,11 +3,11 @@
 from typing import Any
 
 from tests.diagnostics.networks import bumps, compiled, names, reader, sentences
-from unrolled.diagnostics.diagnose import diagnose, examine_untrained
-from unrolled.diagnostics.diagnostic import Finding
-from unrolled.diagnostics.model_rules import examine_units, takes_logits
+from unrolled.diagnostics.diagnose import check_untrained, diagnose
+from unrolled.diagnostics.diagnostic import Diagnostic
+from unrolled.diagnostics.model_rules import check_units, takes_logits
 from unrolled.diagnostics.probe import listen
-from unrolled.diagnostics.target import subject_of_model
+from unrolled.diagnostics.target import target_of_model
 from unrolled.errors import InvalidInput
 from unrolled.layers import GRU, LSTM, SimpleRNN
 
@@ -18,18 +18,18 @@ import pytest
 layers = keras.layers
 
 
-def seen(model: keras.Model, inputs: Any, targets: Any) -> list[Finding]:
+def seen(model: keras.Model, inputs: Any, targets: Any) -> list[Diagnostic]:
     """What is found before any training."""
-    return examine_untrained(subject_of_model(model, inputs, targets))
+    return check_untrained(target_of_model(model, inputs, targets))
 
 
-def units_of(model: keras.Model, inputs: Any, targets: Any) -> list[Finding]:
+def units_of(model: keras.Model, inputs: Any, targets: Any) -> list[Diagnostic]:
     """What the states and units of the untrained network are found to do."""
-    subject = subject_of_model(model, inputs, targets)
-    return examine_units(subject, listen(model, subject.sample(64).inputs))
+    subject = target_of_model(model, inputs, targets)
+    return check_units(subject, listen(model, subject.sample(64).inputs))
 
 
-def of(name: str, findings: Any) -> Finding:
+def of(name: str, findings: Any) -> Diagnostic:
     (finding,) = (finding for finding in findings if finding.name == name)
     return finding  # type: ignore[no-any-return]
 

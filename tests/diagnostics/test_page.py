@@ -7,14 +7,14 @@ import sys
 
 from tests.conftest import ROOT, environment
 from tests.docs.pages import blocks
-from unrolled.diagnostics.diagnose import KINDS
-from unrolled.diagnostics.diagnostic import Kind
+from unrolled.diagnostics.diagnose import RULES
+from unrolled.diagnostics.diagnostic import Rule
 
 PAGE = ROOT / "docs/doctor.md"
 TABLE = re.compile(r"(?<=test_page\.py -->\n).*(?=<!-- end -->)", re.DOTALL)
 
 
-def row(kind: Kind) -> str:
+def row(kind: Rule) -> str:
     bound = f"{'above' if kind.side == 'above' else 'below'} {kind.bound:g} {kind.unit}"
     return f"| `{kind.name}` | {kind.severity} | {kind.meaning} | {bound} | {kind.reason} | {kind.remedy} |\n"
 
@@ -22,7 +22,7 @@ def row(kind: Kind) -> str:
 def test_the_table_lists_every_kind_with_its_bound() -> None:
     """To record a changed one: UNROLLED_RECORD=1 pytest tests/diagnostics/test_page.py."""
     head = "| finding | | what it means | found | why there | what to do |\n|---|---|---|---|---|---|\n"
-    table = f"\n{head}{''.join(map(row, KINDS))}\n"
+    table = f"\n{head}{''.join(map(row, RULES))}\n"
     if os.environ.get("UNROLLED_RECORD"):
         PAGE.write_text(TABLE.sub(lambda _: table, PAGE.read_text()))
     found = TABLE.search(PAGE.read_text())
@@ -31,8 +31,8 @@ def test_the_table_lists_every_kind_with_its_bound() -> None:
 
 
 def test_kinds_are_named_apart() -> None:
-    assert len({kind.name for kind in KINDS}) == len(KINDS)
-    for kind in KINDS:
+    assert len({kind.name for kind in RULES}) == len(RULES)
+    for kind in RULES:
         assert re.fullmatch(r"[a-z]+(-[a-z]+)+|leakage", kind.name)
 
 

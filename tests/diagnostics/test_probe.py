@@ -3,9 +3,9 @@
 from typing import Any
 
 from tests.diagnostics.networks import bumps, compiled, reader
-from unrolled.diagnostics.model_rules import examine_gradients
+from unrolled.diagnostics.model_rules import check_gradients
 from unrolled.diagnostics.probe import Part, input_gradients, listen, norms_over_time, parts_of, spread
-from unrolled.diagnostics.target import subject_of_model
+from unrolled.diagnostics.target import target_of_model
 from unrolled.layers import GRU, LSTM, SimpleRNN
 
 import keras
@@ -14,9 +14,9 @@ import pytest
 
 
 def examined(model: keras.Model, inputs: Any, targets: Any) -> list[tuple[str, str]]:
-    subject = subject_of_model(model, inputs, targets)
+    subject = target_of_model(model, inputs, targets)
     sample = subject.sample(16)
-    return [(f.name, f.where) for f in examine_gradients(subject, listen(model, sample.inputs), sample)]
+    return [(f.name, f.where) for f in check_gradients(subject, listen(model, sample.inputs), sample)]
 
 
 def recurrent(gain: float, **arguments: Any) -> keras.Layer:

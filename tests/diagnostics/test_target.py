@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.diagnostics.networks import bumps, compiled
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.dataset import Dataset, Split
 from unrolled.diagnostics.probe import listen, parts_of
 from unrolled.diagnostics.target import Places
@@ -16,16 +16,16 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def experiment() -> Experiment:
+def experiment() -> ExperimentConfig:
     network: list[Any] = [
         {"Bidirectional": {"layer": {"LSTM": {"units": 4, "return_sequences": True}}}},
         {"SimpleRNN": {"units": 5}},
         {"Dense": {"units": 3}},
     ]
-    return Experiment.find({"data": "mnist", "network": network, "training": {"optimizer": {"SGD": {}}}})
+    return ExperimentConfig.load({"data": "mnist", "network": network, "training": {"optimizer": {"SGD": {}}}})
 
 
-def test_an_experiment_names_paths_and_settings_that_it_takes(experiment: Experiment) -> None:
+def test_an_experiment_names_paths_and_settings_that_it_takes(experiment: ExperimentConfig) -> None:
     split = Split(*bumps())
     places, parts = Places(experiment), parts_of(build_network(experiment, Dataset("b", split, split, ("a", "b", "c"))))
     both, forward, _, plain, _ = parts
@@ -38,7 +38,7 @@ def test_an_experiment_names_paths_and_settings_that_it_takes(experiment: Experi
         (places.optimizer("clipnorm", 1), ("training", "optimizer")),
     ):
         setting = remedy.removeprefix("--set ").strip('"')
-        after = Experiment.find(experiment, settings=[setting])
+        after = ExperimentConfig.load(experiment, overrides=[setting])
         build_network(after, Dataset("b", split, split, ("a", "b", "c")))
         before: Any = experiment.model_dump(mode="json")
         now: Any = after.model_dump(mode="json")

@@ -6,10 +6,10 @@ from typing import Any
 
 import unrolled
 from tests.diagnostics.networks import names
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.diagnostics import target as subject_module
 from unrolled.diagnostics.data_rules import non_finite_examples
-from unrolled.diagnostics.target import subject_of_experiment, subject_of_run
+from unrolled.diagnostics.target import target_of_experiment, target_of_run
 
 import numpy as np
 import pytest
@@ -77,7 +77,7 @@ def test_a_run_on_texts_is_examined_with_the_vocabulary_that_it_has(tmp_path: Pa
     kept = run.read_json("encoding.json")
     kept["tokenizer"]["tokens"].reverse()
     (run.path / "encoding.json").write_text(json.dumps(kept), encoding="utf-8")
-    subject = subject_of_run(unrolled.Run.open(run.path))
+    subject = target_of_run(unrolled.Run.open(run.path))
     encoded = subject.learned.inputs[subject.order[0]]
     given = list(unrolled.load("texts.csv").train.inputs)
     tokens = ["", "", *kept["tokenizer"]["tokens"]]
@@ -89,7 +89,7 @@ def test_no_more_than_some_examples_are_examined_and_those_of_all_classes(monkey
     rows = Path("texts.csv").read_text().splitlines()
     Path("texts.csv").write_text("\n".join([rows[0], *sorted(rows[1:])]), encoding="utf-8")
     monkeypatch.setattr(subject_module, "MOST_EXAMINED", 50)
-    subject = subject_of_experiment(Experiment.find({"data": {"file": "texts.csv"}, **TEXTS}))
+    subject = target_of_experiment(ExperimentConfig.load({"data": {"file": "texts.csv"}, **TEXTS}))
     assert subject.learned.size == 50
     assert sorted(subject.order) == list(range(50))
     assert set(subject.learned.targets.tolist()) == {0, 1}

@@ -9,9 +9,9 @@ from pathlib import Path
 from tests.conftest import ROOT, environment
 from tests.docs.pages import blocks, parse
 from unrolled.config.document import Document, parse_yaml
-from unrolled.config.experiment import Experiment
-from unrolled.config.sections import Forecast, OwnData, Text
-from unrolled.data.registry import NAMED
+from unrolled.config.experiment import ExperimentConfig
+from unrolled.config.sections import DataConfig, ForecastConfig, TextConfig
+from unrolled.data.registry import DATASETS
 from unrolled.model.build import build_network, check_components
 from unrolled.tasks.base import choose_examples
 
@@ -22,7 +22,7 @@ TEXT = (ROOT / "docs" / "data.md").read_text()
 
 @pytest.mark.parametrize("text", blocks(TEXT, "yaml"))
 def test_the_experiments_can_be_trained(text: str) -> None:
-    experiment = Experiment.parse(Document(parse_yaml(text, "page"), "page"))
+    experiment = ExperimentConfig.parse(Document(parse_yaml(text, "page"), "page"))
     check_components(experiment)
     if isinstance(experiment.data, str):
         data = experiment.load_data()
@@ -31,9 +31,9 @@ def test_the_experiments_can_be_trained(text: str) -> None:
 
 
 def test_all_data_sets_and_settings_are_named() -> None:
-    for name in NAMED:
+    for name in DATASETS:
         assert name in TEXT or name.endswith("mnist")
-    for group in (OwnData, Text, Forecast):
+    for group in (DataConfig, TextConfig, ForecastConfig):
         missing = [setting for setting in group.model_fields if not re.search(rf"\b{setting}\b", TEXT)]
         assert not set(missing) - {"labels"}
 

@@ -5,8 +5,8 @@ import re
 from tests.conftest import ROOT
 from tests.docs.pages import blocks, parse
 from unrolled.config.document import Document, parse_yaml
-from unrolled.config.experiment import Experiment
-from unrolled.config.sections import Training
+from unrolled.config.experiment import ExperimentConfig
+from unrolled.config.sections import TrainingConfig
 from unrolled.data.registry import load
 from unrolled.model.build import build_network, check_components
 from unrolled.tasks.base import choose_examples
@@ -22,7 +22,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize("text", blocks(TEXT, "yaml"))
 def test_the_experiments_can_be_trained(text: str) -> None:
-    experiment = Experiment.parse(Document(parse_yaml(text, "page"), "page"))
+    experiment = ExperimentConfig.parse(Document(parse_yaml(text, "page"), "page"))
     check_components(experiment)
     data = load("mnist").head(500)
     choose_examples(data, experiment)
@@ -31,7 +31,7 @@ def test_the_experiments_can_be_trained(text: str) -> None:
 
 def test_every_setting_of_a_training_is_shown() -> None:
     shown = set(parse_yaml(blocks(TEXT, "yaml")[-1], "page")["training"])
-    assert set(Training.model_fields) - shown == {"precision"}
+    assert set(TrainingConfig.model_fields) - shown == {"precision"}
     assert "**Precision**" in TEXT
 
 

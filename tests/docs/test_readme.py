@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.conftest import ROOT, environment
 from tests.docs.pages import blocks, on_few_images, parse
 from unrolled.config.document import Document, parse_yaml
-from unrolled.config.experiment import Experiment
-from unrolled.data.registry import NAMED, load
+from unrolled.config.experiment import ExperimentConfig
+from unrolled.data.registry import DATASETS, load
 from unrolled.model.build import build_network
 
 import pytest
@@ -28,10 +28,10 @@ def test_python_blocks_run(tmp_path: Path) -> None:
 
 def test_the_experiments_are_valid() -> None:
     text, more = blocks(README, "yaml")
-    changed = Experiment.parse(Document({"data": "mnist", **parse_yaml(more, "README")}, "README"))
+    changed = ExperimentConfig.parse(Document({"data": "mnist", **parse_yaml(more, "README")}, "README"))
     build_network(changed, load("mnist"))
-    experiment = Experiment.parse(Document(parse_yaml(text, "README"), "README"))
-    assert experiment.data in NAMED
+    experiment = ExperimentConfig.parse(Document(parse_yaml(text, "README"), "README"))
+    assert experiment.data in DATASETS
     assert experiment.training.validation == 0.1
 
 

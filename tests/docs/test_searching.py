@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 from tests.docs.pages import blocks, parse
 from unrolled.backends import leave_out_tensorflow
 from unrolled.config.document import read_document
-from unrolled.config.experiment import Experiment, recipes
+from unrolled.config.experiment import ExperimentConfig, recipes
 from unrolled.data.registry import load
 from unrolled.errors import InvalidSetting
 from unrolled.searching.search import check_experiments
@@ -47,9 +47,9 @@ def test_each_search_is_a_search(line: str, tmp_path: Path) -> None:
         (tmp_path / "digits.yaml").write_text(EXPERIMENT)
         name = parsed["experiment"]
         experiment = name if name in recipes() else tmp_path / name
-        space = SearchSpace(Experiment.written(experiment, settings=parsed["settings"]))
-        for picked in space.one_at_a_time():
-            Experiment.parse(space.settle(picked))
+        space = SearchSpace(ExperimentConfig.read_document(experiment, overrides=parsed["settings"]))
+        for params in space.one_at_a_time():
+            ExperimentConfig.parse(space.resolve(params))
 
 
 def test_the_python_runs_on_a_few_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.cli import cli
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 
 import pytest
 
@@ -133,7 +133,7 @@ def test_the_experiment_file_is_the_recipe(tmp_path: Path) -> None:
     block, _ = re.findall(r"```yaml\n(.*?)```", WALKTHROUGH.read_text(), flags=re.S)
     path = tmp_path / "digits.yaml"
     path.write_text(block)
-    assert Experiment.find(path) == Experiment.find("mnist-rows", name="digits")
+    assert ExperimentConfig.load(path) == ExperimentConfig.load("mnist-rows", name="digits")
 
 
 def test_the_commands_exist_with_their_options() -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from unrolled.kernels import native, reference
 from unrolled.kernels import native as extension
 from unrolled.kernels.reference import ACTIVATIONS
-from unrolled.kernels.spec import Inputs, Recurrence, Results
+from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 
 import numpy as np
 import pytest
@@ -24,10 +24,10 @@ GRADIENTS = 1e-5
 CANCELLED = 0.1
 
 CELLS = {
-    "lstm": Recurrence("lstm"),
-    "gru": Recurrence("gru"),
-    "gru_reset_before": Recurrence("gru", reset_after=False),
-    "simple_rnn": Recurrence("simple_rnn"),
+    "lstm": RecurrenceSpec("lstm"),
+    "gru": RecurrenceSpec("gru"),
+    "gru_reset_before": RecurrenceSpec("gru", reset_after=False),
+    "simple_rnn": RecurrenceSpec("simple_rnn"),
 }
 DIFFERENTIABLE = ("sequences", "kernel", "recurrent_kernel", "bias", "initial_h", "initial_c")
 MASKS = ("none", "all true", "holes", "leading", "trailing", "one row", "every row")
@@ -67,7 +67,7 @@ def make_mask(pattern: str, batch: int, time: int) -> Array | None:
 
 
 def make_inputs(
-    recurrence: Recurrence,
+    recurrence: RecurrenceSpec,
     sizes: Sizes,
     *,
     mask: str = "none",
@@ -103,13 +103,13 @@ def make_inputs(
     return inputs._replace(**dict.fromkeys(without))
 
 
-def make_cotangents(results: Results, seed: int = 1) -> Results:
+def make_cotangents(results: Outputs, seed: int = 1) -> Outputs:
     random = np.random.default_rng(seed)
     shapes = (None if result is None else np.shape(result) for result in results)
-    return Results(*(None if shape is None else random.normal(size=shape).astype(np.float32) for shape in shapes))
+    return Outputs(*(None if shape is None else random.normal(size=shape).astype(np.float32) for shape in shapes))
 
 
-def with_zeros(recurrence: Recurrence, inputs: Inputs) -> Inputs:
+def with_zeros(recurrence: RecurrenceSpec, inputs: Inputs) -> Inputs:
     """What may be absent and counts as zero as an array of zeros, so that the specification differentiates by it."""
     batch, time, features = np.shape(inputs.sequences)
     everything = make_inputs(recurrence, Sizes(batch, time, features, len(inputs.recurrent_kernel)))
@@ -121,14 +121,14 @@ def with_zeros(recurrence: Recurrence, inputs: Inputs) -> Inputs:
     return inputs._replace(**{name: array for name, array in zeros.items() if getattr(inputs, name) is None})
 
 
-def specified(recurrence: Recurrence, inputs: Inputs, cotangents: Results | None = None) -> tuple[Results, Inputs]:
+def specified(recurrence: RecurrenceSpec, inputs: Inputs, cotangents: Outputs | None = None) -> tuple[Outputs, Inputs]:
     """The results and the gradients, of absent states and biases too; without cotangents those of `make_cotangents`."""
     inputs = with_zeros(recurrence, inputs)
     results, tape = reference.forward(recurrence, inputs)
     return results, reference.backward(recurrence, inputs, tape, cotangents or make_cotangents(results))
 
 
-def assert_close(ours: Results | Inputs, theirs: Results | Inputs, tolerance: float) -> None:
+def assert_close(ours: Outputs | Inputs, theirs: Outputs | Inputs, tolerance: float) -> None:
     """Every array has its shape, is of float32 and equal but for `tolerance` of the largest entry."""
     for name, our, their in zip(ours._fields, ours, theirs, strict=True):
         assert (our is None) == (their is None), name
@@ -147,13 +147,13 @@ def assert_same_bits(ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> None:
             np.testing.assert_array_equal(our.view(np.int32), their.view(np.int32))
 
 
-def run(recurrence: Recurrence, inputs: Inputs, cotangents: Results | None = None) -> tuple[Results, Inputs]:
+def run(recurrence: RecurrenceSpec, inputs: Inputs, cotangents: Outputs | None = None) -> tuple[Outputs, Inputs]:
     """As `specified`, by the kernels."""
     results, tape = native.forward(recurrence, inputs, training=True)
     return results, native.backward(recurrence, inputs, tape, cotangents or make_cotangents(results))
 
 
-def check(recurrence: Recurrence, inputs: Inputs, cotangents: Results | None = None) -> None:
+def check(recurrence: RecurrenceSpec, inputs: Inputs, cotangents: Outputs | None = None) -> None:
     """Both passes, and the forward pass without a tape, give what is specified."""
     results, gradients = specified(recurrence, inputs, cotangents)
     ours, our_gradients = run(recurrence, inputs, cotangents)
@@ -164,7 +164,7 @@ def check(recurrence: Recurrence, inputs: Inputs, cotangents: Results | None = N
     assert_close(inference, results, FORWARD)
 
 
-def with_outputs(cell: str, **changes: Any) -> Recurrence:
+def with_outputs(cell: str, **changes: Any) -> RecurrenceSpec:
     """The recurrence of a cell that shows the outputs of every step."""
     return replace(CELLS[cell], return_sequences=True, **changes)
 

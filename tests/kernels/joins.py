@@ -3,20 +3,20 @@
 from typing import Any
 
 from unrolled.kernels import reference
-from unrolled.kernels.spec import Inputs, Recurrence, Results
+from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 
 import numpy as np
 
 RECURRENCES = {
-    "lstm": Recurrence("lstm", activation="relu", return_sequences=True),
-    "gru": Recurrence("gru", go_backwards=True),
-    "gru, reset before": Recurrence("gru", reset_after=False, return_sequences=True, zero_output_for_mask=True),
-    "simple_rnn": Recurrence("simple_rnn", return_sequences=True),
+    "lstm": RecurrenceSpec("lstm", activation="relu", return_sequences=True),
+    "gru": RecurrenceSpec("gru", go_backwards=True),
+    "gru, reset before": RecurrenceSpec("gru", reset_after=False, return_sequences=True, zero_output_for_mask=True),
+    "simple_rnn": RecurrenceSpec("simple_rnn", return_sequences=True),
 }
 BATCH, TIME, FEATURES, UNITS = 3, 6, 4, 5
 
 
-def make_inputs(recurrence: Recurrence) -> Inputs:
+def make_inputs(recurrence: RecurrenceSpec) -> Inputs:
     """Every array that the recurrence can have, in NumPy."""
     random = np.random.default_rng(0)
     columns = recurrence.gates * UNITS
@@ -37,15 +37,15 @@ def make_inputs(recurrence: Recurrence) -> Inputs:
     )
 
 
-def make_cotangents(recurrence: Recurrence) -> Results:
+def make_cotangents(recurrence: RecurrenceSpec) -> Outputs:
     """Weights of every result, whose weighted sum is the loss."""
     random = np.random.default_rng(1)
     shapes = [(BATCH, TIME if recurrence.return_sequences else 1, UNITS), (BATCH, UNITS)]
     arrays = [random.normal(size=shape).astype(np.float32) for shape in [*shapes, (BATCH, UNITS)]]
-    return Results(*arrays) if recurrence.cell == "lstm" else Results(*arrays[:2])
+    return Outputs(*arrays) if recurrence.cell == "lstm" else Outputs(*arrays[:2])
 
 
-def expected(recurrence: Recurrence) -> tuple[Results, Inputs]:
+def expected(recurrence: RecurrenceSpec) -> tuple[Outputs, Inputs]:
     """The results and the gradients of the loss, by the reference."""
     inputs = make_inputs(recurrence)
     results, tape = reference.forward(recurrence, inputs)

@@ -7,7 +7,7 @@ from tests.kernels.cases import (
 )
 from unrolled.kernels import native
 from unrolled.kernels.reference import ACTIVATIONS
-from unrolled.kernels.spec import Inputs, Recurrence, Results
+from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 
 import numpy as np
 import pytest
@@ -35,10 +35,10 @@ LIMITS = {
 
 def activate(activation: str, inputs: Array, units: int) -> tuple[Array, Array]:
     """The activation of every input and its slope there, with as many units side by side."""
-    recurrence = Recurrence("simple_rnn", activation=activation)
+    recurrence = RecurrenceSpec("simple_rnn", activation=activation)
     rows = Inputs(inputs.reshape(-1, 1, units), np.eye(units, dtype=np.float32), np.zeros((units, units), np.float32))
     results, tape = native.forward(recurrence, rows, training=True)
-    cotangents = Results(None, np.ones_like(results.h))
+    cotangents = Outputs(None, np.ones_like(results.h))
     slopes = native.backward(recurrence, rows, tape, cotangents, ["sequences"]).sequences
     return results.h.reshape(inputs.shape), slopes.reshape(inputs.shape)
 

@@ -28,7 +28,7 @@ from unrolled.errors import InvalidInput
 from unrolled.kernels import native
 from unrolled.kernels import native as extension
 from unrolled.kernels.reference import ACTIVATIONS
-from unrolled.kernels.spec import Inputs, Recurrence, Results
+from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 from unrolled.kernels.stream import Stream
 
 import numpy as np
@@ -151,7 +151,7 @@ def test_absent_cotangents_are_zero(cell: str, return_sequences: bool) -> None:
     inputs = make_inputs(recurrence, SMALL, **ALL_GIVEN)
     given = make_cotangents(specified(recurrence, inputs)[0])
     for present in itertools.product(BOOLEANS, repeat=3):
-        cotangents = Results(*(d if here else None for d, here in zip(given, present, strict=True)))
+        cotangents = Outputs(*(d if here else None for d, here in zip(given, present, strict=True)))
         check(recurrence, inputs, cotangents)
 
 
@@ -197,7 +197,7 @@ def test_arrays_may_lie_in_memory_as_they_like(cell: str, layout: str) -> None:
     moved = Inputs(*(None if array is None else LAYOUTS[layout](array) for array in inputs))
     expected = run(recurrence, inputs)
     cotangents = make_cotangents(expected[0])
-    scattered = Results(*(None if array is None else LAYOUTS[layout](array) for array in cotangents))
+    scattered = Outputs(*(None if array is None else LAYOUTS[layout](array) for array in cotangents))
     for ours, theirs in zip(run(recurrence, moved, scattered), expected, strict=True):
         assert_same_bits(ours, theirs)
 
@@ -253,13 +253,13 @@ def test_nothing_beside_an_array_is_read_or_written_and_results_are_written_in_f
     assert_same_bits(results, expected)
 
     gradients, gradient_memories = room_for(expected_gradients)
-    given = Results(*(None if d is None else between_margins(d)[0] for d in make_cotangents(expected)))
+    given = Outputs(*(None if d is None else between_margins(d)[0] for d in make_cotangents(expected)))
     native.backward_into(recurrence, apart, tape, given, gradients)
     assert_same_bits(gradients, expected_gradients)
     assert_margins_untouched([*memories, tape_memory, *gradient_memories])
 
 
-def with_a_row_for_each_sequence(results: Results, gradients: Inputs) -> list[Array]:
+def with_a_row_for_each_sequence(results: Outputs, gradients: Inputs) -> list[Array]:
     arrays = (*results, gradients.sequences, gradients.initial_h, gradients.initial_c)
     return [array for array in arrays if array is not None]
 
@@ -373,7 +373,7 @@ def test_the_caller_computes_with_denormals_as_before(cell: str) -> None:
 
 # Gates that open beyond 1 let a state, and every error in it, grow without a bound.
 recurrences = st.builds(
-    Recurrence,
+    RecurrenceSpec,
     st.sampled_from(["lstm", "gru", "simple_rnn"]),
     activation=st.sampled_from([*ACTIVATIONS]),
     recurrent_activation=st.sampled_from(["sigmoid", "hard_sigmoid"]),
@@ -395,7 +395,7 @@ any_sizes = st.builds(Sizes, st.integers(1, 40), st.integers(1, 12), st.integers
     seed=st.integers(0, 2**32 - 1),
 )
 def test_any_recurrence_of_any_size(
-    recurrence: Recurrence, sizes: Sizes, mask: str, dropout: tuple[str, str], without: set[str], seed: int
+    recurrence: RecurrenceSpec, sizes: Sizes, mask: str, dropout: tuple[str, str], without: set[str], seed: int
 ) -> None:
     counts = {"none": 0, "one": 1, "each": recurrence.gates}
     input_masks, recurrent_masks = (counts[count] for count in dropout)
@@ -421,7 +421,7 @@ def test_a_sum_over_many_rows_of_one_sign_keeps_its_digits(cell: str) -> None:
         sequences=np.ones_like(some.sequences),
         **{name: np.zeros_like(getattr(some, name)) for name in ("kernel", "recurrent_kernel", "bias")},
     )
-    cotangents = Results(np.full((200, 300, 1), 0.1, np.float32), None)
+    cotangents = Outputs(np.full((200, 300, 1), 0.1, np.float32), None)
     _, tape = native.forward(recurrence, inputs, training=True)
     given = native.backward(recurrence, inputs, tape, cotangents, ["kernel", "bias"])
     _, expected = specified(recurrence, inputs, cotangents)

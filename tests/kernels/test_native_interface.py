@@ -10,7 +10,7 @@ from tests.conftest import environment
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.kernels import _extension, native
 from unrolled.kernels import native as extension
-from unrolled.kernels.spec import GATES, Inputs, Recurrence, Results
+from unrolled.kernels.spec import GATES, Inputs, Outputs, RecurrenceSpec
 from unrolled.kernels.stream import Stream
 
 import jax
@@ -22,17 +22,17 @@ import torch
 B, T, F, H = 3, 4, 2, 5
 
 CELLS = {
-    "lstm": Recurrence("lstm"),
-    "gru": Recurrence("gru"),
-    "gru_reset_before": Recurrence("gru", reset_after=False),
-    "simple_rnn": Recurrence("simple_rnn"),
+    "lstm": RecurrenceSpec("lstm"),
+    "gru": RecurrenceSpec("gru"),
+    "gru_reset_before": RecurrenceSpec("gru", reset_after=False),
+    "simple_rnn": RecurrenceSpec("simple_rnn"),
 }
 DIFFERENTIABLE = Inputs._fields[:6]
 
 every_cell = pytest.mark.parametrize("cell", CELLS)
 
 
-def make_inputs(recurrence: Recurrence, *, batch: int = B) -> Inputs:
+def make_inputs(recurrence: RecurrenceSpec, *, batch: int = B) -> Inputs:
     """Everything that the recurrence can take."""
     random = np.random.default_rng(0)
     columns = recurrence.gates * H
@@ -53,14 +53,14 @@ def make_inputs(recurrence: Recurrence, *, batch: int = B) -> Inputs:
     return Inputs(**arrays, mask=random.random((batch, T)) < 0.8)
 
 
-def make_results(recurrence: Recurrence, *, batch: int = B, value: float = 0.0) -> Results:
+def make_results(recurrence: RecurrenceSpec, *, batch: int = B, value: float = 0.0) -> Outputs:
     """Arrays of the shapes that `recurrence` gives, without `return_sequences`."""
     state = (batch, H)
     c = np.full(state, value, np.float32) if recurrence.cell == "lstm" else None
-    return Results(np.full((batch, 1, H), value, np.float32), np.full(state, value, np.float32), c)
+    return Outputs(np.full((batch, 1, H), value, np.float32), np.full(state, value, np.float32), c)
 
 
-def make_tape(recurrence: Recurrence, *, batch: int = B) -> Any:
+def make_tape(recurrence: RecurrenceSpec, *, batch: int = B) -> Any:
     return np.zeros(native.tape_size(recurrence, batch, T, F, H), np.float32)
 
 
@@ -101,11 +101,11 @@ def test_an_input_of_another_shape_is_refused(cell: str, name: str, way: str) ->
     with pytest.raises(InvalidInput, match=r"^native kernel: expected .*, got \[.*\]\. [A-Z]"):
         native.forward_into(recurrence, wrong_inputs, make_results(recurrence), None)
     with pytest.raises(InvalidInput, match=r"^native kernel: expected .*, got \[.*\]\. [A-Z]"):
-        native.backward_into(recurrence, wrong_inputs, make_tape(recurrence), Results(None, None), Inputs(*[None] * 9))
+        native.backward_into(recurrence, wrong_inputs, make_tape(recurrence), Outputs(None, None), Inputs(*[None] * 9))
 
 
 @every_cell
-@pytest.mark.parametrize("name", Results._fields)
+@pytest.mark.parametrize("name", Outputs._fields)
 def test_a_result_or_cotangent_of_another_shape_is_refused(cell: str, name: str) -> None:
     recurrence, inputs, results = CELLS[cell], make_inputs(CELLS[cell]), make_results(CELLS[cell])
     wrong = results._replace(**{name: np.zeros((B + 1, H), np.float32)})
@@ -121,7 +121,7 @@ def test_a_gradient_of_another_shape_is_refused(cell: str, name: str) -> None:
     recurrence = CELLS[cell]
     gradients = Inputs(*[None] * 9)._replace(**{name: np.zeros((7, 7), np.float32)})
     with pytest.raises(InvalidInput, match=f"{name} gradient"):
-        native.backward_into(recurrence, make_inputs(recurrence), make_tape(recurrence), Results(None, None), gradients)
+        native.backward_into(recurrence, make_inputs(recurrence), make_tape(recurrence), Outputs(None, None), gradients)
 
 
 @every_cell
@@ -197,7 +197,7 @@ def test_arrays_in_any_order_may_be_given(cell: str) -> None:
     again, tape_again = native.forward(recurrence, other_order, training=True)
     assert_same(results, again)
     cotangents = make_results(recurrence, value=1)
-    backwards = Results(*(None if array is None else np.asfortranarray(array) for array in cotangents))
+    backwards = Outputs(*(None if array is None else np.asfortranarray(array) for array in cotangents))
     assert_same(
         native.backward(recurrence, inputs, tape, cotangents),
         native.backward(recurrence, other_order, tape_again, backwards),
@@ -228,7 +228,7 @@ def test_results_do_not_depend_on_whether_a_tape_is_kept(cell: str) -> None:
 def test_torch_tensors_are_used_where_they_are(cell: str) -> None:
     recurrence, inputs, results = CELLS[cell], make_inputs(CELLS[cell]), make_results(CELLS[cell])
     as_tensors = Inputs(*(None if array is None else torch.from_numpy(array) for array in inputs))
-    given = Results(*(None if array is None else torch.from_numpy(array) for array in results))
+    given = Outputs(*(None if array is None else torch.from_numpy(array) for array in results))
     native.forward_into(recurrence, as_tensors, given, None)
     expected, _ = native.forward(recurrence, inputs, training=False)
     assert_same(results, expected)
@@ -255,15 +255,15 @@ def test_only_wanted_gradients_are_given(cell: str) -> None:
 def test_enumerations_are_those_of_the_recurrence() -> None:
     assert _extension.cells == tuple(GATES)
     for number, name in enumerate(_extension.activations):
-        attributes = native.attributes(Recurrence("gru", activation=name, recurrent_activation=name))
+        attributes = native.attributes(RecurrenceSpec("gru", activation=name, recurrent_activation=name))
         assert attributes["activation"] == attributes["recurrent_activation"] == np.int32(number)
-    assert [int(native.attributes(Recurrence(cell))["cell"]) for cell in ("lstm", "gru", "simple_rnn")] == [0, 1, 2]
+    assert [int(native.attributes(RecurrenceSpec(cell))["cell"]) for cell in ("lstm", "gru", "simple_rnn")] == [0, 1, 2]
 
 
 def test_what_is_not_supported_has_one_reason() -> None:
-    gru = Recurrence("gru")
+    gru = RecurrenceSpec("gru")
     assert native.unsupported_reason(gru, dtype="float32") is None
-    assert native.unsupported_reason(Recurrence("simple_rnn", recurrent_activation="selu"), dtype="float32") is None
+    assert native.unsupported_reason(RecurrenceSpec("simple_rnn", recurrent_activation="selu"), dtype="float32") is None
     assert [
         native.unsupported_reason(replace(gru, activation="selu"), dtype="float32"),
         native.unsupported_reason(replace(gru, recurrent_activation="mish"), dtype="float32"),
@@ -280,7 +280,7 @@ def test_what_is_not_supported_has_one_reason() -> None:
 
 
 def test_calling_what_is_not_supported_is_refused() -> None:
-    recurrence = Recurrence("lstm", activation="selu")
+    recurrence = RecurrenceSpec("lstm", activation="selu")
     with pytest.raises(InvalidSetting, match='whose activation "selu" has no native kernel'):
         native.forward(recurrence, make_inputs(recurrence), training=False)
 
@@ -459,7 +459,7 @@ def test_a_stream_refuses_other_shapes(wrong: dict[str, Any]) -> None:
 # What XLA calls.
 
 
-def call_xla(target: str, recurrence: Recurrence, shapes: list[tuple[int, ...]], *arrays: Any) -> Any:
+def call_xla(target: str, recurrence: RecurrenceSpec, shapes: list[tuple[int, ...]], *arrays: Any) -> Any:
     """Calls a target as it is, with an array without elements in place of each that is None."""
     for name, capsule in native.xla_targets().items():
         jax.ffi.register_ffi_target(name, capsule, platform="cpu")

@@ -20,7 +20,7 @@ from tests.kernels.cases import (
 )
 from unrolled.kernels import native
 from unrolled.kernels import native as extension
-from unrolled.kernels.spec import Inputs, Recurrence
+from unrolled.kernels.spec import Inputs, RecurrenceSpec
 
 import pytest
 
@@ -44,7 +44,7 @@ def make(cell: str, batch: int, **given: Any) -> Inputs:
     return make_inputs(CELLS[cell], Sizes(batch, TIME, FEATURES, UNITS[cell]), **given)
 
 
-def everything(recurrence: Recurrence, inputs: Inputs, threads: int) -> tuple[Any, ...]:
+def everything(recurrence: RecurrenceSpec, inputs: Inputs, threads: int) -> tuple[Any, ...]:
     """What inference gives, what training gives, and the gradients."""
     extension.set_threads(threads)
     inference, _ = native.forward(recurrence, inputs, training=False)
@@ -52,7 +52,7 @@ def everything(recurrence: Recurrence, inputs: Inputs, threads: int) -> tuple[An
     return (*inference, *results, *gradients)
 
 
-def check_bits(recurrence: Recurrence, inputs: Inputs) -> None:
+def check_bits(recurrence: RecurrenceSpec, inputs: Inputs) -> None:
     alone = everything(recurrence, inputs, 1)
     for threads in (2, 3, 2):
         assert_same_bits(everything(recurrence, inputs, threads), alone)

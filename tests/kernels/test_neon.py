@@ -31,7 +31,7 @@ from tests.kernels.cases import (
 )
 from unrolled.kernels import _extension
 from unrolled.kernels.reference import ACTIVATIONS
-from unrolled.kernels.spec import Inputs, Recurrence, Results
+from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 
 import numpy as np
 import pytest
@@ -59,17 +59,17 @@ LONG = Sizes(10, 110, 1000, 3)
 
 
 class Case(NamedTuple):
-    recurrence: Recurrence
+    recurrence: RecurrenceSpec
     inputs: Inputs
     threads: int = 1
-    cotangents: Results | None = None
+    cotangents: Outputs | None = None
 
 
 class Answers(NamedTuple):
     """What the runner writes for one case."""
 
-    inference: Results
-    results: Results
+    inference: Outputs
+    results: Outputs
     gradients: Inputs
     streamed_h: Array
     streamed_c: Array | None
@@ -130,7 +130,7 @@ def write_arrays(*arrays: Array | None) -> Iterator[bytes]:
             yield array.astype(np.float32).tobytes()
 
 
-def write_case(case: Case, cotangents: Results) -> bytes:
+def write_case(case: Case, cotangents: Outputs) -> bytes:
     recurrence, inputs = case.recurrence, case.inputs
     enumerations = (
         _extension.cells.index(recurrence.cell),
@@ -162,14 +162,14 @@ def shaped(arrays: Iterator[Array], like: tuple[Any, ...]) -> list[Any]:
     return [None if array is None else values.reshape(array.shape) for values, array in zip(flat, like, strict=True)]
 
 
-def read_answers(arrays: Iterator[Array], results: Results, gradients: Inputs) -> Answers:
-    inference, trained = (Results(*shaped(arrays, results)) for _ in range(2))
+def read_answers(arrays: Iterator[Array], results: Outputs, gradients: Inputs) -> Answers:
+    inference, trained = (Outputs(*shaped(arrays, results)) for _ in range(2))
     written = Inputs(*shaped(arrays, gradients[:6]))
     h, c = shaped(arrays, results[1:])
     return Answers(inference, trained, written, h, c, denormal=next(arrays))
 
 
-def run_cases(runner: Path, folder: Path, *cases: Case) -> list[tuple[Answers, Results, Inputs]]:
+def run_cases(runner: Path, folder: Path, *cases: Case) -> list[tuple[Answers, Outputs, Inputs]]:
     """For each case what the kernels answer, the results that are specified, and the gradients."""
     expected = [specified(case.recurrence, case.inputs, case.cotangents) for case in cases]
     written = (
@@ -196,7 +196,7 @@ def check_cases(runner: Path, folder: Path, *cases: Case) -> None:
         assert_close(answers.gradients, gradients, GRADIENTS)
         assert answers.denormal > 0
         if is_for_a_stream(case):
-            streamed = Results(None, answers.streamed_h, answers.streamed_c)
+            streamed = Outputs(None, answers.streamed_h, answers.streamed_c)
             assert_close(streamed, results._replace(outputs=None), FORWARD)
 
 
@@ -222,7 +222,7 @@ def test_gradients_of_what_takes_several_chunks(cell: str, mask: str, runner: Pa
     check_cases(runner, tmp_path, Case(recurrence, make_inputs(recurrence, LONG, mask=mask)))
 
 
-def ways_to_read(recurrence: Recurrence) -> Iterator[Recurrence]:
+def ways_to_read(recurrence: RecurrenceSpec) -> Iterator[RecurrenceSpec]:
     for go_backwards, return_sequences, zero_output_for_mask in itertools.product([False, True], repeat=3):
         yield replace(
             recurrence,
@@ -259,7 +259,7 @@ def test_whatever_may_be_absent(cell: str, runner: Path, tmp_path: Path) -> None
     recurrence = with_outputs(cell)
     inputs = make_inputs(recurrence, SMALL, without=("bias", "initial_h", "initial_c"))
     outputs, h, c = make_cotangents(specified(recurrence, inputs)[0])
-    cotangents = [Results(outputs, None), Results(None, h), Results(None, None, c), Results(None, None)]
+    cotangents = [Outputs(outputs, None), Outputs(None, h), Outputs(None, None, c), Outputs(None, None)]
     check_cases(runner, tmp_path, *(Case(recurrence, inputs, cotangents=given) for given in cotangents))
 
 
@@ -278,9 +278,9 @@ def test_no_bit_depends_on_the_number_of_threads(cell: str, runner: Path, tmp_pa
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_activations_and_slopes_are_those_of_float64(activation: str, runner: Path, tmp_path: Path) -> None:
     inputs, units = activation_inputs(10_000), 16
-    recurrence = Recurrence("simple_rnn", activation=activation)
+    recurrence = RecurrenceSpec("simple_rnn", activation=activation)
     rows = Inputs(inputs.reshape(-1, 1, units), np.eye(units, dtype=np.float32), np.zeros((units, units), np.float32))
-    cotangents = Results(None, np.ones((len(rows.sequences), units), np.float32))
+    cotangents = Outputs(None, np.ones((len(rows.sequences), units), np.float32))
     ((answers, _, _),) = run_cases(runner, tmp_path, Case(recurrence, rows, cotangents=cotangents))
     assert_activation(activation, inputs, answers.results.h.ravel(), answers.gradients.sequences.ravel())
 

@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 import unrolled  # noqa: F401 - chooses the backend
 from unrolled.kernels.reference import ACTIVATIONS, backward, forward
-from unrolled.kernels.spec import GATES, Inputs, Recurrence, Results
+from unrolled.kernels.spec import GATES, Inputs, Outputs, RecurrenceSpec
 
 import keras
 import numpy as np
@@ -24,7 +24,7 @@ DIFFERENCES: Tolerance = {"rtol": 1e-6, "atol": 1e-8}
 KERAS: Tolerance = {"rtol": 1e-5, "atol": 1e-5}
 ROUNDING: Tolerance = {"rtol": 1e-12, "atol": 1e-14}
 
-LSTM, GRU, SIMPLE_RNN = Recurrence("lstm"), Recurrence("gru"), Recurrence("simple_rnn")
+LSTM, GRU, SIMPLE_RNN = RecurrenceSpec("lstm"), RecurrenceSpec("gru"), RecurrenceSpec("simple_rnn")
 CELLS = {"lstm": LSTM, "gru": GRU, "gru_reset_before": replace(GRU, reset_after=False), "simple_rnn": SIMPLE_RNN}
 # Of any pattern: holes, a late start, an early end, and an example that is masked throughout.
 MASK = np.array([[1, 0, 1, 1, 0], [0, 0, 1, 0, 1], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]], bool)
@@ -33,7 +33,7 @@ DIFFERENTIABLE = ("sequences", "kernel", "recurrent_kernel", "bias", "initial_h"
 every_cell = pytest.mark.parametrize("cell", CELLS)
 
 
-def make_inputs(recurrence: Recurrence, *, masks: int | None = None, without: tuple[str, ...] = ()) -> Inputs:
+def make_inputs(recurrence: RecurrenceSpec, *, masks: int | None = None, without: tuple[str, ...] = ()) -> Inputs:
     """Everything that the recurrence can take but dropout, which has `masks` masks, and what is in `without`."""
     random = np.random.default_rng(1)
     columns = recurrence.gates * H
@@ -53,15 +53,15 @@ def make_inputs(recurrence: Recurrence, *, masks: int | None = None, without: tu
     return Inputs(**(arrays | dict.fromkeys(without)))
 
 
-def run(recurrence: Recurrence, inputs: Inputs) -> Results:
+def run(recurrence: RecurrenceSpec, inputs: Inputs) -> Outputs:
     return forward(recurrence, inputs)[0]
 
 
-def check_gradients(recurrence: Recurrence, inputs: Inputs) -> Inputs:
+def check_gradients(recurrence: RecurrenceSpec, inputs: Inputs) -> Inputs:
     """Each entry of each gradient against a central difference of the same loss."""
     results, tape = forward(recurrence, inputs)
     random = np.random.default_rng(2)
-    cotangents = Results(*(None if result is None else random.normal(size=result.shape) for result in results))
+    cotangents = Outputs(*(None if result is None else random.normal(size=result.shape) for result in results))
     gradients = backward(recurrence, inputs, tape, cotangents)
 
     def rise_of_loss(low: Inputs, high: Inputs) -> float:
@@ -147,12 +147,12 @@ def test_slopes_at_kinks_are_those_of_the_flat_side() -> None:
     np.testing.assert_array_equal(ACTIVATIONS["hard_sigmoid"](np.array([-3.0, 3.0]))[1], 0)
 
 
-def gate_bias(recurrence: Recurrence, **values: float) -> np.ndarray[Any, Any]:
+def gate_bias(recurrence: RecurrenceSpec, **values: float) -> np.ndarray[Any, Any]:
     """A bias whose columns hold, gate by gate, the value given by name; else 0."""
     return np.repeat([values.get(gate, 0.0) for gate in GATES[recurrence.cell]], H)
 
 
-def only_bias(recurrence: Recurrence, bias: np.ndarray[Any, Any]) -> Results:
+def only_bias(recurrence: RecurrenceSpec, bias: np.ndarray[Any, Any]) -> Outputs:
     """The results where nothing but bias and initial state speaks: an initial h of 2, an initial c of 5."""
     columns = recurrence.gates * H
     weights = {"kernel": np.zeros((F, columns)), "recurrent_kernel": np.zeros((H, columns))}
@@ -197,7 +197,7 @@ def test_all_masked_is_a_step_not_taken(cell: str) -> None:
     masked = ~MASK.any(axis=1)
     np.testing.assert_array_equal(results.h[masked], inputs.initial_h[masked])
     np.testing.assert_array_equal(results.outputs[masked], 0)
-    gradients = backward(recurrence, inputs, tape, Results(results.outputs, h=np.full((B, H), 3.0)))
+    gradients = backward(recurrence, inputs, tape, Outputs(results.outputs, h=np.full((B, H), 3.0)))
     np.testing.assert_array_equal(gradients.initial_h[masked], 3)
     np.testing.assert_array_equal(gradients.sequences[~MASK], 0)
 
@@ -244,8 +244,8 @@ def test_absent_cotangents_are_zero(cell: str) -> None:
     recurrence = CELLS[cell]
     inputs = make_inputs(recurrence)
     results, tape = forward(recurrence, inputs)
-    zeros = Results(*(None if result is None else np.zeros_like(result) for result in results))
-    absent = backward(recurrence, inputs, tape, Results(None, h=results.h))
+    zeros = Outputs(*(None if result is None else np.zeros_like(result) for result in results))
+    absent = backward(recurrence, inputs, tape, Outputs(None, h=results.h))
     present = backward(recurrence, inputs, tape, zeros._replace(h=results.h))
     for name in DIFFERENTIABLE:
         np.testing.assert_array_equal(getattr(absent, name), getattr(present, name))
@@ -258,7 +258,7 @@ def test_float32_is_computed_in_float64(cell: str) -> None:
     assert run(CELLS[cell], narrow).outputs.dtype == np.float64
 
 
-def keras_layer(recurrence: Recurrence, inputs: Inputs, **arguments: Any) -> keras.Layer:
+def keras_layer(recurrence: RecurrenceSpec, inputs: Inputs, **arguments: Any) -> keras.Layer:
     """Keras' own layer for the recurrence, with the weights of the inputs."""
     if recurrence.cell != "simple_rnn":
         arguments["recurrent_activation"] = recurrence.recurrent_activation
@@ -279,7 +279,7 @@ def keras_layer(recurrence: Recurrence, inputs: Inputs, **arguments: Any) -> ker
     return layer
 
 
-def check_keras(recurrence: Recurrence, inputs: Inputs, layer: keras.Layer, *, training: bool = False) -> None:
+def check_keras(recurrence: RecurrenceSpec, inputs: Inputs, layer: keras.Layer, *, training: bool = False) -> None:
     """The layer called on the inputs gives the same outputs and states."""
     initial = [state.astype(np.float32) for state in (inputs.initial_h, inputs.initial_c) if state is not None]
     outputs, *states = layer(

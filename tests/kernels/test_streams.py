@@ -18,7 +18,7 @@ from tests.kernels.cases import (
 from unrolled.errors import InvalidInput
 from unrolled.kernels import native
 from unrolled.kernels.reference import ACTIVATIONS
-from unrolled.kernels.spec import Inputs, Recurrence, Results
+from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 from unrolled.kernels.stream import Stream
 
 import numpy as np
@@ -39,15 +39,15 @@ SMALL = Sizes(3, 6, 4, 11)
 STATELESS = ("initial_h", "initial_c")
 
 
-def open_stream(recurrence: Recurrence, inputs: Inputs) -> Stream:
+def open_stream(recurrence: RecurrenceSpec, inputs: Inputs) -> Stream:
     weights = (inputs.kernel, inputs.recurrent_kernel, inputs.bias)
     return Stream(recurrence, *weights, batch=len(inputs.sequences))
 
 
-def read(stream: Stream, sequences: Array) -> Results:
+def read(stream: Stream, sequences: Array) -> Outputs:
     """Every step after another, as the results of a recurrence with the outputs of every step."""
     outputs = [stream.step(x).copy() for x in np.moveaxis(sequences, 1, 0)]
-    return Results(np.stack(outputs, 1), stream.h, stream.c)
+    return Outputs(np.stack(outputs, 1), stream.h, stream.c)
 
 
 @every_cell

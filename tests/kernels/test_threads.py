@@ -9,7 +9,7 @@ from typing import Any
 from tests.conftest import environment
 from tests.kernels.cases import CELLS, ROOT, Sizes, assert_same_bits, check, every_cell, make_inputs, run, with_outputs
 from unrolled.kernels import native as extension
-from unrolled.kernels.spec import Inputs, Results
+from unrolled.kernels.spec import Inputs, Outputs
 
 import pytest
 
@@ -24,7 +24,7 @@ def threads_as_before() -> Iterator[None]:
     extension.set_threads(before)
 
 
-def everything(results: Results, gradients: Inputs) -> tuple[Any, ...]:
+def everything(results: Outputs, gradients: Inputs) -> tuple[Any, ...]:
     return (*results, *gradients)
 
 

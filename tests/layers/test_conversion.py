@@ -36,7 +36,7 @@ def nested() -> keras.Model:
     return keras.Model(inputs, keras.Sequential([functional(), LAYERS.Dense(1)])(inputs))
 
 
-class Reader(keras.Model):  # type: ignore[misc]
+class StatefulDecoder(keras.Model):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self.readers = [LAYERS.GRU(UNITS, return_sequences=True), LAYERS.LSTM(1)]
@@ -47,7 +47,7 @@ class Reader(keras.Model):  # type: ignore[misc]
         return inputs
 
 
-MODELS = {"sequential": sequential, "functional": functional, "nested": nested, "subclassed": Reader}
+MODELS = {"sequential": sequential, "functional": functional, "nested": nested, "subclassed": StatefulDecoder}
 
 
 def recurrent_layers(model: keras.Model) -> list[Any]:

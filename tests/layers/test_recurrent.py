@@ -156,7 +156,7 @@ def test_shapes_are_worked_out_without_a_kernel(kind: str) -> None:
     """Keras calls the layers of a model of its own kind on nothing, to learn the shapes."""
     name, own = LAYERS[kind]
 
-    class Reader(keras.Model):  # type: ignore[misc]
+    class StatefulDecoder(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.layer = getattr(unrolled.layers, name)(UNITS, kernel="native", **own)
@@ -164,7 +164,7 @@ def test_shapes_are_worked_out_without_a_kernel(kind: str) -> None:
         def call(self, inputs: Any) -> Any:
             return self.layer(inputs)
 
-    reader = Reader()
+    reader = StatefulDecoder()
     assert reader(keras.Input((None, FEATURES))).shape == (None, UNITS)
     assert reader(sequences()).shape == (3, UNITS)
     assert reader.layer.kernel_used == "native"
@@ -178,10 +178,10 @@ def test_keras_learns_whether_it_may_compile_a_layer() -> None:
 
 
 def test_a_class_derived_from_ours_is_native_too() -> None:
-    class Reader(unrolled.layers.LSTM):
+    class StatefulDecoder(unrolled.layers.LSTM):
         def __init__(self, units: int, **named: Any) -> None:
             super().__init__(units, return_sequences=True, **named)
 
-    reader = Reader(UNITS)
+    reader = StatefulDecoder(UNITS)
     assert reader(sequences()).shape == (3, 7, UNITS)
     assert reader.kernel_used == "native"

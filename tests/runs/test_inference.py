@@ -175,7 +175,7 @@ def test_the_command_refuses_before_it_writes(unrolled_command: Command, tmp_pat
 
 
 def test_what_tells_no_classes_is_evaluated_on_its_own_data_alone() -> None:
-    run = unrolled.train("passengers-forecast", settings=["training.epochs=1"], quiet=True)
+    run = unrolled.train("passengers-forecast", overrides=["training.epochs=1"], quiet=True)
     again = run.evaluate()
     assert again.figures == pytest.approx(run.evaluation.figures, rel=1e-4)
     with pytest.raises(InvalidInput, match="expected no other data for a network that was trained to forecast"):

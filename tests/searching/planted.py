@@ -48,9 +48,9 @@ def planted_search(folder: Path, text: str = PLANTED, *, trials: int = 40, prune
 
 def planted_value(search: Search, trial: optuna.Trial, request: StopRequest) -> float:
     """What stands for training: highest for the LSTM of 48 units at a rate of 0.01, and never above 1."""
-    picked = trial.params
-    lost = 0.05 * abs(math.log10(float(picked[RATE])) + 2)
-    return 1 - lost - (abs(int(picked[UNITS]) - 48) / 200 if picked[LAYER] == "LSTM" else 0.4)
+    params = trial.params
+    lost = 0.05 * abs(math.log10(float(params[RATE])) + 2)
+    return 1 - lost - (abs(int(params[UNITS]) - 48) / 200 if params[LAYER] == "LSTM" else 0.4)
 
 
 def learnable(folder: Path, *, trials: int, text: str = LEARNABLE) -> Search:
@@ -62,7 +62,7 @@ def learnable(folder: Path, *, trials: int, text: str = LEARNABLE) -> Search:
         trials=trials,
         metric=None,
         prunes=True,
-        settings=[],
+        overrides=[],
         name=None,
         seed=None,
         runs=folder / "runs",

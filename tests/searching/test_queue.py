@@ -6,28 +6,30 @@ import sys
 from pathlib import Path
 
 from unrolled.searching import queue as leases
-from unrolled.searching.queue import Holder, Leases, cut_torn_line, open_journal
+from unrolled.searching.queue import Heartbeats, ProcessId, cut_torn_line, open_journal
 
 import optuna
 import pytest
 
 
 def test_this_process_is_not_gone() -> None:
-    assert not Holder.this_process().is_gone()
+    assert not ProcessId.this_process().is_gone()
 
 
 def test_a_process_that_ended_is_gone_even_where_its_number_is_used_again(tmp_path: Path) -> None:
-    this = Holder.this_process()
-    assert Holder(this.host, this.pid, this.started + 1).is_gone()
+    this = ProcessId.this_process()
+    assert ProcessId(this.host, this.pid, this.started + 1).is_gone()
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
-        assert Holder(this.host, process.pid, this.started).is_gone()
+        assert ProcessId(this.host, process.pid, this.started).is_gone()
 
 
 def test_a_process_that_nobody_has_asked_about_yet_is_gone() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         stat = Path(f"/proc/{process.pid}/stat")
-        holder = Holder(Holder.this_process().host, process.pid, int(stat.read_text().rpartition(")")[2].split()[19]))
+        holder = ProcessId(
+            ProcessId.this_process().host, process.pid, int(stat.read_text().rpartition(")")[2].split()[19])
+        )
         assert not holder.is_gone()
         process.kill()
         while ") Z " not in stat.read_text():
@@ -36,17 +38,17 @@ def test_a_process_that_nobody_has_asked_about_yet_is_gone() -> None:
 
 
 def test_a_lease_is_held_until_it_is_given_back(tmp_path: Path) -> None:
-    held = Leases(tmp_path)
+    held = Heartbeats(tmp_path)
     held.take(7)
-    assert not Leases(tmp_path).is_given_up(7)
-    assert Leases(tmp_path).is_given_up(8)
+    assert not Heartbeats(tmp_path).is_given_up(7)
+    assert Heartbeats(tmp_path).is_given_up(8)
     held.release(7)
     assert held.is_given_up(7)
 
 
 def test_a_lease_is_renewed_while_the_work_lasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "SECONDS_BETWEEN_RENEWALS", 0.01)
-    held, times = Leases(tmp_path), []
+    held, times = Heartbeats(tmp_path), []
     held.take(1)
     first = (tmp_path / "1.json").read_text()
     with held.renewing(1, lambda: times.append(1)):
@@ -63,7 +65,7 @@ def test_another_machines_lease_is_given_up_when_it_stands_still(
     monkeypatch.setattr("time.monotonic", lambda: now)
     lease = {"host": "elsewhere", "pid": 1, "started": 1, "renewed": 0.0}
     (tmp_path / "3.json").write_text(json.dumps(lease))
-    watched = Leases(tmp_path)
+    watched = Heartbeats(tmp_path)
     assert not watched.is_given_up(3), "its clock may say anything"
     now += 59
     assert not watched.is_given_up(3)

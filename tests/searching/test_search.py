@@ -12,15 +12,15 @@ from pathlib import Path
 
 from tests.conftest import ROOT, Command, environment, write_tiny_data
 from tests.searching.planted import LEARNABLE, learnable, planted_search
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
+from unrolled.runs.run import Run
 from unrolled.searching.folder import Search
-from unrolled.searching.search import conclude
+from unrolled.searching.search import finalize
 from unrolled.searching.worker import train_trial, work
 from unrolled.training.processes import StopRequest
 from unrolled.training.progress import Progress
 
 import pytest
-from unrolled.runs.run import Run
 
 pytestmark = pytest.mark.xdist_group("search")
 
@@ -102,10 +102,10 @@ def test_the_best_experiment_is_ready_to_be_trained(finished: tuple[Search, list
     best = search.best
     first, *_ = (search.path / "best.yaml").read_text().splitlines()
     assert first == f"# val_accuracy {best.value:.4f}: trial {best.number} of 4 in {search.path.name}"
-    experiment = Experiment.find(search.path / "best.yaml")
-    assert experiment == search.experiment(best.picked)
+    experiment = ExperimentConfig.load(search.path / "best.yaml")
+    assert experiment == search.experiment(best.params)
     assert experiment.name == "tiny"
-    assert experiment.training.optimizer.arguments["learning_rate"] == best.picked[RATE]
+    assert experiment.training.optimizer.arguments["learning_rate"] == best.params[RATE]
 
 
 def test_the_best_trials_run_is_measured_and_can_be_used(finished: tuple[Search, list[str]]) -> None:
@@ -163,12 +163,12 @@ def test_a_better_trial_is_measured_too_and_the_looks_are_counted(tmp_path: Path
     search = learnable(tmp_path, trials=1)
     search.study.enqueue_trial({RATE: 1e-9})
     work(search, 1, StopRequest(), train_trial)
-    conclude(search, Progress())
+    finalize(search, Progress())
     assert [look["trial"] for look in search.settings["test_measurements"]] == [0]
     search.study.enqueue_trial({RATE: 0.1})
     work(search, 2, StopRequest(), train_trial)
     for _ in range(2):
-        conclude(search, Progress())
+        finalize(search, Progress())
         looks = search.settings["test_measurements"]
         assert [(look["trial"], look["trials"]) for look in looks] == [(0, 1), (1, 2)]
     assert "was measured twice" in (search.path / "search.html").read_text()
@@ -193,7 +193,7 @@ def test_twenty_trials_by_two_killed_processes_are_finished_by_two_others(tmp_pa
     assert sorted(again) == sorted(killed)
     for trial in search.study.trials:
         if "again" in trial.user_attrs:
-            assert killed[trial.user_attrs["again"]].picked.items() <= trial.params.items()
+            assert killed[trial.user_attrs["again"]].params.items() <= trial.params.items()
             assert search.trials[trial.user_attrs["again"]].outcome == "lost"
     assert set(outcomes(search)) == {"finished", "lost"}
     assert not list((search.path / "leases").iterdir())
@@ -232,7 +232,7 @@ def test_a_killed_process_is_replaced_and_ctrl_c_stops_all_until_later(tiny: Pat
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: len(search.trials) == 2 and search.trials[1].epochs > 0)
     assert outcomes(search) == ["lost", "running"]
-    assert search.trials[0].picked == search.trials[1].picked
+    assert search.trials[0].params == search.trials[1].params
     assert Run.open(search.trials[0].run or "").status["status"] == "failed"
     assert holder(search) != killed
     worker = holder(search)
@@ -249,4 +249,4 @@ def test_a_killed_process_is_replaced_and_ctrl_c_stops_all_until_later(tiny: Pat
     assert not (run.path / "model.keras").exists()
     work(search, 1, StopRequest(), lambda search, trial, request: 0.5)
     assert outcomes(search) == ["lost", "interrupted", "finished"]
-    assert search.trials[2].picked == search.trials[0].picked
+    assert search.trials[2].params == search.trials[0].params

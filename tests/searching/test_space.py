@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.config.document import Document, parse_yaml, read_document
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidSetting
 from unrolled.searching.parameters import Choice, Range
 from unrolled.searching.space import SearchSpace
@@ -57,7 +57,7 @@ def test_two_of_one_path_are_named_in_full() -> None:
         "network.search[0][0].LSTM.units",
         "network.search[1][0].LSTM.units",
     ]
-    assert space.settle({"network": "LSTM + Flatten", "network.search[1][0].LSTM.units": 4}).settings == {
+    assert space.resolve({"network": "LSTM + Flatten", "network.search[1][0].LSTM.units": 4}).values == {
         "network": [{"LSTM": {"units": 4}}, "Flatten"]
     }
 
@@ -88,12 +88,12 @@ def test_what_a_trial_picks_is_an_experiment() -> None:
     space, study = space_of(EXPERIMENT), optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     seen = set()
     for _ in range(30):
-        picked = space.suggest(study.ask())
-        experiment = Experiment.parse(space.settle(picked))
+        params = space.suggest(study.ask())
+        experiment = ExperimentConfig.parse(space.resolve(params))
         (layer,) = (entry for entry in experiment.network if entry.name in ("LSTM", "GRU", "SimpleRNN"))
-        assert layer.name == picked["network[1]"]
-        assert layer.arguments["units"] == picked.get(f"network[1].{layer.name}.units", 8)
-        assert set(picked) - {f"network[1].{layer.name}.units"} == {
+        assert layer.name == params["network[1]"]
+        assert layer.arguments["units"] == params.get(f"network[1].{layer.name}.units", 8)
+        assert set(params) - {f"network[1].{layer.name}.units"} == {
             "network[1]",
             "training.optimizer.Adam.learning_rate",
         }
@@ -117,7 +117,7 @@ def test_everything_is_picked_once_one_at_a_time() -> None:
 def test_a_picked_layer_stands_where_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "digits.yaml").write_text(EXPERIMENT)
     space = SearchSpace(read_document(tmp_path / "digits.yaml", "digits.yaml"))
-    settled = space.settle(
+    settled = space.resolve(
         {"network[1]": "GRU", "network[1].GRU.units": 32, "training.optimizer.Adam.learning_rate": 1}
     )
     assert settled.where(("network", 1, "GRU", "units")) == "digits.yaml:6: network[1].GRU.units"
@@ -125,16 +125,18 @@ def test_a_picked_layer_stands_where_it_was_written(tmp_path: Path) -> None:
 
 
 def test_a_setting_on_top_may_be_a_search() -> None:
-    space = SearchSpace(Experiment.written("mnist-rows", settings=["network.1.LSTM.units={search: [64, 128]}"]))
+    space = SearchSpace(
+        ExperimentConfig.read_document("mnist-rows", overrides=["network.1.LSTM.units={search: [64, 128]}"])
+    )
     assert [parameter.name for parameter in space.parameters] == ["network[1].LSTM.units"]
-    assert space.settle({"network[1].LSTM.units": 64}).settings["network"][1]["LSTM"]["units"] == 64
+    assert space.resolve({"network[1].LSTM.units": 64}).values["network"][1]["LSTM"]["units"] == 64
 
 
 def test_nothing_can_be_left_out_by_choice() -> None:
     space = space_of("training: {early_stopping: {search: [null, {patience: 2}]}}")
     assert isinstance(space.parameters[0], Choice)
     assert space.parameters[0].labels == (None, "patience")
-    assert space.settle({"training.early_stopping": None}).settings == {"training": {"early_stopping": None}}
+    assert space.resolve({"training.early_stopping": None}).values == {"training": {"early_stopping": None}}
 
 
 @pytest.mark.parametrize(
@@ -211,7 +213,7 @@ def test_a_document_without_a_search_is_refused(tmp_path: Path) -> None:
 )
 def test_training_refuses_a_search(settings: dict[str, Any], where: str) -> None:
     with pytest.raises(InvalidSetting, match=r"expected one value, got a search\. Use unrolled search, or") as caught:
-        Experiment.find({"data": "mnist", **settings})
+        ExperimentConfig.load({"data": "mnist", **settings})
     assert str(caught.value).endswith(f"set a value: --set {where}=VALUE")
 
 

@@ -14,13 +14,13 @@ from tests.searching.planted import (
     planted_value,
 )
 from unrolled.errors import DataError, Diverged, Interrupted, InvalidSetting, TrainingStopped
+from unrolled.runs.run import Run
 from unrolled.searching.folder import Search
 from unrolled.searching.worker import kept_record, train_trial, work
 from unrolled.training.processes import StopRequest
 
 import optuna
 import pytest
-from unrolled.runs.run import Run
 
 
 def outcomes(search: Search) -> list[str]:
@@ -35,7 +35,7 @@ def test_a_planted_optimum_is_found(tmp_path: Path) -> None:
         values = [trial.value or 0.0 for trial in search.trials]
         assert len(values) == 40
         assert search.best.value == max(values) > 0.93
-        assert search.best.picked[LAYER] == "LSTM"
+        assert search.best.params[LAYER] == "LSTM"
         assert sum(values[-20:]) / 20 > sum(values[:10]) / 10 + 0.03
         assert sum(search.importance.values()) == pytest.approx(1)
         assert set(search.importance) == {LAYER, UNITS, RATE}
@@ -46,14 +46,14 @@ def test_a_search_that_is_stopped_and_continued_goes_the_same_way(tmp_path: Path
     work(whole, 15, StopRequest(), planted_value)
     work(parts, 7, StopRequest(), planted_value)
     work(Search.open(parts.path), 15, StopRequest(), planted_value)
-    assert [trial.picked for trial in whole.trials] == [trial.picked for trial in parts.trials]
+    assert [trial.params for trial in whole.trials] == [trial.params for trial in parts.trials]
 
 
 def test_another_seed_goes_another_way(tmp_path: Path) -> None:
     one, other = planted_search(tmp_path / "one"), planted_search(tmp_path / "other", PLANTED + "seed: 1\n")
     for search in (one, other):
         work(search, 3, StopRequest(), planted_value)
-    assert [trial.picked for trial in one.trials] != [trial.picked for trial in other.trials]
+    assert [trial.params for trial in one.trials] != [trial.params for trial in other.trials]
 
 
 def test_less_loss_is_better(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_less_loss_is_better(tmp_path: Path) -> None:
 def test_the_rate_that_learns_is_found_by_really_training(tmp_path: Path) -> None:
     search = learnable(tmp_path, trials=9)
     work(search, 9, StopRequest(), train_trial)
-    assert search.best.picked == {"training.optimizer.SGD.learning_rate": 0.1}
+    assert search.best.params == {"training.optimizer.SGD.learning_rate": 0.1}
     assert (search.best.value or 0) > 0.9
     runs = {trial.number: Run.open(trial.run) for trial in search.trials if trial.run}
     assert len(runs) == outcomes(search).count("finished") <= 3
@@ -87,7 +87,7 @@ def test_what_would_give_the_same_is_not_trained_again(tmp_path: Path) -> None:
         return planted_value(search, trial, request)
 
     work(search, 12, StopRequest(), train)
-    assert len(trained) == len({tuple(sorted(picked.items())) for picked in trained}) <= 6
+    assert len(trained) == len({tuple(sorted(params.items())) for params in trained}) <= 6
     assert outcomes(search).count("repeated") == 12 - len(trained)
 
 
@@ -150,20 +150,20 @@ def test_an_interrupted_trial_is_queued_again_and_does_not_count(tmp_path: Path)
     assert outcomes(search) == ["finished", "interrupted", "waiting"]
     work(search, 4, StopRequest(), planted_value)
     assert outcomes(search) == ["finished", "interrupted", "finished", "finished", "finished"]
-    assert search.trials[2].picked == search.trials[1].picked
+    assert search.trials[2].params == search.trials[1].params
 
 
 def test_a_trial_of_a_dead_process_is_queued_again_once(tmp_path: Path) -> None:
     search = planted_search(tmp_path)
     work(search, 1, StopRequest(), planted_value)
     lost = search.study.ask()
-    picked = search.space.suggest(lost)
+    params = search.space.suggest(lost)
     # It has no lease: its process died before it wrote one.
     other = Search.open(search.path)
     work(other, 3, StopRequest(), planted_value)
     work(search, 3, StopRequest(), planted_value)
     assert outcomes(search) == ["finished", "lost", "finished", "finished"]
-    assert search.trials[2].picked == picked
+    assert search.trials[2].params == params
 
 
 def test_a_trial_that_kills_twice_is_given_up(tmp_path: Path) -> None:

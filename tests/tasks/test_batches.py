@@ -1,7 +1,7 @@
 """Batches: shifts, weights and one-hot targets."""
 
 from unrolled.data.dataset import Split, fold_out
-from unrolled.tasks.batches import Batches, balanced_weights, one_hot, shifted
+from unrolled.tasks.batches import TrainingBatches, balanced_weights, one_hot, shifted
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def test_a_shifted_image_is_the_image_moved_with_zeros_coming_in() -> None:
 
 def test_a_training_that_goes_on_at_a_batch_gets_what_one_that_came_there_gets() -> None:
     whole, rest = (
-        Batches(split(), batch_size=4, epochs=3, seed=5, shift=1, classes=3, start=start) for start in (0, 4)
+        TrainingBatches(split(), batch_size=4, epochs=3, seed=5, shift=1, classes=3, start=start) for start in (0, 4)
     )
     assert (whole.num_batches, rest.num_batches) == (9, 5)
     for index in range(5):
@@ -34,7 +34,7 @@ def test_a_training_that_goes_on_at_a_batch_gets_what_one_that_came_there_gets()
 
 def test_targets_become_one_hot_and_weights_follow_them() -> None:
     weights = np.array([1.0, 2.0, 3.0], dtype=np.float32)
-    _, targets, given = Batches(split(), batch_size=10, epochs=1, seed=0, weights=weights, classes=3)[0]
+    _, targets, given = TrainingBatches(split(), batch_size=10, epochs=1, seed=0, weights=weights, classes=3)[0]
     assert targets.shape == (10, 3)
     np.testing.assert_array_equal(given, targets @ weights)
     np.testing.assert_array_equal(one_hot(np.array([2, 0]), 3), [[0, 0, 1], [1, 0, 0]])

@@ -9,12 +9,12 @@ import unrolled
 from tests.conftest import Command
 from unrolled.data.dataset import Split, objects
 from unrolled.errors import InvalidInput, InvalidSetting
-from unrolled.tasks.batches import Batches, Measured
+from unrolled.runs.run import Run
+from unrolled.tasks.batches import EvaluationBatches, TrainingBatches
 from unrolled.tasks.metrics import mean_errors, seasonal_naive
 
 import numpy as np
 import pytest
-from unrolled.runs.run import Run
 
 pytestmark = pytest.mark.xdist_group("tasks")
 
@@ -32,7 +32,7 @@ training: {epochs: 12, batch_size: 8, optimizer: {Adam: {learning_rate: 0.02}}}
 """
 BOOK = """\
 data: {file: book.txt}
-text: {maximum_length: 16}
+text: {max_length: 16}
 network:
   - Embedding: {output_dim: 8}
   - LSTM: {units: 24, return_sequences: true}
@@ -40,7 +40,7 @@ training: {epochs: 20, batch_size: 8, optimizer: {Adam: {learning_rate: 0.02}}, 
 """
 WAVE = """\
 data: {file: wave.csv, input: height}
-forecast: {window: 12, horizon: 3, season: 6, held_out: 12}
+forecast: {window: 12, horizon: 3, season: 6, test_steps: 12}
 network: [{GRU: {units: 8}}]
 training: {epochs: 60, batch_size: 8, optimizer: {Adam: {learning_rate: 0.01}}, validation: 0.2}
 """
@@ -188,23 +188,23 @@ def test_a_network_is_asked_for_what_it_was_trained_for(runs: dict[str, Run]) ->
 )
 def test_settings_that_do_not_fit_the_data_are_refused(folder: Path, change: str, message: str) -> None:
     with pytest.raises(InvalidSetting, match=message):
-        unrolled.train(folder / "texts.yaml", settings=[change], runs=folder / "refused", quiet=True)
+        unrolled.train(folder / "texts.yaml", overrides=[change], runs=folder / "refused", quiet=True)
 
 
 def test_batches_hold_texts_of_about_one_length() -> None:
     random = np.random.default_rng(0)
     texts = objects([np.ones(length, np.int32) for length in random.integers(1, 60, 500)])
     split = Split(texts, np.arange(500))
-    batches = Batches(split, batch_size=16, epochs=2, seed=0)
+    batches = TrainingBatches(split, batch_size=16, epochs=2, seed=0)
     for epoch in range(2):
         seen = np.concatenate([batches[epoch * batches.steps + step][1] for step in range(batches.steps)])
         assert sorted(seen) == list(range(500))
     padded = sum(batches[step][0].size for step in range(batches.steps))
     assert padded < 1.5 * sum(len(text) for text in texts)
-    longest = Batches(split, batch_size=16, epochs=2, seed=0, padding="longest")
+    longest = TrainingBatches(split, batch_size=16, epochs=2, seed=0, padding="longest")
     assert {longest[step][0].shape[1] for step in range(longest.steps)} == {64}
     np.testing.assert_array_equal(longest[3][1], batches[3][1])
-    measured = Measured(split, 64)
+    measured = EvaluationBatches(split, 64)
     told = np.concatenate([measured[step][1] for step in range(measured.num_batches)])
     np.testing.assert_array_equal(told, measured.order)
 
@@ -213,7 +213,7 @@ def test_padding_does_not_change_the_loss(folder: Path) -> None:
     losses = []
     for padding in ("batch", "longest"):
         settings = ["training.epochs=2", f"training.padding={padding}"]
-        run = unrolled.train(folder / "texts.yaml", settings=settings, runs=folder / padding, quiet=True)
+        run = unrolled.train(folder / "texts.yaml", overrides=settings, runs=folder / padding, quiet=True)
         losses.append([record["loss"] for record in run.metrics])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 

@@ -4,22 +4,22 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidSetting
 from unrolled.model.build import build_network
+from unrolled.runs.run import Run
 
 import keras
 import numpy as np
 import pytest
-from unrolled.runs.run import Run
 
 
 def train(tiny: Path, *settings: str) -> Run:
-    return unrolled.train(tiny, settings=settings, runs=tiny.parent / "runs", quiet=True)
+    return unrolled.train(tiny, overrides=settings, runs=tiny.parent / "runs", quiet=True)
 
 
 def build(tiny: Path, *settings: str, steps: int = 1000) -> keras.Model:
-    experiment = Experiment.find(tiny, settings=settings)
+    experiment = ExperimentConfig.load(tiny, overrides=settings)
     return build_network(experiment, experiment.load_data(), steps=steps)
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import unrolled
 from tests.conftest import Command, environment, write_tiny_data
 from unrolled.errors import Diverged, InvalidSetting, RunError, WriteError
+from unrolled.runs.run import Run
 from unrolled.training.checkpoints import newest_checkpoint
 from unrolled.training.locks import is_locked, locked
 
 import numpy as np
 import pytest
-from unrolled.runs.run import Run
 
 TIMES = {"seconds", "training_seconds", "cpu_seconds", "examples_per_second"}
 # Everything that has a state: dropout, averages of weights, a schedule, augmentation, weights, a choice of the best.
@@ -60,7 +60,7 @@ def start(*arguments: str | Path, folder: Path) -> subprocess.Popen[str]:
 
 
 def train(experiment: Path, *settings: str) -> Run:
-    return unrolled.train(experiment, settings=settings, runs=experiment.parent / "whole", quiet=True)
+    return unrolled.train(experiment, overrides=settings, runs=experiment.parent / "whole", quiet=True)
 
 
 def assert_equal_runs(one: Run, other: Run) -> None:

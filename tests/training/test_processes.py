@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 
-from unrolled.training.processes import StopRequest, run_commands, shared_environment, shares
+from unrolled.training.processes import StopRequest, run_commands, split_cores, worker_environment
 
 import pytest
 
@@ -30,13 +30,13 @@ def test_each_of_several_keeps_to_its_share_of_the_cores() -> None:
     # Each waits for the other, so that one thread cannot begin both.
     program = "import os, time; print(sorted(os.sched_getaffinity(0))); time.sleep(1)"
     said = [finished.stdout.strip() for _, finished in run_commands([python(program)] * 2, 2)]
-    assert sorted(said) == sorted(str(share) for share in shares(CORES, 2))
+    assert sorted(said) == sorted(str(share) for share in split_cores(CORES, 2))
     assert sorted(os.sched_getaffinity(0)) == CORES
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 3, 7, 8, 20])
 def test_shares_leave_out_no_core_and_nobody(jobs: int) -> None:
-    given = shares(range(8), jobs)
+    given = split_cores(range(8), jobs)
     assert len(given) == jobs
     assert all(given)
     assert {core for share in given for core in share} == set(range(8))
@@ -45,8 +45,8 @@ def test_shares_leave_out_no_core_and_nobody(jobs: int) -> None:
 
 
 def test_one_job_has_the_environment_of_its_parent() -> None:
-    assert shared_environment(1) == dict(os.environ)
-    assert shared_environment(len(CORES))["UNROLLED_THREADS"] == "1"
+    assert worker_environment(1) == dict(os.environ)
+    assert worker_environment(len(CORES))["UNROLLED_THREADS"] == "1"
 
 
 def test_a_stop_reaches_what_runs_and_begins_no_more() -> None:

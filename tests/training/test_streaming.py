@@ -30,7 +30,7 @@ TASKS: dict[str, dict[str, Any]] = {
     "series": {"network": [{"GRU": {"units": 4}}]},
     "book": {
         "network": [{"Embedding": {"output_dim": 4}}, {"GRU": {"units": 4, "return_sequences": True}}],
-        "text": {"maximum_length": 16},
+        "text": {"max_length": 16},
     },
 }
 

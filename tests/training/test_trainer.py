@@ -5,22 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.dataset import Split
 from unrolled.errors import DataError, InvalidInput, InvalidSetting, RunError
-from unrolled.tasks.batches import Batches
+from unrolled.runs.run import Run
+from unrolled.tasks.batches import TrainingBatches
 from unrolled.tasks.classification import CLASSIFY
 
 import keras
 import numpy as np
 import pytest
-from unrolled.runs.run import Run
 
 TIMES = {"seconds", "cpu_seconds", "training_seconds", "examples_per_second"}
 
 
 def train(tiny: Path, *settings: str, **arguments: Any) -> Run:
-    return unrolled.train(tiny, settings=settings, runs=tiny.parent / "runs", quiet=True, **arguments)
+    return unrolled.train(tiny, overrides=settings, runs=tiny.parent / "runs", quiet=True, **arguments)
 
 
 def without_times(run: Run) -> list[dict[str, Any]]:
@@ -155,7 +155,7 @@ def test_early_stopping_stops(unlearnable: Path) -> None:
 
 
 def test_runs_of_one_second_do_not_collide(tiny: Path) -> None:
-    experiment = Experiment.find(tiny)
+    experiment = ExperimentConfig.load(tiny)
     paths = [Run.create(experiment, tiny.parent / "runs").path for _ in range(5)]
     assert len(set(paths)) == 5
     for path in paths:
@@ -164,7 +164,7 @@ def test_runs_of_one_second_do_not_collide(tiny: Path) -> None:
 
 def test_find_knows_folders_names_and_latest(tiny: Path) -> None:
     runs = tiny.parent / "runs"
-    experiment = Experiment.find(tiny)
+    experiment = ExperimentConfig.load(tiny)
     first, second = (Run.create(experiment, runs) for _ in range(2))
     assert Run.find(str(first.path), runs).path == first.path
     assert Run.find(first.path.name, runs).path == first.path
@@ -179,7 +179,7 @@ def test_find_knows_folders_names_and_latest(tiny: Path) -> None:
 
 def test_a_run_is_found_by_the_name_that_it_was_given(tiny: Path) -> None:
     runs = tiny.parent / "runs"
-    named = [Run.create(Experiment.find(tiny, name=name), runs).path for name in ("one", "two", "two", "three")]
+    named = [Run.create(ExperimentConfig.load(tiny, name=name), runs).path for name in ("one", "two", "two", "three")]
     assert Run.find("two", runs).path == named[2]
     (runs / named[0].name).rename(runs / "kept")
     assert Run.find("latest", runs).path == named[3]
@@ -191,7 +191,7 @@ def test_a_run_finds_its_data_again_however_it_was_named(
 ) -> None:
     monkeypatch.chdir(tiny.parent)
     if source == "settings":
-        run = unrolled.train(tiny, settings=["data={file: tiny.npz}"], quiet=True)
+        run = unrolled.train(tiny, overrides=["data={file: tiny.npz}"], quiet=True)
     elif source == "mapping":
         network = [{"Flatten": {}}, {"Dense": {"units": 3}}]
         run = unrolled.train({"data": {"file": "tiny.npz"}, "network": network}, quiet=True)
@@ -242,7 +242,7 @@ def test_an_error_in_the_experiment_leaves_no_folder(tiny: Path) -> None:
 def test_the_order_of_the_batches_is_a_function_of_seed_and_epoch() -> None:
     seen: list[list[int]] = []
 
-    class Spy(Batches):
+    class Spy(TrainingBatches):
         def __getitem__(self, index: int) -> Any:
             inputs, targets = super().__getitem__(index)
             seen.append([index, *targets.tolist()])

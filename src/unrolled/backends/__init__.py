@@ -8,11 +8,12 @@ where the user has chosen nothing.
 import json
 import os
 import sys
+from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from unrolled.errors import InvalidSetting
 
@@ -55,6 +56,17 @@ def check_backend() -> None:
     if chosen not in _BACKENDS:
         source = "KERAS_BACKEND" if os.environ.get("KERAS_BACKEND") else str(keras_home() / "keras.json")
         raise InvalidSetting(f'{source}: expected {", ".join(_BACKENDS)}, got "{chosen}". Set KERAS_BACKEND=jax')
+
+
+def current() -> Any:
+    """Return the module of this package that computes on Keras' backend.
+
+    Each has the recurrent operation (``run``, ``unsupported_reason``, ``COMPILES``) and ``gradients``; torch also has
+    its random state, TensorFlow also ``as_dataset``.
+    """
+    import keras
+
+    return import_module(f"{__name__}.{keras.backend.backend()}")
 
 
 def leave_out_tensorflow() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from unrolled.errors import InvalidInput
 from unrolled.kernels import native
-from unrolled.kernels.spec import Inputs, Recurrence, Results
+from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 
 import jax
 import jax.numpy as jnp
@@ -25,27 +25,27 @@ _DIFFERENTIABLE = Inputs._fields[:6]
 _NOTHING = (0,)
 
 
-def unsupported_reason(recurrence: Recurrence, dtype: str, array: Any = None) -> str | None:
+def unsupported_reason(recurrence: RecurrenceSpec, dtype: str, array: Any = None) -> str | None:
     """Why the kernels cannot compute this here: JAX computes where its default backend is."""
     return native.unsupported_reason(recurrence, dtype=dtype, device=jax.default_backend())
 
 
-def run(recurrence: Recurrence, inputs: Inputs) -> Results:
+def run(recurrence: RecurrenceSpec, inputs: Inputs) -> Outputs:
     """The results, differentiable once in reverse mode by the six first inputs.
 
     The work for gradients by what is constant (data, frozen weights) is left out.
 
     Example:
         >>> inputs = Inputs(jnp.ones((2, 3, 4)), jnp.ones((4, 5)), jnp.zeros((5, 5)))
-        >>> run(Recurrence("simple_rnn", activation="relu"), inputs).h[0]
+        >>> run(RecurrenceSpec("simple_rnn", activation="relu"), inputs).h[0]
         Array([4., 4., 4., 4., 4.], dtype=float32)
     """
-    results: Results = _run(recurrence, inputs)
+    results: Outputs = _run(recurrence, inputs)
     return results
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _run(recurrence: Recurrence, inputs: Inputs) -> Results:
+def _run(recurrence: RecurrenceSpec, inputs: Inputs) -> Outputs:
     return _forward(recurrence, inputs, tape_size=0)[0]
 
 
@@ -57,7 +57,7 @@ class _Wanted:
     names: tuple[str, ...]
 
 
-def _run_and_remember(recurrence: Recurrence, inputs: Inputs) -> tuple[Results, tuple[Inputs, Any, _Wanted]]:
+def _run_and_remember(recurrence: RecurrenceSpec, inputs: Inputs) -> tuple[Outputs, tuple[Inputs, Any, _Wanted]]:
     """Each leaf of ``inputs`` has a value and tells whether anything is differentiated by it."""
     present = {name: leaf for name, leaf in inputs._asdict().items() if leaf is not None}
     values = inputs._replace(**{name: leaf.value for name, leaf in present.items()})
@@ -69,7 +69,7 @@ def _run_and_remember(recurrence: Recurrence, inputs: Inputs) -> tuple[Results, 
 
 
 def _differentiate(
-    recurrence: Recurrence, remembered: tuple[Inputs, Any, _Wanted], cotangents: Results
+    recurrence: RecurrenceSpec, remembered: tuple[Inputs, Any, _Wanted], cotangents: Outputs
 ) -> tuple[Inputs]:
     values, tape, wanted = remembered
     known = [None if isinstance(cotangent, SymbolicZero) else cotangent for cotangent in cotangents]
@@ -82,7 +82,7 @@ def _differentiate(
 _run.defvjp(_run_and_remember, _differentiate, symbolic_zeros=True)
 
 
-def _forward(recurrence: Recurrence, inputs: Inputs, *, tape_size: int) -> tuple[Results, Any]:
+def _forward(recurrence: RecurrenceSpec, inputs: Inputs, *, tape_size: int) -> tuple[Outputs, Any]:
     batch, time, _ = inputs.sequences.shape
     units = inputs.recurrent_kernel.shape[0]
     state = (batch, units)
@@ -93,11 +93,11 @@ def _forward(recurrence: Recurrence, inputs: Inputs, *, tape_size: int) -> tuple
         (tape_size,),
     )
     outputs, h, c, tape = _call("unrolled_forward", recurrence, shapes, _operands(inputs))
-    return Results(outputs, h, c if recurrence.cell == "lstm" else None), tape
+    return Outputs(outputs, h, c if recurrence.cell == "lstm" else None), tape
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(0, 1, 2))
-def _call(target: str, recurrence: Recurrence, shapes: tuple[tuple[int, ...], ...], operands: list[Any]) -> Any:
+def _call(target: str, recurrence: RecurrenceSpec, shapes: tuple[tuple[int, ...], ...], operands: list[Any]) -> Any:
     """What XLA's call of a kernel gives: arrays of these shapes."""
     _register()
     results = [jax.ShapeDtypeStruct(shape, np.float32) for shape in shapes]  # type: ignore[no-untyped-call]
@@ -105,7 +105,7 @@ def _call(target: str, recurrence: Recurrence, shapes: tuple[tuple[int, ...], ..
 
 
 @_call.defjvp
-def _refuse(target: str, recurrence: Recurrence, shapes: Any, primals: Any, tangents: Any) -> Any:
+def _refuse(target: str, recurrence: RecurrenceSpec, shapes: Any, primals: Any, tangents: Any) -> Any:
     raise InvalidInput(native.SECOND_DERIVATIVE)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from unrolled.errors import InvalidInput
 from unrolled.kernels import native
-from unrolled.kernels.spec import Inputs, Recurrence, Results
+from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 
 import keras
 import numpy as np
@@ -33,10 +33,10 @@ COMPILES = False
 _FORWARD, _BACKWARD = "UnrolledForward", "UnrolledBackward"
 _REGISTERING = Lock()
 _DIFFERENTIABLE = Inputs._fields[:6]
-_COTANGENTS = tuple(f"{name}_cotangent" for name in Results._fields)
+_COTANGENTS = tuple(f"{name}_cotangent" for name in Outputs._fields)
 
 
-def unsupported_reason(recurrence: Recurrence, dtype: str, array: Any = None) -> str | None:
+def unsupported_reason(recurrence: RecurrenceSpec, dtype: str, array: Any = None) -> str | None:
     """Why the kernels cannot compute this here: TensorFlow computes on a GPU where it has one."""
     device = "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
     if reason := native.unsupported_reason(recurrence, dtype=dtype, device=device):
@@ -45,14 +45,14 @@ def unsupported_reason(recurrence: Recurrence, dtype: str, array: Any = None) ->
     return failure and f"this TensorFlow does not take our operations: {failure}"
 
 
-def run(recurrence: Recurrence, inputs: Inputs) -> Results:
+def run(recurrence: RecurrenceSpec, inputs: Inputs) -> Outputs:
     """The results, differentiable once, in reverse mode, by the six first inputs; a ``ForwardAccumulator`` finds None.
 
     Batch and time may be unknown while tracing.
 
     Example:
         >>> inputs = Inputs(tf.ones((2, 3, 4)), tf.ones((4, 5)), tf.zeros((5, 5)))
-        >>> run(Recurrence("simple_rnn", activation="relu"), inputs).h[0].numpy()
+        >>> run(RecurrenceSpec("simple_rnn", activation="relu"), inputs).h[0].numpy()
         array([4., 4., 4., 4., 4.], dtype=float32)
     """
     inputs = Inputs(*(None if array is None else tf.convert_to_tensor(array) for array in inputs))
@@ -66,13 +66,13 @@ def run(recurrence: Recurrence, inputs: Inputs) -> Results:
         results, tape = call.forward(training=bool(watched))
         return results, lambda *cotangents: call.gradients(given, watched, tape, cotangents)
 
-    return Results(*differentiable(*(getattr(inputs, name) for name in present)))
+    return Outputs(*differentiable(*(getattr(inputs, name) for name in present)))
 
 
 class _Call:
     """One call of the kernels: its arrays, and what is known of their shapes."""
 
-    def __init__(self, recurrence: Recurrence, inputs: Inputs):
+    def __init__(self, recurrence: RecurrenceSpec, inputs: Inputs):
         self.recurrence = recurrence
         self.inputs = inputs
 

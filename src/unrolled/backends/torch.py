@@ -8,7 +8,7 @@ from typing import Any
 from unrolled.errors import InvalidInput
 from unrolled.kernels import native
 from unrolled.kernels import native as extension
-from unrolled.kernels.spec import Inputs, Recurrence, Results
+from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 
 import torch
 
@@ -16,7 +16,7 @@ COMPILES = False
 """Whether the kernels may be part of what the framework compiles."""
 
 
-def unsupported_reason(recurrence: Recurrence, dtype: str, array: torch.Tensor | None = None) -> str | None:
+def unsupported_reason(recurrence: RecurrenceSpec, dtype: str, array: torch.Tensor | None = None) -> str | None:
     """Why the kernels cannot compute this here, where the array is; without one, on the CPU."""
     if array is not None and torch._C._functorch.is_functorch_wrapped_tensor(array):
         return "torch.vmap and torch.func have no native kernel"
@@ -26,27 +26,27 @@ def unsupported_reason(recurrence: Recurrence, dtype: str, array: torch.Tensor |
     return native.unsupported_reason(recurrence, dtype=dtype, device=device)
 
 
-def run(recurrence: Recurrence, inputs: Inputs) -> Results:
+def run(recurrence: RecurrenceSpec, inputs: Inputs) -> Outputs:
     """The results, differentiable once by the six first inputs; only what ``requires_grad`` is worked for.
 
     Example:
         >>> inputs = Inputs(torch.ones(2, 3, 4), torch.ones(4, 5), torch.zeros(5, 5))
-        >>> run(Recurrence("simple_rnn", activation="relu"), inputs).h[0]
+        >>> run(RecurrenceSpec("simple_rnn", activation="relu"), inputs).h[0]
         tensor([4., 4., 4., 4., 4.])
     """
     _share_threads()
     differentiated = torch.is_grad_enabled() and any(array is not None and array.requires_grad for array in inputs[:6])
     if not differentiated:
         results, _ = native.forward(recurrence, _numpy(inputs), training=False)
-        return Results(*map(_tensor, results))
-    return Results(*_Run.apply(recurrence, *inputs))  # type: ignore[no-untyped-call]
+        return Outputs(*map(_tensor, results))
+    return Outputs(*_Run.apply(recurrence, *inputs))  # type: ignore[no-untyped-call]
 
 
 class _Run(torch.autograd.Function):
     """Forward, joined to backward; arguments and results are flat, as autograd wants them."""
 
     @staticmethod
-    def forward(ctx: Any, recurrence: Recurrence, *inputs: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+    def forward(ctx: Any, recurrence: RecurrenceSpec, *inputs: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         results, tape = native.forward(recurrence, _numpy(Inputs(*inputs)), training=True)
         ctx.recurrence = recurrence
         ctx.save_for_backward(_tensor(tape), *inputs)
@@ -65,10 +65,10 @@ class _Differentiate(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, recurrence: Recurrence, wanted: list[str], tape: torch.Tensor, *arrays: torch.Tensor | None
+        ctx: Any, recurrence: RecurrenceSpec, wanted: list[str], tape: torch.Tensor, *arrays: torch.Tensor | None
     ) -> tuple[torch.Tensor | None, ...]:
         count = len(Inputs._fields)
-        inputs, cotangents = Inputs(*arrays[:count]), Results(*map(_array, arrays[count:]))
+        inputs, cotangents = Inputs(*arrays[:count]), Outputs(*map(_array, arrays[count:]))
         return tuple(map(_tensor, native.backward(recurrence, _numpy(inputs), tape.numpy(), cotangents, wanted)))
 
     @staticmethod

@@ -38,7 +38,7 @@ for command in (
     inspect.doctor,
     train.train,
     train.resume,
-    train.find_rate,
+    train.find_lr,
     train.repeat,
     train.compare,
     infer.list_all,

@@ -171,8 +171,8 @@ def forecast(run: str, file: Path, steps: int | None, html: Path | None, runs: P
     found = Run.find(run, runs)
     check_task(found)
     own = found.experiment.data
-    how = {} if isinstance(own, str) else own.how
-    table = read_table(file, **how)
+    read_options = {} if isinstance(own, str) else own.read_options
+    table = read_table(file, **read_options)
     values = np.array([table.numbers(channel) for channel in found.classes], np.float32).T
     told = foretell(found, values, steps)
     if html:

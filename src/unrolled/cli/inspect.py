@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unrolled.backends import check_backend
-from unrolled.cli.options import JSON, RUNS, SETTINGS
+from unrolled.cli.options import JSON, OVERRIDES, RUNS
 
 import click
 
@@ -40,18 +40,18 @@ def show(
     loaded = load_to_show(data, table, inputs, side=side, **columns)
     if picture:
         save_picture(loaded, picture)
-    print_dataset(loaded, as_json=as_json, said=table.spell_found() if table else "")
+    print_dataset(loaded, as_json=as_json, said=table.format_detected() if table else "")
     if picture and not as_json:
         click.echo(f"\n{picture}")
 
 
 @click.command()
 @click.argument("subject", metavar="[FILE, RECIPE or RUN]", default="mnist-rows")
-@SETTINGS
+@OVERRIDES
 @RUNS
 @JSON
 @click.pass_context
-def doctor(context: click.Context, subject: str, settings: Sequence[str], runs: Path, as_json: bool) -> None:
+def doctor(context: click.Context, subject: str, overrides: Sequence[str], runs: Path, as_json: bool) -> None:
     """Look for what goes wrong with recurrent networks, and say what to do.
 
     Of an experiment, its data is looked at and its network tries a few steps; of a run, the trained network is
@@ -62,11 +62,11 @@ def doctor(context: click.Context, subject: str, settings: Sequence[str], runs: 
     unrolled doctor latest                            after it
     """  # noqa: D301 - click reads the backspace
     check_backend()
-    from unrolled.cli.output import print_findings
+    from unrolled.cli.output import print_diagnostics
     from unrolled.diagnostics.diagnose import diagnose
 
-    findings = diagnose(subject, settings=settings, runs=runs)
-    print_findings(findings, as_json=as_json)
+    findings = diagnose(subject, overrides=overrides, runs=runs)
+    print_diagnostics(findings, as_json=as_json)
     context.exit(1 if findings else 0)
 
 
@@ -81,15 +81,15 @@ def recipes() -> None:
 
 @click.command()
 @click.argument("experiment", metavar="RECIPE or FILE")
-@SETTINGS
+@OVERRIDES
 @JSON
-def check(experiment: str, settings: Sequence[str], as_json: bool) -> None:
+def check(experiment: str, overrides: Sequence[str], as_json: bool) -> None:
     """Check an experiment and print its network; nothing is trained."""
     from unrolled.cli.output import print_description
-    from unrolled.config.experiment import Experiment
+    from unrolled.config.experiment import ExperimentConfig
 
     check_backend()
-    found = Experiment.find(experiment, settings=settings)
+    found = ExperimentConfig.load(experiment, overrides=overrides)
 
     from unrolled.model.build import describe
 
@@ -103,10 +103,10 @@ def check(experiment: str, settings: Sequence[str], as_json: bool) -> None:
 )
 def init(recipe: str, output: Path | None) -> None:
     """Write a recipe to a file to edit, with every other setting as a comment."""
-    from unrolled.config.template import start_file
+    from unrolled.config.template import write_template
 
     path = output or Path(f"{recipe}.yaml")
-    start_file(recipe, path)
+    write_template(recipe, path)
     click.echo(path)
 
 

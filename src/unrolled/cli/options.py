@@ -12,6 +12,6 @@ RUNS = click.option(
     help="Folder of the runs.",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-SETTINGS = click.option(
-    "--set", "settings", metavar="PATH=VALUE", multiple=True, help="Change a setting; may be repeated."
+OVERRIDES = click.option(
+    "--set", "overrides", metavar="PATH=VALUE", multiple=True, help="Change a setting; may be repeated."
 )

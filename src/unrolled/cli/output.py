@@ -8,18 +8,18 @@ from typing import Any
 
 from unrolled.comparison.arms import Arm
 from unrolled.comparison.comparison import Comparison
-from unrolled.comparison.listing import Entry
-from unrolled.config.diff import spell_setting
+from unrolled.comparison.listing import ListingEntry
+from unrolled.config.diff import format_setting
 from unrolled.data.dataset import Dataset
 from unrolled.data.preview import describe, draw_in_terminal, quote
 from unrolled.data.schema import describe_columns
 from unrolled.data.tables import Table as FileTable
-from unrolled.diagnostics.diagnose import KINDS
-from unrolled.diagnostics.diagnostic import Finding
+from unrolled.diagnostics.diagnose import RULES
+from unrolled.diagnostics.diagnostic import Diagnostic
 from unrolled.searching.folder import Search
-from unrolled.searching.formatting import short_names, spell_measurement, spell_outcomes, spell_picked
+from unrolled.searching.formatting import format_outcomes, format_params, format_test_measurements, short_names
 from unrolled.tasks.metrics import Evaluation
-from unrolled.training.lr_finder import RateSweep
+from unrolled.training.lr_finder import LearningRateSweep
 
 from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
@@ -67,7 +67,7 @@ def print_comparison(comparison: Comparison, *, as_json: bool) -> None:
             continue
         table = table_of("setting", difference.first, difference.second, right=())
         for one in difference.settings:
-            add_row(table, one.path, spell_setting(one.first), spell_setting(one.second))
+            add_row(table, one.path, format_setting(one.first), format_setting(one.second))
         console.print(table)
         console.print()
     for note in comparison.notes:
@@ -97,7 +97,7 @@ def _print_costs(arms: Sequence[Arm], console: Console) -> None:
     console.print()
 
 
-def print_runs(entries: Sequence[Entry], broken: Mapping[Path, str], *, as_json: bool) -> None:
+def print_runs(entries: Sequence[ListingEntry], broken: Mapping[Path, str], *, as_json: bool) -> None:
     """A row each run or group, and the folders that are neither."""
     if as_json:
         left_out = {str(path): reason for path, reason in broken.items()}
@@ -119,12 +119,12 @@ def print_runs(entries: Sequence[Entry], broken: Mapping[Path, str], *, as_json:
 _RIGHT = ("epochs", "seconds")
 
 
-def _status(entry: Entry) -> str:
+def _status(entry: ListingEntry) -> str:
     partly = entry.kind == "group" and entry.finished < len(entry.seeds)
     return f"{entry.status} ({entry.finished} of {len(entry.seeds)})" if partly else entry.status
 
 
-def _seeds(entry: Entry) -> str:
+def _seeds(entry: ListingEntry) -> str:
     """A run's seed; a group's seeds, as a range where they are one."""
     first, last = min(entry.seeds), max(entry.seeds)
     whole = sorted(entry.seeds) == list(range(first, last + 1)) and len(entry.seeds) > 2
@@ -137,7 +137,7 @@ _LONGEST_CELL = 40
 def print_columns(table: FileTable) -> None:
     """What was detected in a file of rows and columns."""
     console = Console(highlight=False)
-    console.print(table.spell_found(), style="dim", markup=False)
+    console.print(table.format_detected(), style="dim", markup=False)
     columns = table_of("column", "kind", "different", "empty", "first", right=("different", "empty"))
     for facts in describe_columns(table):
         first = " ".join(facts["first"].split())
@@ -172,8 +172,10 @@ def _print_arrays(console: Console, data: Dataset, facts: Mapping[str, Any]) -> 
     table = table_of("", "inputs", "targets", "type", "range", "scaled")
     for part in data.parts:
         split = facts[part]
-        shapes = (_spell_shape(split["inputs_shape"]), _spell_shape(split["targets_shape"]))
-        add_row(table, part, *shapes, split["dtype"], _spell_range(split["range"]), _spell_range(split["range_scaled"]))
+        shapes = (_format_shape(split["inputs_shape"]), _format_shape(split["targets_shape"]))
+        add_row(
+            table, part, *shapes, split["dtype"], _format_range(split["range"]), _format_range(split["range_scaled"])
+        )
     console.print(table)
     console.print(_counts(data, facts))
     if data.train.inputs.ndim == 3:
@@ -187,7 +189,7 @@ def _print_sequences(console: Console, data: Dataset, facts: Mapping[str, Any]) 
     )
     for part in data.parts:
         split, lengths = facts[part], facts[part]["lengths"]
-        more = (_spell_range(split["range"]), f"{split['missing']:,}") if data.kind == "series" else ()
+        more = (_format_range(split["range"]), f"{split['missing']:,}") if data.kind == "series" else ()
         figures = (f"{lengths['least']:,}", f"{lengths['median']:,.0f}", f"{lengths['most']:,}")
         add_row(table, part, f"{split['examples']:,}", *figures, *more)
     console.print(table)
@@ -205,11 +207,11 @@ def _counts(data: Dataset, facts: Mapping[str, Any]) -> Table:
     return counts
 
 
-def _spell_shape(shape: Sequence[int]) -> str:
+def _format_shape(shape: Sequence[int]) -> str:
     return f"({', '.join(str(length) for length in shape)}{',' if len(shape) == 1 else ''})"
 
 
-def _spell_range(bounds: Sequence[float]) -> str:
+def _format_range(bounds: Sequence[float]) -> str:
     return f"{bounds[0]:.4g} to {bounds[1]:.4g}"
 
 
@@ -249,10 +251,10 @@ def print_description(description: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 _COLOURS = {"fatal": "bold red", "harmful": "yellow", "doubtful": "cyan"}
-_SIDES = {kind.name: kind.side for kind in KINDS}
+_SIDES = {kind.name: kind.side for kind in RULES}
 
 
-def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
+def print_diagnostics(findings: Sequence[Diagnostic], *, as_json: bool) -> None:
     """Each finding: its name and place, what is wrong, how much, and what to do."""
     if as_json:
         print_json([finding.to_json() for finding in findings])
@@ -265,17 +267,17 @@ def print_findings(findings: Sequence[Finding], *, as_json: bool) -> None:
         colour = _COLOURS[finding.severity]
         heading = Text.assemble((finding.name, colour), "  ", finding.where, f"  ({finding.severity})")
         console.print(heading, soft_wrap=True)
-        text = f"{finding.meaning} {spell_finding_measurement(finding)}"
+        text = f"{finding.meaning} {format_measurement(finding)}"
         console.print(Text(fill(text, console.width, initial_indent="  ", subsequent_indent="  ")))
         console.print(Text(f"  {finding.remedy}", style="bold"), soft_wrap=True)  # to be copied whole
 
 
-def spell_finding_measurement(finding: Finding) -> str:
+def format_measurement(finding: Diagnostic) -> str:
     """The value, its unit and the bound that it crossed.
 
     Example:
         >>> from unrolled.diagnostics.model_rules import DEAD_UNITS
-        >>> spell_finding_measurement(*DEAD_UNITS.judge(75.0, "layers[0].Dense"))
+        >>> format_measurement(*DEAD_UNITS.judge(75.0, "layers[0].Dense"))
         "75 % of the layer's units; healthy at 50 or less."
     """
     side = "less" if _SIDES[finding.name] == "above" else "more"
@@ -286,7 +288,7 @@ _ROWS = 24
 _WIDTH = 50
 
 
-def print_sweep(sweep: RateSweep, *, as_json: bool) -> None:
+def print_lr_sweep(sweep: LearningRateSweep, *, as_json: bool) -> None:
     """The loss at each rate as a bar, and the rate to take."""
     if as_json:
         print_json(sweep.to_json())
@@ -365,16 +367,16 @@ def print_search(search: Search, *, as_json: bool) -> None:
     table = table_of("trial", search.metric, "epochs", "seconds", "values", right=(search.metric, "epochs", "seconds"))
     for trial in search.ranking[:_BEST_SHOWN]:
         figures = (str(trial.number), f"{trial.value:.4f}", str(trial.epochs), f"{trial.seconds:.1f}")
-        add_row(table, *figures, spell_picked(trial.picked, names))
+        add_row(table, *figures, format_params(trial.params, names))
     console = Console(highlight=False)
     console.print(table)
     if importance:
-        shares = table_of("parameter", "importance")
+        split_cores = table_of("parameter", "importance")
         for name, share in importance.items():
-            add_row(shares, names[name], f"{100 * share:.0f} %")
-        console.print(shares)
-    console.print(f"trials {len(search.ended)}: {spell_outcomes(search.ended)}", markup=False, soft_wrap=True)
-    console.print(spell_measurement(search), markup=False, soft_wrap=True)
+            add_row(split_cores, names[name], f"{100 * share:.0f} %")
+        console.print(split_cores)
+    console.print(f"trials {len(search.ended)}: {format_outcomes(search.ended)}", markup=False, soft_wrap=True)
+    console.print(format_test_measurements(search), markup=False, soft_wrap=True)
 
 
 def describe_search(search: Search) -> dict[str, Any]:
@@ -384,7 +386,7 @@ def describe_search(search: Search) -> dict[str, Any]:
             "trial": trial.number,
             "outcome": trial.outcome,
             search.metric: trial.value,
-            "picked": dict(trial.picked),
+            "picked": dict(trial.params),
             "epochs": trial.epochs,
             "seconds": trial.seconds,
             "reason": trial.reason,

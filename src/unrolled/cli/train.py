@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unrolled.backends import check_backend
-from unrolled.cli.options import JSON, RUNS, SETTINGS
+from unrolled.cli.options import JSON, OVERRIDES, RUNS
 
 import click
 
@@ -12,12 +12,12 @@ import click
 @click.command()
 @click.argument("experiment", metavar="[RECIPE or FILE]", default="mnist-rows")
 @click.option("--seed", type=int, help="Replaces the experiment's seed.")
-@SETTINGS
+@OVERRIDES
 @RUNS
 @click.option("--name", help="Names the run folder.")
 @click.option("--quiet", is_flag=True, help="Print the run folder and nothing else.")
 def train(
-    experiment: str, seed: int | None, settings: Sequence[str], runs: Path, name: str | None, quiet: bool
+    experiment: str, seed: int | None, overrides: Sequence[str], runs: Path, name: str | None, quiet: bool
 ) -> None:
     """Train a network; the last line printed is the run folder.
 
@@ -27,14 +27,14 @@ def train(
     unrolled train --set network.1.LSTM.units=64      in the layer at index 1
     unrolled train digits.yaml --seed 1               your own experiment
     """  # noqa: D301 - click reads the backspace
-    from unrolled.training.processes import listening
+    from unrolled.training.processes import stop_on_signals
 
-    with listening() as request:
-        from unrolled.config.experiment import Experiment
+    with stop_on_signals() as request:
+        from unrolled.config.experiment import ExperimentConfig
         from unrolled.training.progress import choose_progress
 
         check_backend()
-        found = Experiment.find(experiment, settings=settings, name=name, seed=seed)
+        found = ExperimentConfig.load(experiment, overrides=overrides, name=name, seed=seed)
         progress = choose_progress(quiet=quiet)
         progress.announce(found)
 
@@ -57,9 +57,9 @@ def resume(run: str, epochs: int | None, runs: Path, quiet: bool) -> None:
     unrolled resume latest                            as if it had never stopped
     unrolled resume latest --epochs 10                until there are ten in all
     """  # noqa: D301 - click reads the backspace
-    from unrolled.training.processes import listening
+    from unrolled.training.processes import stop_on_signals
 
-    with listening() as request:
+    with stop_on_signals() as request:
         from unrolled.runs.run import Run
         from unrolled.training.progress import choose_progress
 
@@ -71,34 +71,34 @@ def resume(run: str, epochs: int | None, runs: Path, quiet: bool) -> None:
         click.echo(resume_run(found, epochs, choose_progress(quiet=quiet), request).path)
 
 
-@click.command("find-rate")
+@click.command("find-lr")
 @click.argument("experiment", metavar="[RECIPE or FILE]", default="mnist-rows")
-@SETTINGS
+@OVERRIDES
 @click.option("--low", type=float, default=1e-5, show_default=True, help="The first learning rate.")
 @click.option("--high", type=float, default=1.0, show_default=True, help="The last one.")
 @click.option("--steps", type=click.IntRange(min=10), default=150, show_default=True, help="Batches to train.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the loss against the rate.")
 @JSON
-def find_rate(
-    experiment: str, settings: Sequence[str], low: float, high: float, steps: int, html: Path | None, as_json: bool
+def find_lr(
+    experiment: str, overrides: Sequence[str], low: float, high: float, steps: int, html: Path | None, as_json: bool
 ) -> None:
     """Find a learning rate: train a few steps, each with a higher one, and plot the loss.
 
     Nothing is kept of that training.
     """
-    from unrolled.cli.output import print_sweep
-    from unrolled.config.experiment import Experiment
+    from unrolled.cli.output import print_lr_sweep
+    from unrolled.config.experiment import ExperimentConfig
 
     check_backend()
-    found = Experiment.find(experiment, settings=settings)
+    found = ExperimentConfig.load(experiment, overrides=overrides)
 
-    from unrolled.reports.lr_finder import write_sweep
-    from unrolled.training.lr_finder import sweep_rates
+    from unrolled.reports.lr_finder import write_lr_report
+    from unrolled.training.lr_finder import find_learning_rate
 
-    sweep = sweep_rates(found, low=low, high=high, steps=steps)
+    sweep = find_learning_rate(found, low=low, high=high, steps=steps)
     if html:
-        write_sweep(sweep, found, html)
-    print_sweep(sweep, as_json=as_json)
+        write_lr_report(sweep, found, html)
+    print_lr_sweep(sweep, as_json=as_json)
     if html and not as_json:
         click.echo(f"\n{html}")
 
@@ -109,12 +109,12 @@ def find_rate(
     "--seeds", metavar="SEEDS", help="How many (5), which (3,7,11), or from one to another (5-9). [default: 5]"
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="How many to train at once.")
-@SETTINGS
+@OVERRIDES
 @RUNS
 @click.option("--name", help="Names the group and its runs.")
 @click.option("--quiet", is_flag=True, help="Print the group's folder and nothing else.")
 def repeat(
-    experiment: str, seeds: str | None, jobs: int, settings: Sequence[str], runs: Path, name: str | None, quiet: bool
+    experiment: str, seeds: str | None, jobs: int, overrides: Sequence[str], runs: Path, name: str | None, quiet: bool
 ) -> None:
     """Train with several seeds; the last line printed is the folder of the group of runs.
 
@@ -125,14 +125,14 @@ def repeat(
     unrolled repeat digits.yaml --seeds 3,7 --jobs 2  two at once, each on cores of its own
     unrolled repeat runs/20260102T030405Z-digits      what is missing in it
     """  # noqa: D301 - click reads the backspace
-    from unrolled.training.processes import listening
+    from unrolled.training.processes import stop_on_signals
 
-    with listening() as request:
+    with stop_on_signals() as request:
         from unrolled.comparison.replicate import repeat_experiment
 
         check_backend()
         group = repeat_experiment(
-            experiment, request, seeds=seeds, jobs=jobs, settings=settings, runs=runs, name=name, quiet=quiet
+            experiment, request, seeds=seeds, jobs=jobs, overrides=overrides, runs=runs, name=name, quiet=quiet
         )
         click.echo(group.path)
 
@@ -176,7 +176,7 @@ def compare(arms: Sequence[str], metric: str | None, html: Path | None, runs: Pa
 )
 @click.option("--no-pruning", is_flag=True, help="Train hopeless trials to their end.")
 @click.option("--seed", type=int, help="Replaces the experiment's seed.")
-@SETTINGS
+@OVERRIDES
 @RUNS
 @click.option("--name", help="Names the search folder.")
 @click.option("--quiet", is_flag=True, help="Print the search folder and nothing else.")
@@ -189,7 +189,7 @@ def search(
     metric: str | None,
     no_pruning: bool,
     seed: int | None,
-    settings: Sequence[str],
+    overrides: Sequence[str],
     runs: Path,
     name: str | None,
     quiet: bool,
@@ -204,11 +204,11 @@ def search(
     unrolled search digits.yaml --trials 40 --jobs 2
     unrolled search runs/20260102T030405Z-digits-search        go on, or join in from elsewhere
     """  # noqa: D301 - click reads the backspace
-    from unrolled.training.processes import listening
+    from unrolled.training.processes import stop_on_signals
 
-    with listening() as request:
+    with stop_on_signals() as request:
         from unrolled.cli.output import print_search
-        from unrolled.searching.search import find_search, pursue
+        from unrolled.searching.search import find_search, run_search
         from unrolled.searching.worker import train_trial, work
         from unrolled.training.progress import choose_progress
 
@@ -218,7 +218,7 @@ def search(
             trials=None if worker else trials,
             metric=metric,
             prunes=not no_pruning,
-            settings=settings,
+            overrides=overrides,
             name=name,
             seed=seed,
             runs=runs,
@@ -226,7 +226,7 @@ def search(
         if worker:
             work(found, trials or 0, request, train_trial)
             return
-        pursue(found, jobs, choose_progress(quiet=quiet or as_json), request)
+        run_search(found, jobs, choose_progress(quiet=quiet or as_json), request)
         if not quiet:
             print_search(found, as_json=as_json)
         if not as_json:

@@ -11,13 +11,13 @@ from typing import Any, Literal
 from unrolled.comparison.groups import Group, current_status
 from unrolled.comparison.statistics import Estimate, student
 from unrolled.config.diff import settings_of
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import RunError, UnrolledError
 from unrolled.runs.run import Run, find_run_or_group, is_group
 
 
 @dataclass(frozen=True)
-class Result:
+class RunResult:
     """What one finished run gave and cost.
 
     Attributes:
@@ -45,7 +45,7 @@ class Result:
     machine: Mapping[str, Any]
 
 
-def read_result(run: Run) -> Result:
+def read_result(run: Run) -> RunResult:
     """The figures of a finished run.
 
     Raises:
@@ -59,7 +59,7 @@ def read_result(run: Run) -> Result:
         if not all(map(math.isfinite, scores.values())):
             raise RunError(f"{run.path}: expected finite test figures, got {scores}. Train again.")
         known = all("cpu_seconds" in record for record in metrics)
-        return Result(
+        return RunResult(
             path=run.path,
             seed=seed,
             scores=scores,
@@ -90,7 +90,7 @@ def _measured(run: Run) -> dict[str, Any]:
         tokens = {"tokens": experiment.text.tokenizer, "vocabulary": run.encoding.vocabulary}
         return {**tokens, "test_examples": run.evaluation.examples}
     if experiment.forecast is not None:
-        told = {"horizon": experiment.forecast.horizon, "held_out": experiment.forecast.held_out}
+        told = {"horizon": experiment.forecast.horizon, "test_steps": experiment.forecast.test_steps}
         return {**told, "test_examples": run.evaluation.examples}
     return {}
 
@@ -138,8 +138,8 @@ class Arm:
     """
 
     name: str
-    experiment: Experiment
-    results: tuple[Result, ...]
+    experiment: ExperimentConfig
+    results: tuple[RunResult, ...]
     kind: Literal["group", "list", "runs"] = "runs"
 
     @property
@@ -161,7 +161,7 @@ class Arm:
         return student(list(self.values(metric).values()))
 
     def mean(self, figure: str) -> float | None:
-        """The mean over seeds of an attribute of ``Result``; None where a run has not recorded it."""
+        """The mean over seeds of an attribute of ``RunResult``; None where a run has not recorded it."""
         values = [getattr(result, figure) for result in self.results]
         return None if None in values else fmean(values)
 
@@ -172,7 +172,7 @@ class Arm:
         return [[record[name] for record in records] for records in epochs if all(name in one for one in records)]
 
 
-def gather(named: Iterable[Any], runs: Path) -> tuple[list[Arm], dict[str, str]]:
+def collect_arms(named: Iterable[Any], runs: Path) -> tuple[list[Arm], dict[str, str]]:
     """The arms that are meant, and by name the runs that were left out of them, with the reason.
 
     A group is an arm; so is a list of runs. Runs that are named one by one are pooled where they are of the same
@@ -252,11 +252,11 @@ def _add_run(run: Run, arms: list[Arm], left_out: dict[str, str]) -> None:
     arms.append(Arm(run.experiment.name, run.experiment, (result,)))
 
 
-def _by_seed(results: Iterable[Result]) -> tuple[Result, ...]:
+def _by_seed(results: Iterable[RunResult]) -> tuple[RunResult, ...]:
     return tuple(sorted(results, key=lambda result: result.seed))
 
 
-def _read(run: Run, left_out: dict[str, str]) -> Result | None:
+def _read(run: Run, left_out: dict[str, str]) -> RunResult | None:
     """A run's figures; None, and the reason, where it has not finished or lacks one."""
     try:
         status = current_status(run)

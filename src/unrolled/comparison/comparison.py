@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from unrolled.comparison.arms import Arm, Result, gather
+from unrolled.comparison.arms import Arm, RunResult, collect_arms
 from unrolled.comparison.groups import Group
 from unrolled.comparison.statistics import CONFIDENCE, Estimate, holm, paired, welch
-from unrolled.config.diff import SettingDifference, settings_that_differ
+from unrolled.config.diff import ConfigDifference, diff_configs
 from unrolled.errors import InvalidInput, RunError, did_you_mean
 from unrolled.runs.run import Run
 
@@ -40,10 +40,10 @@ class Difference:
     estimate: Estimate
     corrected_p: float | None
     comparisons: int
-    settings: tuple[SettingDifference, ...]
+    settings: tuple[ConfigDifference, ...]
 
     @property
-    def distinguishable(self) -> bool | None:
+    def is_significant(self) -> bool | None:
         """Whether the data tell the two apart; None where there is no interval to say so."""
         return None if self.corrected_p is None else self.corrected_p < 1 - CONFIDENCE
 
@@ -75,7 +75,7 @@ class Difference:
 
     def _verdict(self, low: float, high: float) -> str:
         corrected = f"p = {self.corrected_p:.2g} after Holm's correction for {self.comparisons} comparisons"
-        if self.distinguishable:
+        if self.is_significant:
             return f"the data tell the two apart{f' ({corrected})' if self.comparisons > 1 else ''}"
         if low <= 0 <= high:
             return "it contains 0, so the data cannot tell the two apart"
@@ -85,7 +85,7 @@ class Difference:
 
     def to_json(self) -> dict[str, Any]:
         """All of it, for machines."""
-        shown = {**asdict(self), "distinguishable": self.distinguishable, "sentence": self.sentence}
+        shown = {**asdict(self), "distinguishable": self.is_significant, "sentence": self.sentence}
         return {**shown, "settings": [asdict(setting) for setting in self.settings]}
 
 
@@ -177,7 +177,7 @@ def compare(
         comparison = unrolled.compare("mnist-rows", "mnist-gru")
         print(comparison.differences[0].sentence)
     """
-    found, left_out = gather(arms, Path(runs))
+    found, left_out = collect_arms(arms, Path(runs))
     if not found:
         reasons = "; ".join(f"{run}: {reason.rstrip('.')}" for run, reason in left_out.items())
         raise RunError(f"compare: expected a finished run, got none ({reasons or 'nothing was named'}). Train one.")
@@ -216,7 +216,7 @@ def _check_data(arms: Sequence[Arm]) -> None:
                 )
 
 
-def _other_machines(results: Sequence[Result]) -> dict[str, list[Any]]:
+def _other_machines(results: Sequence[RunResult]) -> dict[str, list[Any]]:
     """What the machines of the runs do not share, each with its values."""
     keys = dict.fromkeys(key for result in results for key in result.machine)
     values = {key: dict.fromkeys(result.machine.get(key, "not recorded") for result in results) for key in keys}
@@ -256,7 +256,7 @@ def difference_between(first: Arm, second: Arm, metric: str) -> Difference:
         estimate=estimate,
         corrected_p=None,
         comparisons=0,
-        settings=settings_that_differ(first.experiment, second.experiment),
+        settings=diff_configs(first.experiment, second.experiment),
     )
 
 

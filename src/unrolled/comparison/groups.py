@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.config.diff import settings_of
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidSetting, RunError, UnrolledError
 from unrolled.runs.run import GROUP_FILE, Run, expect_folder, make_folder, runs_within
 from unrolled.storage import write_json, write_text
 from unrolled.training.locks import is_locked
 
-DIED = "died"
+KILLED = "died"
 
 
 def current_status(run: Run) -> str:
@@ -25,7 +25,7 @@ def current_status(run: Run) -> str:
         RunError: Its ``status.json`` is missing or damaged.
     """
     status = str(run.status.get("status", "unknown"))
-    return DIED if status == "running" and not is_locked(run.path) else status
+    return KILLED if status == "running" and not is_locked(run.path) else status
 
 
 # Not named experiment.yaml, which would make the group a run.
@@ -55,7 +55,7 @@ class Group:
         return f"Group({str(self.path)!r})"
 
     @classmethod
-    def create(cls, experiment: Experiment, seeds: Sequence[int], runs: Path) -> "Group":
+    def create(cls, experiment: ExperimentConfig, seeds: Sequence[int], runs: Path) -> "Group":
         """Make a new folder ``<UTC time>-<name>`` in ``runs``; never one that exists.
 
         Raises:
@@ -84,13 +84,13 @@ class Group:
             ) from None
 
     @cached_property
-    def experiment(self) -> Experiment:
+    def experiment(self) -> ExperimentConfig:
         """The experiment that is repeated.
 
         Raises:
             InvalidSetting: Its file is missing or damaged.
         """
-        return Experiment.find(self.path / REPEATED_FILE)
+        return ExperimentConfig.load(self.path / REPEATED_FILE)
 
     @property
     def runs(self) -> list[Run]:
@@ -114,7 +114,7 @@ class Group:
         missing = self._missing(members)
         begun: dict[int, Run] = {}
         for member in members:
-            if member.status in ("interrupted", DIED) and member.run.experiment.seed in missing:
+            if member.status in ("interrupted", KILLED) and member.run.experiment.seed in missing:
                 begun.setdefault(member.run.experiment.seed, member.run)
         return begun
 
@@ -151,9 +151,9 @@ class Group:
         """What a seed's run folder is named."""
         return f"{self.name}-seed-{seed}"
 
-    def of_seed(self, seed: int) -> Experiment:
+    def of_seed(self, seed: int) -> ExperimentConfig:
         """The experiment with a seed, named after it."""
-        return Experiment.find(self.experiment, name=self.name_of_run(seed), seed=seed)
+        return ExperimentConfig.load(self.experiment, name=self.name_of_run(seed), seed=seed)
 
     def _write(self) -> None:
         write_json(self.path / GROUP_FILE, {"name": self.name, "seeds": list(self.seeds)})

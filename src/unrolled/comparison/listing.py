@@ -6,19 +6,19 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
-from unrolled.comparison.groups import DIED, Group, current_status
+from unrolled.comparison.groups import KILLED, Group, current_status
 from unrolled.config.document import parse_yaml
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidSetting, RunError, UnrolledError, did_you_mean
 from unrolled.runs.run import SEARCH_FILE, Run, is_group, is_run, time_of
 
 # Of a group whose seeds have not all finished, none of which is under way.
 INCOMPLETE = "incomplete"
-STATUSES = ("running", "finished", "interrupted", "diverged", "failed", DIED, INCOMPLETE)
+STATUSES = ("running", "finished", "interrupted", "diverged", "failed", KILLED, INCOMPLETE)
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListingEntry:
     """A run or a group, as a list shows it.
 
     Attributes:
@@ -67,7 +67,7 @@ def list_runs(
     status: str | None = None,
     sort: str = "time",
     limit: int | None = None,
-) -> tuple[list[Entry], dict[Path, str]]:
+) -> tuple[list[ListingEntry], dict[Path, str]]:
     """The runs and groups in a folder, and the folders in it that are neither, nor searches, with the reason.
 
     Args:
@@ -86,7 +86,7 @@ def list_runs(
         raise RunError(f"{runs}: expected a folder of runs, got nothing there. Train one with: unrolled train")
     _check_status(status)
     wanted = [_assignment(text) for text in where]
-    entries: list[Entry] = []
+    entries: list[ListingEntry] = []
     broken: dict[Path, str] = {}
     for folder in sorted(path for path in runs.iterdir() if path.is_dir() and not path.name.startswith(".")):
         if (folder / SEARCH_FILE).is_file():
@@ -116,14 +116,14 @@ def _lowest_first(figure: float | None) -> tuple[bool, float]:
     return figure is None, 0.0 if figure is None else figure
 
 
-_ORDERS: dict[str, Callable[[Entry], Any]] = {
+_ORDERS: dict[str, Callable[[ListingEntry], Any]] = {
     "name": lambda entry: entry.name,
     "accuracy": lambda entry: _lowest_first(-entry.scores["accuracy"] if "accuracy" in entry.scores else None),
     "loss": lambda entry: _lowest_first(entry.scores.get("loss")),
 }
 
 
-def _read(folder: Path) -> tuple[Entry, Experiment]:
+def _read(folder: Path) -> tuple[ListingEntry, ExperimentConfig]:
     if is_group(folder):
         return _read_group(Group.open(folder))
     if is_run(folder):
@@ -131,10 +131,10 @@ def _read(folder: Path) -> tuple[Entry, Experiment]:
     raise RunError(f"{folder}: expected a run or a group, got a folder without either's files. Move it elsewhere.")
 
 
-def _read_run(run: Run) -> tuple[Entry, Experiment]:
+def _read_run(run: Run) -> tuple[ListingEntry, ExperimentConfig]:
     experiment, status = run.experiment, current_status(run)
     tested = run.evaluation if (run.path / "evaluation.json").exists() else None
-    entry = Entry(
+    entry = ListingEntry(
         kind="run",
         path=run.path,
         name=experiment.name,
@@ -150,13 +150,13 @@ def _read_run(run: Run) -> tuple[Entry, Experiment]:
     return entry, experiment
 
 
-def _read_group(group: Group) -> tuple[Entry, Experiment]:
+def _read_group(group: Group) -> tuple[ListingEntry, ExperimentConfig]:
     finished, left_out = group.runs_by_seed()
     tested = [_read_run(run)[0] for run in finished.values()]
     others = [entry for path in left_out if (entry := _entry_of(path))]
     complete = all(seed in finished for seed in group.seeds)
     running = any(entry.status == "running" for entry in others)
-    entry = Entry(
+    entry = ListingEntry(
         kind="group",
         path=group.path,
         name=group.name,
@@ -172,7 +172,7 @@ def _read_group(group: Group) -> tuple[Entry, Experiment]:
     return entry, group.experiment
 
 
-def _entry_of(folder: Path) -> Entry | None:
+def _entry_of(folder: Path) -> ListingEntry | None:
     """A run of a group that has not finished; None where it cannot be read."""
     try:
         return _read_run(Run.open(folder))[0]
@@ -194,7 +194,7 @@ def _assignment(text: str) -> tuple[tuple[str, ...], Any]:
     return tuple(path.strip().split(".")), parse_yaml(value, f"--where {path}")
 
 
-def _has(experiment: Experiment, path: tuple[str, ...], value: Any) -> bool:
+def _has(experiment: ExperimentConfig, path: tuple[str, ...], value: Any) -> bool:
     """Whether an experiment has that value at that path."""
     found: Any = experiment.model_dump(mode="json")
     for key in path:

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.comparison.groups import REPEATED_FILE, Group, parse_seeds
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Interrupted, InvalidSetting, RunError, TrainingStopped
 from unrolled.model.build import build_network, check_components
 from unrolled.runs.run import Run, is_group
 from unrolled.training.locks import locked
-from unrolled.training.processes import StopRequest, listening, run_commands, unrolled_command
+from unrolled.training.processes import StopRequest, run_commands, stop_on_signals, unrolled_command
 from unrolled.training.progress import Progress, choose_progress
 from unrolled.training.trainer import resume_run, train_experiment
 
@@ -18,11 +18,11 @@ SEEDS = 5
 
 
 def repeat(
-    experiment: str | Path | Mapping[str, Any] | Experiment | Group = "mnist-rows",
+    experiment: str | Path | Mapping[str, Any] | ExperimentConfig | Group = "mnist-rows",
     *,
     seeds: int | Sequence[int] | None = None,
     jobs: int = 1,
-    settings: Sequence[str] = (),
+    overrides: Sequence[str] = (),
     runs: str | Path = "runs",
     name: str | None = None,
     quiet: bool = False,
@@ -35,7 +35,7 @@ def repeat(
         seeds: Which ones; or how many, counted from the experiment's own. A new group has 5 unless told otherwise;
             a group that is continued gets those that it has not.
         jobs: How many are trained at once, each in a process and on cores of its own.
-        settings: Changes to single settings of a new group, as in ``["training.epochs=5"]``.
+        overrides: Changes to single settings of a new group, as in ``["training.epochs=5"]``.
         runs: Where to make the group's folder.
         name: Names a new group and its runs.
         quiet: Whether to print nothing.
@@ -55,19 +55,19 @@ def repeat(
         group = unrolled.repeat("mnist-rows", seeds=5, jobs=2)
         print(unrolled.compare(group).arms[0].estimate("accuracy"))
     """
-    with listening() as request:
+    with stop_on_signals() as request:
         return repeat_experiment(
-            experiment, request, seeds=seeds, jobs=jobs, settings=settings, runs=Path(runs), name=name, quiet=quiet
+            experiment, request, seeds=seeds, jobs=jobs, overrides=overrides, runs=Path(runs), name=name, quiet=quiet
         )
 
 
 def repeat_experiment(
-    experiment: str | Path | Mapping[str, Any] | Experiment | Group,
+    experiment: str | Path | Mapping[str, Any] | ExperimentConfig | Group,
     request: StopRequest,
     *,
     seeds: int | str | Sequence[int] | None,
     jobs: int,
-    settings: Sequence[str],
+    overrides: Sequence[str],
     runs: Path,
     name: str | None,
     quiet: bool,
@@ -79,36 +79,36 @@ def repeat_experiment(
         request: Where a signal shows.
         seeds: As in ``repeat``; or as ``--seeds`` takes them.
         jobs: As in ``repeat``, and so are the others.
-        settings: Changes to single settings.
+        overrides: Changes to single settings.
         runs: Where to make the group's folder.
         name: Names a new group.
         quiet: Whether to print nothing.
     """
-    group = _open_or_create(experiment, seeds, settings, name, runs)
+    group = _open_or_create(experiment, seeds, overrides, name, runs)
     train_missing(group, jobs, request, quiet=quiet)
     return group
 
 
 def _open_or_create(
-    experiment: str | Path | Mapping[str, Any] | Experiment | Group,
+    experiment: str | Path | Mapping[str, Any] | ExperimentConfig | Group,
     seeds: int | str | Sequence[int] | None,
-    settings: Sequence[str],
+    overrides: Sequence[str],
     name: str | None,
     runs: Path,
 ) -> Group:
     group = _group_at(experiment, runs)
     if group is None:
-        found = Experiment.find(experiment, settings=settings, name=name)  # type: ignore[arg-type]
-        asked = _spell_out(SEEDS if seeds is None else seeds, found)
+        found = ExperimentConfig.load(experiment, overrides=overrides, name=name)  # type: ignore[arg-type]
+        asked = _format_group(SEEDS if seeds is None else seeds, found)
         _check(found, asked)
         return Group.create(found, asked, runs)
-    if settings or name is not None:
+    if overrides or name is not None:
         raise InvalidSetting(
             f"{group.path}: expected no other settings for a group that is there, got "
             f"{'--name' if name is not None else '--set'}. Leave it out, or make a new group."
         )
     if seeds is not None:
-        asked = _spell_out(seeds, group.experiment)
+        asked = _format_group(seeds, group.experiment)
         _check(group.experiment, asked)
         group.ask_for(asked)
     return group
@@ -124,15 +124,15 @@ def _group_at(experiment: Any, runs: Path) -> Group | None:
     return Group.open(folder) if folder else None
 
 
-def _spell_out(seeds: int | str | Sequence[int], experiment: Experiment) -> tuple[int, ...]:
+def _format_group(seeds: int | str | Sequence[int], experiment: ExperimentConfig) -> tuple[int, ...]:
     text = seeds if isinstance(seeds, int | str) else ",".join(f"{seed}-{seed}" for seed in seeds)
     return parse_seeds(str(text), experiment.seed)
 
 
-def _check(experiment: Experiment, seeds: Sequence[int]) -> None:
+def _check(experiment: ExperimentConfig, seeds: Sequence[int]) -> None:
     """Find what is wrong with an experiment before anything is written."""
     for seed in seeds:
-        Experiment.find(experiment, seed=seed)
+        ExperimentConfig.load(experiment, seed=seed)
     check_components(experiment)
     build_network(experiment, experiment.load_data())
 

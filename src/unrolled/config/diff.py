@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unrolled.config.document import SettingPath, spell, write_line
-from unrolled.config.experiment import Experiment
+from unrolled.config.document import SettingPath, format_inline, format_path
+from unrolled.config.experiment import ExperimentConfig
 
 # Costs of making one list of layers from another: the cheapest way says which layers belong together.
 _INSERTED, _CHANGED, _REPLACED = 1.0, 0.75, 1.5
 
 
 @dataclass(frozen=True)
-class SettingDifference:
+class ConfigDifference:
     """One setting that two experiments do not share.
 
     Attributes:
@@ -27,69 +27,69 @@ class SettingDifference:
     second: Any
 
 
-def settings_of(experiment: Experiment) -> dict[str, Any]:
+def settings_of(experiment: ExperimentConfig) -> dict[str, Any]:
     """An experiment's settings without its name and seed: what two runs of the same experiment share."""
     return experiment.model_dump(mode="json", exclude={"name", "seed"})
 
 
-def settings_that_differ(first: Experiment, second: Experiment) -> tuple[SettingDifference, ...]:
+def diff_configs(first: ExperimentConfig, second: ExperimentConfig) -> tuple[ConfigDifference, ...]:
     """The settings that two experiments do not share; their names and seeds are left aside.
 
     Layers are aligned first, so that one more of them does not make all after it differ.
 
     Example:
-        >>> rows = Experiment.find("mnist-rows")
-        >>> longer = Experiment.find("mnist-rows", settings=["training.epochs=5", "network.1.LSTM.units=64"])
-        >>> for difference in settings_that_differ(rows, longer):
+        >>> rows = ExperimentConfig.load("mnist-rows")
+        >>> longer = ExperimentConfig.load("mnist-rows", overrides=["training.epochs=5", "network.1.LSTM.units=64"])
+        >>> for difference in diff_configs(rows, longer):
         ...     print(difference.path, difference.first, difference.second)
         network[1].LSTM.units 128 64
         training.epochs 3 5
     """
-    return differences_of(settings_of(first), settings_of(second))
+    return diff_settings(settings_of(first), settings_of(second))
 
 
-def differences_of(first: dict[str, Any], second: dict[str, Any]) -> tuple[SettingDifference, ...]:
-    """The settings that two trees of them do not share, layers aligned as in ``settings_that_differ``."""
+def diff_settings(first: dict[str, Any], second: dict[str, Any]) -> tuple[ConfigDifference, ...]:
+    """The settings that two trees of them do not share, layers aligned as in ``diff_configs``."""
     return tuple(_differences(first, second, ()))
 
 
-def spell_setting(value: Any) -> str:
+def format_setting(value: Any) -> str:
     """A setting's value on one line, as an experiment file may have it.
 
     Example:
-        >>> print(spell_setting({"LSTM": {"units": 128, "activation": "relu"}}))
+        >>> print(format_setting({"LSTM": {"units": 128, "activation": "relu"}}))
         LSTM: {units: 128, activation: relu}
-        >>> print(spell_setting(None))
+        >>> print(format_setting(None))
         none
     """
     if isinstance(value, dict):
-        return write_line(value)[1:-1]
-    return "none" if value is None else write_line(value)
+        return format_inline(value)[1:-1]
+    return "none" if value is None else format_inline(value)
 
 
-def _differences(first: Any, second: Any, path: SettingPath) -> list[SettingDifference]:
+def _differences(first: Any, second: Any, path: SettingPath) -> list[ConfigDifference]:
     if first == second and type(first) is type(second):
         return []
     if _is_component(first) and _is_component(second):
-        one, two = _spelled_out(first), _spelled_out(second)
+        one, two = _as_mapping(first), _as_mapping(second)
         if one.keys() != two.keys():
-            return [SettingDifference(spell(path), first, second)]
+            return [ConfigDifference(format_path(path), first, second)]
         first, second = one, two
     if isinstance(first, dict) and isinstance(second, dict):
         keys = [*first, *(key for key in second if key not in first)]
         return [found for key in keys for found in _differences(first.get(key), second.get(key), (*path, key))]
     if isinstance(first, list) and isinstance(second, list) and all(map(_is_component, [*first, *second])):
         return _differences_of_layers(first, second, path)
-    return [] if first == second else [SettingDifference(spell(path), first, second)]
+    return [] if first == second else [ConfigDifference(format_path(path), first, second)]
 
 
-def _differences_of_layers(first: list[Any], second: list[Any], path: SettingPath) -> list[SettingDifference]:
-    found: list[SettingDifference] = []
+def _differences_of_layers(first: list[Any], second: list[Any], path: SettingPath) -> list[ConfigDifference]:
+    found: list[ConfigDifference] = []
     for one, two in align(first, second):
         if one is None and two is not None:
-            found.append(SettingDifference(spell((*path, two)), None, second[two]))
+            found.append(ConfigDifference(format_path((*path, two)), None, second[two]))
         elif one is not None and two is None:
-            found.append(SettingDifference(spell((*path, one)), first[one], None))
+            found.append(ConfigDifference(format_path((*path, one)), first[one], None))
         elif one is not None and two is not None:
             found += _differences(first[one], second[two], (*path, one))
     return found
@@ -127,7 +127,7 @@ def align(first: Sequence[Any], second: Sequence[Any]) -> list[tuple[int | None,
 
 
 def _cost(first: Any, second: Any) -> float:
-    first, second = _spelled_out(first), _spelled_out(second)
+    first, second = _as_mapping(first), _as_mapping(second)
     if first == second:
         return 0.0
     return _CHANGED if first.keys() == second.keys() else _REPLACED
@@ -139,6 +139,6 @@ def _is_component(value: Any) -> bool:
     return isinstance(name, str) and name[:1].isupper()
 
 
-def _spelled_out(component: Any) -> dict[str, Any]:
+def _as_mapping(component: Any) -> dict[str, Any]:
     """A class with its arguments, where it may have been written without."""
     return {component: {}} if isinstance(component, str) else component

@@ -32,23 +32,23 @@ class Document:
     """A tree of plain values, and the place where each was written.
 
     Attributes:
-        settings: Mappings, lists, texts, numbers, booleans and None.
-        places: ``digits.yaml:7`` or ``--set training.epochs`` for each path.
+        values: Mappings, lists, texts, numbers, booleans and None.
+        locations: ``digits.yaml:7`` or ``--set training.epochs`` for each path.
         name: What to call the whole.
     """
 
-    settings: Any
+    values: Any
     name: str
-    places: Mapping[SettingPath, str] = field(default_factory=dict)
+    locations: Mapping[SettingPath, str] = field(default_factory=dict)
 
     def where(self, path: SettingPath, *, group: SettingPath | None = None) -> str:
         """The place of a setting, or of the nearest one around it, and its path or that of its ``group``."""
         around = [path[:length] for length in range(len(path), 0, -1)]
-        near = next((near for near in around if near in self.places), ())
-        place = self.places.get(near, self.name)
+        near = next((near for near in around if near in self.locations), ())
+        location = self.locations.get(near, self.name)
         named = path if group is None else group
-        said_by_place = place.startswith("--") and len(named) <= len(near)
-        return f"{place}: {spell(named)}" if named and not said_by_place else place
+        said_by_place = location.startswith("--") and len(named) <= len(near)
+        return f"{location}: {format_path(named)}" if named and not said_by_place else location
 
     def override(self, assignments: Iterable[str]) -> "Document":
         """The same document with each ``PATH=VALUE`` put in its place; values are read as YAML.
@@ -67,16 +67,16 @@ class Document:
             document = document.replace(path, parse_yaml(value, f"--set {text}"), f"--set {text}")
         return document
 
-    def replace(self, path: SettingPath, value: Any, place: str) -> "Document":
-        """The same document with one setting replaced or added, which was written at ``place``.
+    def replace(self, path: SettingPath, value: Any, location: str) -> "Document":
+        """The same document with one setting replaced or added, which was written at ``location``.
 
         Raises:
             InvalidSetting: The path leads nowhere.
         """
-        settings = _replace(self.settings, path, value, place)
-        places = {kept: where for kept, where in self.places.items() if kept[: len(path)] != path}
-        groups = [path[:length] for length in range(1, len(path)) if not _exists(self.settings, path[:length])]
-        return Document(settings, self.name, {**places, **dict.fromkeys([*groups, path], place)})
+        settings = _replace(self.values, path, value, location)
+        locations = {kept: where for kept, where in self.locations.items() if kept[: len(path)] != path}
+        groups = [path[:length] for length in range(1, len(path)) if not _exists(self.values, path[:length])]
+        return Document(settings, self.name, {**locations, **dict.fromkeys([*groups, path], location)})
 
 
 def read_document(path: Path, name: str | None = None) -> Document:
@@ -94,8 +94,8 @@ def read_document(path: Path, name: str | None = None) -> Document:
         raise InvalidSetting(f"{name}: expected text in UTF-8, got other bytes. Save the file as UTF-8.") from None
     except OSError as error:
         raise InvalidSetting(str(cannot_read(path, error, "an experiment file"))) from None
-    places: dict[SettingPath, str] = {}
-    return Document(_plain(_load(text, name), (), name, places), name, places)
+    locations: dict[SettingPath, str] = {}
+    return Document(_plain(_load(text, name), (), name, locations), name, locations)
 
 
 def parse_yaml(text: str, name: str) -> Any:
@@ -112,7 +112,7 @@ def write_yaml(settings: Any) -> str:
     return stream.getvalue()
 
 
-def write_line(value: Any, *, digits: int | None = None) -> str:
+def format_inline(value: Any, *, digits: int | None = None) -> str:
     """A value on one line, as a file may have it.
 
     Args:
@@ -120,23 +120,23 @@ def write_line(value: Any, *, digits: int | None = None) -> str:
         digits: How many to show of a number with a fraction; all unless told.
 
     Example:
-        >>> write_line({"LSTM": {"units": 64, "go_backwards": True, "dropout": 0.123456}}, digits=4)
+        >>> format_inline({"LSTM": {"units": 64, "go_backwards": True, "dropout": 0.123456}}, digits=4)
         '{LSTM: {units: 64, go_backwards: true, dropout: 0.1235}}'
     """
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key}: {write_line(part, digits=digits)}' for key, part in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {format_inline(part, digits=digits)}' for key, part in value.items())}}}"
     if isinstance(value, list):
-        return f"[{', '.join(write_line(part, digits=digits) for part in value)}]"
+        return f"[{', '.join(format_inline(part, digits=digits) for part in value)}]"
     if digits is not None and isinstance(value, float):
         return f"{value:.{digits}g}"
     return write_yaml(value).removesuffix("...\n").strip()
 
 
-def spell(path: SettingPath) -> str:
+def format_path(path: SettingPath) -> str:
     """A path as messages write it.
 
     Example:
-        >>> spell(("network", 2, "LSTM"))
+        >>> format_path(("network", 2, "LSTM"))
         'network[2].LSTM'
     """
     text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path)
@@ -162,9 +162,9 @@ def _load(text: str, name: str) -> Any:
         raise InvalidSetting(f"{name}: expected YAML, got: {str(error).splitlines()[0]}. Check the file.") from None
 
 
-def _plain(tree: Any, path: SettingPath, name: str, places: dict[SettingPath, str]) -> Any:
+def _plain(tree: Any, path: SettingPath, name: str, locations: dict[SettingPath, str]) -> Any:
     """Plain Python values instead of ruamel's, which remember how they were written; notes where each stands."""
-    here = places.get(path, name)
+    here = locations.get(path, name)
     tag = getattr(tree, "tag", None)
     if len(path) > _DEEPEST:
         raise InvalidSetting(f"{here}: expected at most {_DEEPEST} levels of settings, got more. Flatten them.")
@@ -173,16 +173,16 @@ def _plain(tree: Any, path: SettingPath, name: str, places: dict[SettingPath, st
     if isinstance(tree, CommentedMap):
         for key in tree:
             line = tree.lc.data.get(key)
-            place = f"{name}:{line[0] + 1}" if line else here
+            location = f"{name}:{line[0] + 1}" if line else here
             if not isinstance(key, str) or "\n" in key:
                 remedy = f'Quote it: "{key}"' if isinstance(key, int) else "Write a word"
-                raise InvalidSetting(f"{place}: expected a setting's name, got {key!r}. {remedy}.")
-            places[*path, key] = place
-        return {str(key): _plain(value, (*path, key), name, places) for key, value in tree.items()}
+                raise InvalidSetting(f"{location}: expected a setting's name, got {key!r}. {remedy}.")
+            locations[*path, key] = location
+        return {str(key): _plain(value, (*path, key), name, locations) for key, value in tree.items()}
     if isinstance(tree, CommentedSeq):
         for index in range(len(tree)):
-            places[*path, index] = f"{name}:{tree.lc.item(index)[0] + 1}"
-        return [_plain(value, (*path, index), name, places) for index, value in enumerate(tree)]
+            locations[*path, index] = f"{name}:{tree.lc.item(index)[0] + 1}"
+        return [_plain(value, (*path, index), name, locations) for index, value in enumerate(tree)]
     if isinstance(tree, ScalarBoolean):
         return bool(tree)
     if isinstance(tree, date):
@@ -239,7 +239,7 @@ def first_problem(error: ValidationError, document: Document, schema: type[BaseM
     """The first finding, in the house's form."""
     # A required setting that is misspelt is both unknown and missing; the unknown word tells more.
     problem = min(error.errors(), key=lambda found: found["type"] == "missing")
-    path = _path_in(document.settings, problem["loc"])
+    path = _path_in(document.values, problem["loc"])
     if problem["type"] == "extra_forbidden":
         known = _keys(schema, path[:-1])
         remedy = did_you_mean(str(path[-1]), known) or f" Choose among: {', '.join(known)}."
@@ -251,14 +251,14 @@ def first_problem(error: ValidationError, document: Document, schema: type[BaseM
     expected = re.sub(r"^(greater|less) than", r"a number \1 than", expected)
     if ", got " in expected:
         return f"{document.where(path)}: expected {expected}"
-    return f"{document.where(path)}: expected {expected}, got {spell_value(problem['input'])}. Change it."
+    return f"{document.where(path)}: expected {expected}, got {describe_value(problem['input'])}. Change it."
 
 
-def spell_value(value: Any) -> str:
+def describe_value(value: Any) -> str:
     """What was written instead, for a message.
 
     Example:
-        >>> spell_value("three"), spell_value([1, 2]), spell_value(None)
+        >>> describe_value("three"), describe_value([1, 2]), describe_value(None)
         ("'three'", 'a list', 'nothing')
     """
     kinds = {dict: "a mapping", list: "a list", tuple: "a list", type(None): "nothing"}
@@ -292,13 +292,13 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((model for part in get_args(annotation) if (model := _model_in(part))), None)
 
 
-def refuse_searches(document: Document) -> None:
+def check_no_search(document: Document) -> None:
     """Refuse a document that still has something to search.
 
     Raises:
         InvalidSetting: It has; the message names the first.
     """
-    path = next(search_paths(document.settings, ()), None)
+    path = next(search_paths(document.values, ()), None)
     if path is None:
         return
     setting = ".".join(str(key) for key in path)

@@ -7,10 +7,10 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from unrolled.config.document import Document, first_problem, read_document, refuse_searches, spell_value, write_yaml
-from unrolled.config.sections import Component, Forecast, OwnData, Settings, Text, Training
+from unrolled.config.document import Document, check_no_search, describe_value, first_problem, read_document, write_yaml
+from unrolled.config.sections import Component, ConfigModel, DataConfig, ForecastConfig, TextConfig, TrainingConfig
 from unrolled.data.dataset import Dataset
-from unrolled.data.registry import NAMED, load, load_own, looks_like_a_file
+from unrolled.data.registry import DATASETS, load, load_config_data, looks_like_a_file
 from unrolled.errors import InvalidSetting, did_you_mean
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError, model_validator
@@ -45,22 +45,22 @@ def find_document(experiment: str | Path | Mapping[str, Any]) -> Document:
 
 def anchored(document: Document, folder: Path) -> Document:
     """The document with its data file as an absolute path; those of a file are relative to that file."""
-    data = document.settings.get("data") if isinstance(document.settings, dict) else None
-    if isinstance(data, str) and data not in NAMED and looks_like_a_file(data):
+    data = document.values.get("data") if isinstance(document.values, dict) else None
+    if isinstance(data, str) and data not in DATASETS and looks_like_a_file(data):
         data = {"folder" if os.path.isdir(folder / data) else "file": data}  # noqa: PTH112
     if not isinstance(data, dict):
         return document
     paths = {key: str((folder / data[key]).resolve()) for key in _PATHS if isinstance(data.get(key), str)}
-    settings = {**document.settings, "data": {**data, **paths}}
-    return Document(settings, document.name, document.places)
+    settings = {**document.values, "data": {**data, **paths}}
+    return Document(settings, document.name, document.locations)
 
 
 def _named(document: Document, stem: str) -> Document:
     """The document with its file's name where it names itself nothing."""
-    if not isinstance(document.settings, dict) or "name" in document.settings:
+    if not isinstance(document.values, dict) or "name" in document.values:
         return document
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-") or "experiment"
-    return Document({"name": name, **document.settings}, document.name, document.places)
+    return Document({"name": name, **document.values}, document.name, document.locations)
 
 
 CONTINUED = ("pride-and-prejudice",)
@@ -98,12 +98,12 @@ def task_of(settings: Mapping[str, Any]) -> str:
 
 
 Data = Annotated[
-    Annotated[str, Tag("<name>")] | Annotated[OwnData, Tag("<file>")],
+    Annotated[str, Tag("<name>")] | Annotated[DataConfig, Tag("<file>")],
     Discriminator(lambda value: "<name>" if isinstance(value, str) else "<file>"),
 ]
 
 
-class Experiment(Settings):
+class ExperimentConfig(ConfigModel):
     """One experiment, complete and checked: what ``experiment.yaml`` in a run folder says.
 
     Attributes:
@@ -122,7 +122,7 @@ class Experiment(Settings):
         seed: Decides the weights at the start, the order of the examples, dropout and splits.
 
     Example:
-        >>> experiment = Experiment.find("mnist-rows", settings=["training.epochs=5"])
+        >>> experiment = ExperimentConfig.load("mnist-rows", overrides=["training.epochs=5"])
         >>> experiment.training.epochs, experiment.network[1].arguments["units"]
         (5, 128)
     """
@@ -131,10 +131,10 @@ class Experiment(Settings):
     data: Data
     task: Literal["classify", "generate", "forecast"] = "classify"
     read: Literal["rows", "columns", "pixels", "permuted", "snake"] = "rows"
-    text: Text = Text()
-    forecast: Forecast | None = None
+    text: TextConfig = TextConfig()
+    forecast: ForecastConfig | None = None
     network: Annotated[tuple[Component, ...], Field(min_length=1, strict=False)]
-    training: Training = Training()
+    training: TrainingConfig = TrainingConfig()
     seed: int = Field(default=0, ge=0, lt=2**32)
 
     @model_validator(mode="before")
@@ -146,7 +146,7 @@ class Experiment(Settings):
     def _task_fits(self) -> Self:
         if (self.task == "forecast") != (self.forecast is not None):
             raise ValueError(
-                f"the setting forecast (window, horizon, held_out) for the task forecast and for no other, got task: "
+                f"the setting forecast (window, horizon, test_steps) for the task forecast and for no other, got task: "
                 f"{self.task}. {'Leave it out' if self.forecast else 'Add it'}."
             )
         return self
@@ -154,32 +154,32 @@ class Experiment(Settings):
     _document: Document = PrivateAttr(default_factory=lambda: Document({}, "experiment"))
 
     @classmethod
-    def find(
+    def load(
         cls,
-        experiment: "str | Path | Mapping[str, Any] | Experiment",
+        experiment: "str | Path | Mapping[str, Any] | ExperimentConfig",
         *,
-        settings: Sequence[str] = (),
+        overrides: Sequence[str] = (),
         name: str | None = None,
         seed: int | None = None,
-    ) -> "Experiment":
+    ) -> "ExperimentConfig":
         """An experiment from a recipe's name, a file, a mapping or another experiment.
 
         Args:
             experiment: ``"mnist-rows"``, ``"digits.yaml"``, or the settings themselves.
-            settings: ``PATH=VALUE`` for each setting to change, as ``--set`` takes them.
+            overrides: ``PATH=VALUE`` for each setting to change, as ``--set`` takes them.
             name: Replaces the experiment's name.
             seed: Replaces the experiment's seed.
 
         Raises:
             InvalidSetting: There is no such recipe or file, or a setting is not possible; the message says where.
         """
-        return cls.parse(cls.written(experiment, settings=settings, name=name, seed=seed))
+        return cls.parse(cls.read_document(experiment, overrides=overrides, name=name, seed=seed))
 
     @staticmethod
-    def written(
-        experiment: "str | Path | Mapping[str, Any] | Experiment",
+    def read_document(
+        experiment: "str | Path | Mapping[str, Any] | ExperimentConfig",
         *,
-        settings: Sequence[str] = (),
+        overrides: Sequence[str] = (),
         name: str | None = None,
         seed: int | None = None,
     ) -> Document:
@@ -188,28 +188,28 @@ class Experiment(Settings):
         Raises:
             InvalidSetting: There is no such recipe or file, or a change leads nowhere.
         """
-        if isinstance(experiment, Experiment):
-            document = Document(experiment.model_dump(mode="json"), experiment.name, experiment._document.places)
+        if isinstance(experiment, ExperimentConfig):
+            document = Document(experiment.model_dump(mode="json"), experiment.name, experiment._document.locations)
         else:
             document = find_document(experiment)
         _check_mapping(document)
-        document = document.override(settings)
+        document = document.override(overrides)
         for key, value in {"name": name, "seed": seed}.items():
             if value is not None:
                 document = document.replace((key,), value, f"--{key}")
         return anchored(document, Path.cwd())
 
     @classmethod
-    def parse(cls, document: Document) -> "Experiment":
+    def parse(cls, document: Document) -> "ExperimentConfig":
         """Check a document against the schema.
 
         Raises:
             InvalidSetting: The first thing that is wrong, and where.
         """
         _check_mapping(document)
-        refuse_searches(document)
+        check_no_search(document)
         try:
-            experiment = cls.model_validate(document.settings)
+            experiment = cls.model_validate(document.values)
         except ValidationError as error:
             raise InvalidSetting(first_problem(error, document, cls)) from None
         experiment._document = document
@@ -217,7 +217,7 @@ class Experiment(Settings):
 
     def __eq__(self, other: object) -> bool:
         """Equal settings make equal experiments, wherever they were written."""
-        return isinstance(other, Experiment) and self.model_dump() == other.model_dump()
+        return isinstance(other, ExperimentConfig) and self.model_dump() == other.model_dump()
 
     def where(self, *path: str | int) -> str:
         """Where a setting was written, for a message."""
@@ -236,10 +236,10 @@ class Experiment(Settings):
         Raises:
             DataError: As in ``unrolled.load``.
         """
-        held_out = self.forecast.held_out if self.forecast else None
+        test_steps = self.forecast.test_steps if self.forecast else None
         if isinstance(self.data, str):
-            return load(self.data, where=self.where("data"), held_out=held_out)
-        return load_own(**self.data.model_dump(exclude_none=True), task=self.task, held_out=held_out)
+            return load(self.data, where=self.where("data"), test_steps=test_steps)
+        return load_config_data(**self.data.model_dump(exclude_none=True), task=self.task, test_steps=test_steps)
 
     def to_yaml(self) -> str:
         """Every setting, the omitted ones with their defaults; reads back as the same experiment."""
@@ -247,8 +247,8 @@ class Experiment(Settings):
 
 
 def _check_mapping(document: Document) -> None:
-    if not isinstance(document.settings, dict):
+    if not isinstance(document.values, dict):
         raise InvalidSetting(
             f"{document.name}: expected the settings data, network and training, got "
-            f"{spell_value(document.settings)}. Start from a recipe: unrolled recipes"
+            f"{describe_value(document.values)}. Start from a recipe: unrolled recipes"
         )

@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 
-class Settings(BaseModel):
+class ConfigModel(BaseModel):
     """A group of settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, ser_json_inf_nan="constants")
@@ -27,7 +27,7 @@ class Settings(BaseModel):
         """What a setting means, as the class' docstring says.
 
         Example:
-            >>> EarlyStopping.describe("patience")
+            >>> EarlyStoppingConfig.describe("patience")
             'How many epochs to wait for an improvement.'
         """
         _, _, attributes = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")
@@ -35,7 +35,7 @@ class Settings(BaseModel):
         return re.sub(r"\s+", " ", found[1]).replace("``", "") if found else ""
 
 
-class Component(Settings):
+class Component(ConfigModel):
     """A class by its name, with its arguments: ``LSTM: {units: 128}``, or just ``Flatten``."""
 
     name: str
@@ -70,7 +70,7 @@ def _check_names(value: Any) -> None:
             _check_names(within)
 
 
-class OwnData(Settings):
+class DataConfig(ConfigModel):
     """The user's own data: a file, a file for each part, or a folder; paths are relative to the experiment's file.
 
     Attributes:
@@ -107,7 +107,7 @@ class OwnData(Settings):
         return {name: value for name, value in self if value is not None}
 
     @property
-    def how(self) -> dict[str, Any]:
+    def read_options(self) -> dict[str, Any]:
         """What is said of how a table is written."""
         said = {"delimiter": self.delimiter, "encoding": self.encoding, "header": self.header}
         return {name: value for name, value in said.items() if value is not None}
@@ -129,26 +129,26 @@ class OwnData(Settings):
         return self
 
 
-class Text(Settings):
+class TextConfig(ConfigModel):
     """How a text becomes numbers.
 
     Attributes:
         tokenizer: ``words``, ``characters``, or ``bytes`` of UTF-8; words where texts are classified, characters where
             one is continued.
         lowercase: Whether words lose their capitals.
-        minimum_count: How often a token has to occur in the training examples to be in the vocabulary.
-        maximum_vocabulary: How many tokens are, at most.
-        maximum_length: Longer texts are cut after so many tokens.
+        min_count: How often a token has to occur in the training examples to be in the vocabulary.
+        vocabulary_size: How many tokens are, at most.
+        max_length: Longer texts are cut after so many tokens.
     """
 
     tokenizer: Literal["words", "characters", "bytes"] | None = None
     lowercase: bool = True
-    minimum_count: int = Field(default=1, ge=1)
-    maximum_vocabulary: int = Field(default=20_000, ge=1)
-    maximum_length: int = Field(default=256, ge=1)
+    min_count: int = Field(default=1, ge=1)
+    vocabulary_size: int = Field(default=20_000, ge=1)
+    max_length: int = Field(default=256, ge=1)
 
 
-class Forecast(Settings):
+class ForecastConfig(ConfigModel):
     """What of a series is seen and what is told from it.
 
     Attributes:
@@ -157,25 +157,25 @@ class Forecast(Settings):
         season: After how many steps the series repeats itself, if it does; the network then learns the difference from
             the values one season before, which are also what it is compared with.
         relative: Whether each window is taken relative to its own mean, for series whose swings grow with their level.
-        held_out: How many steps at the end are not learned from but measured on.
+        test_steps: How many steps at the end are not learned from but measured on.
     """
 
     window: int = Field(ge=1)
     horizon: int = Field(default=1, ge=1)
     season: int = Field(default=1, ge=1)
     relative: bool = False
-    held_out: int = Field(ge=1)
+    test_steps: int = Field(ge=1)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.season > self.window:
             raise ValueError(f"a window of at least one season of {self.season} steps, got {self.window}. Widen it.")
-        if self.horizon > self.held_out:
-            raise ValueError(f"a horizon within the {self.held_out} held out steps, got {self.horizon}. Shorten it.")
+        if self.horizon > self.test_steps:
+            raise ValueError(f"a horizon within the {self.test_steps} held out steps, got {self.horizon}. Shorten it.")
         return self
 
 
-class EarlyStopping(Settings):
+class EarlyStoppingConfig(ConfigModel):
     """Stop when the validation loss has not improved for a while.
 
     Attributes:
@@ -185,7 +185,7 @@ class EarlyStopping(Settings):
     patience: int = Field(ge=1)
 
 
-class Fold(Settings):
+class Fold(ConfigModel):
     """One of several equal parts of the training examples, held out; together they cover all of them.
 
     Attributes:
@@ -203,7 +203,7 @@ class Fold(Settings):
         return self
 
 
-class Augmentation(Settings):
+class AugmentationConfig(ConfigModel):
     """How a training example is varied each time it is seen.
 
     Attributes:
@@ -219,7 +219,7 @@ Validation = Annotated[
 ]
 
 
-class Training(Settings):
+class TrainingConfig(ConfigModel):
     """How the network is trained.
 
     Attributes:
@@ -250,11 +250,11 @@ class Training(Settings):
     loss: Component = Component.model_validate("SparseCategoricalCrossentropy")
     metrics: tuple[Component, ...] = Field(default=(Component.model_validate("accuracy"),), strict=False)
     class_weights: Literal["balanced"] | dict[str, float] | None = None
-    augment: Augmentation | None = None
+    augment: AugmentationConfig | None = None
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     validation: Validation = "none"
     padding: Literal["batch", "longest"] = "batch"
-    early_stopping: EarlyStopping | None = None
+    early_stopping: EarlyStoppingConfig | None = None
     keep: Literal["last", "best"] = "last"
     checkpoint_seconds: float = Field(default=30.0, gt=0, strict=False)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.config.document import parse_yaml, write_yaml
-from unrolled.config.experiment import Experiment, recipes
-from unrolled.config.sections import Settings, Training
+from unrolled.config.experiment import ExperimentConfig, recipes
+from unrolled.config.sections import ConfigModel, TrainingConfig
 from unrolled.errors import InvalidSetting, WriteError, did_you_mean
 from unrolled.storage import write_text
 
@@ -17,20 +17,20 @@ _EXAMPLES = {
 }
 
 
-def start_file(recipe: str, path: Path) -> None:
+def write_template(recipe: str, path: Path) -> None:
     """Write a recipe with comments to a file that does not exist yet.
 
     Raises:
         InvalidSetting: There is no such recipe.
         WriteError: The file exists, or cannot be written.
     """
-    text = commented(recipe)
+    text = render_template(recipe)
     if path.exists():
         raise WriteError(f"{path}: expected a file that does not exist, got one. Name another with --output.")
     write_text(path, text)
 
 
-def commented(recipe: str) -> str:
+def render_template(recipe: str) -> str:
     """A recipe's text, followed by every setting that it leaves out, as a comment with its default.
 
     Raises:
@@ -51,21 +51,21 @@ def commented(recipe: str) -> str:
             "# Look at it first:  unrolled check THIS-FILE",
             "",
             "# What else can be set, beside data and network; remove the # and change the value.",
-            *_left_out(Experiment, settings, indent=""),
+            *_left_out(ExperimentConfig, settings, indent=""),
             "# and in training:",
-            *_left_out(Training, settings.get("training", {}), indent="  "),
+            *_left_out(TrainingConfig, settings.get("training", {}), indent="  "),
             "",
         ]
     )
 
 
-def _left_out(group: type[Settings], given: dict[str, Any], indent: str) -> list[str]:
+def _left_out(group: type[ConfigModel], given: dict[str, Any], indent: str) -> list[str]:
     lines = []
     for name, field in group.model_fields.items():
         if name in given or field.is_required():
             continue
         default = field.get_default()
-        value = default.model_dump(mode="json") if isinstance(default, Settings) else default
+        value = default.model_dump(mode="json") if isinstance(default, ConfigModel) else default
         if name == "training":
             continue
         if isinstance(value, tuple):

@@ -110,7 +110,7 @@ Pair = tuple[NDArray[Any], NDArray[Any]]
 """Examples and their labels."""
 
 
-def is_batch(path: Path) -> bool:
+def is_array_file(path: Path) -> bool:
     """Whether the name is that of a file of many examples: NPZ, NPY or IDX."""
     return path.suffix in (".npz", ".npy") or is_idx(path)
 
@@ -276,7 +276,7 @@ def load_file(path: Path, labels: Path | None = None) -> Dataset:
     return Dataset(path.name, learned, measured, classes)
 
 
-def load_measured(path: Path, classes: tuple[str, ...]) -> Split:
+def load_test_examples(path: Path, classes: tuple[str, ...]) -> Split:
     """The examples of a file to measure a trained network on: its test part, or all of it where it has none.
 
     Args:
@@ -291,7 +291,7 @@ def load_measured(path: Path, classes: tuple[str, ...]) -> Split:
     return Split(_inputs(path, x), label_indices(path, y, classes))
 
 
-def read_inputs(path: Path) -> NDArray[Any]:
+def read_examples(path: Path) -> NDArray[Any]:
     """The examples of a file without labels: an IDX or NPY file, or an NPZ file's ``x_test``, ``x`` or only array."""
     if is_idx(path) or path.suffix == ".npy":
         return _inputs(path, read_array(path))

@@ -145,16 +145,16 @@ THOUSANDS = (
 # fmt: on
 
 
-def load_passengers(held_out: int = 24) -> Dataset:
+def load_passengers(test_steps: int = 24) -> Dataset:
     """144 months from 1949 to 1960.
 
     Args:
-        held_out: How many months at the end are for the test.
+        test_steps: How many months at the end are for the test.
 
     Example:
         >>> load_austen().test.inputs[0][:3, 0].tolist()
         [360.0, 342.0, 406.0]
     """
     return series(
-        "air-passengers", np.array(THOUSANDS, np.float32)[:, None], ("passengers",), held_out, SOURCE_PASSENGERS
+        "air-passengers", np.array(THOUSANDS, np.float32)[:, None], ("passengers",), test_steps, SOURCE_PASSENGERS
     )

@@ -7,10 +7,19 @@ from typing import Any
 from unrolled.data.dataset import Dataset, Split, objects
 from unrolled.data.decoding import read_text
 from unrolled.data.folders import read_folder
-from unrolled.data.labeled import Labelled, assemble
-from unrolled.data.schema import Reading, columns_of_numbers, label_of, text_of
+from unrolled.data.labeled import LabeledExamples, assemble
+from unrolled.data.schema import TableSchema, columns_of_numbers, label_of, text_of
 from unrolled.data.streaming import LongText, Stored
-from unrolled.data.tables import ROWS_AT_ONCE, cells, number, opened, read_start, read_table, size_in_memory, spell_some
+from unrolled.data.tables import (
+    ROWS_AT_ONCE,
+    cells,
+    format_list,
+    number,
+    opened,
+    read_start,
+    read_table,
+    size_in_memory,
+)
 from unrolled.data.ts import read_tab, read_ts
 from unrolled.errors import DataError
 
@@ -25,13 +34,13 @@ ENOUGH_TO_MEASURE = 2_000_000
 """Characters of a text."""
 
 
-def load_labelled(
+def load_labeled(
     parts: dict[str, Path],
     *,
     input: str | Sequence[str] | None = None,  # noqa: A002 - the setting's name
     target: str | None = None,
     series: str | None = None,
-    **how: Any,
+    **read_options: Any,
 ) -> Dataset:
     """Examples with classes from tables or ``.ts`` files.
 
@@ -40,7 +49,7 @@ def load_labelled(
         input: The column of the text, or those of the values.
         target: The column of the class.
         series: In a table with a row for each step, the column that says which series the row belongs to.
-        how: How to read a table: ``delimiter``, ``encoding``, ``header``.
+        read_options: How to read a table: ``delimiter``, ``encoding``, ``header``.
 
     Raises:
         DataError: A file is missing or damaged, a column is missing, or a class has a single example.
@@ -51,17 +60,17 @@ def load_labelled(
     if test is None and series is None and _is_large(train):
         data = assemble(train.name, {"train": open_rows(train, input=input, target=target)})
         return data.noting(_columns_read(data))
-    table, role = read_tab(train) if train.suffix.lower() == ".tab" else (read_table(train, **how), None)
-    reading = Reading.decide(table, input=input, target=target or role, series=series, how=how)
+    table, role = read_tab(train) if train.suffix.lower() == ".tab" else (read_table(train, **read_options), None)
+    reading = TableSchema.decide(table, input=input, target=target or role, series=series, read_options=read_options)
     tables = {"train": table} | ({} if test is None else {"test": reading.read(test)})
-    data = assemble(train.name, {part: reading.labelled(table) for part, table in tables.items()})
-    for note in dict.fromkeys(table.spell_found() for table in tables.values()):
+    data = assemble(train.name, {part: reading.labeled(table) for part, table in tables.items()})
+    for note in dict.fromkeys(table.format_detected() for table in tables.values()):
         data = data.noting(note)
     return data.noting(_columns_read(data))
 
 
 def _columns_read(data: Dataset) -> str:
-    return f"columns read: {spell_some(data.columns)}"
+    return f"columns read: {format_list(data.columns)}"
 
 
 def load_folder(folder: Path, side: int | None = None) -> Dataset:
@@ -91,9 +100,9 @@ def corpus(name: str, text: str | LongText, source: str = "") -> Dataset:
     parts = (text[:first], text[first:second][:ENOUGH_TO_MEASURE], text[second:][:ENOUGH_TO_MEASURE])
     train, validation, test = (Split(objects([part]), np.zeros(1, np.int64)) for part in parts)
     data = Dataset(name, train, test, (), source, validation=validation)
-    held_out = len(text) - second
-    cut = f"measured on the first {ENOUGH_TO_MEASURE:,} of {held_out:,} characters held out"
-    return data.noting(cut if held_out > ENOUGH_TO_MEASURE else "")
+    test_steps = len(text) - second
+    cut = f"measured on the first {ENOUGH_TO_MEASURE:,} of {test_steps:,} characters held out"
+    return data.noting(cut if test_steps > ENOUGH_TO_MEASURE else "")
 
 
 def _is_large(path: Path) -> bool:
@@ -106,43 +115,45 @@ def _is_large(path: Path) -> bool:
 def load_values(
     path: Path,
     *,
-    held_out: int,
+    test_steps: int,
     input: str | Sequence[str] | None = None,  # noqa: A002 - the setting's name
     target: str | None = None,
-    **how: Any,
+    **read_options: Any,
 ) -> Dataset:
     """A series to forecast: a table with a row for each step, the earliest first.
 
     Args:
         path: A table.
-        held_out: How many steps at the end are for the test.
+        test_steps: How many steps at the end are for the test.
         input: The columns to forecast; without it those that hold numbers only.
         target: Another name for it.
-        how: As in ``read_table``.
+        read_options: As in ``read_table``.
 
     Raises:
         DataError: As in ``read_table``, or a column has other things than numbers in it.
     """
     if target is not None and input is not None:
         raise DataError(f"{path}: expected input alone, got a target too. Name what is to be told: input: {target}")
-    table = read_table(path, **how)
+    table = read_table(path, **read_options)
     columns = columns_of_numbers(table, input or target)
     return series(
-        path.name, np.array([table.numbers(column) for column in columns], np.float32).T, tuple(columns), held_out
+        path.name, np.array([table.numbers(column) for column in columns], np.float32).T, tuple(columns), test_steps
     )
 
 
 def series(
-    name: str, values: NDArray[np.float32], channels: tuple[str, ...], held_out: int, source: str = ""
+    name: str, values: NDArray[np.float32], channels: tuple[str, ...], test_steps: int, source: str = ""
 ) -> Dataset:
     """A series [T, F] divided in time, as a Dataset whose classes are its channels.
 
     Raises:
         DataError: There is nothing left to learn from.
     """
-    if held_out >= len(values):
-        raise DataError(f"{name}: expected more than the {held_out} steps held out, got {len(values)}. Hold out fewer.")
-    parts = (values[:-held_out], values[-held_out:])
+    if test_steps >= len(values):
+        raise DataError(
+            f"{name}: expected more than the {test_steps} steps held out, got {len(values)}. Hold out fewer."
+        )
+    parts = (values[:-test_steps], values[-test_steps:])
     train, test = (Split(objects([part]), np.zeros(1, np.int64)) for part in parts)
     return Dataset(name, train, test, channels, source)
 
@@ -207,7 +218,7 @@ def open_rows(
     *,
     input: str | Sequence[str] | None = None,  # noqa: A002 - the setting's name
     target: str | None = None,
-) -> Labelled:
+) -> LabeledExamples:
     """The examples of a Parquet file, a row each: a text, or a series [T, 1] in columns.
 
     Args:
@@ -216,11 +227,11 @@ def open_rows(
         target: The column of the class.
 
     Raises:
-        DataError: As in ``Reading.decide`` and ``Reading.labelled``.
+        DataError: As in ``TableSchema.decide`` and ``TableSchema.labeled``.
         WriteError: There is no room on the disk for the values.
     """
     head = read_start(path)
-    reading = Reading.decide(head, input=input, target=target)
+    reading = TableSchema.decide(head, input=input, target=target)
     target, columns = reading.target, reading.columns
 
     def where(row: int, column: str = "") -> str:
@@ -232,9 +243,11 @@ def open_rows(
     if reading.is_text:
         for row, (cell,) in enumerate(cells(path, columns[:1])):
             text_of(cell, lambda row=row: where(row, columns[0]))
-        return Labelled(RowTexts(path, columns[0], np.arange(len(labels))), labels, where, reading.to_json())
+        return LabeledExamples(RowTexts(path, columns[0], np.arange(len(labels))), labels, where, reading.to_json())
     rows = (
         [number(cell, lambda c=c, row=row: where(row, c)) for c, cell in zip(columns, found, strict=True)]
         for row, found in enumerate(cells(path, columns))
     )
-    return Labelled(Stored.of(np.array(row, np.float32)[:, None] for row in rows), labels, where, reading.to_json())
+    return LabeledExamples(
+        Stored.of(np.array(row, np.float32)[:, None] for row in rows), labels, where, reading.to_json()
+    )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from unrolled.data.decoding import read_text
-from unrolled.data.labeled import Labelled
+from unrolled.data.labeled import LabeledExamples
 from unrolled.errors import DataError
 
 import numpy as np
@@ -17,7 +17,7 @@ _NO_EXAMPLES = ("Thumbs.db", "desktop.ini")
 PARTS = (("train", "training"), ("test", "testing"))
 
 
-def read_folder(folder: Path, side: int | None = None) -> dict[str, Labelled]:
+def read_folder(folder: Path, side: int | None = None) -> dict[str, LabeledExamples]:
     """Read a folder's examples, by part: ``train`` and ``test`` where it has folders of those names, else ``train``.
 
     Args:
@@ -31,12 +31,12 @@ def read_folder(folder: Path, side: int | None = None) -> dict[str, Labelled]:
         raise DataError(f"{folder}: expected a folder, got none. Check the path.")
     parts = {part: found for part, *others in PARTS for name in (part, *others) if (found := folder / name).is_dir()}
     read = {part: _read_part(place, side) for part, place in (parts or {"train": folder}).items()}
-    if len({isinstance(labelled.inputs, list) for labelled in read.values()}) > 1:
+    if len({isinstance(labeled.inputs, list) for labeled in read.values()}) > 1:
         raise DataError(f"{folder}: expected pictures or texts, got both. Have the same kind in train and test.")
     return read
 
 
-def _read_part(folder: Path, side: int | None) -> Labelled:
+def _read_part(folder: Path, side: int | None) -> LabeledExamples:
     classes = sorted(place for place in folder.iterdir() if place.is_dir() and not place.name.startswith("."))
     files = [(path, place.name) for place in classes for path in sorted(place.iterdir()) if _is_example(path)]
     if len(classes) < 2 or not files:
@@ -53,7 +53,7 @@ def _read_part(folder: Path, side: int | None) -> Labelled:
         raise DataError(f"{odd}: expected files of the same kind as {files[0][0].name}. Remove the one or the other.")
     paths = [path for path, _ in files]
     inputs = read_pictures(paths, side) if kinds == {"picture"} else [read_text(path)[0].strip() for path in paths]
-    return Labelled(inputs, [label for _, label in files], lambda example: str(paths[example]))
+    return LabeledExamples(inputs, [label for _, label in files], lambda example: str(paths[example]))
 
 
 def _is_example(path: Path) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabeledExamples:
     """Examples as they were found.
 
     Attributes:
@@ -29,7 +29,7 @@ class Labelled:
     reading: Mapping[str, Any] | None = None
 
 
-def assemble(name: str, parts: dict[str, Labelled], source: str = "") -> Dataset:
+def assemble(name: str, parts: dict[str, LabeledExamples], source: str = "") -> Dataset:
     """A data set of what was read; where there is no test part, a sixth of each class is held out, always the same.
 
     Raises:
@@ -47,7 +47,7 @@ def assemble(name: str, parts: dict[str, Labelled], source: str = "") -> Dataset
                 f'{place}: expected two examples or more of each class, got one of "{label}". '
                 "Add examples, or leave that one out."
             )
-    splits = {part: split_of(labelled, classes) for part, labelled in parts.items()}
+    splits = {part: split_of(labeled, classes) for part, labeled in parts.items()}
     if "test" not in splits:
         splits["train"], splits["test"] = hold_out(splits["train"], TEST_SHARE, TEST_SEED)
     data = Dataset(name, splits["train"], splits["test"], classes, source, reading=learned.reading)
@@ -63,22 +63,22 @@ def duplicates(data: Dataset) -> str:
     return f"{found:,} of {data.test.size:,} test examples are training examples too" if found else ""
 
 
-def split_of(labelled: Labelled, classes: tuple[str, ...]) -> Split:
+def split_of(labeled: LabeledExamples, classes: tuple[str, ...]) -> Split:
     """The examples with the indices of their classes.
 
     Raises:
         DataError: A label is none of the classes.
     """
     indices = {name: index for index, name in enumerate(classes)}
-    for example, label in enumerate(labelled.labels):
+    for example, label in enumerate(labeled.labels):
         if label not in indices:
-            place, known = labelled.place(example), ", ".join(classes[:20])
+            place, known = labeled.place(example), ", ".join(classes[:20])
             raise DataError(
                 f'{place}: expected a class that training has ({known}), got "{label}". '
                 "Relabel the example or leave it out."
             )
-    inputs = objects(labelled.inputs) if isinstance(labelled.inputs, list) else labelled.inputs
-    return Split(inputs, np.array([indices[label] for label in labelled.labels], np.int64))
+    inputs = objects(labeled.inputs) if isinstance(labeled.inputs, list) else labeled.inputs
+    return Split(inputs, np.array([indices[label] for label in labeled.labels], np.int64))
 
 
 def _in_order(labels: Sequence[str]) -> Callable[[str], Any]:

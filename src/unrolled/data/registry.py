@@ -9,12 +9,12 @@ from unrolled.data import bundled
 from unrolled.data.arrays import load_file
 from unrolled.data.dataset import Dataset
 from unrolled.data.downloads import FASHION_MNIST, KMNIST
-from unrolled.data.examples import FORMATS, load_folder, load_labelled, load_text, load_values
+from unrolled.data.examples import FORMATS, load_folder, load_labeled, load_text, load_values
 from unrolled.data.schema import has_target
-from unrolled.data.tables import SUFFIXES, Table, spell_some
+from unrolled.data.tables import SUFFIXES, Table, format_list
 from unrolled.errors import DataError, did_you_mean
 
-NAMED = {
+DATASETS = {
     "mnist": bundled.load_mnist,
     "fashion-mnist": FASHION_MNIST.load,
     "kmnist": KMNIST.load,
@@ -25,7 +25,7 @@ NAMED = {
 }
 
 
-def load(name: str | Path, *, where: str = "data", held_out: int | None = None) -> Dataset:
+def load(name: str | Path, *, where: str = "data", test_steps: int | None = None) -> Dataset:
     """Load a data set by its name, or from the user's own file.
 
     Args:
@@ -33,7 +33,7 @@ def load(name: str | Path, *, where: str = "data", held_out: int | None = None) 
             (inside the package), ``"fashion-mnist"`` or ``"kmnist"`` (downloaded once into ``KERAS_HOME``), or the
             path of a file or a folder.
         where: How a message names the place that asks for it.
-        held_out: Of a series to forecast, how many steps at its end are for the test.
+        test_steps: Of a series to forecast, how many steps at its end are for the test.
 
     Returns:
         The training and test examples, with the names of their classes.
@@ -45,19 +45,19 @@ def load(name: str | Path, *, where: str = "data", held_out: int | None = None) 
         >>> load("mnist").test.inputs.shape
         (10000, 28, 28)
     """
-    if str(name) == "air-passengers" and held_out is not None:
-        return bundled.load_passengers(held_out)
-    if str(name) in NAMED:
-        return NAMED[str(name)]()
+    if str(name) == "air-passengers" and test_steps is not None:
+        return bundled.load_passengers(test_steps)
+    if str(name) in DATASETS:
+        return DATASETS[str(name)]()
     if not looks_like_a_file(name):
         raise DataError(
-            f'{where}: expected {", ".join(NAMED)} or a file, got "{name}".'
-            f"{did_you_mean(str(name), NAMED) or ' Check the spelling, or name a file: digits.npz'}"
+            f'{where}: expected {", ".join(DATASETS)} or a file, got "{name}".'
+            f"{did_you_mean(str(name), DATASETS) or ' Check the spelling, or name a file: digits.npz'}"
         )
-    return load_own(folder=str(name)) if os.path.isdir(name) else load_own(file=str(name))  # noqa: PTH112
+    return load_config_data(folder=str(name)) if os.path.isdir(name) else load_config_data(file=str(name))  # noqa: PTH112
 
 
-def load_own(
+def load_config_data(
     *,
     file: str | None = None,
     labels: str | None = None,
@@ -66,7 +66,7 @@ def load_own(
     folder: str | None = None,
     side: int | None = None,
     task: str | None = None,
-    held_out: int | None = None,
+    test_steps: int | None = None,
     **columns: Any,
 ) -> Dataset:
     """The user's own data, in the settings' words.
@@ -79,7 +79,7 @@ def load_own(
         folder: A folder for each class.
         side: To how many pixels pictures are brought.
         task: What is done with the data; decides what a table is read as.
-        held_out: Of a series to forecast, how many steps at its end are for the test.
+        test_steps: Of a series to forecast, how many steps at its end are for the test.
         columns: What is said of a table: ``input``, ``target``, ``series``, ``delimiter``, ``encoding``, ``header``.
 
     Raises:
@@ -94,12 +94,12 @@ def load_own(
             "x_test and y_test in the same file. Leave it out."
         )
     if task == "forecast":
-        return load_values(path, held_out=held_out or 1, **columns)
+        return load_values(path, test_steps=test_steps or 1, **columns)
     if path.suffix.lower() not in FORMATS:
         return load_file(path, Path(labels) if labels else None)
     if path.suffix.lower() == ".txt":
         return load_text(path, columns.get("encoding"))
-    return load_labelled({"train": path, **({"test": Path(test)} if test else {})}, **columns)
+    return load_labeled({"train": path, **({"test": Path(test)} if test else {})}, **columns)
 
 
 def load_to_show(
@@ -120,15 +120,15 @@ def load_to_show(
     named: dict[str, Any] = {key: column for key, column in columns.items() if column}
     named |= {"input": list(inputs)} if inputs else {}
     if side is not None:
-        return load_own(folder=name, side=side)
+        return load_config_data(folder=name, side=side)
     if table and "target" not in named and not has_target(table):
         if not inputs or "series" in named:
             raise DataError(
-                f"{name}: expected to be told which column is the class, got {spell_some(list(table.columns))}. "
+                f"{name}: expected to be told which column is the class, got {format_list(list(table.columns))}. "
                 "Name it with --target, or those to forecast with --input"
             )
-        return load_own(file=name, task="forecast", **named)
-    return load_own(file=name, **named) if named else load(name)
+        return load_config_data(file=name, task="forecast", **named)
+    return load_config_data(file=name, **named) if named else load(name)
 
 
 def looks_like_a_file(name: str | Path) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.labeled import Labelled
+from unrolled.data.labeled import LabeledExamples
 from unrolled.data.tables import Table, is_missing, is_number, read_table
 from unrolled.data.ts import read_tab
 from unrolled.errors import DataError
@@ -156,7 +156,7 @@ def text_of(cell: Any, where: Callable[..., str]) -> str:
 
 
 @dataclass(frozen=True)
-class Reading:
+class TableSchema:
     """Which column of a table is what, kept with the run that learned from it.
 
     Attributes:
@@ -164,14 +164,14 @@ class Reading:
         target: That of the class; empty where nobody has said.
         series: That which says to which series a row belongs, or None where each row is an example.
         is_text: Whether texts are read.
-        how: What was said of the file: ``delimiter``, ``encoding``, ``header``; the rest is detected.
+        read_options: What was said of the file: ``delimiter``, ``encoding``, ``header``; the rest is detected.
     """
 
     columns: tuple[str, ...]
     target: str
     series: str | None = None
     is_text: bool = False
-    how: Mapping[str, Any] = field(default_factory=dict)
+    read_options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def decide(
@@ -181,8 +181,8 @@ class Reading:
         input: str | Sequence[str] | None = None,  # noqa: A002 - the setting's name
         target: str | None = None,
         series: str | None = None,
-        how: Mapping[str, Any] | None = None,
-    ) -> "Reading":
+        read_options: Mapping[str, Any] | None = None,
+    ) -> "TableSchema":
         """As the settings say, and as the first rows suggest where they say nothing.
 
         Raises:
@@ -192,16 +192,16 @@ class Reading:
         table.column(target)
         columns = tuple(columns_to_read(table, input, target, series))
         is_text = series is None and is_text_column(table.column(columns[0]))
-        return cls(columns, target, series, is_text, dict(how or {}))
+        return cls(columns, target, series, is_text, dict(read_options or {}))
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Reading":
+    def from_json(cls, values: Mapping[str, Any]) -> "TableSchema":
         """The reading that ``to_json`` gave."""
         return cls(**{**values, "columns": tuple(values["columns"])})
 
     def to_json(self) -> dict[str, Any]:
         """All of it."""
-        return {**asdict(self), "columns": list(self.columns), "how": dict(self.how)}
+        return {**asdict(self), "columns": list(self.columns), "how": dict(self.read_options)}
 
     def read(self, path: Path) -> Table:
         """Another table.
@@ -209,7 +209,7 @@ class Reading:
         Raises:
             DataError: As in ``read_table``.
         """
-        return read_tab(path)[0] if path.suffix.lower() == ".tab" else read_table(path, **self.how)
+        return read_tab(path)[0] if path.suffix.lower() == ".tab" else read_table(path, **self.read_options)
 
     def examples(self, table: Table) -> tuple[list[Any], list[list[int]]]:
         """What a network reads in a table, and the rows of each example; its classes are not looked at.
@@ -219,7 +219,7 @@ class Reading:
         """
         return examples_in(table, self.columns, is_text=self.is_text, series=self.series)
 
-    def labelled(self, table: Table) -> Labelled:
+    def labeled(self, table: Table) -> LabeledExamples:
         """The examples of a table with their classes.
 
         Raises:
@@ -235,6 +235,6 @@ class Reading:
                     f'{table.where(other, self.target)}: expected the class "{names[first]}" as in other rows of its '
                     f'series, got "{names[other]}". Give a series one class.'
                 )
-        return Labelled(
+        return LabeledExamples(
             inputs, [names[first] for first, *_ in rows], lambda example: table.where(rows[example][0]), self.to_json()
         )

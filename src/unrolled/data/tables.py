@@ -55,7 +55,7 @@ class Table:
             raise DataError(f'{self.path}: unknown column "{name}".{remedy}')
         return self.columns[name]
 
-    def spell_found(self) -> str:
+    def format_detected(self) -> str:
         """What was detected, in one line."""
         return f"{self.path.name}: {self.size:,} rows, " + ", ".join(
             f'{key} "{value}"' if key == "delimiter" else f"{key} {value}" for key, value in self.found.items()
@@ -74,11 +74,11 @@ class Table:
         return [number(cell, lambda row=row: self.where(row, name)) for row, cell in enumerate(self.column(name))]
 
 
-def spell_some(names: Sequence[str], most: int = 12) -> str:
+def format_list(names: Sequence[str], most: int = 12) -> str:
     """Names with commas, the first of many.
 
     Example:
-        >>> spell_some(["a", "b", "c"], 2)
+        >>> format_list(["a", "b", "c"], 2)
         'a, b and 1 more'
     """
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -51,8 +51,8 @@ class Tokenizer:
         *,
         kind: str,
         lowercase: bool = False,
-        minimum_count: int = 1,
-        maximum_vocabulary: int | None = None,
+        min_count: int = 1,
+        vocabulary_size: int | None = None,
         most: int | None = None,
     ) -> "Tokenizer":
         """The vocabulary of texts, the most frequent tokens first.
@@ -61,8 +61,8 @@ class Tokenizer:
             texts: Those to learn from, and no others.
             kind: How a text is cut.
             lowercase: Whether words lose their capitals.
-            minimum_count: How often a token has to occur to get a number of its own.
-            maximum_vocabulary: How many tokens get one, at most.
+            min_count: How often a token has to occur to get a number of its own.
+            vocabulary_size: How many tokens get one, at most.
             most: How many tokens of each text are looked at; None for all.
         """
         if kind == "bytes":
@@ -72,9 +72,9 @@ class Tokenizer:
         for text in texts:
             for piece in pieces_of(text):
                 counts.update(cutting.cut(piece, most))
-        frequent = sorted(token for token, count in counts.items() if count >= minimum_count)
+        frequent = sorted(token for token, count in counts.items() if count >= min_count)
         frequent.sort(key=lambda token: -counts[token])
-        return cls(kind, tuple(frequent[:maximum_vocabulary]), lowercase)
+        return cls(kind, tuple(frequent[:vocabulary_size]), lowercase)
 
     @cached_property
     def _of_characters(self) -> NDArray[np.int32]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.decoding import read_text
-from unrolled.data.labeled import Labelled
+from unrolled.data.labeled import LabeledExamples
 from unrolled.data.tables import Table, number, read_table
 from unrolled.errors import DataError
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def read_ts(path: Path) -> Labelled:
+def read_ts(path: Path) -> LabeledExamples:
     """Read series from a ``.ts`` file.
 
     Below a header of lines that begin with ``@`` each line is one example: its channels, between colons, each a list
@@ -28,7 +28,7 @@ def read_ts(path: Path) -> Labelled:
     return parse_ts(path, read_text(path)[0])
 
 
-def parse_ts(path: Path | str, text: str) -> Labelled:
+def parse_ts(path: Path | str, text: str) -> LabeledExamples:
     """What ``read_ts`` gives, from a file's text.
 
     Args:
@@ -60,7 +60,7 @@ def parse_ts(path: Path | str, text: str) -> Labelled:
             raise DataError(f"{path}:{line}: expected a header that ends with @data, got data before it. Add @data.")
     if not series:
         raise DataError(f"{path}: expected examples after @data, got none. Check the file.")
-    return Labelled(series, labels, lambda example: f"{path}:{lines[example]}")
+    return LabeledExamples(series, labels, lambda example: f"{path}:{lines[example]}")
 
 
 def _check_header(path: Path | str, header: dict[str, str]) -> None:

@@ -5,15 +5,15 @@ from hashlib import blake2b
 from typing import Any
 
 from unrolled.data.dataset import Split
-from unrolled.diagnostics.diagnostic import Finding, Kind
+from unrolled.diagnostics.diagnostic import Diagnostic, Rule
 from unrolled.diagnostics.probe import Call, outermost
-from unrolled.diagnostics.target import Labels, Subject, labels_of
+from unrolled.diagnostics.target import DiagnosticTarget, Labels, labels_of
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-NON_FINITE_INPUTS = Kind(
+NON_FINITE_INPUTS = Rule(
     "non-finite-inputs",
     "fatal",
     "Inputs are NaN or infinite, and so will be every weight that they reach.",
@@ -23,7 +23,7 @@ NON_FINITE_INPUTS = Kind(
     "One such example is enough.",
     "Remove those examples, or fill in what is missing.",
 )
-TARGETS_OUT_OF_RANGE = Kind(
+TARGETS_OUT_OF_RANGE = Rule(
     "targets-out-of-range",
     "fatal",
     "Targets name classes for which the network has no output; backends answer with NaN or with another class.",
@@ -33,7 +33,7 @@ TARGETS_OUT_OF_RANGE = Kind(
     "One such example is enough.",
     "Give the last layer an output for each class.",
 )
-LEAKAGE = Kind(
+LEAKAGE = Rule(
     "leakage",
     "fatal",
     "Held-out examples are training examples too, so that what is measured on them is partly memory.",
@@ -43,7 +43,7 @@ LEAKAGE = Kind(
     "Below it an accuracy moves by less than half a point; MNIST has none.",
     "Remove from the training examples those that are held out.",
 )
-CONTRADICTORY_LABELS = Kind(
+CONTRADICTORY_LABELS = Rule(
     "contradictory-labels",
     "harmful",
     "Identical training examples have different labels, which no network can learn.",
@@ -53,7 +53,7 @@ CONTRADICTORY_LABELS = Kind(
     "Up to half of these stay wrong for ever, whatever the network; a few slips of the hand do no harm.",
     "Relabel them, or leave them out.",
 )
-CLASS_IMBALANCE = Kind(
+CLASS_IMBALANCE = Rule(
     "class-imbalance",
     "harmful",
     "One class has many times the training examples of another; a network may never say the rare one.",
@@ -63,7 +63,7 @@ CLASS_IMBALANCE = Kind(
     "With ten classes a batch of 32 then has a rare example in every third batch or less.",
     "Add examples of the rare class, or weigh it, and look at its F1: unrolled evaluate latest.",
 )
-MAJORITY = Kind(
+MAJORITY = Rule(
     "majority-class",
     "harmful",
     "Always saying the same class is right this often, so that accuracy says little.",
@@ -73,7 +73,7 @@ MAJORITY = Kind(
     "What is left for the network to be right about is then less than one example in five.",
     "Look at each class' F1 instead of accuracy: unrolled evaluate latest.",
 )
-ABSENT_CLASS = Kind(
+ABSENT_CLASS = Rule(
     "absent-class",
     "harmful",
     "Classes have no training example, so that the network learns never to say them.",
@@ -83,7 +83,7 @@ ABSENT_CLASS = Kind(
     "One such class is enough.",
     "Add examples of them, or number the classes from 0 without gaps.",
 )
-SORTED_ORDER = Kind(
+SORTED_ORDER = Rule(
     "sorted-order",
     "harmful",
     "Examples are given in an order in which neighbours have the same label; each batch undoes the last.",
@@ -93,7 +93,7 @@ SORTED_ORDER = Kind(
     "Counted between chance (0) and sorted (100), and only where it is four standard deviations from chance.",
     "Shuffle the examples before each epoch.",
 )
-SHIFTED_CLASSES = Kind(
+SHIFTED_CLASSES = Rule(
     "shifted-classes",
     "harmful",
     "The held-out examples have other shares of the classes than the training examples.",
@@ -103,7 +103,7 @@ SHIFTED_CLASSES = Kind(
     "As many would have to change their class for both to be alike; what chance explains is taken off first.",
     "Mix all examples, then divide them, each class in the same proportion.",
 )
-SHIFTED_INPUTS = Kind(
+SHIFTED_INPUTS = Rule(
     "shifted-inputs",
     "harmful",
     "The held-out inputs have another mean than the training inputs, as when only one of them was scaled.",
@@ -113,7 +113,7 @@ SHIFTED_INPUTS = Kind(
     "Random halves of one set differ by hundredths.",
     "Prepare both in the same way; best inside the network.",
 )
-FEW_TEST_EXAMPLES = Kind(
+FEW_TEST_EXAMPLES = Rule(
     "few-test-examples",
     "doubtful",
     "The test set is too small to tell a good network from a lucky one.",
@@ -121,9 +121,9 @@ FEW_TEST_EXAMPLES = Kind(
     50,
     "below",
     "With fewer, the 95 % interval of an accuracy of 0.8 is more than 22 points wide.",
-    "Hold out more examples: in another file, or with forecast.held_out.",
+    "Hold out more examples: in another file, or with forecast.test_steps.",
 )
-CONSTANT_FEATURES = Kind(
+CONSTANT_FEATURES = Rule(
     "constant-features",
     "doubtful",
     "Features never change, so that nothing can be learned from them.",
@@ -202,8 +202,8 @@ def excess_agreement(labels: Labels) -> float:
     Args:
         labels: In the order in which a network is given the examples.
     """
-    shares = np.unique(labels, return_counts=True)[1] / len(labels)
-    chance = float((shares**2).sum())
+    split_cores = np.unique(labels, return_counts=True)[1] / len(labels)
+    chance = float((split_cores**2).sum())
     if len(labels) < 3 or chance == 1:
         return 0.0
     agreement = float((labels[1:] == labels[:-1]).mean())
@@ -242,13 +242,13 @@ def shifted_classes(learned: Labels, held: Labels) -> float:
     What chance alone brings about in sets of these sizes is taken off: sqrt(classes / (2 pi)) (1/sqrt(B) of each).
     """
     classes = int(max(learned.max(), held.max())) + 1
-    shares = [np.bincount(labels, minlength=classes) / len(labels) for labels in (learned, held)]
-    distance = float(np.abs(shares[0] - shares[1]).sum()) / 2
+    split_cores = [np.bincount(labels, minlength=classes) / len(labels) for labels in (learned, held)]
+    distance = float(np.abs(split_cores[0] - split_cores[1]).sum()) / 2
     chance = np.sqrt(classes / (2 * np.pi)) * sum(1 / np.sqrt(len(labels)) for labels in (learned, held))
     return 100 * max(0.0, distance - float(chance))
 
 
-def examine_data(subject: Subject) -> list[Finding]:
+def check_data(subject: DiagnosticTarget) -> list[Diagnostic]:
     """Everything about the examples that needs no network."""
     parts = {"train": subject.learned, **subject.held}
     findings = [
@@ -260,16 +260,16 @@ def examine_data(subject: Subject) -> list[Finding]:
     ]
     labels = labels_of(subject.learned.targets)
     if labels is not None:
-        findings += examine_labels(subject, labels)
+        findings += check_labels(subject, labels)
     if not findings or findings[0].name != NON_FINITE_INPUTS.name:
-        findings += examine_parts(subject, labels)
+        findings += check_splits(subject, labels)
     inputs = subject.learned.inputs
     if inputs.ndim == 3 and len(inputs) > 1:
         findings += CONSTANT_FEATURES.judge(constant_share(inputs), subject.places.data("train"))
     return findings
 
 
-def examine_labels(subject: Subject, labels: Labels) -> list[Finding]:
+def check_labels(subject: DiagnosticTarget, labels: Labels) -> list[Diagnostic]:
     """The classes of the training examples, their number and their order."""
     where, names = subject.places.data("train"), subject.class_names
     ratio, largest, smallest = imbalance(labels)
@@ -290,7 +290,7 @@ def examine_labels(subject: Subject, labels: Labels) -> list[Finding]:
     return findings + SORTED_ORDER.judge(excess_agreement(labels[subject.order]), where)
 
 
-def examine_parts(subject: Subject, labels: Labels | None) -> list[Finding]:
+def check_splits(subject: DiagnosticTarget, labels: Labels | None) -> list[Diagnostic]:
     """The training examples beside those held out."""
     learned = fingerprints(subject.learned.inputs)
     findings = []
@@ -316,7 +316,7 @@ def count_out_of_range(split: Split, outputs: int) -> int:
     return int(((targets < 0) | (targets >= outputs)).sum())
 
 
-def _examine_held_labels(split: Split, labels: Labels | None, where: str) -> list[Finding]:
+def _examine_held_labels(split: Split, labels: Labels | None, where: str) -> list[Diagnostic]:
     held = labels_of(np.asarray(split.targets))
     if labels is None or held is None or not held.size:
         return []

@@ -4,27 +4,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.dataset import Split
 from unrolled.diagnostics import data_rules, model_rules
-from unrolled.diagnostics.data_rules import count_out_of_range, examine_data
-from unrolled.diagnostics.diagnostic import Finding, Kind, worst_first
+from unrolled.diagnostics.data_rules import check_data, count_out_of_range
+from unrolled.diagnostics.diagnostic import Diagnostic, Rule, most_severe_first
 from unrolled.diagnostics.lr_probe import Trial, attempt, restored
 from unrolled.diagnostics.model_rules import (
-    examine_first_weights,
-    examine_gradients,
-    examine_masks,
-    examine_outputs,
-    examine_units,
+    check_first_weights,
+    check_gradients,
+    check_masks,
+    check_outputs,
+    check_units,
 )
 from unrolled.diagnostics.probe import Call, listen
 from unrolled.diagnostics.target import (
+    DiagnosticTarget,
     Pair,
-    Subject,
-    find_subject,
-    subject_of_experiment,
-    subject_of_model,
-    subject_of_run,
+    find_target,
+    target_of_experiment,
+    target_of_model,
+    target_of_run,
 )
 from unrolled.errors import InvalidInput
 from unrolled.runs.run import Run
@@ -45,17 +45,17 @@ DIFFERENTIATED = 32
 
 
 def diagnose(
-    subject: "str | Path | Mapping[str, Any] | Experiment | Run | keras.Model" = "mnist-rows",
+    subject: "str | Path | Mapping[str, Any] | ExperimentConfig | Run | keras.Model" = "mnist-rows",
     inputs: NDArray[Any] | None = None,
     targets: NDArray[Any] | None = None,
     *,
     test: Pair | None = None,
-    settings: Sequence[str] = (),
+    overrides: Sequence[str] = (),
     runs: str | Path = "runs",
     batch_size: int = 32,
     shuffled: bool = True,
     seed: int = 0,
-) -> tuple[Finding, ...]:
+) -> tuple[Diagnostic, ...]:
     """Look for what goes wrong with recurrent networks, and say what to do about it.
 
     An experiment's network, or a model, is taken as untrained and tries a few steps at its learning rate and at
@@ -68,7 +68,7 @@ def diagnose(
         inputs: Of a model, the examples that it is trained on, [B, ...].
         targets: Of a model, their targets.
         test: Of a model, the inputs and targets held out, if any.
-        settings: Of an experiment, changes to single settings, as ``--set`` takes them.
+        overrides: Of an experiment, changes to single settings, as ``--set`` takes them.
         runs: The folder of the runs, for names.
         batch_size: Of a model, examples per step.
         shuffled: Of a model, whether its training shuffles the examples, as ``fit`` does by itself.
@@ -91,54 +91,54 @@ def diagnose(
         >>> diagnose(model, inputs, inputs[:, -1, 0] > 0)[0].name
         'logits-as-probabilities'
     """
-    found: Subject
+    found: DiagnosticTarget
     if isinstance(subject, Run):
-        found = subject_of_run(subject)
-    elif isinstance(subject, Experiment | Mapping):
-        found = subject_of_experiment(Experiment.find(subject, settings=settings))
+        found = target_of_run(subject)
+    elif isinstance(subject, ExperimentConfig | Mapping):
+        found = target_of_experiment(ExperimentConfig.load(subject, overrides=overrides))
     elif isinstance(subject, str | Path):
-        found = find_subject(subject, settings, Path(runs))
+        found = find_target(subject, overrides, Path(runs))
     elif inputs is None or targets is None:
         raise InvalidInput("diagnose: expected inputs and targets with a model, got none. Pass its training arrays.")
     else:
-        found = subject_of_model(
+        found = target_of_model(
             subject, inputs, targets, test=test, batch_size=batch_size, shuffled=shuffled, seed=seed
         )
-    return examine(found)
+    return check_target(found)
 
 
-def examine(subject: Subject) -> tuple[Finding, ...]:
+def check_target(subject: DiagnosticTarget) -> tuple[Diagnostic, ...]:
     """First the data, then what the untrained network does with it, then how it learns, then what it has become."""
-    findings = examine_data(subject)
+    findings = check_data(subject)
     if any(finding.name == data_rules.NON_FINITE_INPUTS.name for finding in findings):
-        return worst_first(findings)
+        return most_severe_first(findings)
     with restored(subject.model):
-        findings += examine_untrained(subject)
+        findings += check_untrained(subject)
         if not any(finding.name == data_rules.TARGETS_OUT_OF_RANGE.name for finding in findings):
             findings += _examine_learning(subject)
-    return worst_first(findings)
+    return most_severe_first(findings)
 
 
-def examine_untrained(subject: Subject) -> list[Finding]:
+def check_untrained(subject: DiagnosticTarget) -> list[Diagnostic]:
     """What needs no training to be seen: the first weights, masks and padding, outputs and loss."""
     heard = subject.sample(LISTENED_TO)
     calls = listen(subject.model, heard.inputs)
-    findings = _examine_range(subject, calls) + examine_first_weights(subject, calls)
-    return findings + examine_masks(subject, calls, heard) + examine_outputs(subject, calls)
+    findings = _examine_range(subject, calls) + check_first_weights(subject, calls)
+    return findings + check_masks(subject, calls, heard) + check_outputs(subject, calls)
 
 
-def _examine_range(subject: Subject, calls: Sequence[Call]) -> list[Finding]:
+def _examine_range(subject: DiagnosticTarget, calls: Sequence[Call]) -> list[Diagnostic]:
     outputs = calls[-1].outputs.shape[-1]
     remedy = f"Give the last layer an output for each class: {_units(subject, calls)}"
     strange = count_out_of_range(subject.learned, outputs)
     return data_rules.TARGETS_OUT_OF_RANGE.judge(strange, subject.places.layer(calls[-1].part), remedy)
 
 
-def _units(subject: Subject, calls: Sequence[Call]) -> str:
+def _units(subject: DiagnosticTarget, calls: Sequence[Call]) -> str:
     return subject.places.change(calls[-1].part, "units", str(len(subject.class_names)))
 
 
-def _examine_learning(subject: Subject) -> list[Finding]:
+def _examine_learning(subject: DiagnosticTarget) -> list[Diagnostic]:
     """A trial, then the layers and the gradient of the network that has learned: of the trained one, or a little."""
     fresh = subject.fresh()
     with restored(fresh):
@@ -149,14 +149,14 @@ def _examine_learning(subject: Subject) -> list[Finding]:
     return findings + _examine_layers(subject)
 
 
-def _examine_layers(subject: Subject) -> list[Finding]:
+def _examine_layers(subject: DiagnosticTarget) -> list[Diagnostic]:
     heard = subject.sample(LISTENED_TO)
     calls = listen(subject.model, heard.inputs)
     few = Split(heard.inputs[:DIFFERENTIATED], heard.targets[:DIFFERENTIATED])
-    return examine_units(subject, calls) + examine_gradients(subject, calls, few)
+    return check_units(subject, calls) + check_gradients(subject, calls, few)
 
 
-def _examine_trial(subject: Subject, trial: Trial) -> list[Finding]:
+def _examine_trial(subject: DiagnosticTarget, trial: Trial) -> list[Diagnostic]:
     """The learning rate, unless the loss is no number before the first step, which is not its fault."""
     if trial.rate is None or not np.isfinite(trial.start):
         return []
@@ -168,7 +168,7 @@ def _examine_trial(subject: Subject, trial: Trial) -> list[Finding]:
     return model_rules.LEARNING_RATE_TOO_LOW.judge(trial.shortfall, where, f"Raise the learning rate: {change}")
 
 
-KINDS: tuple[Kind, ...] = tuple(
-    kind for module in (data_rules, model_rules) for kind in vars(module).values() if isinstance(kind, Kind)
+RULES: tuple[Rule, ...] = tuple(
+    kind for module in (data_rules, model_rules) for kind in vars(module).values() if isinstance(kind, Rule)
 )
 """All of them, in the order of their causes: what stands above may bring about what stands below."""

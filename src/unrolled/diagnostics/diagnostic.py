@@ -9,7 +9,7 @@ SEVERITIES = ("fatal", "harmful", "doubtful")
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnostic:
     """One thing that is wrong, where, how much, and what to do.
 
     Attributes:
@@ -38,7 +38,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Kind:
+class Rule:
     """A kind of finding: the line of the table in ``docs/doctor.md``.
 
     Attributes:
@@ -61,7 +61,7 @@ class Kind:
     reason: str
     remedy: str
 
-    def judge(self, value: float, where: str, remedy: str = "") -> list[Finding]:
+    def judge(self, value: float, where: str, remedy: str = "") -> list[Diagnostic]:
         """A finding where the value has crossed the bound, or is NaN; else none.
 
         Args:
@@ -74,10 +74,10 @@ class Kind:
             return []
         remedy = remedy or self.remedy
         return [
-            Finding(self.name, self.severity, where, self.meaning, float(value), self.unit, self.bound, remedy),
+            Diagnostic(self.name, self.severity, where, self.meaning, float(value), self.unit, self.bound, remedy),
         ]
 
 
-def worst_first(findings: list[Finding]) -> tuple[Finding, ...]:
+def most_severe_first(findings: list[Diagnostic]) -> tuple[Diagnostic, ...]:
     """By severity; of the same severity in the order in which they were found, which is that of their causes."""
     return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))

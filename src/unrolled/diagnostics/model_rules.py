@@ -5,7 +5,7 @@ from typing import Any
 
 from unrolled.data.dataset import Split
 from unrolled.diagnostics.data_rules import feature_sizes, first_weighted
-from unrolled.diagnostics.diagnostic import Finding, Kind
+from unrolled.diagnostics.diagnostic import Diagnostic, Rule
 from unrolled.diagnostics.probe import (
     RECURRENT,
     Call,
@@ -17,14 +17,14 @@ from unrolled.diagnostics.probe import (
     replay,
     spread,
 )
-from unrolled.diagnostics.target import Places, Subject
+from unrolled.diagnostics.target import DiagnosticTarget, Places
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
 # What the first weights see.
-UNSCALED_INPUTS = Kind(
+UNSCALED_INPUTS = Rule(
     "unscaled-inputs",
     "harmful",
     "The first weights see values far larger than they are made for: gates saturate, and steps are too long.",
@@ -34,7 +34,7 @@ UNSCALED_INPUTS = Kind(
     "Keras' initial weights keep values of the size of 1; ten times that closes or opens every gate.",
     "Scale the inputs to about -1 to 1, first in the network.",
 )
-TINY_INPUTS = Kind(
+TINY_INPUTS = Rule(
     "tiny-inputs",
     "harmful",
     "The first weights see values so small that the network hardly hears them.",
@@ -46,7 +46,7 @@ TINY_INPUTS = Kind(
 )
 
 # Masks.
-LOST_MASK = Kind(
+LOST_MASK = Rule(
     "lost-mask",
     "harmful",
     "A mask ends here, and padding is read further on as if it were data.",
@@ -56,7 +56,7 @@ LOST_MASK = Kind(
     "One is enough. A mask that a recurrent layer or a pooling has used up is not lost.",
     "Put the layer before the mask is made, or behind the layer that reads the steps.",
 )
-PADDING_READ_LAST = Kind(
+PADDING_READ_LAST = Rule(
     "padding-read-last",
     "harmful",
     "Sequences end in padding that is not masked: the last thing that the layer reads is nothing.",
@@ -66,7 +66,7 @@ PADDING_READ_LAST = Kind(
     "MNIST's blank last rows are an eighth; a state that reads more of them than that forgets.",
     "Mask the padding, with Masking or mask_zero, or pad at the front.",
 )
-PADDING_READ_FIRST = Kind(
+PADDING_READ_FIRST = Rule(
     "padding-read-first",
     "doubtful",
     "Sequences begin with padding that is not masked: the state drifts before the first step that counts.",
@@ -78,7 +78,7 @@ PADDING_READ_FIRST = Kind(
 )
 
 # Outputs and loss.
-PROBABILITIES_AS_LOGITS = Kind(
+PROBABILITIES_AS_LOGITS = Rule(
     "probabilities-as-logits",
     "fatal",
     "The last layer gives probabilities and the loss takes them for logits, so that it can never come near 0.",
@@ -88,7 +88,7 @@ PROBABILITIES_AS_LOGITS = Kind(
     "Logits that happen to add up to one do so in hardly any example.",
     "Leave the softmax out, or set from_logits=False in the loss.",
 )
-LOGITS_AS_PROBABILITIES = Kind(
+LOGITS_AS_PROBABILITIES = Rule(
     "logits-as-probabilities",
     "fatal",
     "The last layer gives any number and the loss takes it for a probability: the gradient is wrong or none.",
@@ -99,7 +99,7 @@ LOGITS_AS_PROBABILITIES = Kind(
     "End in a softmax, or set from_logits=True in the loss.",
 )
 
-UNUSED_OUTPUTS = Kind(
+UNUSED_OUTPUTS = Rule(
     "unused-outputs",
     "doubtful",
     "The last layer has more outputs than there are classes.",
@@ -111,7 +111,7 @@ UNUSED_OUTPUTS = Kind(
 )
 
 # How it learns.
-LEARNING_RATE_TOO_HIGH = Kind(
+LEARNING_RATE_TOO_HIGH = Rule(
     "learning-rate-too-high",
     "fatal",
     "After a few steps the loss is above its start, or above what a tenth of the learning rate leads to.",
@@ -121,7 +121,7 @@ LEARNING_RATE_TOO_HIGH = Kind(
     "Batches differ by a few per cent. Measured from the same weights, on the same batches.",
     "Lower the learning rate.",
 )
-LEARNING_RATE_TOO_LOW = Kind(
+LEARNING_RATE_TOO_LOW = Rule(
     "learning-rate-too-low",
     "harmful",
     "After a few steps the loss has hardly fallen, and with a higher learning rate it does.",
@@ -133,7 +133,7 @@ LEARNING_RATE_TOO_LOW = Kind(
 )
 
 # States and gradients.
-EXPLODING_STATES = Kind(
+EXPLODING_STATES = Rule(
     "exploding-states",
     "fatal",
     "The state multiplies itself from step to step: a longer sequence ends in infinity.",
@@ -143,7 +143,7 @@ EXPLODING_STATES = Kind(
     "A state that adds up evenly doubles. Counted where its root mean square ends above 100.",
     "Use activation tanh, or clip the gradients and lower the learning rate.",
 )
-EXPLODING_GRADIENT = Kind(
+EXPLODING_GRADIENT = Rule(
     "exploding-gradient",
     "fatal",
     "The gradient grows on its way back through time: early steps outweigh all others, and training leaps.",
@@ -153,7 +153,7 @@ EXPLODING_GRADIENT = Kind(
     "Healthy layers stay below 50; a factor of 1.3 a step gives a thousand in 28 steps.",
     "Clip the gradients (clipnorm: 1), and use an LSTM or GRU with activation tanh.",
 )
-VANISHING_GRADIENT = Kind(
+VANISHING_GRADIENT = Rule(
     "vanishing-gradient",
     "harmful",
     "The gradient fades on its way back through time: what is read at some steps is never learned from.",
@@ -163,7 +163,7 @@ VANISHING_GRADIENT = Kind(
     "float32 keeps seven digits: what is added at a hundred-thousandth has two of them left.",
     "Use an LSTM or GRU, shorten the sequences, or read all steps: return_sequences and a pooling.",
 )
-SATURATED_GATES = Kind(
+SATURATED_GATES = Rule(
     "saturated-gates",
     "harmful",
     "A gate stands open or shut (above 0.98 or below 0.02) whatever is read, and passes no gradient on.",
@@ -173,7 +173,7 @@ SATURATED_GATES = Kind(
     "Trained gates may well be shut half of the time; at nine tenths the layer is one without gates.",
     "Scale the inputs, lower the learning rate, or regularize the kernel.",
 )
-DEAD_UNITS = Kind(
+DEAD_UNITS = Rule(
     "dead-units",
     "harmful",
     "Units with activation relu are zero for every example: no gradient reaches them, and they stay so.",
@@ -183,7 +183,7 @@ DEAD_UNITS = Kind(
     "A few die in every trained network; when half do, the layer has half its width.",
     "Lower the learning rate, or use another activation, such as elu.",
 )
-STUCK_UNITS = Kind(
+STUCK_UNITS = Rule(
     "stuck-units",
     "harmful",
     "Units give the same value whatever is read, as those at the ends of tanh and sigmoid do.",
@@ -357,7 +357,7 @@ def stuck_share(values: NDArray[np.floating]) -> float:
 _BOUNDED = ("tanh", "sigmoid", "hard_sigmoid", "softsign", "hard_tanh")
 
 
-def examine_first_weights(subject: Subject, calls: Sequence[Call]) -> list[Finding]:
+def check_first_weights(subject: DiagnosticTarget, calls: Sequence[Call]) -> list[Diagnostic]:
     """The size of what the first weights see."""
     call = first_weighted(calls)
     if call is None or call.inputs.ndim < 2:
@@ -375,7 +375,7 @@ def examine_first_weights(subject: Subject, calls: Sequence[Call]) -> list[Findi
     return findings + TINY_INPUTS.judge(largest, where, remedy)
 
 
-def examine_masks(subject: Subject, calls: Sequence[Call], inputs: Split) -> list[Finding]:
+def check_masks(subject: DiagnosticTarget, calls: Sequence[Call], inputs: Split) -> list[Diagnostic]:
     """Masks that end too early, and padding without one."""
     places = subject.places
     findings = []
@@ -397,11 +397,11 @@ def examine_masks(subject: Subject, calls: Sequence[Call], inputs: Split) -> lis
     return findings + ([] if findings else PADDING_READ_FIRST.judge(front, where, remedy))
 
 
-def examine_outputs(subject: Subject, calls: Sequence[Call]) -> list[Finding]:
+def check_outputs(subject: DiagnosticTarget, calls: Sequence[Call]) -> list[Diagnostic]:
     """What the last layer gives beside what the loss takes it for, and beside the classes."""
     last, loss = calls[-1], subject.model.loss
     where, outputs = subject.places.layer(last.part), last.outputs
-    findings: list[Finding] = []
+    findings: list[Diagnostic] = []
     if outputs.ndim < 2 or isinstance(loss, dict | list):
         return findings
     logits, share = takes_logits(loss), probability_share(outputs)
@@ -420,7 +420,7 @@ def examine_outputs(subject: Subject, calls: Sequence[Call]) -> list[Finding]:
     return findings
 
 
-def examine_units(subject: Subject, calls: Sequence[Call]) -> list[Finding]:
+def check_units(subject: DiagnosticTarget, calls: Sequence[Call]) -> list[Diagnostic]:
     """The states and gates of recurrent layers, and units that have stopped answering; not the last layer."""
     findings = []
     for call in calls[:-1]:
@@ -440,7 +440,7 @@ def examine_units(subject: Subject, calls: Sequence[Call]) -> list[Finding]:
     return findings
 
 
-def examine_gradients(subject: Subject, calls: Sequence[Call], examples: Split) -> list[Finding]:
+def check_gradients(subject: DiagnosticTarget, calls: Sequence[Call], examples: Split) -> list[Diagnostic]:
     """The gradient on its way back through time, at each recurrent layer."""
     recurrent = [call for call in outermost(calls) if isinstance(call.part.layer, RECURRENT)]
     if not recurrent:
@@ -466,14 +466,14 @@ def examine_gradients(subject: Subject, calls: Sequence[Call], examples: Split) 
     return findings
 
 
-def _examine_states(places: Places, call: Call, again: Replay, where: str) -> list[Finding]:
+def _examine_states(places: Places, call: Call, again: Replay, where: str) -> list[Diagnostic]:
     growth = growth_of_states(again.states, again.is_read)
     remedy = f"Use a bounded activation: {_use(places, call, 'tanh')}"
     findings = EXPLODING_STATES.judge(growth, where, remedy)
-    shares = {letter: saturation(gate, again.is_read) for letter, gate in again.gates.items()}
-    if shares:
-        worst = max(shares, key=lambda letter: shares[letter])
-        findings += SATURATED_GATES.judge(shares[worst], f"{where}, gate {worst}")
+    split_cores = {letter: saturation(gate, again.is_read) for letter, gate in again.gates.items()}
+    if split_cores:
+        worst = max(split_cores, key=lambda letter: split_cores[letter])
+        findings += SATURATED_GATES.judge(split_cores[worst], f"{where}, gate {worst}")
     return findings
 
 

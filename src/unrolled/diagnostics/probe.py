@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from typing import Any
 
+from unrolled.backends import current
 from unrolled.kernels.reference import ACTIVATIONS, forward
 from unrolled.kernels.spec import Inputs
 from unrolled.layers.recurrent import describe
@@ -238,7 +238,7 @@ def input_gradients(
             outputs = model(keras.ops.convert_to_tensor(inputs), training=False)
             return model.compute_loss(y=keras.ops.convert_to_tensor(targets), y_pred=outputs, training=False)
 
-    gradients = import_module(f"unrolled.insight.{keras.backend.backend()}").gradients
+    gradients = current().gradients
     zeros = [keras.ops.zeros(read[part.path], "float32") for part in parts]
     return [np.asarray(keras.ops.convert_to_numpy(found)) for found in gradients(loss, zeros)]
 

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from unrolled.config.experiment import Experiment, recipes
+from unrolled.config.experiment import ExperimentConfig, recipes
 from unrolled.data.dataset import Dataset, Split, lengths, pad
 from unrolled.diagnostics.probe import Part
 from unrolled.errors import InvalidInput, InvalidSetting, RunError, did_you_mean
@@ -14,7 +14,7 @@ from unrolled.model.build import complete, sizes_of
 from unrolled.runs.run import Run
 from unrolled.tasks.base import Examples, choose_examples
 from unrolled.tasks.batches import one_hot
-from unrolled.tasks.preprocessing import Series, Tokens
+from unrolled.tasks.preprocessing import SeriesPreprocessor, TextPreprocessor
 from unrolled.training.trainer import build
 
 import keras
@@ -48,7 +48,7 @@ class Places:
         experiment: What the model was built from, its layers in the order of ``network``; None for any other model.
     """
 
-    def __init__(self, experiment: Experiment | None):
+    def __init__(self, experiment: ExperimentConfig | None):
         self.experiment = experiment
 
     def layer(self, part: Part) -> str:
@@ -108,7 +108,7 @@ Pair = tuple[NDArray[Any], NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Subject:
+class DiagnosticTarget:
     """A network, its data, and how it is or was trained.
 
     Attributes:
@@ -144,7 +144,7 @@ class Subject:
         return self.learned.select(self.order[:examples])
 
 
-def find_subject(source: str | Path, settings: Sequence[str], runs: Path) -> Subject:
+def find_target(source: str | Path, overrides: Sequence[str], runs: Path) -> DiagnosticTarget:
     """The subject of a recipe's name, an experiment file, or a run as ``Run.find`` knows it.
 
     Raises:
@@ -153,7 +153,7 @@ def find_subject(source: str | Path, settings: Sequence[str], runs: Path) -> Sub
     """
     is_file = Path(source).is_file() or Path(source).suffix in (".yaml", ".yml")
     if str(source) in recipes() or is_file:
-        return subject_of_experiment(Experiment.find(source, settings=settings))
+        return target_of_experiment(ExperimentConfig.load(source, overrides=overrides))
     try:
         run = Run.find(str(source), runs)
     except RunError as error:
@@ -161,15 +161,15 @@ def find_subject(source: str | Path, settings: Sequence[str], runs: Path) -> Sub
         if str(source) == "latest" or not suggestion:
             raise
         raise RunError(f'doctor: unknown recipe or run "{source}".{suggestion}') from error
-    if settings:
+    if overrides:
         raise InvalidSetting(
-            f"--set: expected none for a trained network, got {settings[0]}. "
-            f"Examine its experiment instead: unrolled doctor {run.path / 'experiment.yaml'} --set {settings[0]}"
+            f"--set: expected none for a trained network, got {overrides[0]}. "
+            f"Examine its experiment instead: unrolled doctor {run.path / 'experiment.yaml'} --set {overrides[0]}"
         )
-    return subject_of_run(run)
+    return target_of_run(run)
 
 
-def subject_of_experiment(experiment: Experiment) -> Subject:
+def target_of_experiment(experiment: ExperimentConfig) -> DiagnosticTarget:
     """A network that has learned nothing yet."""
     data = experiment.load_data()
     examples = choose_examples(data, experiment)
@@ -177,7 +177,7 @@ def subject_of_experiment(experiment: Experiment) -> Subject:
     return _of(experiment, data, examples, model, is_trained=False, fresh=lambda: model)
 
 
-def subject_of_run(run: Run) -> Subject:
+def target_of_run(run: Run) -> DiagnosticTarget:
     """A trained network with the data that it learned from."""
     data = run.experiment.load_data()
     examples = choose_examples(data, run.experiment, run.encoding)
@@ -191,7 +191,7 @@ def subject_of_run(run: Run) -> Subject:
     )
 
 
-def subject_of_model(
+def target_of_model(
     model: Any,
     inputs: NDArray[Any],
     targets: NDArray[Any],
@@ -200,7 +200,7 @@ def subject_of_model(
     batch_size: int = 32,
     shuffled: bool = True,
     seed: int = 0,
-) -> Subject:
+) -> DiagnosticTarget:
     """Any compiled model of one input and one output, taken as one that has learned nothing yet.
 
     Raises:
@@ -230,18 +230,18 @@ def subject_of_model(
     known = labels_of(targets)
     names = () if known is None else tuple(str(index) for index in range(int(known.max()) + 1))
     split = Split(inputs, targets)
-    return Subject(model, False, lambda: model, Places(None), split, held, names, order, batch_size)
+    return DiagnosticTarget(model, False, lambda: model, Places(None), split, held, names, order, batch_size)
 
 
 def _of(
-    experiment: Experiment,
+    experiment: ExperimentConfig,
     data: Dataset,
     examples: Examples,
     model: Any,
     *,
     is_trained: bool,
     fresh: Callable[[], Any],
-) -> Subject:
+) -> DiagnosticTarget:
     training = experiment.training
     # The first that it would learn from; of the file they are no beginning, which may be of one class.
     order = examples.batches(experiment, epochs=training.epochs).order(0)[:MOST_EXAMINED]
@@ -254,7 +254,7 @@ def _of(
     parts["test"] = encode(examples.encoding, experiment)
     parts = {part: split.select(np.arange(min(split.size, MOST_EXAMINED))) for part, split in parts.items()}
     held = {part: _as_the_loss_takes_them(split, examples.classes) for part, split in _padded(parts).items()}
-    return Subject(
+    return DiagnosticTarget(
         model,
         is_trained,
         fresh,
@@ -265,8 +265,8 @@ def _of(
         np.searchsorted(np.sort(order), order),
         training.batch_size,
         examples.weights is not None,
-        isinstance(examples.encoding, Series),
-        not isinstance(examples.encoding, Tokens) and not getattr(examples.encoding, "relative", False),
+        isinstance(examples.encoding, SeriesPreprocessor),
+        not isinstance(examples.encoding, TextPreprocessor) and not getattr(examples.encoding, "relative", False),
     )
 
 

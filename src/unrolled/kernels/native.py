@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unrolled.errors import InvalidInput, InvalidSetting, did_you_mean
-from unrolled.kernels.spec import Inputs, Recurrence, Results
+from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,7 +161,7 @@ SECOND_DERIVATIVE = (
 _DIFFERENTIABLE = Inputs._fields[:6]
 
 
-def unsupported_reason(recurrence: Recurrence, *, dtype: str, device: str = "cpu") -> str | None:
+def unsupported_reason(recurrence: RecurrenceSpec, *, dtype: str, device: str = "cpu") -> str | None:
     """Why no kernel computes this, in words that end a sentence; None if one does.
 
     Args:
@@ -170,10 +170,10 @@ def unsupported_reason(recurrence: Recurrence, *, dtype: str, device: str = "cpu
         device: The kind of device that holds them.
 
     Example:
-        >>> unsupported_reason(Recurrence("gru", activation="relu"), dtype="float32")
-        >>> unsupported_reason(Recurrence("gru", activation="selu"), dtype="float32")
+        >>> unsupported_reason(RecurrenceSpec("gru", activation="relu"), dtype="float32")
+        >>> unsupported_reason(RecurrenceSpec("gru", activation="selu"), dtype="float32")
         'activation "selu" has no native kernel'
-        >>> unsupported_reason(Recurrence("gru"), dtype="bfloat16")
+        >>> unsupported_reason(RecurrenceSpec("gru"), dtype="bfloat16")
         'dtype bfloat16 has no native kernel, only float32 has'
     """
     if not available():
@@ -190,7 +190,7 @@ def unsupported_reason(recurrence: Recurrence, *, dtype: str, device: str = "cpu
     return None
 
 
-def forward(recurrence: Recurrence, inputs: Inputs, *, training: bool) -> tuple[Results, Array | None]:
+def forward(recurrence: RecurrenceSpec, inputs: Inputs, *, training: bool) -> tuple[Outputs, Array | None]:
     """Read the sequences and remember what `backward` will need, if there is to be a `backward`.
 
     Args:
@@ -206,7 +206,7 @@ def forward(recurrence: Recurrence, inputs: Inputs, *, training: bool) -> tuple[
         InvalidSetting: There is no kernel for this recurrence, or the environment names impossible settings.
     """
     batch, time, features, units = _sizes(inputs)
-    results = Results(
+    results = Outputs(
         outputs=np.empty((batch, time if recurrence.return_sequences else 1, units), np.float32),
         h=np.empty((batch, units), np.float32),
         c=np.empty((batch, units), np.float32) if recurrence.cell == "lstm" else None,
@@ -217,7 +217,7 @@ def forward(recurrence: Recurrence, inputs: Inputs, *, training: bool) -> tuple[
 
 
 def backward(
-    recurrence: Recurrence, inputs: Inputs, tape: Any, cotangents: Results, wanted: Iterable[str] = _DIFFERENTIABLE
+    recurrence: RecurrenceSpec, inputs: Inputs, tape: Any, cotangents: Outputs, wanted: Iterable[str] = _DIFFERENTIABLE
 ) -> Inputs:
     """Walk back over the tape that `forward` wrote for the same recurrence and inputs.
 
@@ -256,11 +256,11 @@ def backward(
     empty = {name: np.empty(shape, np.float32) if name in names else None for name, shape in shapes.items()}
     gradients = Inputs(**empty)
     known = (_checked(f"cotangent of {name}", array) for name, array in cotangents._asdict().items())
-    backward_into(recurrence, _in_c_order(inputs), tape, Results(*known), gradients)
+    backward_into(recurrence, _in_c_order(inputs), tape, Outputs(*known), gradients)
     return gradients
 
 
-def forward_into(recurrence: Recurrence, inputs: Inputs, results: Results, tape: Any) -> None:
+def forward_into(recurrence: RecurrenceSpec, inputs: Inputs, results: Outputs, tape: Any) -> None:
     """As `forward`, into arrays that the caller owns: NumPy's, or any on the CPU that speak DLPack.
 
     Args:
@@ -280,7 +280,9 @@ def forward_into(recurrence: Recurrence, inputs: Inputs, results: Results, tape:
         raise InvalidInput(str(error)) from None
 
 
-def backward_into(recurrence: Recurrence, inputs: Inputs, tape: Any, cotangents: Results, gradients: Inputs) -> None:
+def backward_into(
+    recurrence: RecurrenceSpec, inputs: Inputs, tape: Any, cotangents: Outputs, gradients: Inputs
+) -> None:
     """As `backward`, into arrays that the caller owns: NumPy's, or any on the CPU that speak DLPack.
 
     Args:
@@ -301,7 +303,7 @@ def backward_into(recurrence: Recurrence, inputs: Inputs, tape: Any, cotangents:
         raise InvalidInput(str(error)) from None
 
 
-def tape_size(recurrence: Recurrence, batch: int, time: int, features: int, units: int) -> int:
+def tape_size(recurrence: RecurrenceSpec, batch: int, time: int, features: int, units: int) -> int:
     """How many float32 `forward` remembers for `backward`."""
     native = _native(recurrence)
     try:
@@ -310,7 +312,7 @@ def tape_size(recurrence: Recurrence, batch: int, time: int, features: int, unit
         raise InvalidInput(str(error)) from None
 
 
-def attributes(recurrence: Recurrence) -> dict[str, np.int32 | bool]:
+def attributes(recurrence: RecurrenceSpec) -> dict[str, np.int32 | bool]:
     """The recurrence as XLA and TensorFlow are told it: enumerations as int32, and booleans."""
     native = _native(recurrence)
     return {
@@ -339,7 +341,7 @@ def xla_targets() -> dict[str, Any]:
 
 
 def open_stream(
-    recurrence: Recurrence, kernel: Array, recurrent_kernel: Array, bias: Array | None, h: Array, c: Array | None
+    recurrence: RecurrenceSpec, kernel: Array, recurrent_kernel: Array, bias: Array | None, h: Array, c: Array | None
 ) -> "compiled.Stream":
     """What `stream.Stream` steps: weights packed once, and the arrays of the state, which each step overwrites.
 
@@ -368,14 +370,14 @@ def register_with_tensorflow(library: Path) -> None:
     compiled.register_with_tensorflow(str(library))
 
 
-def _activations(recurrence: Recurrence) -> tuple[str, ...]:
+def _activations(recurrence: RecurrenceSpec) -> tuple[str, ...]:
     """Those that are used: a SimpleRNN has no gates."""
     gates = () if recurrence.cell == "simple_rnn" else (recurrence.recurrent_activation,)
     return (recurrence.activation, *gates)
 
 
 @cache
-def _native(recurrence: Recurrence) -> "compiled.Recurrence":
+def _native(recurrence: RecurrenceSpec) -> "compiled.Recurrence":
     require()
     if reason := unsupported_reason(recurrence, dtype="float32"):
         raise InvalidSetting(

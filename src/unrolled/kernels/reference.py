@@ -6,7 +6,7 @@ At a kink the slope is the one from the flat side, as on every Keras backend: re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from unrolled.kernels.spec import Inputs, Recurrence, Results
+from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 
 import numpy as np
 from numpy.typing import NDArray
@@ -243,7 +243,7 @@ def gru_reset_before_step_backward(layer: Layer, memory: Memory, d_h: Array) -> 
     return np.stack([d_z, d_r, d_g]), (d_h * z + d_reset * r + d_heard,), d_weights
 
 
-def steps_of(recurrence: Recurrence) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def steps_of(recurrence: RecurrenceSpec) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The step of a recurrence and its way back."""
     if recurrence.cell == "lstm":
         return lstm_step, lstm_step_backward
@@ -258,7 +258,7 @@ Tape = list[tuple[Array, Memory]]
 """The input and the memory of each step, in the order of the steps."""
 
 
-def forward(recurrence: Recurrence, inputs: Inputs) -> tuple[Results, Tape]:
+def forward(recurrence: RecurrenceSpec, inputs: Inputs) -> tuple[Outputs, Tape]:
     """Read the sequences one step after another; step n reads time n, or T-1-n with `go_backwards`.
 
     A masked step changes nothing, and since it is not read it may hold anything:
@@ -285,10 +285,10 @@ def forward(recurrence: Recurrence, inputs: Inputs) -> tuple[Results, Tape]:
         outputs.append(output)
         tape.append((x, memory))
     shown = outputs if recurrence.return_sequences else outputs[-1:]
-    return Results(np.stack(shown, axis=1), *state), tape
+    return Outputs(np.stack(shown, axis=1), *state), tape
 
 
-def backward(recurrence: Recurrence, inputs: Inputs, tape: Tape, cotangents: Results) -> Inputs:
+def backward(recurrence: RecurrenceSpec, inputs: Inputs, tape: Tape, cotangents: Outputs) -> Inputs:
     """Walk the steps back, last one first, and pass on what each is to blame for.
 
     Args:
@@ -328,7 +328,7 @@ def backward(recurrence: Recurrence, inputs: Inputs, tape: Tape, cotangents: Res
     return _put_together(inputs, d_sequences, d_from_input, d_from_state, d_state)
 
 
-def _take_apart(recurrence: Recurrence, inputs: Inputs) -> Layer:
+def _take_apart(recurrence: RecurrenceSpec, inputs: Inputs) -> Layer:
     """The weights by gate, [V, G*H] -> [G, V, H], and the dropout factors of each gate."""
     batch, gates = len(inputs.sequences), recurrence.gates
     biases = np.zeros((2, gates, 1, len(inputs.recurrent_kernel)))
@@ -369,7 +369,7 @@ def _put_together(
     )
 
 
-def _reading_order(recurrence: Recurrence, inputs: Inputs) -> Iterator[tuple[int, Any]]:
+def _reading_order(recurrence: RecurrenceSpec, inputs: Inputs) -> Iterator[tuple[int, Any]]:
     """For each step the time that it reads and which examples are unmasked there, [B, 1]."""
     batch, time, _ = np.shape(inputs.sequences)
     mask = np.ones((batch, time), bool) if inputs.mask is None else np.asarray(inputs.mask, bool)
@@ -377,7 +377,7 @@ def _reading_order(recurrence: Recurrence, inputs: Inputs) -> Iterator[tuple[int
         yield t, mask[:, t, None]
 
 
-def _initial_state(recurrence: Recurrence, inputs: Inputs) -> State:
+def _initial_state(recurrence: RecurrenceSpec, inputs: Inputs) -> State:
     zeros = np.zeros((len(inputs.sequences), len(inputs.recurrent_kernel)))
     given = (inputs.initial_h, inputs.initial_c) if recurrence.cell == "lstm" else (inputs.initial_h,)
     return tuple(zeros if array is None else _float64(array) for array in given)

@@ -8,7 +8,7 @@ GATES: dict[str, tuple[str, ...]] = {"lstm": ("i", "f", "c", "o"), "gru": ("z", 
 
 
 @dataclass(frozen=True)
-class Recurrence:
+class RecurrenceSpec:
     """What a layer computes, apart from its arrays. Hashable, so that it can be constant under `jit`."""
 
     cell: Literal["lstm", "gru", "simple_rnn"]
@@ -52,7 +52,7 @@ class Inputs(NamedTuple):
     """[M, B, H] factors of the state before it meets `recurrent_kernel`, the same at every step"""
 
 
-class Results(NamedTuple):
+class Outputs(NamedTuple):
     """What a kernel gives, and the shape of the cotangents that it takes."""
 
     outputs: Any

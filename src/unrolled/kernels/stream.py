@@ -5,7 +5,7 @@ from typing import Any
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.kernels import native
 from unrolled.kernels.native import Array
-from unrolled.kernels.spec import Recurrence
+from unrolled.kernels.spec import RecurrenceSpec
 
 import numpy as np
 
@@ -32,7 +32,7 @@ class Stream:
         InvalidSetting: There is no kernel for this recurrence.
 
     Example:
-        >>> recurrence = Recurrence("simple_rnn", activation="relu")
+        >>> recurrence = RecurrenceSpec("simple_rnn", activation="relu")
         >>> stream = Stream(recurrence, kernel=[[1.0, -1.0]], recurrent_kernel=[[0.5, 0.0], [0.0, 0.5]])
         >>> for measured in (1.0, 1.0, -3.0):
         ...     print(stream.step([[measured]]))
@@ -45,7 +45,7 @@ class Stream:
     """
 
     def __init__(
-        self, recurrence: Recurrence, kernel: Any, recurrent_kernel: Any, bias: Any = None, *, batch: int = 1
+        self, recurrence: RecurrenceSpec, kernel: Any, recurrent_kernel: Any, bias: Any = None, *, batch: int = 1
     ) -> None:
         if recurrence.go_backwards:
             raise InvalidSetting(

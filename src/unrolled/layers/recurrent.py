@@ -3,12 +3,11 @@
 import inspect
 import logging
 from collections.abc import Callable
-from importlib import import_module
-from types import ModuleType
 from typing import Any, TypeVar
 
+from unrolled.backends import current
 from unrolled.errors import InvalidSetting, did_you_mean
-from unrolled.kernels.spec import Inputs, Recurrence
+from unrolled.kernels.spec import Inputs, RecurrenceSpec
 
 import keras
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
@@ -70,7 +69,7 @@ class NativeLoop:
         if in_symbolic_scope() or self._kernel_used != "native":
             return super().inner_loop(sequences, initial_state, mask, training)  # type: ignore[misc]
         inputs = gather_inputs(self, sequences, states, steps, training=training)
-        outputs, *last_states = _framework().run(describe(self), inputs)
+        outputs, *last_states = current().run(describe(self), inputs)
         return outputs[:, -1], outputs, last_states[: len(states)]
 
     def _choose(self, reason: str | None) -> str:
@@ -111,13 +110,13 @@ def declare_compilable(layer: Any) -> None:
     """Tell Keras, which asks when it compiles a model, whether what computes this layer may be compiled with it."""
     if unsupported_layer(layer) is None:
         is_native = isinstance(layer, NativeLoop) and layer._kernel != "reference"
-        layer.supports_jit = _framework().COMPILES or not is_native
+        layer.supports_jit = current().COMPILES or not is_native
 
 
-def describe(layer: Any) -> Recurrence:
+def describe(layer: Any) -> RecurrenceSpec:
     """What the layer computes, apart from its arrays."""
     cell = layer.cell
-    return Recurrence(
+    return RecurrenceSpec(
         cell=_CELLS[type(cell)],  # type: ignore[arg-type]
         activation=_name(cell.activation),
         recurrent_activation=_name(getattr(cell, "recurrent_activation", keras.activations.sigmoid)),
@@ -141,7 +140,7 @@ def unsupported_layer(layer: Any, sequences: Any = None, dtype: str | None = Non
         activation = getattr(cell, role, keras.activations.linear)
         if getattr(keras.activations, _name(activation), None) is not activation:
             return f"{role} {_name(activation)} is not one of Keras'"
-    reason: str | None = _framework().unsupported_reason(describe(layer), dtype or cell.compute_dtype, sequences)
+    reason: str | None = current().unsupported_reason(describe(layer), dtype or cell.compute_dtype, sequences)
     return reason
 
 
@@ -186,11 +185,6 @@ def gather_inputs(layer: Any, sequences: Any, states: Any, mask: Any, *, trainin
         input_dropout=factors(cell.get_dropout_mask(sequences[:, 0, :]), cell.dropout),
         recurrent_dropout=factors(cell.get_recurrent_dropout_mask(h), cell.recurrent_dropout),
     )
-
-
-def _framework() -> ModuleType:
-    """The kernels, joined to the backend that Keras computes on."""
-    return import_module(f"unrolled.kernels.{keras.backend.backend()}")
 
 
 def _name(activation: Any) -> str:

@@ -6,18 +6,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from unrolled.config.document import write_line
-from unrolled.config.experiment import Experiment
+from unrolled.config.document import format_inline
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.config.sections import Component
 from unrolled.data.dataset import Dataset
 from unrolled.errors import InvalidSetting
 from unrolled.layers import ReadImage, ReadSeries
 from unrolled.layers.recurrent import NOT_CALLED
-from unrolled.model.components import REFUSALS, Workshop, one_line, rehearse_network
+from unrolled.model.components import REFUSALS, ComponentBuilder, dry_run_network, one_line
 from unrolled.tasks.base import choose_examples, task_of
-from unrolled.tasks.batches import steps_in
+from unrolled.tasks.batches import steps_per_epoch
 from unrolled.tasks.predict import gives_probabilities
-from unrolled.tasks.preprocessing import Encoding, Series
+from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor
 
 import keras
 
@@ -43,12 +43,12 @@ ANY_SIZES = Sizes(outputs=2, vocabulary=100)
 """To check an experiment with before its data is loaded."""
 
 
-def sizes_of(experiment: Experiment, data: Dataset, encoding: Encoding) -> Sizes:
+def sizes_of(experiment: ExperimentConfig, data: Dataset, encoding: Preprocessor) -> Sizes:
     """What a data set decides once it is encoded."""
     return Sizes(task_of(experiment).outputs(data, encoding, experiment), encoding.vocabulary)
 
 
-def complete(experiment: Experiment, sizes: Sizes) -> Experiment:
+def complete(experiment: ExperimentConfig, sizes: Sizes) -> ExperimentConfig:
     """The experiment with a network that says everything.
 
     An ``Embedding`` gets its ``input_dim`` and ``mask_zero: true`` (0 pads on the right), ``units: classes`` the number
@@ -66,17 +66,17 @@ def complete(experiment: Experiment, sizes: Sizes) -> Experiment:
     return completed
 
 
-def filled_in(experiment: Experiment, completed: Experiment) -> list[str]:
+def filled_in(experiment: ExperimentConfig, completed: ExperimentConfig) -> list[str]:
     """What was filled in, a line each, as ``unrolled check`` prints it."""
     lines = []
     for index, layer in enumerate(completed.network):
         if index >= len(experiment.network):
-            lines.append(f"network.{index}: {layer.name} {_spell(layer.arguments)}")
+            lines.append(f"network.{index}: {layer.name} {_format(layer.arguments)}")
             continue
         before = experiment.network[index].arguments
         new = {name: value for name, value in layer.arguments.items() if before.get(name) != value}
         if new:
-            lines.append(f"network.{index}.{layer.name}: {_spell(new)}")
+            lines.append(f"network.{index}.{layer.name}: {_format(new)}")
     return lines
 
 
@@ -89,12 +89,12 @@ def _filled(layer: Component, sizes: Sizes) -> Component:
     return layer if arguments == layer.arguments else Component.model_validate({layer.name: arguments})
 
 
-def _spell(arguments: dict[str, Any]) -> str:
-    return ", ".join(f"{name}: {write_line(value)}" for name, value in arguments.items())
+def _format(arguments: dict[str, Any]) -> str:
+    return ", ".join(f"{name}: {format_inline(value)}" for name, value in arguments.items())
 
 
 def build_network(
-    experiment: Experiment, data: Dataset, *, steps: int = 1000, encoding: Encoding | None = None
+    experiment: ExperimentConfig, data: Dataset, *, steps: int = 1000, encoding: Preprocessor | None = None
 ) -> keras.Model:
     """Build and compile the network of an experiment for a data set.
 
@@ -116,7 +116,7 @@ def build_network(
     encoding = encoding or task.fit(data, task.divide(data, experiment)[0], experiment)
     sizes = sizes_of(experiment, data, encoding)
     experiment = complete(experiment, sizes)
-    workshop = Workshop(experiment, steps)
+    workshop = ComponentBuilder(experiment, steps)
     with _precision(experiment.training.precision):
         inputs = keras.Input(encoding.shape, dtype=encoding.dtype)
         outputs = _read(experiment, encoding, inputs)
@@ -126,7 +126,7 @@ def build_network(
         _check_outputs(outputs, entry, sizes.outputs, experiment, where)
         try:
             model = keras.Model(inputs, outputs, name=re.sub(r"\W", "_", experiment.name))
-            rehearse_network(model)
+            dry_run_network(model)
         except REFUSALS as error:
             raise InvalidSetting(
                 f"{experiment.where('network')}: expected layers that fit together, got: {one_line(error)}. Change one."
@@ -139,18 +139,18 @@ def build_network(
     return model
 
 
-def check_components(experiment: Experiment) -> None:
+def check_components(experiment: ExperimentConfig) -> None:
     """Make every component once, so that a wrong name or argument is found before data is loaded.
 
     Raises:
         InvalidSetting: As in ``build_network``.
     """
     experiment = complete(experiment, ANY_SIZES)
-    workshop = Workshop(experiment)
+    workshop = ComponentBuilder(experiment)
     with _precision(experiment.training.precision):
         for index in range(len(experiment.network)):
             workshop.layer(index)
-    workshop.rehearse()
+    workshop.dry_run()
 
 
 def layers_of(model: keras.Model) -> list[keras.Layer]:
@@ -163,11 +163,11 @@ def is_reading(layer: keras.Layer) -> bool:
     return isinstance(layer, ReadImage | ReadSeries) and layer.name == _READ
 
 
-def spell_shape(shape: tuple[int | None, ...]) -> str:
+def format_shape(shape: tuple[int | None, ...]) -> str:
     """A shape as messages write it, the unknown first axis as B and an unknown second as T.
 
     Example:
-        >>> spell_shape((None, 28, 128))
+        >>> format_shape((None, 28, 128))
         '[B, 28, 128]'
     """
     return f"[{', '.join(['B', *('T' if length is None else str(length) for length in shape[1:])])}]"
@@ -187,16 +187,16 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _read(experiment: Experiment, encoding: Encoding, inputs: Any) -> Any:
+def _read(experiment: ExperimentConfig, encoding: Preprocessor, inputs: Any) -> Any:
     """The input as a sequence; rows of an image are one already, and so are tokens."""
-    if isinstance(encoding, Series):
+    if isinstance(encoding, SeriesPreprocessor):
         return ReadSeries(encoding.mean, encoding.scale, relative=encoding.relative, name=_READ)(inputs)
     if experiment.read == "rows":
         return inputs
     if len(inputs.shape) != 3:
         raise InvalidSetting(
-            f"{experiment.where('read')}: expected images [B, height, width] to read, got {spell_shape(inputs.shape)}. "
-            "Leave out the setting."
+            f"{experiment.where('read')}: expected images [B, height, width] to read, got "
+            f"{format_shape(inputs.shape)}. Leave out the setting."
         )
     return ReadImage(experiment.read, name=_READ)(inputs)
 
@@ -210,10 +210,10 @@ def _apply(layer: keras.Layer, inputs: Any, where: str) -> Any:
             is_first = inputs.dtype.startswith("int")
             before = "Put Embedding: {output_dim: 64} before it" if is_first else _ALL_STEPS
             raise InvalidSetting(
-                f"{where}: expected inputs [B, T, F], got {spell_shape(inputs.shape)}. {before}."
+                f"{where}: expected inputs [B, T, F], got {format_shape(inputs.shape)}. {before}."
             ) from None
         raise InvalidSetting(
-            f"{where}: expected inputs that the layer can take, got {spell_shape(inputs.shape)} "
+            f"{where}: expected inputs that the layer can take, got {format_shape(inputs.shape)} "
             f"({one_line(error)}). Change the layer or the one before it."
         ) from None
     if not hasattr(outputs, "shape"):
@@ -223,7 +223,7 @@ def _apply(layer: keras.Layer, inputs: Any, where: str) -> Any:
     return outputs
 
 
-def _check_outputs(outputs: Any, last: Component, count: int, experiment: Experiment, where: str) -> None:
+def _check_outputs(outputs: Any, last: Component, count: int, experiment: ExperimentConfig, where: str) -> None:
     """As many values as the task asks for: for each class a probability or a logit, or values."""
     activation = last.arguments.get("activation", "linear")
     allowed = ("linear", None) if experiment.task == "forecast" else ("softmax", "linear", None)
@@ -240,8 +240,8 @@ def _check_outputs(outputs: Any, last: Component, count: int, experiment: Experi
         remedy = "Set return_sequences: true in all recurrent layers."
     what = {"classify": "classes", "generate": "tokens", "forecast": "values"}[experiment.task]
     raise InvalidSetting(
-        f"{where}: expected outputs {spell_shape((None, *steps, count))} for the {count} {what} of "
-        f"{experiment.data_name}, got {spell_shape(outputs.shape)}. {remedy}"
+        f"{where}: expected outputs {format_shape((None, *steps, count))} for the {count} {what} of "
+        f"{experiment.data_name}, got {format_shape(outputs.shape)}. {remedy}"
     )
 
 
@@ -249,7 +249,7 @@ _ALL_STEPS = "Give the recurrent layer before it return_sequences: true"
 _SOFTMAX = ("activation softmax, or none,", "Set activation: softmax.")
 
 
-def describe(experiment: Experiment) -> dict[str, Any]:
+def describe(experiment: ExperimentConfig) -> dict[str, Any]:
     """Everything that can be checked before a training, and what it says.
 
     Returns:
@@ -264,7 +264,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
     check_components(experiment)
     data = experiment.load_data()
     examples = choose_examples(data, experiment)
-    steps = steps_in(examples.learned, experiment.training.batch_size)
+    steps = steps_per_epoch(examples.learned, experiment.training.batch_size)
     encoding = examples.encoding
     model = build_network(experiment, data, steps=experiment.training.epochs * steps, encoding=encoding)
     completed = complete(experiment, sizes_of(experiment, data, encoding))
@@ -272,7 +272,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "name": experiment.name,
         "data": data.name,
         "task": experiment.task,
-        "input": spell_shape((None, *encoding.shape)),
+        "input": format_shape((None, *encoding.shape)),
         "read": experiment.read,
         "layers": describe_layers(completed, model),
         "filled_in": filled_in(experiment, completed),
@@ -286,13 +286,13 @@ def describe(experiment: Experiment) -> dict[str, Any]:
     }
 
 
-def describe_layers(experiment: Experiment, model: keras.Model) -> list[dict[str, Any]]:
+def describe_layers(experiment: ExperimentConfig, model: keras.Model) -> list[dict[str, Any]]:
     """Each layer's class, arguments, output shape, number of parameters and, where it is recurrent, kernel."""
     return [
         {
             "name": entry.name,
-            "arguments": ", ".join(f"{key} {write_line(value, digits=4)}" for key, value in entry.arguments.items()),
-            "shape": spell_shape(layer.output.shape),
+            "arguments": ", ".join(f"{key} {format_inline(value, digits=4)}" for key, value in entry.arguments.items()),
+            "shape": format_shape(layer.output.shape),
             "parameters": layer.count_params(),
             "kernel": "; ".join(kernels_used(layer)),
         }

@@ -9,8 +9,8 @@ from types import ModuleType
 from typing import Any
 
 import unrolled.layers
-from unrolled.config.document import spell_value
-from unrolled.config.experiment import Experiment
+from unrolled.config.document import describe_value
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.config.sections import Component
 from unrolled.errors import InvalidSetting, did_you_mean
 
@@ -42,7 +42,7 @@ def known_classes(what: str) -> dict[str, type]:
         what: A key of ``MODULES``.
     """
     modules, ancestor = MODULES[what], _ANCESTORS[what]
-    found = {name: class_in(modules, name) for name in sorted({name for module in modules for name in dir(module)})}
+    found = {name: find_class(modules, name) for name in sorted({name for module in modules for name in dir(module)})}
     return {
         name: kind
         for name, kind in found.items()
@@ -54,7 +54,7 @@ def known_classes(what: str) -> dict[str, type]:
     }
 
 
-def arguments_of(kind: Callable[..., Any]) -> list[str]:
+def argument_names(kind: Callable[..., Any]) -> list[str]:
     """The arguments that a class takes by name."""
     parameters = inspect.signature(kind).parameters
     names = [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
@@ -62,7 +62,7 @@ def arguments_of(kind: Callable[..., Any]) -> list[str]:
     return [*names, *(name for name in _OF_ALL_LAYERS if is_layer and name not in names)]
 
 
-def class_in(modules: tuple[ModuleType, ...], name: str) -> type | None:
+def find_class(modules: tuple[ModuleType, ...], name: str) -> type | None:
     """The class of that name in the first module that has the name."""
     found = next((getattr(module, name) for module in modules if hasattr(module, name)), None)
     return found if isinstance(found, type) else None
@@ -131,7 +131,7 @@ _CLASSES = 3
 _EXAMPLES = 2
 
 
-def rehearse_optimizer(optimizer: keras.Optimizer) -> None:
+def dry_run_optimizer(optimizer: keras.Optimizer) -> None:
     """Take one step with an optimizer that is used for nothing else.
 
     Raises:
@@ -147,7 +147,7 @@ def rehearse_optimizer(optimizer: keras.Optimizer) -> None:
     compute_output_spec(step, keras.KerasTensor(variable.shape))
 
 
-def rehearse_network(model: keras.Model) -> None:
+def dry_run_network(model: keras.Model) -> None:
     """Pass a batch through a network.
 
     Raises:
@@ -156,7 +156,7 @@ def rehearse_network(model: keras.Model) -> None:
     compute_output_spec(model, keras.KerasTensor((_EXAMPLES, *model.input_shape[1:])))
 
 
-def rehearse_loss(loss: keras.losses.Loss, *, one_hot: bool) -> None:
+def dry_run_loss(loss: keras.losses.Loss, *, one_hot: bool) -> None:
     """Compare targets with outputs.
 
     Raises:
@@ -165,7 +165,7 @@ def rehearse_loss(loss: keras.losses.Loss, *, one_hot: bool) -> None:
     compute_output_spec(loss, _targets(one_hot=one_hot), _outputs())
 
 
-def rehearse_metric(metric: keras.metrics.Metric, *, one_hot: bool) -> None:
+def dry_run_metric(metric: keras.metrics.Metric, *, one_hot: bool) -> None:
     """Take targets and outputs in.
 
     Raises:
@@ -212,7 +212,7 @@ _STEPS = ("steps", "decay_steps")
 
 
 @dataclass(frozen=True)
-class Workshop:
+class ComponentBuilder:
     """Makes the instances of one experiment.
 
     Attributes:
@@ -220,7 +220,7 @@ class Workshop:
         steps: The steps of the whole training, for schedules; any number where nothing is trained.
     """
 
-    experiment: Experiment
+    experiment: ExperimentConfig
     steps: int = 1000
 
     def layer(self, index: int) -> keras.Layer:
@@ -245,16 +245,16 @@ class Workshop:
             arguments.setdefault("from_logits", from_logits)
         return self._instance(kind, arguments, ("training", "loss", entry.name))
 
-    def rehearse(self) -> None:
+    def dry_run(self) -> None:
         """Make everything but the layers and let it take a step, so that nothing is found out only while training."""
         training = self.experiment.training
         one_hot = not training.loss.name.startswith("Sparse")
         optimizer, loss = self.optimizer(), self.loss(from_logits=False)
-        self._accepted(lambda: rehearse_optimizer(optimizer), ("training", "optimizer"), training.optimizer)
-        self._accepted(lambda: rehearse_loss(loss, one_hot=one_hot), ("training", "loss"), training.loss)
+        self._accepted(lambda: dry_run_optimizer(optimizer), ("training", "optimizer"), training.optimizer)
+        self._accepted(lambda: dry_run_loss(loss, one_hot=one_hot), ("training", "loss"), training.loss)
         for index, metric in enumerate(self.metrics()):
             if isinstance(metric, keras.metrics.Metric):
-                rehearsed = partial(rehearse_metric, metric, one_hot=one_hot)
+                rehearsed = partial(dry_run_metric, metric, one_hot=one_hot)
                 self._accepted(rehearsed, ("training", "metrics", index), training.metrics[index])
 
     def metrics(self) -> list[Any]:
@@ -277,7 +277,7 @@ class Workshop:
                 "Leave it out: the shape comes from the data."
             )
         modules = MODULES[what]
-        found = class_in(modules, entry.name)
+        found = find_class(modules, entry.name)
         if found is not None:
             return found
         known = [name for module in modules for name in dir(module) if name[:1].isupper()]
@@ -310,7 +310,7 @@ class Workshop:
 
     def _check_arguments(self, kind: Callable[..., Any], arguments: Mapping[str, Any], path: tuple[Any, ...]) -> None:
         parameters = inspect.signature(kind).parameters
-        known = arguments_of(kind)
+        known = argument_names(kind)
         for name in arguments:
             if name not in known:
                 remedy = did_you_mean(name, known) or f" Choose among: {', '.join(known)}."
@@ -339,7 +339,7 @@ class Workshop:
             expected = "a whole number of at least 1"
         if expected:
             where = self.experiment.where(*path)
-            raise InvalidSetting(f"{where}: expected {expected}, got {spell_value(value)}. Change it.")
+            raise InvalidSetting(f"{where}: expected {expected}, got {describe_value(value)}. Change it.")
         if isinstance(value, str):
             self._check_name(name, value, path)
 
@@ -363,7 +363,7 @@ class Workshop:
         if not isinstance(name, str) or not name[:1].isupper() or not isinstance(arguments, Mapping | None):
             return value
         first = [module for kind, module in _NAMED.items() if str(path[-1]).endswith(kind)]
-        found = SCHEDULES.get(name) or class_in((*first, *_WITHIN), name)
+        found = SCHEDULES.get(name) or find_class((*first, *_WITHIN), name)
         if found is None:
             known = [*SCHEDULES, *(known for module in _WITHIN for known in dir(module) if known[:1].isupper())]
             remedy = did_you_mean(name, known) or " Name a class of Keras."
@@ -371,7 +371,7 @@ class Workshop:
         return self._instance(found, arguments or {}, (*path, name))
 
 
-def depends_on_length(experiment: Experiment) -> bool:
+def depends_on_length(experiment: ExperimentConfig) -> bool:
     """Whether the learning rate follows a schedule that is as long as the training."""
     rate = experiment.training.optimizer.arguments.get("learning_rate")
     if not isinstance(rate, Mapping):

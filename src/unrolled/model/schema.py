@@ -3,11 +3,28 @@
 import inspect
 from typing import Any
 
-from unrolled.config.experiment import Experiment
-from unrolled.config.sections import Augmentation, EarlyStopping, Fold, Forecast, OwnData, Settings, Text, Training
-from unrolled.model.components import arguments_of, known_classes
+from unrolled.config.experiment import ExperimentConfig
+from unrolled.config.sections import (
+    AugmentationConfig,
+    ConfigModel,
+    DataConfig,
+    EarlyStoppingConfig,
+    Fold,
+    ForecastConfig,
+    TextConfig,
+    TrainingConfig,
+)
+from unrolled.model.components import argument_names, known_classes
 
-_GROUPS: tuple[type[Settings], ...] = (Augmentation, EarlyStopping, Fold, Forecast, OwnData, Text, Training)
+_GROUPS: tuple[type[ConfigModel], ...] = (
+    AugmentationConfig,
+    EarlyStoppingConfig,
+    Fold,
+    ForecastConfig,
+    DataConfig,
+    TextConfig,
+    TrainingConfig,
+)
 
 _SEARCH: dict[str, Any] = {
     "type": "object",
@@ -37,12 +54,12 @@ _SEARCH: dict[str, Any] = {
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of an experiment file, with every class that can be named and the arguments that it takes."""
-    schema = Experiment.model_json_schema()
+    schema = ExperimentConfig.model_json_schema()
     definitions = schema.pop("$defs")
     del definitions["Component"]
     for group in _GROUPS:
         _describe(definitions[group.__name__], group)
-    _describe(schema, Experiment)
+    _describe(schema, ExperimentConfig)
     schema["properties"]["network"]["items"] = {"$ref": "#/$defs/Layer"}
     training = definitions["Training"]["properties"]
     for setting, what in {"optimizer": "Optimizer", "loss": "Loss"}.items():
@@ -68,7 +85,7 @@ def _or_search(setting: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "anyOf": [setting, {"$ref": "#/$defs/Search"}]}
 
 
-def _describe(body: dict[str, Any], group: type[Settings]) -> None:
+def _describe(body: dict[str, Any], group: type[ConfigModel]) -> None:
     """Put the docstring's words where editors show them."""
     body["description"] = (group.__doc__ or "").splitlines()[0]
     for name, setting in body["properties"].items():
@@ -94,5 +111,5 @@ def _arguments(kind: type) -> dict[str, Any]:
         "type": ["object", "null"],
         "description": summary[0] if summary else "",
         "additionalProperties": False,
-        "properties": {name: {} for name in arguments_of(kind)},
+        "properties": {name: {} for name in argument_names(kind)},
     }

@@ -9,7 +9,7 @@ from typing import Any
 from unrolled.comparison.arms import Arm
 from unrolled.comparison.comparison import Comparison
 from unrolled.comparison.statistics import Estimate
-from unrolled.config.diff import spell_setting
+from unrolled.config.diff import format_setting
 from unrolled.reports.charts import IntervalRow, colour, interval_chart, line_chart
 from unrolled.reports.html import render, write_page
 
@@ -43,7 +43,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
                 "first": difference.first,
                 "second": difference.second,
                 "rows": [
-                    (one.path, spell_setting(one.first), spell_setting(one.second)) for one in difference.settings
+                    (one.path, format_setting(one.first), format_setting(one.second)) for one in difference.settings
                 ],
             }
             for difference in comparison.differences

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from unrolled.config.document import write_yaml
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.reports.charts import line_chart
 from unrolled.reports.html import render, write_page
-from unrolled.training.lr_finder import RateSweep
+from unrolled.training.lr_finder import LearningRateSweep
 
 
-def write_sweep(sweep: RateSweep, experiment: Experiment, path: Path) -> None:
+def write_lr_report(sweep: LearningRateSweep, experiment: ExperimentConfig, path: Path) -> None:
     """Write a page; the axis of the rates is logarithmic, because each is the same number of times the one before.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any
 from unrolled.config.document import write_yaml
 from unrolled.data.dataset import Dataset
 from unrolled.errors import InvalidInput
-from unrolled.model.build import complete, describe_layers, sizes_of, spell_shape
+from unrolled.model.build import complete, describe_layers, format_shape, sizes_of
 from unrolled.reports.charts import COLOURS, line_chart
 from unrolled.reports.html import render
 from unrolled.runs.inference import write
@@ -55,7 +55,7 @@ def write_report(
         evaluation=evaluation,
         validation=training.validation,
         metrics=run.metrics,
-        input=spell_shape((None, *examples.encoding.shape)),
+        input=format_shape((None, *examples.encoding.shape)),
         notes=[*data.notes, *examples.notes],
         layers=describe_layers(completed, model),
         parameters=model.count_params(),

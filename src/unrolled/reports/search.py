@@ -9,7 +9,7 @@ from unrolled.config.document import write_yaml
 from unrolled.reports.charts import GRID, round_ticks, shortened, template_of
 from unrolled.reports.html import render
 from unrolled.searching.folder import Search, Trial
-from unrolled.searching.formatting import short_names, spell_label, spell_outcomes, spell_times
+from unrolled.searching.formatting import format_label, format_outcomes, format_times, short_names
 from unrolled.searching.parameters import Choice, Label, Parameter
 from unrolled.storage import write_text
 
@@ -86,7 +86,7 @@ def history_chart(trials: Sequence[Trial], metric: str, *, maximizes: bool) -> M
                 [(x(number), y(value)) for number, value in _best_so_far(trials, maximizes=maximizes)], x(last)
             ),
             dots=[
-                (x(trial.number), None if trial.value is None else y(trial.value), trial.outcome, spell_tip(trial))
+                (x(trial.number), None if trial.value is None else y(trial.value), trial.outcome, format_tooltip(trial))
                 for trial in trials
             ],
         )
@@ -126,11 +126,11 @@ def _steps(corners: Sequence[tuple[float, float]], end: float) -> str:
     return " ".join(f"{x},{y} {until},{y}" for (x, y), until in zip(corners, ends, strict=True))
 
 
-def spell_tip(trial: Trial) -> str:
+def format_tooltip(trial: Trial) -> str:
     """What a trial says when the pointer rests on it."""
     figure = "" if trial.value is None else f" {trial.value:.4f}"
     return f"trial {trial.number}: {trial.outcome}{figure}" + "".join(
-        f", {name} {spell_label(value)}" for name, value in trial.picked.items()
+        f", {name} {format_label(value)}" for name, value in trial.params.items()
     )
 
 
@@ -185,7 +185,7 @@ def parallel_chart(
     worst, best = (min(values), max(values)) if maximizes else (max(values), min(values))
     lines = []
     for trial in reversed(trials):
-        picks = [*(trial.picked.get(parameter.name, _ABSENT) for parameter in parameters), trial.value]
+        picks = [*(trial.params.get(parameter.name, _ABSENT) for parameter in parameters), trial.value]
         heights = [_height(scale.share(pick)) for scale, pick in zip(scales, picks, strict=True)]
         good = ((trial.value or 0.0) - worst) / ((best - worst) or 1)
         lines.append(
@@ -193,7 +193,7 @@ def parallel_chart(
                 "points": " ".join(f"{axis['x']},{height}" for axis, height in zip(axes, heights, strict=True)),
                 "kind": "best" if trial is trials[0] else "",
                 "opacity": 1 if trial is trials[0] else f"{0.12 + 0.6 * good**2:.2f}",
-                "text": spell_tip(trial),
+                "text": format_tooltip(trial),
             }
         )
     return Markup(_AXES.render(width=width, height=_HEIGHT, top=_TOP, bottom=_HEIGHT - _BOTTOM, axes=axes, lines=lines))
@@ -248,10 +248,10 @@ class Scale:
         if self.choices:
             last = len(self.choices) - 1
             return [
-                (index / last, shortened(spell_label(label), _LONGEST_LABEL))
+                (index / last, shortened(format_label(label), _LONGEST_LABEL))
                 for index, label in enumerate(self.choices)
             ]
-        return [(0.0, spell_label(self.low)), (1.0, spell_label(self.high))]
+        return [(0.0, format_label(self.low)), (1.0, format_label(self.high))]
 
 
 BEST_SHOWN = 10
@@ -273,14 +273,14 @@ def write_search_report(search: Search) -> None:
     page = render(
         "search.html",
         title=search.path.name,
-        name=search.space.document.settings.get("name", "experiment"),
-        seed=search.space.document.settings.get("seed", 0),
+        name=search.space.document.values.get("name", "experiment"),
+        seed=search.space.document.values.get("seed", 0),
         metric=search.metric,
         best=ranking[0],
-        experiment=search.experiment(ranking[0].picked),
+        experiment=search.experiment(ranking[0].params),
         data=_first_data(search, ranking),
         ended=len(ended),
-        outcomes=spell_outcomes(ended),
+        outcomes=format_outcomes(ended),
         seconds=sum(trial.seconds for trial in ended),
         history=history_chart(ended, search.metric, maximizes=search.maximizes),
         importance=importance_chart(importance, names) if importance else None,
@@ -289,8 +289,8 @@ def write_search_report(search: Search) -> None:
         rows=[_row(trial, [parameter.name for parameter in ordered]) for trial in ranking[:BEST_SHOWN]],
         looks=looks,
         look=next(look for look in looks if look["trial"] == ranking[0].number),
-        times=spell_times(len(looks)),
-        searched=write_yaml(search.space.document.settings),
+        times=format_times(len(looks)),
+        searched=write_yaml(search.space.document.values),
         best_yaml=(search.path / "best.yaml").read_text(encoding="utf-8"),
         written=datetime.now(UTC),
     )
@@ -298,8 +298,8 @@ def write_search_report(search: Search) -> None:
 
 
 def _row(trial: Trial, parameters: Sequence[str]) -> dict[str, Any]:
-    picked = [spell_label(trial.picked[name]) if name in trial.picked else "" for name in parameters]
-    return {"trial": trial, "picked": picked}
+    params = [format_label(trial.params[name]) if name in trial.params else "" for name in parameters]
+    return {"trial": trial, "picked": params}
 
 
 def _first_data(search: Search, ranking: Sequence[Trial]) -> dict[str, Any]:

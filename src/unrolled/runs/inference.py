@@ -6,41 +6,41 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any, TextIO
 
-from unrolled.data.arrays import is_batch, load_measured, read_inputs
+from unrolled.data.arrays import is_array_file, load_test_examples, read_examples
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.decoding import read_text
 from unrolled.data.examples import FORMATS
 from unrolled.data.folders import PICTURES, TEXTS, read_folder, read_pictures
 from unrolled.data.labeled import split_of
 from unrolled.data.pictures import SIDE, beside, read_picture, save_png
-from unrolled.data.registry import NAMED, load, looks_like_a_file
-from unrolled.data.schema import Reading, columns_to_read
+from unrolled.data.registry import DATASETS, load, looks_like_a_file
+from unrolled.data.schema import TableSchema, columns_to_read
 from unrolled.data.tables import Table, is_table, read_table
 from unrolled.data.ts import read_ts
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
 from unrolled.tasks.base import task_of
 from unrolled.tasks.forecasting import settings_of, values_of
-from unrolled.tasks.generation import Reader, chances_of
+from unrolled.tasks.generation import StatefulDecoder, sampling_probabilities
 from unrolled.tasks.metrics import Evaluation, evaluate
 from unrolled.tasks.predict import gives_probabilities
-from unrolled.tasks.preprocessing import Arrays, Series, Tokens
+from unrolled.tasks.preprocessing import ArrayPreprocessor, SeriesPreprocessor, TextPreprocessor
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Said = dict[str, Any]
+Prediction = dict[str, Any]
 _FILES = (*FORMATS, *PICTURES, *TEXTS, ".npz", ".npy")
 
 
-def predict_inputs(run: Run, inputs: Sequence[str], explain_input: Path | None = None) -> list[Said]:
+def predict_inputs(run: Run, inputs: Sequence[str], explain_input: Path | None = None) -> list[Prediction]:
     """What a network says of what was named: texts and files of one text each, where it reads texts, else files.
 
     Raises:
         DataError: A file is missing or damaged.
         InvalidInput: The network reads something else.
     """
-    if not isinstance(run.encoding, Tokens):
+    if not isinstance(run.encoding, TextPreprocessor):
         return predict_files(run, [Path(given) for given in inputs], explain_input)
     if explain_input:
         raise InvalidInput("--explain-input: expected a network that reads pictures, got one of texts. Leave it out.")
@@ -48,20 +48,20 @@ def predict_inputs(run: Run, inputs: Sequence[str], explain_input: Path | None =
     return [said | {"text": given} for said, given in zip(predict_texts(run, texts), inputs, strict=True)]
 
 
-def predict_texts(run: Run, texts: Sequence[str]) -> list[Said]:
+def predict_texts(run: Run, texts: Sequence[str]) -> list[Prediction]:
     """What a network that reads texts says of each: ``text``, ``label`` and ``probabilities``.
 
     Raises:
         InvalidInput: The network reads something else.
     """
-    if not isinstance(run.encoding, Tokens):
+    if not isinstance(run.encoding, TextPreprocessor):
         raise InvalidInput("predict: expected a network that reads texts, got one that does not. Name files.")
     if not texts:
         raise InvalidInput("predict: expected texts, got none. Write one a line.")
     return [{"text": text, **answer(run, row)} for text, row in zip(texts, run.predict(list(texts)), strict=True)]
 
 
-def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = None) -> list[Said]:
+def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = None) -> list[Prediction]:
     """What a trained network says of each file.
 
     Args:
@@ -78,7 +78,9 @@ def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = 
         DataError: A file is missing, damaged or no picture.
         InvalidInput: The network takes another shape, or there is no picture to explain.
     """
-    pictures = [] if isinstance(run.encoding, Series) else [path for path in files if not is_batch(path)]
+    pictures = (
+        [] if isinstance(run.encoding, SeriesPreprocessor) else [path for path in files if not is_array_file(path)]
+    )
     if explain_input and not pictures:
         raise InvalidInput("--explain-input: expected a PNG or JPEG to explain, got none. Name a picture.")
     inputs = {path: _examples(path) for path in files if path not in pictures}
@@ -93,7 +95,7 @@ def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = 
     ]
 
 
-def answer(run: Run, row: NDArray[Any]) -> Said:
+def answer(run: Run, row: NDArray[Any]) -> Prediction:
     """The most probable class, and the chance of each."""
     chances = {name: float(chance) for name, chance in zip(run.classes, row, strict=True)}
     return {"label": run.classes[int(np.argmax(row))], "probabilities": chances}
@@ -120,7 +122,7 @@ def _text(given: str) -> str:
 
 
 def _examples(path: Path) -> Any:
-    return read_inputs(path) if is_batch(path) else read_ts(path).inputs
+    return read_examples(path) if is_array_file(path) else read_ts(path).inputs
 
 
 def _prepared(run: Run, pictures: Sequence[Path]) -> list[NDArray[Any]]:
@@ -144,7 +146,7 @@ def is_whole_table(inputs: Sequence[str]) -> bool:
     return len(inputs) == 1 and is_table(Path(inputs[0]))
 
 
-def predict_table(run: Run, path: Path) -> tuple[Table, list[Said]]:
+def predict_table(run: Run, path: Path) -> tuple[Table, list[Prediction]]:
     """A table, and what a network says of each of its rows; of a series in several rows, the same of each.
 
     Args:
@@ -155,12 +157,12 @@ def predict_table(run: Run, path: Path) -> tuple[Table, list[Said]]:
         DataError: The table is damaged, or a column is missing.
         InvalidInput: The network reads pictures.
     """
-    if isinstance(run.encoding, Arrays):
+    if isinstance(run.encoding, ArrayPreprocessor):
         raise InvalidInput(f"predict: expected pictures or arrays, got the table {path}. Name an NPZ file.")
     reading = run.reading
     if reading is None:
         columns = tuple(columns_to_read(read_table(path), None, None))
-        reading = Reading(columns, "", is_text=isinstance(run.encoding, Tokens))
+        reading = TableSchema(columns, "", is_text=isinstance(run.encoding, TextPreprocessor))
     table = reading.read(path)
     inputs, rows = reading.examples(table)
     said = [answer(run, chances) for chances in run.predict(inputs)]
@@ -168,7 +170,7 @@ def predict_table(run: Run, path: Path) -> tuple[Table, list[Said]]:
     return table, [by_row[row] for row in range(table.size)]
 
 
-def write_table(table: Table, said: Sequence[Said], to: TextIO) -> None:
+def write_table(table: Table, said: Sequence[Prediction], to: TextIO) -> None:
     """Write a table as CSV with the answers in columns of their own: ``label`` and ``p(CLASS)``.
 
     Args:
@@ -184,7 +186,7 @@ def write_table(table: Table, said: Sequence[Said], to: TextIO) -> None:
         writer.writerow([*cells, *_cells(one)])
 
 
-def write_answers(said: Sequence[Said], to: TextIO) -> None:
+def write_answers(said: Sequence[Prediction], to: TextIO) -> None:
     """Write answers that belong to no table as one: ``text``, or ``file`` and ``index``, then as in ``write_table``."""
     sources = [name for name in ("text", "file", "index") if any(name in one for one in said)]
     writer = csv.writer(to)
@@ -199,7 +201,7 @@ def _free(name: str, taken: Container[str]) -> str:
     return next(other for other in others if other not in taken)
 
 
-def _cells(one: Said) -> Iterator[str]:
+def _cells(one: Prediction) -> Iterator[str]:
     yield one["label"]
     yield from (f"{chance:.6f}" for chance in one["probabilities"].values())
 
@@ -233,7 +235,7 @@ def _split(run: Run, data: str | Path | Dataset | Split | None) -> Split:
     if data is None:
         return run.experiment.load_data().test
     if not isinstance(data, Dataset):
-        if str(data) not in NAMED and looks_like_a_file(data):
+        if str(data) not in DATASETS and looks_like_a_file(data):
             return _read(run, Path(data))
         data = load(data)
     if data.classes != run.classes:
@@ -253,9 +255,9 @@ def _read(run: Run, path: Path) -> Split:
     if path.suffix.lower() == ".ts":
         return split_of(read_ts(path), run.classes)
     if not is_table(path):
-        return load_measured(path, run.classes)
-    reading = run.reading or Reading.decide(read_table(path))
-    return split_of(reading.labelled(reading.read(path)), run.classes)
+        return load_test_examples(path, run.classes)
+    reading = run.reading or TableSchema.decide(read_table(path))
+    return split_of(reading.labeled(reading.read(path)), run.classes)
 
 
 def check_task(run: Run) -> None:
@@ -289,7 +291,7 @@ def forecast(run: Run, series: ArrayLike, steps: int | None = None) -> NDArray[n
     """
     experiment, encoding = run.experiment, run.encoding
     check_task(run)
-    assert isinstance(encoding, Series)
+    assert isinstance(encoding, SeriesPreprocessor)
     settings = settings_of(experiment)
     values: NDArray[Any] = np.asarray(series, np.float32)
     values = values[:, None] if values.ndim == 1 else values
@@ -349,17 +351,17 @@ def write(
     """
     _check(run, prompt, length, temperature, top_k, top_p)
     encoding = run.encoding
-    assert isinstance(encoding, Tokens)
+    assert isinstance(encoding, TextPreprocessor)
     tokenizer, random = encoding.tokenizer, np.random.default_rng(seed)
     numbers = tokenizer.encode(prompt)
     if not len(numbers):
         raise InvalidInput("write: expected a prompt with a token or more, got none. Give it a beginning: --prompt It")
-    reader = Reader(run.model)
+    reader = StatefulDecoder(run.model)
     outputs = [reader.read(int(number)) for number in numbers][-1]
     space = " " if tokenizer.kind == "words" else ""
     pending: list[int] = []
     for _ in range(length):
-        chances = chances_of(outputs, gives_probabilities(run.model), temperature, top_k, top_p)
+        chances = sampling_probabilities(outputs, gives_probabilities(run.model), temperature, top_k, top_p)
         number = int(random.choice(len(chances), p=chances))
         pending.append(number)
         text = tokenizer.decode(pending)

@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.dataset import Dataset, Split
-from unrolled.data.schema import Reading
+from unrolled.data.schema import TableSchema
 from unrolled.errors import InvalidInput, RunError, did_you_mean
 from unrolled.storage import cannot_write, write_json, write_text
 from unrolled.tasks.metrics import Evaluation
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from unrolled.tasks.preprocessing import Encoding
+    from unrolled.tasks.preprocessing import Preprocessor
 
     import keras
 
@@ -176,7 +176,7 @@ class Run:
         return f"Run({str(self.path)!r})"
 
     @classmethod
-    def create(cls, experiment: Experiment, runs: Path) -> "Run":
+    def create(cls, experiment: ExperimentConfig, runs: Path) -> "Run":
         """Make a new folder ``<UTC time>-<name>`` in ``runs``, with the experiment in it; never one that exists.
 
         Raises:
@@ -211,9 +211,9 @@ class Run:
         return cls.open(find_folder(run, runs))
 
     @cached_property
-    def experiment(self) -> Experiment:
+    def experiment(self) -> ExperimentConfig:
         """The experiment that was trained."""
-        return Experiment.find(self.path / RUN_FILE)
+        return ExperimentConfig.load(self.path / RUN_FILE)
 
     @property
     def status(self) -> dict[str, Any]:
@@ -243,11 +243,11 @@ class Run:
         return tuple(self.data["classes"])
 
     @cached_property
-    def encoding(self) -> "Encoding":
+    def encoding(self) -> "Preprocessor":
         """How an example becomes what the network takes: what was fitted on the training examples."""
-        from unrolled.tasks.preprocessing import encoding_from_json
+        from unrolled.tasks.preprocessing import preprocessor_from_json
 
-        return encoding_from_json(self.read_json("encoding.json"))
+        return preprocessor_from_json(self.read_json("encoding.json"))
 
     @property
     def evaluation(self) -> Evaluation:
@@ -319,21 +319,21 @@ class Run:
         """Record how far the run came."""
         write_json(self.path / "status.json", {"status": status, "message": message})
 
-    def with_settings(self, settings: Sequence[str]) -> "Run":
+    def with_overrides(self, overrides: Sequence[str]) -> "Run":
         """The same run with some of its experiment's settings changed, but not yet in its folder.
 
         Args:
-            settings: ``PATH=VALUE`` for each.
+            overrides: ``PATH=VALUE`` for each.
         """
         changed = Run(self.path)
-        changed.experiment = Experiment.find(self.path / RUN_FILE, settings=settings)
+        changed.experiment = ExperimentConfig.load(self.path / RUN_FILE, overrides=overrides)
         return changed
 
     def write_experiment(self) -> None:
         """Make the folder say which experiment is trained."""
         write_text(self.path / RUN_FILE, self.experiment.to_yaml())
 
-    def set_aside(self, epochs: int) -> None:
+    def archive_results(self, epochs: int) -> None:
         """Keep what a finished training gave under names with its number of epochs: each is a look at the test set."""
         for name in ("model.keras", "evaluation.json", "report.html"):
             path = self.path / name
@@ -341,10 +341,10 @@ class Run:
                 path.rename(path.with_stem(f"{path.stem}-{epochs}-epochs"))
 
     @property
-    def reading(self) -> Reading | None:
+    def reading(self) -> TableSchema | None:
         """How tables are read, where it learned from one."""
         kept = self.data.get("reading")
-        return Reading.from_json(kept) if kept else None
+        return TableSchema.from_json(kept) if kept else None
 
     def read_json(self, name: str) -> dict[str, Any]:
         """One of the run's JSON files.

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.config.document import Document, read_document, write_yaml
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import RunError, TrainingStopped
 from unrolled.runs.run import SEARCH_FILE, Run, expect_folder, make_folder
 from unrolled.searching.parameters import Label
-from unrolled.searching.queue import Leases, open_journal, shared_lock
+from unrolled.searching.queue import Heartbeats, open_journal, shared_lock
 from unrolled.searching.space import SearchSpace
 from unrolled.storage import write_json, write_text
 
@@ -26,7 +26,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 # Given back to be trained again, so they do not count among the trials that were asked for.
-GIVEN_BACK = ("lost", "interrupted")
+REQUEUED = ("lost", "interrupted")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Trial:
             ``repeated`` (finished before, and taken over), ``lost`` (its process was killed) or ``interrupted``; both
             of these are trained again; or ``running`` or ``waiting``.
         value: The metric: of the epoch whose weights were kept, or of the last one before it was pruned.
-        picked: The value or the label of each parameter by its name.
+        params: The value or the label of each parameter by its name.
         epochs: How many it was trained for.
         seconds: How long that took.
         reason: Why it did not finish.
@@ -49,7 +49,7 @@ class Trial:
     number: int
     outcome: str
     value: float | None
-    picked: Mapping[str, Label]
+    params: Mapping[str, Label]
     epochs: int
     seconds: float
     reason: str
@@ -64,7 +64,7 @@ def trial_of(trial: FrozenTrial, run: Path | None) -> Trial:
         number=trial.number,
         outcome=under_way.get(trial.state) or ended.get("outcome", "failed"),
         value=trial.value,
-        picked=trial.params,
+        params=trial.params,
         epochs=len(trial.intermediate_values),
         seconds=ended.get("seconds", 0.0),
         reason=ended.get("reason", ""),
@@ -90,8 +90,8 @@ def importance_of(study: optuna.Study) -> dict[str, float]:
     share = min(0.5, max(0.1, _GOOD_TRIALS / len(finished)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of what a small search is like
-        shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=share))
-    return dict(sorted(shares.items(), key=lambda pair: (-pair[1], pair[0])))
+        split_cores = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=share))
+    return dict(sorted(split_cores.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 METRICS = {"val_accuracy": StudyDirection.MAXIMIZE, "val_loss": StudyDirection.MINIMIZE}
@@ -125,7 +125,7 @@ class Search:
 
     def __init__(self, path: Path):
         self.path = path
-        self.leases = Leases(path / "leases")
+        self.leases = Heartbeats(path / "leases")
 
     def __repr__(self) -> str:
         return f"Search({str(self.path)!r})"
@@ -144,7 +144,7 @@ class Search:
         Raises:
             WriteError: The folder cannot be made.
         """
-        search = cls(make_folder(runs, f"{document.settings.get('name', 'experiment')}-search"))
+        search = cls(make_folder(runs, f"{document.values.get('name', 'experiment')}-search"))
         (search.path / "leases").mkdir()
         (search.path / "trials").mkdir()
         settings = {"trials": trials, "metric": metric, "prunes": prunes, "test_measurements": []}
@@ -152,7 +152,7 @@ class Search:
         journal = open_journal(search.path / "journal.log")
         optuna.create_study(study_name=_STUDY, storage=journal, direction=METRICS[metric])
         # What makes the folder a search comes last.
-        write_text(search.path / SEARCH_FILE, write_yaml(document.settings))
+        write_text(search.path / SEARCH_FILE, write_yaml(document.values))
         return search
 
     @classmethod
@@ -231,7 +231,7 @@ class Search:
     @property
     def ended(self) -> list[Trial]:
         """The trials that count: they ended, and are not trained again."""
-        return [trial for trial in self.trials if trial.outcome not in ("running", "waiting", *GIVEN_BACK)]
+        return [trial for trial in self.trials if trial.outcome not in ("running", "waiting", *REQUEUED)]
 
     @property
     def ranking(self) -> list[Trial]:
@@ -264,13 +264,13 @@ class Search:
         """
         return importance_of(self.study)
 
-    def experiment(self, picked: Mapping[str, Label]) -> Experiment:
+    def experiment(self, params: Mapping[str, Label]) -> ExperimentConfig:
         """The experiment that a pick of values gives.
 
         Raises:
             InvalidSetting: It cannot be.
         """
-        return Experiment.parse(self.space.settle(picked))
+        return ExperimentConfig.parse(self.space.resolve(params))
 
     def drop_network(self, number: int) -> None:
         """Remove what a trial learned, and keep what it was and gave."""

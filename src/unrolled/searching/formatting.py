@@ -8,49 +8,49 @@ from unrolled.searching.parameters import Label
 from unrolled.training.progress import Progress
 
 
-def spell_trial(trial: Trial, search: Search) -> str:
+def format_trial(trial: Trial, search: Search) -> str:
     """One trial in one line, as it ends."""
-    picked = spell_picked(trial.picked, short_names(search.space.by_name))
+    params = format_params(trial.params, short_names(search.space.by_name))
     if trial.outcome in ("finished", "repeated") and trial.value is not None:
         best = "  the best so far" if trial.number == search.best.number else ""
         how = "as before" if trial.outcome == "repeated" else f"{trial.seconds:.1f} s"
-        return f"trial {trial.number}  {search.metric} {trial.value:.4f}  {how}  {picked}{best}"
+        return f"trial {trial.number}  {search.metric} {trial.value:.4f}  {how}  {params}{best}"
     reason = f": {trial.reason}" if trial.reason else ""
-    return f"trial {trial.number}  {trial.outcome}{reason}  {picked}"
+    return f"trial {trial.number}  {trial.outcome}{reason}  {params}"
 
 
-def spell_measurement(search: Search) -> str:
+def format_test_measurements(search: Search) -> str:
     """What the test set said of the best, and how often it was asked."""
     looks, best = search.settings["test_measurements"], search.best.number
     headline = next(look["headline"] for look in looks if look["trial"] == best)
-    return f"test {headline} of trial {best}; the test set was measured {spell_times(len(looks))}"
+    return f"test {headline} of trial {best}; the test set was measured {format_times(len(looks))}"
 
 
-def spell_times(number: int) -> str:
+def format_times(number: int) -> str:
     """How often.
 
     Example:
-        >>> spell_times(1), spell_times(3)
+        >>> format_times(1), format_times(3)
         ('once', '3 times')
     """
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
-def spell_picked(picked: Mapping[str, Label], names: Mapping[str, str]) -> str:
+def format_params(params: Mapping[str, Label], names: Mapping[str, str]) -> str:
     """What a trial picked, with the names shortened.
 
     Example:
-        >>> spell_picked({"network[1].LSTM.units": 64}, {"network[1].LSTM.units": "units"})
+        >>> format_params({"network[1].LSTM.units": 64}, {"network[1].LSTM.units": "units"})
         'units 64'
     """
-    return "  ".join(f"{names[name]} {spell_label(value)}" for name, value in picked.items())
+    return "  ".join(f"{names[name]} {format_label(value)}" for name, value in params.items())
 
 
-def spell_label(value: Label) -> str:
+def format_label(value: Label) -> str:
     """A value in as few characters as tell it apart.
 
     Example:
-        >>> spell_label(0.00123456), spell_label(64), spell_label(None), spell_label(True)
+        >>> format_label(0.00123456), format_label(64), format_label(None), format_label(True)
         ('0.00123', '64', 'none', 'true')
     """
     if isinstance(value, float):
@@ -76,18 +76,18 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
     return short
 
 
-def spell_outcomes(trials: Iterable[Trial]) -> str:
+def format_outcomes(trials: Iterable[Trial]) -> str:
     """How many trials came to which end.
 
     Example:
-        >>> spell_outcomes([])
+        >>> format_outcomes([])
         ''
     """
     counts = Counter(trial.outcome for trial in trials)
     return ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
 
 
-class News:
+class SearchProgress:
     """Says a line about each trial as it ends.
 
     Args:
@@ -104,7 +104,7 @@ class News:
         for trial in self._ended():
             if trial.number not in self.told:
                 self.told.add(trial.number)
-                self.progress.say(spell_trial(trial, self.search))
+                self.progress.say(format_trial(trial, self.search))
 
     def _ended(self) -> list[Trial]:
         return [trial for trial in self.search.trials if trial.outcome not in ("running", "waiting")]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from unrolled.config.document import SEARCH, Document, SettingPath, spell_value
+from unrolled.config.document import SEARCH, Document, SettingPath, describe_value
 from unrolled.errors import InvalidSetting, did_you_mean
 
 if TYPE_CHECKING:
@@ -43,25 +43,25 @@ def labels_of(alternatives: Sequence[Any]) -> tuple[Label, ...]:
 def _label(value: Any, *, in_full: bool) -> Label:
     if isinstance(value, Label):
         return value
-    spelled = _spell(value, in_full=in_full)
+    spelled = _format(value, in_full=in_full)
     return spelled if len(spelled) <= _LONGEST else spelled[: _LONGEST - 1] + "…"
 
 
-def _spell(value: Any, *, in_full: bool) -> str:
+def _format(value: Any, *, in_full: bool) -> str:
     if isinstance(value, dict):
         if in_full:
-            return ", ".join(_spell_entry(key, part) for key, part in value.items())
+            return ", ".join(_format_entry(key, part) for key, part in value.items())
         return ", ".join(value)
     if isinstance(value, list):
         layers = all(isinstance(part, dict | str) for part in value)
-        return (" + " if layers else ", ").join(_spell(part, in_full=in_full) for part in value)
+        return (" + " if layers else ", ").join(_format(part, in_full=in_full) for part in value)
     return str(value)
 
 
-def _spell_entry(key: str, part: Any) -> str:
+def _format_entry(key: str, part: Any) -> str:
     if isinstance(part, dict):
-        return f"{key}({_spell(part, in_full=True)})" if part else key
-    return f"{key} {_spell(part, in_full=True)}"
+        return f"{key}({_format(part, in_full=True)})" if part else key
+    return f"{key} {_format(part, in_full=True)}"
 
 
 def _all_differ(labels: Sequence[Label]) -> bool:
@@ -72,7 +72,7 @@ _RANGE = ("low", "high", "step", "log")
 _EXAMPLE = "Write [32, 64], or {low: 16, high: 256}."
 
 
-def check_spelling(tree: Any, path: SettingPath, document: Document) -> None:
+def check_misspelled_search(tree: Any, path: SettingPath, document: Document) -> None:
     """Refuse a list or a mapping under a word that must have been meant as ``search``.
 
     Raises:
@@ -84,7 +84,7 @@ def check_spelling(tree: Any, path: SettingPath, document: Document) -> None:
         if alone and key != SEARCH and get_close_matches(key, [SEARCH], cutoff=0.8):
             where = document.where((*path, key), group=path)
             raise InvalidSetting(f'{where}: unknown setting "{key}". Did you mean "{SEARCH}"?')
-        check_spelling(part, (*path, key), document)
+        check_misspelled_search(part, (*path, key), document)
 
 
 def check_search(tree: dict[str, Any], path: SettingPath, document: Document) -> Any:
@@ -102,7 +102,7 @@ def check_search(tree: dict[str, Any], path: SettingPath, document: Document) ->
     offered = tree[SEARCH]
     if not isinstance(offered, list | dict):
         where = document.where((*path, SEARCH))
-        raise InvalidSetting(f"{where}: expected a list or a range, got {spell_value(offered)}. {_EXAMPLE}")
+        raise InvalidSetting(f"{where}: expected a list or a range, got {describe_value(offered)}. {_EXAMPLE}")
     return offered
 
 
@@ -150,7 +150,7 @@ def _check_kind(key: str, value: Any, path: SettingPath, document: Document) -> 
         right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         what = "a number"
     if not right:
-        raise InvalidSetting(f"{document.where(path)}: expected {what}, got {spell_value(value)}. Change it.")
+        raise InvalidSetting(f"{document.where(path)}: expected {what}, got {describe_value(value)}. Change it.")
 
 
 def _check_bounds(offered: dict[str, Any], path: SettingPath, document: Document) -> None:

@@ -61,7 +61,7 @@ _SECONDS_UNTIL_BROKEN_LEASES = 20
 
 
 @dataclass(frozen=True)
-class Holder:
+class ProcessId:
     """A process, told apart from every other one, also from a later one of the same number.
 
     Attributes:
@@ -75,7 +75,7 @@ class Holder:
     started: int
 
     @classmethod
-    def this_process(cls) -> "Holder":
+    def this_process(cls) -> "ProcessId":
         """The one that asks."""
         return cls(_this_host(), os.getpid(), _started(os.getpid()) or 0)
 
@@ -84,7 +84,7 @@ class Holder:
         return self.host == _this_host() and _started(self.pid) != self.started
 
 
-class Leases:
+class Heartbeats:
     """The leases in a folder, each on a trial's number or another piece of work.
 
     Args:
@@ -101,7 +101,7 @@ class Leases:
         Raises:
             WriteError: The folder cannot be written.
         """
-        write_json(self._path(work), {**asdict(Holder.this_process()), "renewed": time.time()})
+        write_json(self._path(work), {**asdict(ProcessId.this_process()), "renewed": time.time()})
 
     def release(self, work: int | str) -> None:
         """Give the lease back."""
@@ -162,9 +162,9 @@ def shared_lock(path: Path) -> Iterator[None]:
             lock.release()
 
 
-def _holder_of(text: str) -> Holder:
+def _holder_of(text: str) -> ProcessId:
     values = json.loads(text)
-    return Holder(values["host"], values["pid"], values["started"])
+    return ProcessId(values["host"], values["pid"], values["started"])
 
 
 @cache

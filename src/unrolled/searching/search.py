@@ -5,25 +5,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Interrupted, InvalidSetting, TrainingStopped
 from unrolled.model.build import build_network, check_components
 from unrolled.reports.search import write_search_report
 from unrolled.searching.folder import METRICS, Search, Trial
-from unrolled.searching.formatting import News
+from unrolled.searching.formatting import SearchProgress
 from unrolled.searching.queue import shared_lock
 from unrolled.searching.space import SearchSpace
-from unrolled.searching.worker import Crew, count, give_back_lost
+from unrolled.searching.worker import WorkerPool, count, requeue_lost
 from unrolled.storage import write_text
 from unrolled.tasks.base import choose_examples
-from unrolled.training.processes import StopRequest, listening
+from unrolled.training.processes import StopRequest, stop_on_signals
 from unrolled.training.progress import Progress, choose_progress
 from unrolled.training.trainer import measure
 
 
 def default_metric(space: SearchSpace) -> str:
     """What trials are compared by unless somebody says otherwise."""
-    first = Experiment.parse(space.settle(next(iter(space.one_at_a_time()))))
+    first = ExperimentConfig.parse(space.resolve(next(iter(space.one_at_a_time()))))
     return "val_accuracy" if first.task == "classify" else "val_loss"
 
 
@@ -41,9 +41,9 @@ def check_experiments(space: SearchSpace, metric: str = "val_accuracy") -> None:
             those tried can be built; the message names the line.
         DataError: The data cannot be loaded.
     """
-    experiments: list[Experiment] = []
-    for picked in space.one_at_a_time():
-        experiment = Experiment.parse(space.settle(picked))
+    experiments: list[ExperimentConfig] = []
+    for params in space.one_at_a_time():
+        experiment = ExperimentConfig.parse(space.resolve(params))
         first = experiments[0] if experiments else experiment
         _check_validation(experiment, first)
         _check_metric(experiment, first, metric)
@@ -62,7 +62,7 @@ def check_experiments(space: SearchSpace, metric: str = "val_accuracy") -> None:
     raise refusal
 
 
-def _check_validation(experiment: Experiment, first: Experiment) -> None:
+def _check_validation(experiment: ExperimentConfig, first: ExperimentConfig) -> None:
     validation = experiment.training.validation
     where = experiment.where("training", "validation")
     if not experiment.training.holds_out:
@@ -78,7 +78,7 @@ def _check_validation(experiment: Experiment, first: Experiment) -> None:
         )
 
 
-def _check_metric(experiment: Experiment, first: Experiment, metric: str) -> None:
+def _check_metric(experiment: ExperimentConfig, first: ExperimentConfig, metric: str) -> None:
     training = experiment.training
     names = ", ".join(component.name for component in training.metrics)
     if metric == "val_accuracy" and "accuracy" not in (component.name for component in training.metrics):
@@ -100,13 +100,13 @@ _CONCLUSION = "conclusion"
 
 
 def search(
-    experiment: str | Path | Mapping[str, Any] | Experiment,
+    experiment: str | Path | Mapping[str, Any] | ExperimentConfig,
     *,
     trials: int | None = None,
     jobs: int = 1,
     metric: str | None = None,
     prunes: bool = True,
-    settings: Sequence[str] = (),
+    overrides: Sequence[str] = (),
     name: str | None = None,
     seed: int | None = None,
     runs: str | Path = "runs",
@@ -123,7 +123,7 @@ def search(
         jobs: How many are trained at once, each in a process of its own.
         metric: ``val_accuracy``, the default where classes are told, or ``val_loss``.
         prunes: Whether to end trials early that are behind half of the others.
-        settings: Changes to single settings, as in ``["network.1.LSTM.units={search: [32, 64]}"]``.
+        overrides: Changes to single settings, as in ``["network.1.LSTM.units={search: [32, 64]}"]``.
         name: Names the search folder; otherwise the experiment does.
         seed: Replaces the experiment's seed, which also decides what is tried.
         runs: Where to make the search folder.
@@ -142,30 +142,30 @@ def search(
 
     Example::
 
-        search = unrolled.search("digits.yaml", trials=20, settings=["network.1.GRU.units={search: [32, 64]}"])
+        search = unrolled.search("digits.yaml", trials=20, overrides=["network.1.GRU.units={search: [32, 64]}"])
         print(search.best.value, search.best.picked)
     """
-    with listening() as request:
+    with stop_on_signals() as request:
         found = find_search(
             experiment,
             trials=trials,
             metric=metric,
             prunes=prunes,
-            settings=settings,
+            overrides=overrides,
             name=name,
             seed=seed,
             runs=Path(runs),
         )
-        return pursue(found, jobs, choose_progress(quiet=quiet), request)
+        return run_search(found, jobs, choose_progress(quiet=quiet), request)
 
 
 def find_search(
-    experiment: str | Path | Mapping[str, Any] | Experiment,
+    experiment: str | Path | Mapping[str, Any] | ExperimentConfig,
     *,
     trials: int | None,
     metric: str | None,
     prunes: bool,
-    settings: Sequence[str],
+    overrides: Sequence[str],
     name: str | None,
     seed: int | None,
     runs: Path,
@@ -173,23 +173,23 @@ def find_search(
     """The search in a folder, or a new one, checked; the arguments and errors are as in ``search``."""
     if isinstance(experiment, str | Path) and Path(experiment).is_dir():
         found = Search.open(experiment)
-        _refuse_changes(found, settings=settings, name=name, seed=seed, metric=metric, prunes=prunes)
+        _refuse_changes(found, overrides=overrides, name=name, seed=seed, metric=metric, prunes=prunes)
         if trials is not None:
             found.change(trials=trials)
         return found
     if metric is not None and metric not in METRICS:
         raise InvalidSetting(f'search: expected the metric {" or ".join(METRICS)}, got "{metric}". Change it.')
-    space = SearchSpace(Experiment.written(experiment, settings=settings, name=name, seed=seed))
+    space = SearchSpace(ExperimentConfig.read_document(experiment, overrides=overrides, name=name, seed=seed))
     metric = metric or default_metric(space)
     check_experiments(space, metric)
     return Search.create(space.document, runs, trials=trials or DEFAULT_TRIALS, metric=metric, prunes=prunes)
 
 
-def pursue(search: Search, jobs: int, progress: Progress, request: StopRequest) -> Search:
+def run_search(search: Search, jobs: int, progress: Progress, request: StopRequest) -> Search:
     """Train the trials that are still wanted, and conclude; the rest is as in ``search``."""
     wanted = int(search.settings["trials"])
     progress.say(f"{search.path.name}: {len(search.ended)} of {wanted} trials, by {search.metric}")
-    news = News(search, progress)
+    news = SearchProgress(search, progress)
     try:
         while (ended := _ended(search)) < wanted:
             if count(search) < wanted:
@@ -201,17 +201,17 @@ def pursue(search: Search, jobs: int, progress: Progress, request: StopRequest) 
         while not _may_conclude(search):
             _wait(search, request)
         with search.leases.renewing(_CONCLUSION, lambda: None):
-            conclude(search, progress)
+            finalize(search, progress)
     except Interrupted as interrupted:
         interrupted.run = search.path
         raise
     return search
 
 
-def _train_trials(search: Search, wanted: int, jobs: int, news: "News", request: StopRequest) -> None:
+def _train_trials(search: Search, wanted: int, jobs: int, news: "SearchProgress", request: StopRequest) -> None:
     """Let processes train until all of them have ended."""
     before = len(search.trials)
-    crew = Crew(search.path, wanted, jobs)
+    crew = WorkerPool(search.path, wanted, jobs)
     try:
         while crew.works() and crew.failure() is None:
             news.tell()
@@ -232,7 +232,7 @@ def _train_trials(search: Search, wanted: int, jobs: int, news: "News", request:
         )
 
 
-def conclude(search: Search, progress: Progress) -> None:
+def finalize(search: Search, progress: Progress) -> None:
     """Write down the best experiment, measure its network unless that has been done, and write the report.
 
     One process at a time does.
@@ -251,7 +251,7 @@ def conclude(search: Search, progress: Progress) -> None:
 def _ended(search: Search) -> int:
     """How many trials have ended, once those of dead processes are given back."""
     with shared_lock(search.path / "claim"):
-        give_back_lost(search)
+        requeue_lost(search)
     return count(search, under_way=False)
 
 
@@ -279,7 +279,7 @@ def _answer(search: Search, request: StopRequest) -> None:
 
 def _write_best(search: Search, best: Trial) -> None:
     figure = f"{search.metric} {best.value:.4f}: trial {best.number} of {len(search.ended)} in {search.path.name}"
-    write_text(search.path / "best.yaml", f"# {figure}\n{search.experiment(best.picked).to_yaml()}")
+    write_text(search.path / "best.yaml", f"# {figure}\n{search.experiment(best.params).to_yaml()}")
 
 
 def _measure_once(search: Search, best: Trial, progress: Progress) -> None:
@@ -302,11 +302,11 @@ def _measure_once(search: Search, best: Trial, progress: Progress) -> None:
 
 
 def _refuse_changes(
-    search: Search, *, settings: Sequence[str], name: str | None, seed: int | None, metric: str | None, prunes: bool
+    search: Search, *, overrides: Sequence[str], name: str | None, seed: int | None, metric: str | None, prunes: bool
 ) -> None:
     """A search that goes on is the same search."""
     changes = {
-        "--set": bool(settings),
+        "--set": bool(overrides),
         "--name": name is not None,
         "--seed": seed is not None,
         "--metric": metric not in (None, search.metric),

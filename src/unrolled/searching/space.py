@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from unrolled.config.document import SEARCH, Document, SettingPath, is_search, parts_of, search_paths, spell
+from unrolled.config.document import SEARCH, Document, SettingPath, format_path, is_search, parts_of, search_paths
 from unrolled.errors import InvalidSetting
 from unrolled.searching.parameters import (
     Choice,
@@ -17,9 +17,9 @@ from unrolled.searching.parameters import (
     Parameter,
     Range,
     check_choices,
+    check_misspelled_search,
     check_range,
     check_search,
-    check_spelling,
     labels_of,
 )
 
@@ -42,7 +42,7 @@ class SearchSpace:
         >>> space = SearchSpace(document)
         >>> [parameter.name for parameter in space.parameters]
         ['units', 'rate']
-        >>> space.settle({"units": 64, "rate": 0.25}).settings
+        >>> space.resolve({"units": 64, "rate": 0.25}).values
         {'units': 64, 'rate': 0.25}
     """
 
@@ -53,16 +53,16 @@ class SearchSpace:
             InvalidSetting: There is none, or one of them says something that cannot be; the message says where.
         """
         self.document = document
-        check_spelling(document.settings, (), document)
-        paths = list(search_paths(document.settings, ()))
+        check_misspelled_search(document.values, (), document)
+        paths = list(search_paths(document.values, ()))
         if not paths:
             raise InvalidSetting(
                 f"{document.name}: expected a setting to search, got none. "
                 "Write for example: units: {search: [32, 64]}"
             )
         short = Counter(_shortened(path) for path in paths)
-        self._names = {path: spell(_shortened(path) if short[_shortened(path)] == 1 else path) for path in paths}
-        self.parameters = tuple(self._parameters(document.settings, (), {}))
+        self._names = {path: format_path(_shortened(path) if short[_shortened(path)] == 1 else path) for path in paths}
+        self.parameters = tuple(self._parameters(document.values, (), {}))
 
     @cached_property
     def by_name(self) -> Mapping[str, Parameter]:
@@ -75,11 +75,11 @@ class SearchSpace:
 
     def suggest(self, trial: "optuna.Trial") -> dict[str, Label]:
         """Let a trial pick a value for each search that is there, given what it has picked already."""
-        picked: dict[str, Label] = {}
+        params: dict[str, Label] = {}
         for parameter in self.parameters:
-            if self._is_there(parameter, picked):
-                picked[parameter.name] = parameter.suggest(trial)
-        return picked
+            if self._is_there(parameter, params):
+                params[parameter.name] = parameter.suggest(trial)
+        return params
 
     def one_at_a_time(self) -> Iterator[dict[str, Label]]:
         """Picks in which everything is picked once: the first of all, then each other one beside the first of the rest.
@@ -92,28 +92,28 @@ class SearchSpace:
             for sample in parameter.samples[1:]:
                 yield self._completed({**needed, parameter.name: sample})
 
-    def settle(self, picked: Mapping[str, Label]) -> Document:
+    def resolve(self, params: Mapping[str, Label]) -> Document:
         """The document without searches, each replaced by what was picked.
 
         Args:
-            picked: A value or a label for each search that is there, by the parameter's name.
+            params: A value or a label for each search that is there, by the parameter's name.
         """
-        places: dict[SettingPath, str] = {}
-        settings = self._settled(self.document.settings, (), (), picked, places)
-        return Document(settings, self.document.name, places)
+        locations: dict[SettingPath, str] = {}
+        settings = self._settled(self.document.values, (), (), params, locations)
+        return Document(settings, self.document.name, locations)
 
-    def _is_there(self, parameter: Parameter, picked: Mapping[str, Label]) -> bool:
+    def _is_there(self, parameter: Parameter, params: Mapping[str, Label]) -> bool:
         return all(
-            self._at[path].name in picked and picked[self._at[path].name] == label
+            self._at[path].name in params and params[self._at[path].name] == label
             for path, label in parameter.conditions.items()
         )
 
-    def _completed(self, picked: dict[str, Label]) -> dict[str, Label]:
+    def _completed(self, params: dict[str, Label]) -> dict[str, Label]:
         """The picks with the first sample of whatever else is there."""
         whole: dict[str, Label] = {}
         for parameter in self.parameters:
             if self._is_there(parameter, whole):
-                whole[parameter.name] = picked.get(parameter.name, parameter.samples[0])
+                whole[parameter.name] = params.get(parameter.name, parameter.samples[0])
         return whole
 
     def _parameters(self, tree: Any, path: SettingPath, conditions: dict[SettingPath, Label]) -> Iterator[Parameter]:
@@ -122,8 +122,8 @@ class SearchSpace:
                 yield from self._parameters(part, (*path, key), conditions)
             return
         if path and path[0] in _FIXED:
-            where, spelled = self.document.where(path), spell(path)
-            raise InvalidSetting(f"{where}: expected one value for {spelled}, got a search. Search something else.")
+            where, setting = self.document.where(path), format_path(path)
+            raise InvalidSetting(f"{where}: expected one value for {setting}, got a search. Search something else.")
         offered = check_search(tree, path, self.document)
         if isinstance(offered, dict):
             check_range(offered, path, self.document)
@@ -141,20 +141,21 @@ class SearchSpace:
         tree: Any,
         source: SettingPath,
         target: SettingPath,
-        picked: Mapping[str, Label],
-        places: dict[SettingPath, str],
+        params: Mapping[str, Label],
+        locations: dict[SettingPath, str],
     ) -> Any:
         """What stands at ``source`` once everything is picked; notes the place of what will stand at ``target``."""
-        if source in self.document.places:
-            places[target] = self.document.places[source]
+        if source in self.document.locations:
+            locations[target] = self.document.locations[source]
         parameter = self._at.get(source)
         if isinstance(parameter, Range):
-            return picked[parameter.name]
+            return params[parameter.name]
         if parameter is not None:
-            index = parameter.labels.index(picked[parameter.name])
-            return self._settled(tree[SEARCH][index], (*source, SEARCH, index), target, picked, places)
+            index = parameter.labels.index(params[parameter.name])
+            return self._settled(tree[SEARCH][index], (*source, SEARCH, index), target, params, locations)
         parts = (
-            (key, self._settled(part, (*source, key), (*target, key), picked, places)) for key, part in parts_of(tree)
+            (key, self._settled(part, (*source, key), (*target, key), params, locations))
+            for key, part in parts_of(tree)
         )
         if isinstance(tree, dict):
             return dict(parts)

@@ -12,12 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Interrupted, InvalidSetting, Pruned, TrainingStopped, UnrolledError
 from unrolled.searching.folder import Search
 from unrolled.searching.queue import shared_lock
 from unrolled.training.checkpoints import FOLDER
-from unrolled.training.processes import StopRequest, shared_environment, shares, unrolled_command
+from unrolled.training.processes import StopRequest, split_cores, unrolled_command, worker_environment
 from unrolled.training.progress import Progress
 from unrolled.training.trainer import train_experiment
 
@@ -38,8 +38,8 @@ def train_trial(search: Search, trial: optuna.Trial, request: StopRequest) -> fl
         InvalidSetting: The network cannot be built.
         TrainingStopped: The trial was pruned, diverged or was interrupted.
     """
-    document = search.space.settle(trial.params)
-    experiment = Experiment.parse(document.replace(("name",), f"trial-{trial.number}", "search"))
+    document = search.space.resolve(trial.params)
+    experiment = ExperimentConfig.parse(document.replace(("name",), f"trial-{trial.number}", "search"))
     progress = TrialProgress(trial, search.metric)
     try:
         train_experiment(experiment, search.path / "trials", progress, request, tested=False)
@@ -153,13 +153,13 @@ def attempt(search: Search, trial: optuna.Trial, request: StopRequest, train: Tr
 
 def _known_value(search: Search, trial: optuna.Trial) -> float | None:
     """What the same values gave before: a seed decides all the rest."""
-    same = (known for known in search.ranking if known.picked == trial.params)
+    same = (known for known in search.ranking if known.params == trial.params)
     return next((known.value for known in same), None)
 
 
 def _give_back(search: Search, trial: optuna.Trial) -> None:
     with shared_lock(search.path / "claim"):
-        give_back(search, trial, "interrupted", "the search was interrupted")
+        requeue(search, trial, "interrupted", "the search was interrupted")
     _drop_network(search, trial.number)
 
 
@@ -178,7 +178,7 @@ _SECONDS_TO_STOP = 60
 _SIGNALLED = 128
 
 
-class Crew:
+class WorkerPool:
     """Processes that each train one trial after another, on cores of their own.
 
     Args:
@@ -193,11 +193,11 @@ class Crew:
         self.said: list[IO[str]] = [tempfile.TemporaryFile("w+") for _ in range(jobs)]  # noqa: SIM115 - closed by stop
         self.processes = [
             subprocess.Popen(
-                command, env=shared_environment(jobs), stdin=subprocess.DEVNULL, stdout=said, stderr=said, text=True
+                command, env=worker_environment(jobs), stdin=subprocess.DEVNULL, stdout=said, stderr=said, text=True
             )
             for said in self.said
         ]
-        for process, cores in zip(self.processes, shares(os.sched_getaffinity(0), jobs), strict=True):
+        for process, cores in zip(self.processes, split_cores(os.sched_getaffinity(0), jobs), strict=True):
             with suppress(ProcessLookupError):  # it has ended already
                 os.sched_setaffinity(process.pid, cores)
 
@@ -254,7 +254,7 @@ def claim(search: Search, wanted: int) -> optuna.Trial | None:
         under way.
     """
     with shared_lock(search.path / "claim"):
-        give_back_lost(search)
+        requeue_lost(search)
         before = count(search)
         if before >= wanted:
             return None
@@ -271,18 +271,18 @@ def count(search: Search, *, under_way: bool = True) -> int:
     return len(search.ended) + running
 
 
-def give_back_lost(search: Search) -> None:
+def requeue_lost(search: Search) -> None:
     """Give back each trial whose holder is gone; hold the lock on ``claim`` meanwhile."""
     for trial in search.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if search.leases.is_given_up(trial.number):
-            give_back(search, trial, "lost", "its process was killed")
+            requeue(search, trial, "lost", "its process was killed")
             search.leases.release(trial.number)
             search.drop_network(trial.number)
             if run := search.run_of(trial.number):
                 run.write_status("failed", "its process was killed")
 
 
-def give_back(search: Search, trial: FrozenTrial | optuna.Trial, outcome: str, reason: str) -> None:
+def requeue(search: Search, trial: FrozenTrial | optuna.Trial, outcome: str, reason: str) -> None:
     """End a trial that is not to blame, and queue its values again; hold the lock on ``claim`` meanwhile.
 
     Queued first and ended afterwards: whoever is killed between the two leaves a trial that looks lost, and its
@@ -318,7 +318,7 @@ def end(
 
 def _sampler(search: Search, number: int) -> optuna.samplers.TPESampler:
     """The sampler for one trial, so that no two processes draw the same numbers."""
-    seed = int(search.space.document.settings.get("seed", 0))
+    seed = int(search.space.document.values.get("seed", 0))
     conditional = any(parameter.conditions for parameter in search.space.parameters)
     drawn = np.random.SeedSequence([seed, number]).generate_state(1)
     with warnings.catch_warnings():

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.dataset import Dataset, Split
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.tasks.baselines import Figures
-from unrolled.tasks.batches import Batches, Measured, balanced_weights
+from unrolled.tasks.batches import EvaluationBatches, TrainingBatches, balanced_weights
 from unrolled.tasks.metrics import Evaluation
-from unrolled.tasks.preprocessing import Encoding
+from unrolled.tasks.preprocessing import Preprocessor
 
 import keras
 import numpy as np
@@ -19,34 +19,39 @@ from numpy.typing import NDArray
 class Task(Protocol):
     """From a data set to examples, and from what a network says to figures."""
 
-    def divide(self, data: Dataset, experiment: Experiment) -> tuple[Split, Split | None]:
+    def divide(self, data: Dataset, experiment: ExperimentConfig) -> tuple[Split, Split | None]:
         """The examples to learn from and those to watch, as the data set has them."""
 
-    def fit(self, data: Dataset, learned: Split, experiment: Experiment) -> Encoding:
+    def fit(self, data: Dataset, learned: Split, experiment: ExperimentConfig) -> Preprocessor:
         """The encoding, fitted on the examples to learn from."""
 
-    def encode(self, split: Split, encoding: Encoding, experiment: Experiment) -> Split:
+    def encode(self, split: Split, encoding: Preprocessor, experiment: ExperimentConfig) -> Split:
         """The examples as the network takes them."""
 
-    def measured(self, data: Dataset, encoding: Encoding, experiment: Experiment) -> Split:
+    def measured(self, data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig) -> Split:
         """The test examples as the network takes them."""
 
-    def outputs(self, data: Dataset, encoding: Encoding, experiment: Experiment) -> int:
+    def outputs(self, data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig) -> int:
         """How many values the network gives, for each example or each step."""
 
     def say(self, model: keras.Model, measured: Split, batch_size: int) -> NDArray[np.float32]:
         """What a network says of the test examples, as ``measure`` takes it."""
 
     def measure(
-        self, outputs: NDArray[Any], measured: Split, data: Dataset, encoding: Encoding, experiment: Experiment
+        self,
+        outputs: NDArray[Any],
+        measured: Split,
+        data: Dataset,
+        encoding: Preprocessor,
+        experiment: ExperimentConfig,
     ) -> Evaluation:
         """The figures of what a network said of the test examples."""
 
-    def baselines(self, data: Dataset, encoding: Encoding, experiment: Experiment) -> Figures:
+    def baselines(self, data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig) -> Figures:
         """The figures of simple methods on the same examples."""
 
 
-def task_of(experiment: Experiment) -> Task:
+def task_of(experiment: ExperimentConfig) -> Task:
     """The task that an experiment names."""
     from unrolled.tasks import classification as classify
     from unrolled.tasks import forecasting as forecast
@@ -71,22 +76,22 @@ class Examples:
     """
 
     task: Task
-    encoding: Encoding
+    encoding: Preprocessor
     learned: Split
     watched: Split | None
     weights: NDArray[np.float32] | None
     classes: int | None
 
-    def validation_data(self, batch_size: int) -> Measured | None:
+    def validation_data(self, batch_size: int) -> EvaluationBatches | None:
         """What Keras validates on."""
-        return None if self.watched is None else Measured(self.watched, batch_size, classes=self.classes)
+        return None if self.watched is None else EvaluationBatches(self.watched, batch_size, classes=self.classes)
 
     @property
     def notes(self) -> list[str]:
         """What became of the data when it was encoded."""
         return list(self.encoding.notes)
 
-    def batches(self, experiment: Experiment, *, epochs: int, start: int = 0) -> Batches:
+    def batches(self, experiment: ExperimentConfig, *, epochs: int, start: int = 0) -> TrainingBatches:
         """What the network is given, in the order of an experiment's seed and varied as it says.
 
         Args:
@@ -95,7 +100,7 @@ class Examples:
             start: The batch of the whole training that comes first.
         """
         training = experiment.training
-        return Batches(
+        return TrainingBatches(
             self.learned,
             batch_size=training.batch_size,
             epochs=epochs,
@@ -108,7 +113,7 @@ class Examples:
         )
 
 
-def choose_examples(data: Dataset, experiment: Experiment, encoding: Encoding | None = None) -> Examples:
+def choose_examples(data: Dataset, experiment: ExperimentConfig, encoding: Preprocessor | None = None) -> Examples:
     """Divide and weigh the examples as an experiment says.
 
     Args:
@@ -140,7 +145,7 @@ def choose_examples(data: Dataset, experiment: Experiment, encoding: Encoding | 
     )
 
 
-def _weights(learned: Split, classes: tuple[str, ...], experiment: Experiment) -> NDArray[np.float32] | None:
+def _weights(learned: Split, classes: tuple[str, ...], experiment: ExperimentConfig) -> NDArray[np.float32] | None:
     weights = experiment.training.class_weights
     if weights is None:
         return None
@@ -154,7 +159,7 @@ def _weights(learned: Split, classes: tuple[str, ...], experiment: Experiment) -
     return np.array([weights.get(name, 1.0) for name in classes], dtype=np.float32)
 
 
-def named_part(data: Dataset, experiment: Experiment) -> Split | None:
+def named_part(data: Dataset, experiment: ExperimentConfig) -> Split | None:
     """The part to watch that a word names: ``test``, ``given``, or ``none``.
 
     Raises:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 _BATCHES_IN_STRETCH = 64
 
 
-class Batches(keras.utils.PyDataset):
+class TrainingBatches(keras.utils.PyDataset):
     """All epochs' batches in one row, each epoch in an order of its own.
 
     Batch k of the whole training is batch ``k % steps`` of epoch ``k // steps``, whoever asks for it and whenever:
@@ -57,7 +57,7 @@ class Batches(keras.utils.PyDataset):
     @property
     def steps(self) -> int:
         """Batches in one epoch."""
-        return steps_in(self.split, self.batch_size)
+        return steps_per_epoch(self.split, self.batch_size)
 
     @property
     def num_batches(self) -> int:
@@ -94,7 +94,7 @@ class Batches(keras.utils.PyDataset):
         return np.concatenate([dealt[random.permutation(whole)].reshape(-1), order[whole * self.batch_size :]])
 
 
-class Measured(keras.utils.PyDataset):
+class EvaluationBatches(keras.utils.PyDataset):
     """Examples to measure on, each once, in batches of about one length.
 
     Args:
@@ -115,7 +115,7 @@ class Measured(keras.utils.PyDataset):
     @property
     def num_batches(self) -> int:
         """How many batches there are, as Keras asks for it."""
-        return steps_in(self.split, self.batch_size)
+        return steps_per_epoch(self.split, self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
         inputs, targets = self.split.select(self.order[index * self.batch_size : (index + 1) * self.batch_size])
@@ -123,7 +123,7 @@ class Measured(keras.utils.PyDataset):
         return pad(inputs) if inputs.dtype == object else inputs, given
 
 
-def steps_in(split: Split, batch_size: int) -> int:
+def steps_per_epoch(split: Split, batch_size: int) -> int:
     """How many batches it takes to see each example once."""
     return -(-split.size // batch_size)
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.config.sections import Fold
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.streaming import LongText
@@ -14,7 +14,7 @@ from unrolled.tasks.base import named_part
 from unrolled.tasks.baselines import ENOUGH_TO_COUNT, Figures, of_text
 from unrolled.tasks.metrics import SMALLEST_PROBABILITY, Evaluation
 from unrolled.tasks.predict import probabilities
-from unrolled.tasks.preprocessing import Encoding, Tokens, fit_tokenizer
+from unrolled.tasks.preprocessing import Preprocessor, TextPreprocessor, fit_tokenizer
 
 import keras
 import numpy as np
@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 
 class Generate:
-    """The text is learned in pieces of ``text.maximum_length`` tokens, each from an empty state."""
+    """The text is learned in pieces of ``text.max_length`` tokens, each from an empty state."""
 
-    def divide(self, data: Dataset, experiment: Experiment) -> tuple[Split, Split | None]:
+    def divide(self, data: Dataset, experiment: ExperimentConfig) -> tuple[Split, Split | None]:
         """By position: what is watched comes after what is learned."""
         if data.kind != "text" or data.train.size != 1:
             raise InvalidSetting(
@@ -43,19 +43,19 @@ class Generate:
         cut = round(len(text) * (1 - validation))
         return _one(data.train, text[:cut]), _one(data.train, text[cut:])
 
-    def fit(self, data: Dataset, learned: Split, experiment: Experiment) -> Encoding:
+    def fit(self, data: Dataset, learned: Split, experiment: ExperimentConfig) -> Preprocessor:
         """The vocabulary of what is learned."""
-        return Tokens(fit_tokenizer(learned, experiment.text), experiment.text.maximum_length)
+        return TextPreprocessor(fit_tokenizer(learned, experiment.text), experiment.text.max_length)
 
-    def encode(self, split: Split, encoding: Encoding, experiment: Experiment) -> Split:
+    def encode(self, split: Split, encoding: Preprocessor, experiment: ExperimentConfig) -> Split:
         """Pieces [B, T], and of each token the one after it."""
-        return _pieces(split.inputs[0], encoding, experiment.text.maximum_length, experiment)
+        return _pieces(split.inputs[0], encoding, experiment.text.max_length, experiment)
 
-    def measured(self, data: Dataset, encoding: Encoding, experiment: Experiment) -> Split:
+    def measured(self, data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig) -> Split:
         """The test part in few pieces, so that little of it is read from an empty state."""
         return _pieces(data.test.inputs[0], encoding, _MEASURED_LENGTH, experiment)
 
-    def outputs(self, data: Dataset, encoding: Encoding, experiment: Experiment) -> int:
+    def outputs(self, data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig) -> int:
         """One a token."""
         assert encoding.vocabulary is not None
         return encoding.vocabulary
@@ -74,7 +74,12 @@ class Generate:
         return told
 
     def measure(
-        self, outputs: NDArray[Any], measured: Split, data: Dataset, encoding: Encoding, experiment: Experiment
+        self,
+        outputs: NDArray[Any],
+        measured: Split,
+        data: Dataset,
+        encoding: Preprocessor,
+        experiment: ExperimentConfig,
     ) -> Evaluation:
         """From what ``say`` gives."""
         truth, right = outputs[..., 0].astype(np.float64), outputs[..., 1]
@@ -89,21 +94,21 @@ class Generate:
             },
         )
 
-    def baselines(self, data: Dataset, encoding: Encoding, experiment: Experiment) -> Figures:
+    def baselines(self, data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig) -> Figures:
         """A trigram model."""
-        assert isinstance(encoding, Tokens)
+        assert isinstance(encoding, TextPreprocessor)
         learned, measured = (
             encoding.tokenizer.encode(str(part.inputs[0][:ENOUGH_TO_COUNT])) for part in (data.train, data.test)
         )
         return of_text(learned, measured, encoding.vocabulary, _bits(experiment))
 
 
-def _bits(experiment: Experiment) -> str:
+def _bits(experiment: ExperimentConfig) -> str:
     return f"bits per {_NAMES[experiment.text.tokenizer or 'characters']}"
 
 
-def _pieces(text: str | LongText, encoding: Encoding, length: int, experiment: Experiment) -> Split:
-    assert isinstance(encoding, Tokens)
+def _pieces(text: str | LongText, encoding: Preprocessor, length: int, experiment: ExperimentConfig) -> Split:
+    assert isinstance(encoding, TextPreprocessor)
     encode: Callable[[Any], Any] = (
         encoding.tokenizer.encode_long if isinstance(text, LongText) else encoding.tokenizer.encode
     )
@@ -133,7 +138,7 @@ GENERATE = Generate()
 _SMALLEST = 1e-30
 
 
-def chances_of(
+def sampling_probabilities(
     outputs: NDArray[Any], are_probabilities: bool, temperature: float, top_k: int | None, top_p: float | None
 ) -> NDArray[np.float64]:
     """The chance of each token to be drawn.
@@ -146,7 +151,7 @@ def chances_of(
         top_p: As in ``write``.
 
     Example:
-        >>> chances_of(np.array([0.0, 0.0, 0.5, 0.3, 0.2]), True, 1.0, 2, None).round(3).tolist()
+        >>> sampling_probabilities(np.array([0.0, 0.0, 0.5, 0.3, 0.2]), True, 1.0, 2, None).round(3).tolist()
         [0.0, 0.0, 0.625, 0.375, 0.0]
     """
     logits = np.asarray(outputs, np.float64)
@@ -168,7 +173,7 @@ def chances_of(
     return chances
 
 
-class Reader:
+class StatefulDecoder:
     """A network that reads one token at a time and remembers what it has read.
 
     The states go in and out as arrays: those of a stateful layer are not part of what Keras compiles on JAX.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unrolled.config.sections import Text
+from unrolled.config.sections import TextConfig
 from unrolled.data.dataset import Dataset, Split, objects
 from unrolled.data.examples import RowTexts
 from unrolled.data.streaming import Stored
@@ -19,7 +19,7 @@ _SERIES_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
-class Arrays:
+class ArrayPreprocessor:
     """Arrays of one shape, taken as they are.
 
     Attributes:
@@ -64,16 +64,16 @@ class Arrays:
 
 
 @dataclass(frozen=True)
-class Tokens:
+class TextPreprocessor:
     """Texts as the numbers of their tokens.
 
     Attributes:
         tokenizer: Its vocabulary is that of the training examples.
-        maximum_length: Longer texts are cut.
+        max_length: Longer texts are cut.
     """
 
     tokenizer: Tokenizer
-    maximum_length: int
+    max_length: int
     shape: Shape = (None,)
     notes: tuple[str, ...] = ()
     dtype: str = "int32"
@@ -96,16 +96,16 @@ class Tokens:
         return objects([self._numbers(text) for text in inputs])
 
     def _numbers(self, text: str) -> NDArray[np.int32]:
-        numbers = self.tokenizer.encode(text, self.maximum_length)
+        numbers = self.tokenizer.encode(text, self.max_length)
         return numbers if len(numbers) else np.full(1, UNKNOWN, np.int32)
 
     def to_json(self) -> dict[str, Any]:
         """What makes the encoding again."""
-        return {"kind": "text", "maximum_length": self.maximum_length, "tokenizer": self.tokenizer.to_json()}
+        return {"kind": "text", "max_length": self.max_length, "tokenizer": self.tokenizer.to_json()}
 
 
 @dataclass(frozen=True)
-class Series:
+class SeriesPreprocessor:
     """Series [T, F] of their own lengths; the network itself scales them.
 
     Attributes:
@@ -151,10 +151,10 @@ class Series:
         return {"kind": "series", "mean": list(self.mean), "scale": list(self.scale), "relative": self.relative}
 
 
-Encoding = Arrays | Tokens | Series
+Preprocessor = ArrayPreprocessor | TextPreprocessor | SeriesPreprocessor
 
 
-def fit_encoding(data: Dataset, learned: Split, text: Text) -> Encoding:
+def fit_preprocessor(data: Dataset, learned: Split, text: TextConfig) -> Preprocessor:
     """The encoding of a data set's kind, fitted on the examples to learn from.
 
     Args:
@@ -163,17 +163,17 @@ def fit_encoding(data: Dataset, learned: Split, text: Text) -> Encoding:
         text: How texts become numbers.
     """
     if data.kind == "arrays":
-        return Arrays(data.example_shape)
+        return ArrayPreprocessor(data.example_shape)
     if data.kind == "series":
         return fit_series(learned.inputs)
-    most = text.maximum_length
+    most = text.max_length
     tokenizer = fit_tokenizer(learned, text, most)
     cut = sum(len(tokenizer.encode(given, most + 1)) > most for given in learned.inputs)
-    note = f"{cut:,} of {learned.size:,} training texts are cut after {text.maximum_length} tokens" if cut else ""
-    return Tokens(tokenizer, text.maximum_length, notes=(note,) if note else ())
+    note = f"{cut:,} of {learned.size:,} training texts are cut after {text.max_length} tokens" if cut else ""
+    return TextPreprocessor(tokenizer, text.max_length, notes=(note,) if note else ())
 
 
-def fit_tokenizer(learned: Split, text: Text, most: int | None = None) -> Tokenizer:
+def fit_tokenizer(learned: Split, text: TextConfig, most: int | None = None) -> Tokenizer:
     """The vocabulary of texts.
 
     Args:
@@ -185,13 +185,13 @@ def fit_tokenizer(learned: Split, text: Text, most: int | None = None) -> Tokeni
         learned.inputs,
         kind=text.tokenizer or "words",
         lowercase=text.lowercase and text.tokenizer == "words",
-        minimum_count=text.minimum_count,
-        maximum_vocabulary=text.maximum_vocabulary,
+        min_count=text.min_count,
+        vocabulary_size=text.vocabulary_size,
         most=most,
     )
 
 
-def fit_series(series: Sequence[NDArray[Any]] | NDArray[Any] | Stored, *, relative: bool = False) -> Series:
+def fit_series(series: Sequence[NDArray[Any]] | NDArray[Any] | Stored, *, relative: bool = False) -> SeriesPreprocessor:
     """Mean and scale of each channel.
 
     Args:
@@ -205,7 +205,7 @@ def fit_series(series: Sequence[NDArray[Any]] | NDArray[Any] | Stored, *, relati
     for values in _together(series, relative):
         squares = squares + np.nansum((values - mean) ** 2, axis=0)
     scale = np.sqrt(squares / np.maximum(count, 1))
-    return Series(tuple(mean.tolist()), tuple(np.where(scale > 0, scale, 1.0).tolist()), relative)
+    return SeriesPreprocessor(tuple(mean.tolist()), tuple(np.where(scale > 0, scale, 1.0).tolist()), relative)
 
 
 def _together(series: Sequence[NDArray[Any]] | NDArray[Any] | Stored, relative: bool) -> Iterator[NDArray[np.float64]]:
@@ -221,10 +221,10 @@ def level_of(series: NDArray[Any]) -> NDArray[np.float64]:
     return np.where(mean == 0, 1.0, mean)
 
 
-def encoding_from_json(values: Mapping[str, Any]) -> Encoding:
+def preprocessor_from_json(values: Mapping[str, Any]) -> Preprocessor:
     """The encoding that ``to_json`` gave."""
     if values["kind"] == "arrays":
-        return Arrays(tuple(values["shape"]))
+        return ArrayPreprocessor(tuple(values["shape"]))
     if values["kind"] == "series":
-        return Series(tuple(values["mean"]), tuple(values["scale"]), values["relative"])
-    return Tokens(Tokenizer.from_json(values["tokenizer"]), values["maximum_length"])
+        return SeriesPreprocessor(tuple(values["mean"]), tuple(values["scale"]), values["relative"])
+    return TextPreprocessor(Tokenizer.from_json(values["tokenizer"]), values["max_length"])

@@ -7,17 +7,17 @@ import zipfile
 from pathlib import Path
 from typing import Any, Protocol
 
-from unrolled.config.sections import Training
+from unrolled.config.sections import TrainingConfig
 from unrolled.errors import Diverged, RunError, WriteError
 from unrolled.runs.run import Run
 from unrolled.storage import cannot_write, replacing, write_text
 from unrolled.training.checkpoints import (
     FOLDER,
     Checkpoint,
-    lasting_settings,
     random_state,
     restore_metrics,
     restore_random_state,
+    resumable_settings,
     write_checkpoint,
 )
 from unrolled.training.processes import StopRequest
@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Place(keras.callbacks.Callback):
+class TrainingPosition(keras.callbacks.Callback):
     """Counts epochs and batches for the other callbacks; comes first among them.
 
     The generators of random numbers go on where the last batch left them, whatever a new ``fit`` draws before its
@@ -75,7 +75,7 @@ STEPS_BETWEEN_COPIES = 50
 Copy = tuple[list[NDArray[Any]], int, int]
 
 
-class Watch(keras.callbacks.Callback):
+class TerminateOnNaN(keras.callbacks.Callback):
     """Ends the training when the loss is no longer a number.
 
     Copies of the weights are taken every few steps. A copy counts as good once a later step has found a finite loss
@@ -86,7 +86,7 @@ class Watch(keras.callbacks.Callback):
         run: Where the weights are kept when the training ends early.
     """
 
-    def __init__(self, place: Place, run: Run):
+    def __init__(self, place: TrainingPosition, run: Run):
         super().__init__()
         self.place, self.run = place, run
         self.steps = 0
@@ -151,7 +151,7 @@ def is_finite(model: keras.Model) -> bool:
     return all(bool(np.isfinite(array).all()) for array in model.get_weights())
 
 
-class Interruption(keras.callbacks.Callback):
+class StopOnSignal(keras.callbacks.Callback):
     """Ends the training when a signal has asked for it; comes last, when all others have seen the batch.
 
     Args:
@@ -160,7 +160,7 @@ class Interruption(keras.callbacks.Callback):
         run: What to name in the message.
     """
 
-    def __init__(self, place: Place, request: StopRequest, run: Run):
+    def __init__(self, place: TrainingPosition, request: StopRequest, run: Run):
         super().__init__()
         self.place, self.request, self.run = place, request, run
 
@@ -175,7 +175,7 @@ class Interruption(keras.callbacks.Callback):
         self.on_train_batch_end(batch)
 
 
-class Remembering(Protocol):
+class StatefulCallback(Protocol):
     """A callback with something to keep in a checkpoint."""
 
     def notes(self) -> dict[str, Any]:
@@ -185,7 +185,7 @@ class Remembering(Protocol):
         """Remember what ``notes`` gave."""
 
 
-class Checkpoints(keras.callbacks.Callback):
+class CheckpointWriter(keras.callbacks.Callback):
     """Writes the state of the training every few seconds, at the end of each epoch, and before it is interrupted.
 
     Comes after the callbacks that it asks for their notes, and before those that end the training.
@@ -203,13 +203,13 @@ class Checkpoints(keras.callbacks.Callback):
 
     def __init__(
         self,
-        place: Place,
+        place: TrainingPosition,
         request: StopRequest,
         run: Run,
         progress: Progress,
         *,
         steps: int,
-        remembering: dict[str, Remembering],
+        remembering: dict[str, StatefulCallback],
     ):
         super().__init__()
         self.place, self.request, self.run, self.progress = place, request, run, progress
@@ -230,7 +230,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _write(self, epoch: int, step: int) -> None:
         notes = {name: callback.notes() for name, callback in self.remembering.items()}
-        notes["settings"] = lasting_settings(self.run.experiment)
+        notes["settings"] = resumable_settings(self.run.experiment)
         try:
             write_checkpoint(self.run.path, self.model, epoch, step, notes)
         except WriteError as error:
@@ -238,7 +238,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.written = time.monotonic()
 
 
-class Selection(keras.callbacks.Callback):
+class BestWeights(keras.callbacks.Callback):
     """Stops when the validation loss has not improved for a while, and keeps the weights of the best epoch.
 
     The best weights are a file of the run, which only better ones replace, whichever process finds them.
@@ -248,7 +248,7 @@ class Selection(keras.callbacks.Callback):
         training: ``early_stopping`` and ``keep``.
     """
 
-    def __init__(self, run: Path, training: Training):
+    def __init__(self, run: Path, training: TrainingConfig):
         super().__init__()
         self.path = run / FOLDER / "best.npz"
         self.patience = training.early_stopping.patience if training.early_stopping else None
@@ -300,7 +300,7 @@ class Selection(keras.callbacks.Callback):
             np.savez(stream, **weights)
 
 
-class Averages(keras.callbacks.Callback):
+class SwapEMAWeights(keras.callbacks.Callback):
     """Validates, chooses and ends with the moving averages of the weights, where the optimizer keeps some.
 
     Keras puts them into the network whenever ``fit`` ends, also where the training is to go on; that is left to
@@ -335,7 +335,7 @@ class Averages(keras.callbacks.Callback):
             variable.assign(np.array(keras.ops.convert_to_numpy(variable)))
 
 
-class Recorder(keras.callbacks.Callback):
+class MetricsLogger(keras.callbacks.Callback):
     """Writes a line of ``metrics.jsonl`` an epoch, and keeps the progress display moving.
 
     Args:
@@ -347,7 +347,9 @@ class Recorder(keras.callbacks.Callback):
         epochs: How many there are.
     """
 
-    def __init__(self, place: Place, run: Run, progress: Progress, *, examples: int, batch_size: int, epochs: int):
+    def __init__(
+        self, place: TrainingPosition, run: Run, progress: Progress, *, examples: int, batch_size: int, epochs: int
+    ):
         super().__init__()
         self.place, self.run, self.progress, self.examples = place, run, progress, examples
         self.batch_size, self.epochs = batch_size, epochs

@@ -5,11 +5,11 @@ import random
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from unrolled.config.experiment import Experiment
+from unrolled.backends import current
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import RunError
 from unrolled.storage import cannot_write, replacing
 
@@ -50,14 +50,14 @@ def _torch() -> Any:
     """Torch's generator where torch computes, else None."""
     if keras.backend.backend() != "torch":
         return None
-    return import_module("unrolled.backends.torch")
+    return current()
 
 
 FOLDER = "checkpoints"
 KEPT = 2
 
 
-def lasting_settings(experiment: Experiment) -> dict[str, Any]:
+def resumable_settings(experiment: ExperimentConfig) -> dict[str, Any]:
     """The settings that may not change while a training goes on, as JSON."""
     return experiment.model_dump(
         mode="json", exclude={"name": True, "training": {"epochs": True, "checkpoint_seconds": True}}

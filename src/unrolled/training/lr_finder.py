@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.dataset import Dataset
 from unrolled.errors import InvalidSetting
 from unrolled.model.build import build_network, check_components
@@ -23,7 +23,7 @@ _FEWEST = 5
 
 
 @dataclass(frozen=True)
-class RateSweep:
+class LearningRateSweep:
     """What a sweep saw.
 
     Attributes:
@@ -45,7 +45,9 @@ class RateSweep:
         return asdict(self)
 
 
-def sweep_rates(experiment: Experiment, *, low: float = 1e-5, high: float = 1.0, steps: int = 150) -> RateSweep:
+def find_learning_rate(
+    experiment: ExperimentConfig, *, low: float = 1e-5, high: float = 1.0, steps: int = 150
+) -> LearningRateSweep:
     """Train a network for a few steps, each with a higher learning rate.
 
     ::
@@ -66,21 +68,21 @@ def sweep_rates(experiment: Experiment, *, low: float = 1e-5, high: float = 1.0,
         Smith, "Cyclical Learning Rates for Training Neural Networks", 2017.
     """
     if not 0 < low < high:
-        raise InvalidSetting(f"find-rate: expected 0 < low < high, got {low:g} and {high:g}. Change --low or --high.")
+        raise InvalidSetting(f"find-lr: expected 0 < low < high, got {low:g} and {high:g}. Change --low or --high.")
     optimizer = experiment.training.optimizer.name
-    experiment = Experiment.find(experiment, settings=[f"training.optimizer.{optimizer}.learning_rate={low}"])
+    experiment = ExperimentConfig.load(experiment, overrides=[f"training.optimizer.{optimizer}.learning_rate={low}"])
     check_components(experiment)
     rates = np.geomspace(low, high, steps)
     losses = _losses(experiment, experiment.load_data(), rates)
     if len(losses) < _FEWEST:
         raise InvalidSetting(
-            f"find-rate: expected a finite loss for the first {_FEWEST} rates, got {len(losses)}. "
+            f"find-lr: expected a finite loss for the first {_FEWEST} rates, got {len(losses)}. "
             "Lower --low, or ask: unrolled doctor"
         )
     return summarize(rates[: len(losses)], np.array(losses), diverged=len(losses) < steps)
 
 
-def summarize(rates: NDArray[np.float64], losses: NDArray[np.float64], *, diverged: bool) -> RateSweep:
+def summarize(rates: NDArray[np.float64], losses: NDArray[np.float64], *, diverged: bool) -> LearningRateSweep:
     """The sweep that gave these losses."""
     smoothed = smooth(losses)
     lowest = int(np.argmin(smoothed))
@@ -88,7 +90,7 @@ def summarize(rates: NDArray[np.float64], losses: NDArray[np.float64], *, diverg
     first = min(len(rates) // 10, max(lowest - 1, 0))
     slopes = np.gradient(smoothed[first : lowest + 1], np.log(rates[first : lowest + 1])) if lowest > first else []
     best = first + int(np.argmin(slopes)) if len(slopes) else lowest
-    return RateSweep(
+    return LearningRateSweep(
         tuple(map(float, rates)),
         tuple(map(float, losses)),
         tuple(map(float, smoothed)),
@@ -111,7 +113,7 @@ def smooth(losses: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array(smoothed)
 
 
-def _losses(experiment: Experiment, data: Dataset, rates: NDArray[np.float64]) -> list[float]:
+def _losses(experiment: ExperimentConfig, data: Dataset, rates: NDArray[np.float64]) -> list[float]:
     """The loss at each rate, up to where it is lost."""
     examples = choose_examples(data, experiment)
     seed_everything(experiment.seed)

@@ -39,7 +39,7 @@ class StopRequest:
 
 
 @contextmanager
-def listening() -> Iterator[StopRequest]:
+def stop_on_signals() -> Iterator[StopRequest]:
     """Turn the two signals into a StopRequest for the length of a block; only the main thread can.
 
     Begin before JAX is imported: its garbage-collection hook swallows the KeyboardInterrupt of the default handler.
@@ -63,7 +63,7 @@ _SECONDS_BETWEEN_LOOKS = 0.1
 Finished = subprocess.CompletedProcess[str]
 
 
-def shared_environment(jobs: int) -> dict[str, str]:
+def worker_environment(jobs: int) -> dict[str, str]:
     """The environment of one process of several, which may use its share of the threads.
 
     Args:
@@ -109,11 +109,11 @@ def run_commands(
             crew.stop(signal.SIGTERM)  # what a shell runs in the background ignores SIGINT
 
 
-def shares(cores: Iterable[int], jobs: int) -> list[list[int]]:
+def split_cores(cores: Iterable[int], jobs: int) -> list[list[int]]:
     """Cores of its own for each of several processes; where there are fewer cores, some share one.
 
     Example:
-        >>> shares(range(8), 3), shares(range(2), 3)
+        >>> split_cores(range(8), 3), split_cores(range(2), 3)
         ([[0, 1, 2], [3, 4], [5, 6, 7]], [[0], [1], [0]])
     """
     each = sorted(cores)
@@ -127,8 +127,8 @@ class _Crew:
     """The processes that run, each begun by a thread that keeps to its share of the cores."""
 
     def __init__(self, jobs: int):
-        self.environment = shared_environment(jobs)
-        self.shares = shares(os.sched_getaffinity(0), jobs)
+        self.environment = worker_environment(jobs)
+        self.split_cores = split_cores(os.sched_getaffinity(0), jobs)
         self.numbers = count()
         self.lock = threading.Lock()
         self.processes: set[subprocess.Popen[str]] = set()
@@ -136,7 +136,7 @@ class _Crew:
 
     def take_cores(self) -> None:
         # Of this thread alone, and of the processes that it begins: JAX, BLAS and OpenMP count the cores they may use.
-        os.sched_setaffinity(0, self.shares[next(self.numbers)])
+        os.sched_setaffinity(0, self.split_cores[next(self.numbers)])
 
     def run(self, command: Sequence[str]) -> Finished | None:
         """Run a command to its end; None where a stop came before its beginning."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from unrolled.config.experiment import Experiment
+from unrolled.config.experiment import ExperimentConfig
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -20,7 +20,7 @@ OTHER_FIGURES = ("epoch", "learning_rate", "seconds", "training_seconds", "cpu_s
 class Progress:
     """Says nothing; the others say what they are told."""
 
-    def announce(self, experiment: Experiment) -> None:
+    def announce(self, experiment: ExperimentConfig) -> None:
         """Before anything slow: what is going to happen."""
 
     def begin(self, epochs: int, steps: int, batch_size: int, *, first_epoch: int = 1) -> None:
@@ -42,7 +42,7 @@ class Progress:
 class PlainProgress(Progress):
     """A line an epoch, for files and pipes."""
 
-    def announce(self, experiment: Experiment) -> None:
+    def announce(self, experiment: ExperimentConfig) -> None:
         training = experiment.training
         epochs = "1 epoch" if training.epochs == 1 else f"{training.epochs} epochs"
         self.say(f"{experiment.name}: {epochs} in batches of {training.batch_size}, seed {experiment.seed}")
@@ -56,7 +56,7 @@ class PlainProgress(Progress):
             self.say(f"first batch compiled and trained in {time.perf_counter() - self.started:.1f} s")
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        self.say(f"epoch {record['epoch']}/{self.epochs}  {spell_record(record)}")
+        self.say(f"epoch {record['epoch']}/{self.epochs}  {format_record(record)}")
 
     def say(self, message: str) -> None:
         try:
@@ -119,11 +119,11 @@ def choose_progress(*, quiet: bool) -> Progress:
     return LiveProgress(Console()) if sys.stdout.isatty() else PlainProgress()
 
 
-def spell_record(record: Mapping[str, Any]) -> str:
+def format_record(record: Mapping[str, Any]) -> str:
     """An epoch's figures in one line.
 
     Example:
-        >>> spell_record({"epoch": 1, "loss": 0.5, "accuracy": 0.8, "seconds": 41.0, "examples_per_second": 1500.0})
+        >>> format_record({"epoch": 1, "loss": 0.5, "accuracy": 0.8, "seconds": 41.0, "examples_per_second": 1500.0})
         'loss 0.5000  accuracy 0.8000  1,500 examples/s  41.0 s'
     """
     figures = [f"{name} {value:.4f}" for name, value in record.items() if name not in OTHER_FIGURES]

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from unrolled.config.diff import differences_of
-from unrolled.config.experiment import Experiment
+from unrolled.backends import current
+from unrolled.config.diff import diff_settings
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.dataset import Dataset
 from unrolled.errors import Diverged, Interrupted, InvalidSetting, RunError, TrainingStopped, WriteError
 from unrolled.model.build import build_network, check_components
@@ -18,20 +18,20 @@ from unrolled.runs.environment import record_environment
 from unrolled.runs.run import SEARCH_FILE, Run
 from unrolled.storage import replacing, write_json
 from unrolled.tasks.base import Examples, choose_examples
-from unrolled.tasks.batches import steps_in
+from unrolled.tasks.batches import steps_per_epoch
 from unrolled.training.callbacks import (
-    Averages,
-    Checkpoints,
-    Interruption,
-    Place,
-    Recorder,
-    Remembering,
-    Selection,
-    Watch,
+    BestWeights,
+    CheckpointWriter,
+    MetricsLogger,
+    StatefulCallback,
+    StopOnSignal,
+    SwapEMAWeights,
+    TerminateOnNaN,
+    TrainingPosition,
 )
-from unrolled.training.checkpoints import Checkpoint, lasting_settings, newest_checkpoint, restore, seed_everything
+from unrolled.training.checkpoints import Checkpoint, newest_checkpoint, restore, resumable_settings, seed_everything
 from unrolled.training.locks import locked
-from unrolled.training.processes import StopRequest, listening
+from unrolled.training.processes import StopRequest, stop_on_signals
 from unrolled.training.progress import Progress, choose_progress
 
 import keras
@@ -66,17 +66,19 @@ class Fitting:
         self.model, self.examples, self.run, self.progress = model, examples, run, progress
         self.training = run.experiment.training
         size, batch_size = examples.learned.size, self.training.batch_size
-        self.steps = steps_in(examples.learned, batch_size)
-        self.place = Place(checkpoint)
-        self.watch = Watch(self.place, run)
-        self.selection = Selection(run.path, self.training)
-        self.averages = Averages(model.optimizer) if model.optimizer.use_ema else None
-        self.recorder = Recorder(
+        self.steps = steps_per_epoch(examples.learned, batch_size)
+        self.place = TrainingPosition(checkpoint)
+        self.watch = TerminateOnNaN(self.place, run)
+        self.selection = BestWeights(run.path, self.training)
+        self.averages = SwapEMAWeights(model.optimizer) if model.optimizer.use_ema else None
+        self.recorder = MetricsLogger(
             self.place, run, progress, examples=size, batch_size=batch_size, epochs=self.training.epochs
         )
-        remembering: dict[str, Remembering] = {"recorder": self.recorder, "selection": self.selection}
-        self.checkpoints = Checkpoints(self.place, request, run, progress, steps=self.steps, remembering=remembering)
-        self.interruption = Interruption(self.place, request, run)
+        remembering: dict[str, StatefulCallback] = {"recorder": self.recorder, "selection": self.selection}
+        self.checkpoints = CheckpointWriter(
+            self.place, request, run, progress, steps=self.steps, remembering=remembering
+        )
+        self.interruption = StopOnSignal(self.place, request, run)
         for callback in self._callbacks():
             callback.set_model(model)
         if checkpoint is not None:
@@ -136,7 +138,7 @@ class Fitting:
         """The batches as the backend takes them."""
         if keras.backend.backend() != "tensorflow" or self.examples.learned.inputs.dtype != object:
             return batches
-        return import_module("unrolled.backends.tensorflow").as_dataset(batches)
+        return current().as_dataset(batches)
 
     def _callbacks(self) -> list[keras.callbacks.Callback]:
         """In the order in which they are called, which matters."""
@@ -164,10 +166,10 @@ class Fitting:
 
 
 def train(
-    experiment: str | Path | Mapping[str, Any] | Experiment = "mnist-rows",
+    experiment: str | Path | Mapping[str, Any] | ExperimentConfig = "mnist-rows",
     *,
     seed: int | None = None,
-    settings: Sequence[str] = (),
+    overrides: Sequence[str] = (),
     runs: str | Path = "runs",
     name: str | None = None,
     quiet: bool = False,
@@ -179,7 +181,7 @@ def train(
     Args:
         experiment: A recipe's name, an experiment file, the settings themselves, or an Experiment.
         seed: Replaces the experiment's seed.
-        settings: Changes to single settings, as in ``["training.epochs=5", "network.1.LSTM.units=64"]``.
+        overrides: Changes to single settings, as in ``["training.epochs=5", "network.1.LSTM.units=64"]``.
         runs: Where to make the run folder.
         name: Names the run folder; otherwise the experiment does.
         quiet: Whether to print nothing.
@@ -199,15 +201,15 @@ def train(
         run = unrolled.train("mnist-rows", seed=0)
         print(run.evaluation.accuracy)
     """
-    experiment = Experiment.find(experiment, settings=settings, name=name, seed=seed)
+    experiment = ExperimentConfig.load(experiment, overrides=overrides, name=name, seed=seed)
     progress = choose_progress(quiet=quiet)
     progress.announce(experiment)
-    with listening() as request:
+    with stop_on_signals() as request:
         return train_experiment(experiment, Path(runs), progress, request)
 
 
 def train_experiment(
-    experiment: Experiment, runs: Path, progress: Progress, request: StopRequest, *, tested: bool = True
+    experiment: ExperimentConfig, runs: Path, progress: Progress, request: StopRequest, *, tested: bool = True
 ) -> Run:
     """Train an experiment that is found and announced already; the rest is as in ``train``.
 
@@ -226,18 +228,18 @@ def train_experiment(
 
     run = Run.create(experiment, runs)
     with locked(run.path):
-        carry_out(run, model, data, examples, progress, request, tested=tested)
+        run_training(run, model, data, examples, progress, request, tested=tested)
     return run
 
 
-def build(experiment: Experiment, data: Dataset, examples: Examples) -> keras.Model:
+def build(experiment: ExperimentConfig, data: Dataset, examples: Examples) -> keras.Model:
     """The network before anything is learned."""
     seed_everything(experiment.seed)
-    steps = experiment.training.epochs * steps_in(examples.learned, experiment.training.batch_size)
+    steps = experiment.training.epochs * steps_per_epoch(examples.learned, experiment.training.batch_size)
     return build_network(experiment, data, steps=steps, encoding=examples.encoding)
 
 
-def carry_out(
+def run_training(
     run: Run,
     model: keras.Model,
     data: Dataset,
@@ -328,7 +330,7 @@ def resume(run: Run | str | Path, *, epochs: int | None = None, quiet: bool = Fa
         WriteError: The run folder cannot be written.
     """
     progress = choose_progress(quiet=quiet)
-    with listening() as request:
+    with stop_on_signals() as request:
         return resume_run(run if isinstance(run, Run) else Run.open(run), epochs, progress, request)
 
 
@@ -346,22 +348,22 @@ def resume_run(run: Run, epochs: int | None, progress: Progress, request: StopRe
             )
             return run
         _check_place(run, checkpoint)
-        longer = run.with_settings([f"training.epochs={total}"])
+        longer = run.with_overrides([f"training.epochs={total}"])
         data = longer.experiment.load_data()
         _check_data(run, data)
         begun = (run.path / "encoding.json").exists()
         examples = choose_examples(data, longer.experiment, run.encoding if begun else None)
         model = build(longer.experiment, data, examples)
         progress.announce(longer.experiment)
-        progress.say(_spell_place(checkpoint))
+        progress.say(_format_position(checkpoint))
         if total != planned and depends_on_length(longer.experiment):
             progress.say(
                 f"the learning rate's schedule is {total} epochs long from here on; until now it was {planned}"
             )
         if run.is_finished:
-            run.set_aside(len(run.metrics))
+            run.archive_results(len(run.metrics))
         longer.write_experiment()
-        carry_out(longer, model, data, examples, progress, request, checkpoint=checkpoint)
+        run_training(longer, model, data, examples, progress, request, checkpoint=checkpoint)
     return longer
 
 
@@ -391,7 +393,7 @@ def _check_place(run: Run, checkpoint: Checkpoint | None) -> None:
         )
     if checkpoint is None:
         return
-    if differing := differences_of(checkpoint.notes["settings"], lasting_settings(run.experiment)):
+    if differing := diff_settings(checkpoint.notes["settings"], resumable_settings(run.experiment)):
         raise RunError(
             f"{run.path}: expected the settings that the checkpoint was trained with, got another "
             f"{differing[0].path}. Put it back in experiment.yaml, or train anew."
@@ -407,7 +409,7 @@ def _check_data(run: Run, data: Dataset) -> None:
         )
 
 
-def _spell_place(checkpoint: Checkpoint | None) -> str:
+def _format_position(checkpoint: Checkpoint | None) -> str:
     if checkpoint is None:
         return "starting over: there is no checkpoint yet"
     return f"going on in epoch {checkpoint.epoch + 1} after step {checkpoint.step}"
