@@ -1,0 +1,123 @@
+"""Sections of a report, as data: a task says what to show, ``unrolled.reports`` decides how it looks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class TableSection:
+    """A table with a heading.
+
+    Attributes:
+        title: The heading.
+        columns: The names of the columns; the first is set to the left, all others to the right.
+        rows: The cells, as text or as numbers.
+        note: A sentence below the heading.
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ConfusionSection:
+    """A confusion matrix.
+
+    Attributes:
+        title: The heading.
+        classes: The names of the classes.
+        counts: [classes, classes]; row: the true class, column: the predicted class.
+    """
+
+    title: str
+    classes: Sequence[str]
+    counts: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A test example that the network got wrong.
+
+    Attributes:
+        index: Its position in the test set.
+        example: An image [height, width], a series [T, F], or a text.
+        truth: Its class.
+        predicted: The class that the network predicted.
+        probability: The probability of that class.
+    """
+
+    index: int
+    example: NDArray[Any] | str
+    truth: str
+    predicted: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class MistakesSection:
+    """The mistakes that the network was most confident about, the most confident first.
+
+    Attributes:
+        title: The heading.
+        mistakes: Those that are shown.
+        total: The number of all mistakes.
+        channels: The names of the channels of series.
+    """
+
+    title: str
+    mistakes: Sequence[Mistake]
+    total: int
+    channels: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ChartSection:
+    """Line charts, one below the other.
+
+    Attributes:
+        title: The heading.
+        charts: For each chart by name, its series by name; NaN where a series has no value.
+        steps: The labels of the horizontal axis.
+        note: A sentence below the heading.
+    """
+
+    title: str
+    charts: Mapping[str, Mapping[str, Sequence[float]]]
+    steps: Sequence[str]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class SampleSection:
+    """A text that the network generated.
+
+    Attributes:
+        title: The heading.
+        prompt: The text that the network read first.
+        text: The text that it generated.
+    """
+
+    title: str
+    prompt: str
+    text: str
+
+
+Section = TableSection | ConfusionSection | MistakesSection | ChartSection | SampleSection
+
+
+@dataclass(frozen=True)
+class Sections:
+    """All sections of a task's report, in order.
+
+    Attributes:
+        sections: From top to bottom, below the metrics.
+        notes: Remarks that stand beside the baselines.
+    """
+
+    sections: Sequence[Section] = ()
+    notes: Sequence[str] = field(default_factory=tuple)
