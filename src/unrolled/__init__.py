@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from unrolled.backends import choose_backend
 
 if TYPE_CHECKING:
+    from unrolled.api import forecast, generate, resume, train
     from unrolled.comparison.comparison import compare
     from unrolled.comparison.replicate import repeat
     from unrolled.config.experiment import ExperimentConfig
@@ -25,12 +26,10 @@ if TYPE_CHECKING:
     from unrolled.diagnostics.diagnostic import Diagnostic
     from unrolled.kernels.native import set_threads
     from unrolled.layers.conversion import accelerate, load_model, to_keras
-    from unrolled.runs.inference import forecast, write
     from unrolled.runs.run import Run
     from unrolled.searching.folder import Search
     from unrolled.searching.search import search
     from unrolled.sklearn import SequenceClassifier, SequenceRegressor
-    from unrolled.training.trainer import resume, train
 
 __version__ = "0.1.0"
 
@@ -47,6 +46,7 @@ __all__ = [
     "compare",
     "diagnose",
     "forecast",
+    "generate",
     "load",
     "load_model",
     "repeat",
@@ -55,7 +55,6 @@ __all__ = [
     "set_threads",
     "to_keras",
     "train",
-    "write",
 ]
 
 _HOMES = {
@@ -69,16 +68,16 @@ _HOMES = {
     "accelerate": "unrolled.layers.conversion",
     "compare": "unrolled.comparison.comparison",
     "diagnose": "unrolled.diagnostics.diagnose",
-    "forecast": "unrolled.runs.inference",
+    "forecast": "unrolled.api",
+    "generate": "unrolled.api",
     "load": "unrolled.data.registry",
     "load_model": "unrolled.layers.conversion",
     "repeat": "unrolled.comparison.replicate",
-    "resume": "unrolled.training.trainer",
+    "resume": "unrolled.api",
     "search": "unrolled.searching.search",
     "set_threads": "unrolled.kernels.native",
     "to_keras": "unrolled.layers.conversion",
-    "train": "unrolled.training.trainer",
-    "write": "unrolled.runs.inference",
+    "train": "unrolled.api",
 }
 
 choose_backend()

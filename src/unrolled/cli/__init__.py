@@ -1,4 +1,4 @@
-"""The ``unrolled`` command: one short function per command, which says what it takes and passes it on."""
+"""The ``unrolled`` command: one short function per command."""
 
 import signal
 import sys
@@ -45,21 +45,24 @@ for command in (
     train.search,
     infer.evaluate,
     infer.predict,
-    infer.write,
+    infer.generate,
     infer.forecast,
+    infer.report,
 ):
     cli.add_command(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit: 0 when it did what it was asked, 2 on bad input, 1 on a failure while running.
+    """Run a command and exit: 0 on success, 2 on bad input, 1 on a failure while running.
 
-    The doctor exits with 1 where it has found something.
+    The doctor exits with 1 if it has found something.
     """
     leave_out_tensorflow()
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     try:
         code = cli.main(arguments, prog_name="unrolled", standalone_mode=False)
+    except click.NoSuchOption as error:
+        _fail(error, _missing_option(error), error.exit_code, debug=debug)
     except click.ClickException as error:
         _fail(error, error.format_message(), error.exit_code, debug=debug)
     except TrainingStopped as stopped:
@@ -76,7 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except ModuleNotFoundError as error:
         _fail(error, _missing_module(error), 1, debug=debug)
     except Exception as error:
-        message = f"expected no failure here, got {type(error).__name__}: {error}. Report it with: unrolled --debug ..."
+        message = (
+            f"internal error: {type(error).__name__}: {error}. Please report it with the output of: "
+            f"unrolled --debug {' '.join(sys.argv[1:] if arguments is None else arguments)}"
+        )
         _fail(error, message, 1, debug=debug)
     sys.exit(code)
 
@@ -91,6 +97,19 @@ def _fail(error: BaseException, message: str, exit_code: int, *, debug: bool) ->
 def _missing_module(error: ModuleNotFoundError) -> str:
     remedy = "" if error.name == "jax" else ", or set KERAS_BACKEND=jax"
     return (
-        f"unrolled: expected the module {error.name} to be installed, got none of that name. "
+        f"unrolled: the module {error.name} is not installed. "
         f"Install it with: pip install {error.name}{remedy if error.name in ('tensorflow', 'torch') else ''}"
     )
+
+
+def _missing_option(error: click.NoSuchOption) -> str:
+    """Return the message for an unknown option, which may be the name of a setting."""
+    from unrolled.config.document import setting_paths
+    from unrolled.config.experiment import ExperimentConfig
+
+    name = error.option_name.lstrip("-").replace("-", "_")
+    paths = setting_paths(name, ExperimentConfig)
+    takes_settings = error.ctx is not None and any("--set" in option.opts for option in error.ctx.command.params)
+    if paths and takes_settings:
+        return f"No such option: {error.option_name}. Set it with: --set {'.'.join(paths[0])}=VALUE"
+    return error.format_message()

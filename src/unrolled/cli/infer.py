@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 from unrolled.backends import check_backend
 from unrolled.cli.options import JSON, RUNS
@@ -39,19 +40,20 @@ def list_all(runs: Path, where: Sequence[str], status: str | None, sort: str, li
 
 @click.command()
 @click.argument("run")
-@click.option("--data", metavar="NAME or FILE", help="Measure on this instead of the run's own test set.")
+@click.option("--data", metavar="NAME or FILE", help="Evaluate on this instead of the run's own test set.")
 @RUNS
 @JSON
 def evaluate(run: str, data: str | None, runs: Path, as_json: bool) -> None:
-    """Measure a trained network, class by class.
+    """Evaluate a trained network on the test set.
 
-    RUN is a folder, the name of a run, or the word latest.
+    RUN is a folder, the name of a run, or a handle such as latest.
     """
     from unrolled.cli.output import print_evaluation
+    from unrolled.runs.inference import evaluate as evaluate_on
     from unrolled.runs.run import Run
 
     check_backend()
-    print_evaluation(Run.find(run, runs).evaluate(data), as_json=as_json)
+    print_evaluation(evaluate_on(Run.find(run, runs), data), as_json=as_json)
 
 
 @click.command()
@@ -110,34 +112,32 @@ def predict(
 
 @click.command()
 @click.argument("run")
-@click.option("--prompt", required=True, help="What the network reads first.")
-@click.option("--length", type=click.IntRange(min=1), default=400, show_default=True, help="Tokens to write.")
-@click.option("--temperature", type=float, default=1.0, show_default=True, help="Below 1 likelier, above 1 bolder.")
-@click.option("--top-k", type=click.IntRange(min=1), help="Draw among the likeliest so many only.")
-@click.option("--top-p", type=float, help="Draw among the likeliest only that add up to this share.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides what is drawn.")
+@click.option("--prompt", required=True, help="The text that the network reads first.")
+@click.option("--length", type=click.IntRange(min=1), default=400, show_default=True, help="Tokens to generate.")
+@click.option(
+    "--temperature",
+    type=float,
+    default=1.0,
+    show_default=True,
+    help="Below 1 more conservative, above 1 more random; 0 takes the most probable token.",
+)
+@click.option("--top-k", type=click.IntRange(min=1), help="Sample among this many most probable tokens only.")
+@click.option("--top-p", type=float, help="Sample among the most probable tokens that add up to this share only.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides the samples.")
 @RUNS
-def write(
-    run: str,
-    prompt: str,
-    length: int,
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
-    seed: int,
-    runs: Path,
-) -> None:
-    """Go on with a text, in the way of the one that was learned.
+def generate(run: str, prompt: str, runs: Path, **options: Any) -> None:
+    """Generate a text after a prompt.
+
+    RUN is a folder, the name of a run, or a handle such as latest.
 
     \b
-    unrolled write latest --prompt "It is a truth" --temperature 0.7
+    unrolled generate latest --prompt "It is a truth" --temperature 0.7
     """  # noqa: D301 - click reads the backspace
-    from unrolled.runs import inference
+    from unrolled import api
     from unrolled.runs.run import Run
 
     check_backend()
-    found = Run.find(run, runs)
-    pieces = inference.write(found, prompt, length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    pieces = api.generate(Run.find(run, runs), prompt, **options)
     first = next(pieces)
     click.echo(prompt + first, nl=False)
     for piece in pieces:
@@ -148,35 +148,45 @@ def write(
 @click.command()
 @click.argument("run")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--steps", type=click.IntRange(min=1), help="How many to tell; the network's horizon if left out.")
+@click.option("--steps", type=click.IntRange(min=1), help="Number of steps.  [default: the network's horizon]")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with a chart.")
 @RUNS
 @JSON
 def forecast(run: str, file: Path, steps: int | None, html: Path | None, runs: Path, as_json: bool) -> None:
-    """Tell the next values of the series in a table, whose rows are its steps.
+    """Forecast the next values of the series in a table with one row per time step.
+
+    RUN is a folder, the name of a run, or a handle such as latest.
 
     \b
     unrolled forecast latest passengers.csv --steps 24 --html next.html
     """  # noqa: D301 - click reads the backspace
+    from unrolled import api
     from unrolled.cli.output import print_forecast
-    from unrolled.data.tables import read_table
     from unrolled.reports.forecast import write_forecast_page
-    from unrolled.runs.inference import check_task
-    from unrolled.runs.inference import forecast as foretell
+    from unrolled.runs.inference import read_series
     from unrolled.runs.run import Run
-
-    import numpy as np
 
     check_backend()
     found = Run.find(run, runs)
-    check_task(found)
-    own = found.experiment.data
-    read_options = {} if isinstance(own, str) else own.read_options
-    table = read_table(file, **read_options)
-    values = np.array([table.numbers(channel) for channel in found.classes], np.float32).T
-    told = foretell(found, values, steps)
+    values = read_series(found, file)
+    forecasts = api.forecast(found, values, steps)
     if html:
-        write_forecast_page(html, found, values, told)
-    print_forecast(found.classes, told, as_json=as_json)
+        write_forecast_page(html, found, values, forecasts)
+    print_forecast(found.output_names, forecasts, as_json=as_json)
     if html and not as_json:
         click.echo(f"\n{html}")
+
+
+@click.command()
+@click.argument("run")
+@RUNS
+def report(run: str, runs: Path) -> None:
+    """Write the report of a run again, from its folder.
+
+    RUN is a folder, the name of a run, or a handle such as latest.
+    """
+    from unrolled.reports.run import write_report
+    from unrolled.runs.run import Run
+
+    check_backend()
+    click.echo(write_report(Run.find(run, runs)))

@@ -38,24 +38,27 @@ def train(
         progress = choose_progress(quiet=quiet)
         progress.announce(found)
 
+        from unrolled.reports.run import write_report
         from unrolled.training.trainer import train_experiment
 
-        click.echo(train_experiment(found, runs, progress, request).path)
+        trained = train_experiment(found, runs, progress, request)
+        progress.log(f"report {write_report(trained)}")
+        click.echo(trained.path)
 
 
 @click.command()
 @click.argument("run")
-@click.option("--epochs", type=click.IntRange(min=1), help="The new total; the experiment's own unless told.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Number of epochs in total.  [default: the experiment's]")
 @RUNS
 @click.option("--quiet", is_flag=True, help="Print the run folder and nothing else.")
 def resume(run: str, epochs: int | None, runs: Path, quiet: bool) -> None:
-    """Go on with a training that was killed or interrupted, or is to take longer.
+    """Continue a training that was killed or interrupted, or that is to take longer.
 
-    RUN is a folder, the name of a run, or the word latest.
+    RUN is a folder, the name of a run, or a handle such as latest.
 
     \b
-    unrolled resume latest                            as if it had never stopped
-    unrolled resume latest --epochs 10                until there are ten in all
+    unrolled resume latest                            as if it had never been stopped
+    unrolled resume latest --epochs 10                until there are ten in total
     """  # noqa: D301 - click reads the backspace
     from unrolled.training.processes import stop_on_signals
 
@@ -66,9 +69,14 @@ def resume(run: str, epochs: int | None, runs: Path, quiet: bool) -> None:
         check_backend()
         found = Run.find(run, runs)
 
+        from unrolled.reports.run import write_report
         from unrolled.training.trainer import resume_run
 
-        click.echo(resume_run(found, epochs, choose_progress(quiet=quiet), request).path)
+        progress = choose_progress(quiet=quiet)
+        resumed = resume_run(found, epochs, progress, request)
+        if not (resumed.path / "report.html").exists():
+            progress.log(f"report {write_report(resumed)}")
+        click.echo(resumed.path)
 
 
 @click.command("find-lr")
@@ -76,15 +84,17 @@ def resume(run: str, epochs: int | None, runs: Path, quiet: bool) -> None:
 @OVERRIDES
 @click.option("--low", type=float, default=1e-5, show_default=True, help="The first learning rate.")
 @click.option("--high", type=float, default=1.0, show_default=True, help="The last one.")
-@click.option("--steps", type=click.IntRange(min=10), default=150, show_default=True, help="Batches to train.")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write the loss against the rate.")
+@click.option("--steps", type=click.IntRange(min=10), default=150, show_default=True, help="Number of steps.")
+@click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with the loss over the rate."
+)
 @JSON
 def find_lr(
     experiment: str, overrides: Sequence[str], low: float, high: float, steps: int, html: Path | None, as_json: bool
 ) -> None:
-    """Find a learning rate: train a few steps, each with a higher one, and plot the loss.
+    """Find a learning rate: train a few steps, each with a higher rate, and plot the loss.
 
-    Nothing is kept of that training.
+    Nothing of that training is kept.
     """
     from unrolled.cli.output import print_lr_sweep
     from unrolled.config.experiment import ExperimentConfig

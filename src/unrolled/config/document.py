@@ -17,7 +17,9 @@ from unrolled.storage import cannot_read
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedOrderedMap, CommentedSeq, CommentedSet
+from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, SequenceNode
 from ruamel.yaml.scalarbool import ScalarBoolean
 
 Key = str | int
@@ -89,9 +91,9 @@ def read_document(path: Path, name: str | None = None) -> Document:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InvalidSetting(f"{name}: expected an experiment file, got nothing there. Check the path.") from None
+        raise InvalidSetting(f"{name}: no such file. Check the path.") from None
     except UnicodeDecodeError:
-        raise InvalidSetting(f"{name}: expected text in UTF-8, got other bytes. Save the file as UTF-8.") from None
+        raise InvalidSetting(f"{name}: not a text file in UTF-8. Save it as UTF-8.") from None
     except OSError as error:
         raise InvalidSetting(str(cannot_read(path, error, "an experiment file"))) from None
     locations: dict[SettingPath, str] = {}
@@ -153,13 +155,61 @@ def _yaml() -> YAML:
 def _load(text: str, name: str) -> Any:
     try:
         return _yaml().load(text)
+    except DuplicateKeyError as error:
+        line = error.problem_mark.line if error.problem_mark else 0
+        raise InvalidSetting(f"{name}:{line + 1}: not valid YAML: {_duplicate_key(text, line)}") from None
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = f":{mark.line + 1}" if mark else ""
-        problem = re.sub(r"\s+", " ", str(error.problem)).split(" with value")[0].removeprefix("but ")
-        raise InvalidSetting(f"{name}{line}: expected YAML, got: {problem}. Check the line.") from None
+        line_number = f":{mark.line + 1}" if mark else ""
+        raise InvalidSetting(f"{name}{line_number}: not valid YAML: {_explained(str(error.problem))}") from None
     except (YAMLError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise InvalidSetting(f"{name}: expected YAML, got: {str(error).splitlines()[0]}. Check the file.") from None
+        raise InvalidSetting(f"{name}: not valid YAML: {_explained(str(error).splitlines()[0])}") from None
+
+
+# The parser's sentences, and what they mean to somebody who writes an experiment.
+_PROBLEMS = (
+    (r"found character '\\t'", "a tab. Indent with spaces"),
+    (r"mapping values are not allowed", 'an unexpected ":". Check the indentation, or put the text in quotation marks'),
+    (r"expected <block end>", "the indentation does not match the lines above. Align the entries of a list or section"),
+    (r"expected ',' or '[\]}]'", 'a bracket is not closed, or a comma is missing. Check every "[" and "{"'),
+    (r"unexpected end of stream", "a quotation mark is not closed. Close it"),
+    (r"could not find expected ':'", 'a ":" is missing after the name of a setting. Add it'),
+    (r"undefined alias '(.*?)'", r'"*\1" refers to nothing. Put the text in quotation marks'),
+    (r"unacceptable character (#x[0-9a-f]+)", r"the control character \1. Remove it"),
+)
+
+
+def _explained(problem: str) -> str:
+    """Return a problem that the YAML parser found in words of our own, with its remedy."""
+    problem = re.sub(r"\s+", " ", problem)
+    for pattern, meaning in _PROBLEMS:
+        if found := re.search(pattern, problem):
+            return f"{found.expand(meaning)}."
+    return "the line cannot be parsed. Check its indentation, brackets and quotation marks."
+
+
+def _duplicate_key(text: str, line: int) -> str:
+    """Return the message for the key on a line (from 0) that its mapping has already."""
+    yaml = _yaml()
+    yaml.allow_duplicate_keys = True
+    for key, first, again in _duplicates(yaml.compose(text)):
+        if again == line:
+            return f'duplicate key "{key}" (first on line {first + 1}). Remove one of them.'
+    return "a duplicate key. Remove one of them."
+
+
+def _duplicates(node: Any) -> Iterator[tuple[str, int, int]]:
+    """Yield each key that occurs again in its mapping, with the two lines (from 0)."""
+    if isinstance(node, MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            if key.value in lines:
+                yield key.value, lines[key.value], key.start_mark.line
+            lines.setdefault(key.value, key.start_mark.line)
+            yield from _duplicates(value)
+    elif isinstance(node, SequenceNode):
+        for value in node.value:
+            yield from _duplicates(value)
 
 
 def _plain(tree: Any, path: SettingPath, name: str, locations: dict[SettingPath, str]) -> Any:
@@ -228,30 +278,56 @@ def _replace(tree: Any, path: SettingPath, value: Any, where: str) -> Any:
 _EXPECTED = {
     "int_type": "a whole number",
     "string_type": "text",
-    "model_type": "settings with their names",
+    "model_type": "a section of settings",
     "tuple_type": "a list of layers",
-    "too_short": "at least one layer",
+    "too_short": "a list of at least one layer",
     "string_pattern_mismatch": "a name of letters, digits, dots, hyphens and underscores",
 }
 
 
 def first_problem(error: ValidationError, document: Document, schema: type[BaseModel]) -> str:
-    """The first finding, in the house's form."""
+    """Return the first problem that pydantic found in a document, as one line with its location and remedy."""
     # A required setting that is misspelt is both unknown and missing; the unknown word tells more.
     problem = min(error.errors(), key=lambda found: found["type"] == "missing")
     path = _path_in(document.values, problem["loc"])
     if problem["type"] == "extra_forbidden":
-        known = _keys(schema, path[:-1])
-        remedy = did_you_mean(str(path[-1]), known) or f" Choose among: {', '.join(known)}."
-        return f'{document.where(path, group=path[:-1])}: unknown setting "{path[-1]}".{remedy}'
+        return f'{document.where(path, group=path[:-1])}: unknown setting "{path[-1]}".{_likely_setting(path, schema)}'
     if problem["type"] == "missing":
-        return f'{document.where(path[:-1])}: expected the setting "{path[-1]}", got none. Add it.'
+        return f'{document.where(path[:-1])}: the setting "{path[-1]}" is missing. Add it.'
     expected = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
     expected = expected.removeprefix("Input should be ")
     expected = re.sub(r"^(greater|less) than", r"a number \1 than", expected)
     if ", got " in expected:
         return f"{document.where(path)}: expected {expected}"
-    return f"{document.where(path)}: expected {expected}, got {describe_value(problem['input'])}. Change it."
+    return f"{document.where(path)}: expected {expected}, got {describe_value(problem['input'])}."
+
+
+def _likely_setting(path: SettingPath, schema: type[BaseModel]) -> str:
+    """Return the remedy for an unknown setting: the path that was likely meant, or those that there are."""
+    name, known = str(path[-1]), _keys(schema, path[:-1])
+    elsewhere = setting_paths(name, schema)
+    if elsewhere:
+        return f' Did you mean "{".".join(elsewhere[0])}"?'
+    return did_you_mean(name, known) or f" Choose among: {', '.join(known)}."
+
+
+def setting_paths(name: str, schema: type[BaseModel]) -> list[tuple[str, ...]]:
+    """Return the paths of all settings of that name in a schema.
+
+    Args:
+        name: ``epochs``.
+        schema: The model of the whole document.
+
+    Returns:
+        ``[("training", "epochs")]``.
+    """
+    found: list[tuple[str, ...]] = []
+    for key, info in schema.model_fields.items():
+        if key == name:
+            found.append((key,))
+        if (section := model_in(info.annotation)) is not None:
+            found += [(key, *path) for path in setting_paths(name, section)]
+    return found
 
 
 def describe_value(value: Any) -> str:
@@ -281,15 +357,15 @@ def _path_in(settings: Any, location: tuple[str | int, ...]) -> SettingPath:
 def _keys(schema: type[BaseModel], path: SettingPath) -> list[str]:
     """The keys of the group of settings at a path."""
     for key in path:
-        schema = _model_in(schema.model_fields[str(key)].annotation) or schema
+        schema = model_in(schema.model_fields[str(key)].annotation) or schema
     return list(schema.model_fields)
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def model_in(annotation: Any) -> type[BaseModel] | None:
     """The group of settings that an annotation allows, however wrapped."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((model for part in get_args(annotation) if (model := _model_in(part))), None)
+    return next((model for part in get_args(annotation) if (model := model_in(part))), None)
 
 
 def check_no_search(document: Document) -> None:

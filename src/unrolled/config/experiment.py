@@ -1,101 +1,20 @@
-"""Where an experiment is written: a recipe that comes with the package, a file of the user's, or a mapping."""
+"""An experiment: the data, the network, its training, and the seed."""
 
 import os
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from unrolled.config.document import Document, check_no_search, describe_value, first_problem, read_document, write_yaml
 from unrolled.config.sections import Component, ConfigModel, DataConfig, ForecastConfig, TextConfig, TrainingConfig
-from unrolled.data.dataset import Dataset
-from unrolled.data.registry import DATASETS, load, load_config_data, looks_like_a_file
+from unrolled.data.registry import DATASETS, looks_like_a_file
 from unrolled.errors import InvalidSetting, did_you_mean
 
-from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError, model_validator
+from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError, field_validator
 
 _PATHS = ("file", "labels", "train", "test", "folder")
-
-
-def recipes() -> dict[str, Path]:
-    """The named experiments that come with the package."""
-    with as_file(files("unrolled.config") / "recipes") as folder:
-        return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def find_document(experiment: str | Path | Mapping[str, Any]) -> Document:
-    """The document of a recipe's name, a file, or the settings themselves.
-
-    Raises:
-        InvalidSetting: There is no such recipe or file.
-    """
-    if isinstance(experiment, Mapping):
-        return Document(dict(experiment), "experiment")
-    known = recipes()
-    if str(experiment) in known:
-        return _named(read_document(known[str(experiment)], str(experiment)), str(experiment))
-    if not looks_like_a_file(experiment):
-        raise InvalidSetting(
-            f'train: unknown recipe "{experiment}".{did_you_mean(str(experiment), known)} '
-            "List them with: unrolled recipes"
-        )
-    return anchored(_named(read_document(Path(experiment)), Path(experiment).stem), Path(experiment).parent)
-
-
-def anchored(document: Document, folder: Path) -> Document:
-    """The document with its data file as an absolute path; those of a file are relative to that file."""
-    data = document.values.get("data") if isinstance(document.values, dict) else None
-    if isinstance(data, str) and data not in DATASETS and looks_like_a_file(data):
-        data = {"folder" if os.path.isdir(folder / data) else "file": data}  # noqa: PTH112
-    if not isinstance(data, dict):
-        return document
-    paths = {key: str((folder / data[key]).resolve()) for key in _PATHS if isinstance(data.get(key), str)}
-    settings = {**document.values, "data": {**data, **paths}}
-    return Document(settings, document.name, document.locations)
-
-
-def _named(document: Document, stem: str) -> Document:
-    """The document with its file's name where it names itself nothing."""
-    if not isinstance(document.values, dict) or "name" in document.values:
-        return document
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-") or "experiment"
-    return Document({"name": name, **document.values}, document.name, document.locations)
-
-
-CONTINUED = ("pride-and-prejudice",)
-FORETOLD = ("air-passengers",)
-_TRAINING = {
-    "generate": {"loss": "SparseCategoricalCrossentropy", "metrics": ["accuracy"]},
-    "forecast": {"loss": "MeanSquaredError", "metrics": ["MeanAbsoluteError"]},
-}
-
-
-def with_defaults(settings: Any) -> Any:
-    """The settings of an experiment with its task, and what the task decides, filled in."""
-    if not isinstance(settings, Mapping):
-        return settings
-    task = settings.get("task", task_of(settings))
-    settings = {**settings, "task": task}
-    training = settings.get("training", {})
-    if isinstance(training, Mapping) and task in _TRAINING:
-        settings["training"] = {**_TRAINING[task], **training}
-    text = settings.get("text", {})
-    if isinstance(text, Mapping) and text.get("tokenizer") is None:
-        settings["text"] = {**text, "tokenizer": "characters" if task == "generate" else "words"}
-    return settings
-
-
-def task_of(settings: Mapping[str, Any]) -> str:
-    """The task that the data and the settings are for."""
-    data = settings.get("data")
-    if settings.get("forecast") is not None or data in FORETOLD:
-        return "forecast"
-    file = data.get("file") or data.get("train") if isinstance(data, Mapping) else data
-    if isinstance(file, str) and (file in CONTINUED or Path(file).suffix.lower() == ".txt"):
-        return "generate"
-    return "classify"
-
 
 Data = Annotated[
     Annotated[str, Tag("<name>")] | Annotated[DataConfig, Tag("<file>")],
@@ -104,54 +23,50 @@ Data = Annotated[
 
 
 class ExperimentConfig(ConfigModel):
-    """One experiment, complete and checked: what ``experiment.yaml`` in a run folder says.
+    """One experiment, checked against the schema.
 
-    Attributes:
-        name: Names the run folder.
-        data: A data set's name, or the user's own: ``{file: ...}``, ``{train: ..., test: ...}``, ``{folder: ...}``.
-        task: ``classify`` a sequence, ``generate`` the next token and so a text, or ``forecast`` the next values;
-            follows from the data and the other settings where it is left out.
-        read: In which order the network reads an image, a sequence [height, width] into [T, F]: as ``rows`` or
-            ``columns``, one a step; as single ``pixels``, row by row; ``snake`` the same with every other row from
-            right to left; or ``permuted``, in one fixed random order. See ``unrolled.layers.ReadImage``.
-        text: How a text becomes numbers.
-        forecast: What is told from what, where the task is to forecast.
-        network: The layers from the input to the classes. What the data decides may be left out: the ``input_dim`` and
-            ``mask_zero`` of an Embedding, and the last layer, or its ``units`` as ``units: classes``.
-        training: How to train it.
-        seed: Decides the weights at the start, the order of the examples, dropout and splits.
+    ``unrolled.model.resolve`` fills in what the task and the data decide; the resolved experiment is what
+    ``experiment.yaml`` in a run folder holds.
 
     Example:
-        >>> experiment = ExperimentConfig.load("mnist-rows", overrides=["training.epochs=5"])
-        >>> experiment.training.epochs, experiment.network[1].arguments["units"]
+        >>> config = ExperimentConfig.load("mnist-rows", overrides=["training.epochs=5"])
+        >>> config.training.epochs, config.network[1].arguments["units"]
         (5, 128)
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "experiment"
+    """The name of the run folder, after the time."""
     data: Data
-    task: Literal["classify", "generate", "forecast"] = "classify"
-    read: Literal["rows", "columns", "pixels", "permuted", "snake"] = "rows"
+    """A data set's name, or your own data: ``{file: ...}``, ``{train: ..., test: ...}`` or ``{folder: ...}``."""
+    task: str | None = None
+    """``classify`` sequences, ``generate`` a text token by token, or ``forecast`` the next values of a series; follows
+    from the data and the other settings where it is left out."""
+    scan: Literal["rows", "columns", "pixels", "permuted", "snake"] = "rows"
+    """The order in which an image [height, width] becomes a sequence [T, F]: ``rows`` or ``columns``, one per step;
+    single ``pixels``, row by row; ``snake``, the same with every other row from right to left; or ``permuted``, in one
+    fixed random order."""
     text: TextConfig = TextConfig()
+    """The conversion of texts to token numbers."""
     forecast: ForecastConfig | None = None
+    """Input window and target steps; needed to forecast."""
     network: Annotated[tuple[Component, ...], Field(min_length=1, strict=False)]
+    """The layers from the input to the output. What the data decides may be left out: ``input_dim`` and ``mask_zero``
+    of an Embedding, and the last layer, or its ``units`` as ``units: classes``."""
     training: TrainingConfig = TrainingConfig()
+    """Optimizer, loss, duration and validation of the training."""
     seed: int = Field(default=0, ge=0, lt=2**32)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _complete(cls, settings: Any) -> Any:
-        return with_defaults(settings)
-
-    @model_validator(mode="after")
-    def _task_fits(self) -> Self:
-        if (self.task == "forecast") != (self.forecast is not None):
-            raise ValueError(
-                f"the setting forecast (window, horizon, test_steps) for the task forecast and for no other, got task: "
-                f"{self.task}. {'Leave it out' if self.forecast else 'Add it'}."
-            )
-        return self
+    """Decides the initial weights, the order of the examples, dropout and random splits."""
 
     _document: Document = PrivateAttr(default_factory=lambda: Document({}, "experiment"))
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _named_data(cls, value: Any) -> Any:
+        if value is None:
+            raise ValueError(
+                f"a data set ({', '.join(DATASETS)}) or a file, got nothing. Write for example: data: mnist"
+            )
+        return value
 
     @classmethod
     def load(
@@ -162,11 +77,11 @@ class ExperimentConfig(ConfigModel):
         name: str | None = None,
         seed: int | None = None,
     ) -> "ExperimentConfig":
-        """An experiment from a recipe's name, a file, a mapping or another experiment.
+        """Load an experiment from a recipe's name, a file, a mapping or another experiment.
 
         Args:
             experiment: ``"mnist-rows"``, ``"digits.yaml"``, or the settings themselves.
-            overrides: ``PATH=VALUE`` for each setting to change, as ``--set`` takes them.
+            overrides: ``PATH=VALUE`` for each setting to change, in the form of ``--set``.
             name: Replaces the experiment's name.
             seed: Replaces the experiment's seed.
 
@@ -183,45 +98,58 @@ class ExperimentConfig(ConfigModel):
         name: str | None = None,
         seed: int | None = None,
     ) -> Document:
-        """What ``find`` checks, with its arguments: the settings as they were written and changed.
+        """Return the settings as they were written, with the overrides, before they are checked.
+
+        Args:
+            experiment: ``"mnist-rows"``, ``"digits.yaml"``, or the settings themselves.
+            overrides: ``PATH=VALUE`` for each setting to change.
+            name: Replaces the experiment's name.
+            seed: Replaces the experiment's seed.
 
         Raises:
-            InvalidSetting: There is no such recipe or file, or a change leads nowhere.
+            InvalidSetting: There is no such recipe or file, or an override's path leads nowhere.
         """
         if isinstance(experiment, ExperimentConfig):
-            document = Document(experiment.model_dump(mode="json"), experiment.name, experiment._document.locations)
+            settings = experiment.model_dump(mode="json")
+            document = Document(settings, experiment.name, experiment._document.locations)
         else:
-            document = find_document(experiment)
+            document = _find_document(experiment)
         _check_mapping(document)
         document = document.override(overrides)
         for key, value in {"name": name, "seed": seed}.items():
             if value is not None:
                 document = document.replace((key,), value, f"--{key}")
-        return anchored(document, Path.cwd())
+        return _with_absolute_paths(document, Path.cwd())
 
     @classmethod
     def parse(cls, document: Document) -> "ExperimentConfig":
         """Check a document against the schema.
 
         Raises:
-            InvalidSetting: The first thing that is wrong, and where.
+            InvalidSetting: The first problem, and where it is.
         """
         _check_mapping(document)
         check_no_search(document)
         try:
-            experiment = cls.model_validate(document.values)
+            config = cls.model_validate(document.values)
         except ValidationError as error:
             raise InvalidSetting(first_problem(error, document, cls)) from None
-        experiment._document = document
-        return experiment
+        config._document = document
+        return config
 
     def __eq__(self, other: object) -> bool:
-        """Equal settings make equal experiments, wherever they were written."""
+        """Return True if all settings are equal, wherever they were written."""
         return isinstance(other, ExperimentConfig) and self.model_dump() == other.model_dump()
 
     def where(self, *path: str | int) -> str:
-        """Where a setting was written, for a message."""
+        """Return the location of a setting, for a message: ``digits.yaml:7: network[1].LSTM``."""
         return self._document.where(path)
+
+    def replaced(self, **fields: Any) -> "ExperimentConfig":
+        """Return a copy with some fields replaced, which keeps the locations of its settings."""
+        copy = self.model_copy(update=fields)
+        copy._document = self._document
+        return copy
 
     @property
     def data_name(self) -> str:
@@ -230,20 +158,51 @@ class ExperimentConfig(ConfigModel):
             return self.data
         return Path(self.data.file or self.data.train or self.data.folder or "").name
 
-    def load_data(self) -> Dataset:
-        """The data set that the experiment learns from.
-
-        Raises:
-            DataError: As in ``unrolled.load``.
-        """
-        test_steps = self.forecast.test_steps if self.forecast else None
-        if isinstance(self.data, str):
-            return load(self.data, where=self.where("data"), test_steps=test_steps)
-        return load_config_data(**self.data.model_dump(exclude_none=True), task=self.task, test_steps=test_steps)
-
     def to_yaml(self) -> str:
-        """Every setting, the omitted ones with their defaults; reads back as the same experiment."""
+        """Return every setting as YAML, the omitted ones with their defaults; reads back as the same experiment."""
         return write_yaml(self.model_dump(mode="json"))
+
+
+def recipes() -> dict[str, Path]:
+    """Return the files of the recipes that come with the package, by name."""
+    with as_file(files("unrolled.config") / "recipes") as folder:
+        return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def _find_document(experiment: str | Path | Mapping[str, Any]) -> Document:
+    """Return the document of a recipe's name, a file, or the settings themselves."""
+    if isinstance(experiment, Mapping):
+        return Document(dict(experiment), "experiment")
+    known = recipes()
+    if str(experiment) in known:
+        return _with_name(read_document(known[str(experiment)], str(experiment)), str(experiment))
+    if not looks_like_a_file(experiment):
+        raise InvalidSetting(
+            f'train: unknown recipe "{experiment}".{did_you_mean(str(experiment), known)} '
+            "List them with: unrolled recipes"
+        )
+    path = Path(experiment)
+    return _with_absolute_paths(_with_name(read_document(path), path.stem), path.parent)
+
+
+def _with_absolute_paths(document: Document, folder: Path) -> Document:
+    """Return the document with absolute paths of data; relative ones are relative to ``folder``."""
+    data = document.values.get("data") if isinstance(document.values, dict) else None
+    if isinstance(data, str) and data not in DATASETS and looks_like_a_file(data):
+        data = {"folder" if os.path.isdir(folder / data) else "file": data}  # noqa: PTH112
+    if not isinstance(data, dict):
+        return document
+    paths = {key: str((folder / data[key]).resolve()) for key in _PATHS if isinstance(data.get(key), str)}
+    settings = {**document.values, "data": {**data, **paths}}
+    return Document(settings, document.name, document.locations)
+
+
+def _with_name(document: Document, stem: str) -> Document:
+    """Return the document named after its file, where it has no name of its own."""
+    if not isinstance(document.values, dict) or "name" in document.values:
+        return document
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-") or "experiment"
+    return Document({"name": name, **document.values}, document.name, document.locations)
 
 
 def _check_mapping(document: Document) -> None:

@@ -1,6 +1,8 @@
-"""The groups of settings that an experiment is made of; a key that a group does not have is refused."""
+"""The sections of an experiment file; a key that a section does not have is refused.
 
-import inspect
+The sentence below each field is its description, which editors, ``unrolled init`` and the docs show.
+"""
+
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -18,28 +20,30 @@ from pydantic import (
 
 
 class ConfigModel(BaseModel):
-    """A group of settings."""
+    """Base of all sections: frozen, strict, and described by the docstrings of its fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, ser_json_inf_nan="constants")
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, ser_json_inf_nan="constants", use_attribute_docstrings=True
+    )
 
     @classmethod
     def describe(cls, name: str) -> str:
-        """What a setting means, as the class' docstring says.
+        """Return the description of a field on one line, without markup.
 
         Example:
             >>> EarlyStoppingConfig.describe("patience")
-            'How many epochs to wait for an improvement.'
+            'Number of epochs without improvement after which training stops.'
         """
-        _, _, attributes = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")
-        found = re.search(rf"^    {name}: (.*(?:\n {{8}}.*)*)", attributes, re.MULTILINE)
-        return re.sub(r"\s+", " ", found[1]).replace("``", "") if found else ""
+        return re.sub(r"\s+", " ", cls.model_fields[name].description or "").replace("``", "").strip()
 
 
 class Component(ConfigModel):
     """A class by its name, with its arguments: ``LSTM: {units: 128}``, or just ``Flatten``."""
 
     name: str
+    """The name of the class."""
     arguments: dict[str, Any] = Field(default_factory=dict)
+    """The arguments of its constructor."""
 
     @model_validator(mode="before")
     @classmethod
@@ -49,7 +53,7 @@ class Component(ConfigModel):
         if isinstance(value, Mapping) and len(value) == 1:
             name, arguments = next(iter(value.items()))
             if isinstance(name, str) and (arguments is None or isinstance(arguments, Mapping)):
-                _check_names(arguments)
+                _check_argument_names(arguments)
                 return {"name": name, "arguments": dict(arguments or {})}
         raise ValueError('one class name with its arguments, as in "LSTM: {units: 128}"')
 
@@ -58,49 +62,46 @@ class Component(ConfigModel):
         return {self.name: self.arguments} if self.arguments else self.name
 
 
-def _check_names(value: Any) -> None:
-    """Refuse a name that is no text, at any depth; it would not read back as it was written."""
+def _check_argument_names(value: Any) -> None:
+    """Refuse a name that is not text, at any depth: it would not read back as it was written."""
     if isinstance(value, Mapping):
         for name, within in value.items():
             if not isinstance(name, str):
                 raise ValueError(f"names of arguments as text, got {name!r}. Put it in quotation marks.")
-            _check_names(within)
+            _check_argument_names(within)
     elif isinstance(value, list | tuple):
         for within in value:
-            _check_names(within)
+            _check_argument_names(within)
 
 
 class DataConfig(ConfigModel):
-    """The user's own data: a file, a file for each part, or a folder; paths are relative to the experiment's file.
-
-    Attributes:
-        file: A table (CSV, TSV, JSONL, Parquet), series (``.ts``), Orange's ``.tab``, one text (``.txt``), arrays
-            (NPZ), or the images of an IDX pair.
-        labels: The labels of an IDX pair, where they are not named after the images.
-        train: The file to learn from, where there is another one for the test.
-        test: The file to measure on.
-        folder: A folder with a folder of pictures or texts for each class.
-        input: The table's column of the text, or its columns of values.
-        target: The table's column of the class.
-        series: In a table with a row for each step, the column that says which series a row belongs to.
-        delimiter: What stands between the cells of a table; detected where it is left out.
-        encoding: The encoding of a text or table, as Python names it; detected where it is left out.
-        header: Whether the first row of a table names its columns; detected where it is left out.
-        side: Pictures of a folder are brought to this many pixels in height and width.
-    """
+    """The user's own data: a file, a file for each split, or a folder; paths are relative to the experiment's file."""
 
     file: str | None = None
+    """A table (CSV, TSV, JSONL, Parquet), series (``.ts``), Orange's ``.tab``, one text (``.txt``), arrays (NPZ), or
+    the images of an IDX pair."""
     labels: str | None = None
+    """The labels of an IDX pair, where they are not named after the images."""
     train: str | None = None
+    """The file of the training examples, where the test examples have a file of their own."""
     test: str | None = None
+    """The file of the test examples."""
     folder: str | None = None
+    """A folder with a folder of images or texts for each class."""
     input: str | tuple[str, ...] | None = None
+    """The table's text column, or its columns of values."""
     target: str | None = None
+    """The table's column of the class."""
     series: str | None = None
+    """In a table with one row per time step, the column that identifies the series a row belongs to."""
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    """The character between the cells of a table; detected where it is left out."""
     encoding: str | None = None
+    """The character encoding of a text or table, by Python's name; detected where it is left out."""
     header: bool | None = None
+    """True if the first row of a table names its columns; detected where it is left out."""
     side: int | None = Field(default=None, ge=1)
+    """Height and width, in pixels, to which the images of a folder are resized."""
 
     @model_serializer
     def _to_yaml(self) -> dict[str, Any]:
@@ -108,13 +109,13 @@ class DataConfig(ConfigModel):
 
     @property
     def read_options(self) -> dict[str, Any]:
-        """What is said of how a table is written."""
-        said = {"delimiter": self.delimiter, "encoding": self.encoding, "header": self.header}
-        return {name: value for name, value in said.items() if value is not None}
+        """The options for reading a table: ``delimiter``, ``encoding`` and ``header``, those that are set."""
+        options = {"delimiter": self.delimiter, "encoding": self.encoding, "header": self.header}
+        return {name: value for name, value in options.items() if value is not None}
 
     @field_validator("input", "target", "series", mode="before")
     @classmethod
-    def _names(cls, value: Any) -> Any:
+    def _column_names(cls, value: Any) -> Any:
         """Columns of a table without a header are called 1, 2, and so on."""
         if isinstance(value, list):
             return tuple(str(name) if type(name) is int else name for name in value)
@@ -130,71 +131,59 @@ class DataConfig(ConfigModel):
 
 
 class TextConfig(ConfigModel):
-    """How a text becomes numbers.
-
-    Attributes:
-        tokenizer: ``words``, ``characters``, or ``bytes`` of UTF-8; words where texts are classified, characters where
-            one is continued.
-        lowercase: Whether words lose their capitals.
-        min_count: How often a token has to occur in the training examples to be in the vocabulary.
-        vocabulary_size: How many tokens are, at most.
-        max_length: Longer texts are cut after so many tokens.
-    """
+    """The conversion of texts to token numbers."""
 
     tokenizer: Literal["words", "characters", "bytes"] | None = None
+    """``words``, ``characters``, or ``bytes`` of UTF-8; where it is left out, the task decides: words to classify,
+    characters to generate."""
     lowercase: bool = True
+    """True if words are converted to lower case."""
     min_count: int = Field(default=1, ge=1)
+    """Number of occurrences in the training examples that a token needs to enter the vocabulary."""
     vocabulary_size: int = Field(default=20_000, ge=1)
+    """Maximum number of tokens in the vocabulary."""
     max_length: int = Field(default=256, ge=1)
+    """Number of tokens after which a text is cut."""
 
 
 class ForecastConfig(ConfigModel):
-    """What of a series is seen and what is told from it.
-
-    Attributes:
-        window: How many steps the network sees.
-        horizon: How many steps after them it tells.
-        season: After how many steps the series repeats itself, if it does; the network then learns the difference from
-            the values one season before, which are also what it is compared with.
-        relative: Whether each window is taken relative to its own mean, for series whose swings grow with their level.
-        test_steps: How many steps at the end are not learned from but measured on.
-    """
+    """Input window and target steps of a forecast."""
 
     window: int = Field(ge=1)
+    """Number of past steps that the network reads."""
     horizon: int = Field(default=1, ge=1)
+    """Number of steps after the window that it forecasts."""
     season: int = Field(default=1, ge=1)
-    relative: bool = False
+    """Number of steps after which the series repeats itself, if it does. The network learns the difference from the
+    values one season before, which are also the baseline."""
+    scale: Literal["window_mean"] | None = None
+    """``window_mean`` to divide each window by its own mean, for series whose swings grow with their level."""
     test_steps: int = Field(ge=1)
+    """Number of steps at the end of the series that are held out as the test set."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.season > self.window:
             raise ValueError(f"a window of at least one season of {self.season} steps, got {self.window}. Widen it.")
         if self.horizon > self.test_steps:
-            raise ValueError(f"a horizon within the {self.test_steps} held out steps, got {self.horizon}. Shorten it.")
+            raise ValueError(f"a horizon within the {self.test_steps} test steps, got {self.horizon}. Shorten it.")
         return self
 
 
 class EarlyStoppingConfig(ConfigModel):
-    """Stop when the validation loss has not improved for a while.
-
-    Attributes:
-        patience: How many epochs to wait for an improvement.
-    """
+    """Training stops when the validation loss has not improved for a while."""
 
     patience: int = Field(ge=1)
+    """Number of epochs without improvement after which training stops."""
 
 
 class Fold(ConfigModel):
-    """One of several equal parts of the training examples, held out; together they cover all of them.
-
-    Attributes:
-        fold: Which part, from 0 on.
-        of: How many parts there are; the seed decides which example is in which.
-    """
+    """One of several equal parts of the training examples, used for validation; together they cover all of them."""
 
     fold: int = Field(ge=0)
+    """The index of the part, from 0."""
     of: int = Field(ge=2)
+    """Number of parts; the seed assigns the examples to them."""
 
     @model_validator(mode="after")
     def _within(self) -> Self:
@@ -204,13 +193,10 @@ class Fold(ConfigModel):
 
 
 class AugmentationConfig(ConfigModel):
-    """How a training example is varied each time it is seen.
-
-    Attributes:
-        shift: An image is moved by up to this many pixels, up or down and left or right; what comes in is 0.
-    """
+    """Random variation of the training examples, anew each time they are used."""
 
     shift: int = Field(ge=1)
+    """Maximum number of pixels by which an image is shifted, vertically and horizontally; the margin becomes 0."""
 
 
 Validation = Annotated[
@@ -220,43 +206,40 @@ Validation = Annotated[
 
 
 class TrainingConfig(ConfigModel):
-    """How the network is trained.
-
-    Attributes:
-        epochs: Passes over the training examples.
-        batch_size: Examples per step.
-        optimizer: A class of ``keras.optimizers`` with its arguments; its ``learning_rate`` is a number or a schedule.
-        loss: A class of ``keras.losses`` with its arguments. Targets are class indices for losses whose name begins
-            with ``Sparse``, otherwise one-hot.
-        metrics: ``accuracy``, or classes of ``keras.metrics`` with their arguments.
-        class_weights: How much an example of each class counts: ``balanced`` (every class the same in all), or a
-            weight for each class by its name.
-        augment: How examples are varied.
-        precision: A Keras dtype policy. Only ``float32`` is computed by the native kernels.
-        validation: ``test`` (watch the test set, as the article does), a fraction of the training examples to hold
-            out (stratified, by the seed; of a text or a series to continue its end), ``{fold: 0, of: 5}``, ``given``
-            (the part that the data set has for it), or ``none``.
-        padding: Sequences of unequal length are padded to the longest of their ``batch``, in which similar lengths
-            are put together, or to the ``longest`` of all.
-        early_stopping: When to stop early; needs validation examples.
-        keep: Which epoch's weights to keep, the ``last`` or the ``best`` by validation loss; ``best`` needs
-            validation examples.
-        checkpoint_seconds: How much of the training a killed process may lose.
-    """
+    """Optimizer, loss, duration and validation of the training."""
 
     epochs: int = Field(default=3, ge=1)
+    """Number of passes over the training examples."""
     batch_size: int = Field(default=32, ge=1)
+    """Number of examples per step."""
     optimizer: Component = Component.model_validate({"Adam": {"learning_rate": 0.001}})
-    loss: Component = Component.model_validate("SparseCategoricalCrossentropy")
-    metrics: tuple[Component, ...] = Field(default=(Component.model_validate("accuracy"),), strict=False)
+    """A class of ``keras.optimizers`` with its arguments; its ``learning_rate`` is a number or a schedule."""
+    loss: Component | None = None
+    """A class of ``keras.losses`` with its arguments; where it is left out, the task decides. Targets are class
+    indices for losses whose name begins with ``Sparse``, otherwise one-hot."""
+    metrics: tuple[Component, ...] | None = Field(default=None, strict=False)
+    """``accuracy``, or classes of ``keras.metrics`` with their arguments; where they are left out, the task decides."""
     class_weights: Literal["balanced"] | dict[str, float] | None = None
+    """Weight of the examples of each class in the loss: ``balanced`` (all classes count the same in total), or a
+    weight for each class by its name."""
     augment: AugmentationConfig | None = None
+    """Random variation of the training examples."""
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    """A Keras dtype policy. The native kernels compute ``float32`` only."""
     validation: Validation = "none"
+    """``test`` (the test set, as in the article), a fraction of the training examples such as 0.1 (stratified, by the
+    seed; of a text or a series to forecast its end), ``{fold: 0, of: 5}``, ``given`` (the validation split of the
+    data set), or ``none``."""
     padding: Literal["batch", "longest"] = "batch"
+    """Sequences of unequal length are padded to the longest of their ``batch``, in which similar lengths are put
+    together, or to the ``longest`` of all."""
     early_stopping: EarlyStoppingConfig | None = None
+    """Early stopping; needs validation examples."""
     keep: Literal["last", "best"] = "last"
+    """The epoch whose weights are kept, the ``last`` or the ``best`` by validation loss; ``best`` needs validation
+    examples."""
     checkpoint_seconds: float = Field(default=30.0, gt=0, strict=False)
+    """Maximum training time, in seconds, that is lost when the process is killed."""
 
     @field_validator("validation", mode="before")
     @classmethod
@@ -277,12 +260,12 @@ class TrainingConfig(ConfigModel):
             raise ValueError('balanced, or a weight for each class as in {"0": 1.0, "1": 2.5}')
         for name, weight in value.items():
             if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
-                raise ValueError(f'a weight of at least 0 for class "{name}", got {weight!r}. Change it.')
+                raise ValueError(f'a weight of at least 0 for class "{name}", got {weight!r}. Write for example 2.5')
         return {str(name): float(weight) for name, weight in value.items()}
 
     @model_validator(mode="after")
     def _select_on_validation(self) -> Self:
-        if self.holds_out or not (self.early_stopping or self.keep == "best"):
+        if self.has_validation_split or not (self.early_stopping or self.keep == "best"):
             return self
         setting = "early_stopping" if self.early_stopping else "keep: best"
         reason = "selecting on the test set makes its accuracy meaningless" if self.validation == "test" else ""
@@ -292,6 +275,6 @@ class TrainingConfig(ConfigModel):
         )
 
     @property
-    def holds_out(self) -> bool:
-        """Whether some of the training examples are set aside to watch the training with."""
+    def has_validation_split(self) -> bool:
+        """True if validation uses examples that are neither training nor test examples."""
         return self.validation not in ("test", "none")

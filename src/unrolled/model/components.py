@@ -1,8 +1,9 @@
-"""The classes that an experiment can name, and the arguments that they take."""
+"""From class names to Keras objects, with the arguments checked against the signatures first."""
 
 import inspect
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
@@ -17,8 +18,9 @@ from unrolled.errors import InvalidSetting, did_you_mean
 import keras
 from keras.optimizers.schedules import CosineDecay
 from keras.src.backend import compute_output_spec
+from keras.src.backend.common import global_state
 
-# Where each kind is looked for. A layer of ours takes the place of Keras' layer of the same name.
+# The modules of each kind of component. A layer of ours replaces Keras' layer of the same name.
 MODULES: dict[str, tuple[ModuleType, ...]] = {
     "layer": (unrolled.layers, keras.layers),
     "optimizer": (keras.optimizers,),
@@ -36,7 +38,7 @@ _OF_ALL_LAYERS = ("name", "dtype", "trainable")
 
 
 def known_classes(what: str) -> dict[str, type]:
-    """Each class that an experiment can name.
+    """Return each class that an experiment can name.
 
     Args:
         what: A key of ``MODULES``.
@@ -55,7 +57,7 @@ def known_classes(what: str) -> dict[str, type]:
 
 
 def argument_names(kind: Callable[..., Any]) -> list[str]:
-    """The arguments that a class takes by name."""
+    """Return the names of the arguments that a class takes."""
     parameters = inspect.signature(kind).parameters
     names = [name for name, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     is_layer = isinstance(kind, type) and issubclass(kind, keras.Layer)
@@ -63,13 +65,13 @@ def argument_names(kind: Callable[..., Any]) -> list[str]:
 
 
 def find_class(modules: tuple[ModuleType, ...], name: str) -> type | None:
-    """The class of that name in the first module that has the name."""
+    """Return the class of that name in the first module that has the name, or None."""
     found = next((getattr(module, name) for module in modules if hasattr(module, name)), None)
     return found if isinstance(found, type) else None
 
 
 def one_cycle(peak: float, *, steps: int, warmup: float = 0.3, start: float = 0.04, end: float = 0.0001) -> CosineDecay:
-    """Up in a line, down in half a wave of a cosine: high rates in the middle, where they do no harm.
+    """Return a one-cycle schedule: linear warm-up to the peak, then cosine decay.
 
     ::
 
@@ -78,8 +80,8 @@ def one_cycle(peak: float, *, steps: int, warmup: float = 0.3, start: float = 0.
 
     Args:
         peak: The highest rate.
-        steps: How long the training is.
-        warmup: The share of the steps on the way up.
+        steps: Number of steps of the whole training.
+        warmup: The share of the steps before the peak.
         start: The first rate, as a share of the peak.
         end: The last rate, as a share of the peak.
 
@@ -93,12 +95,12 @@ def one_cycle(peak: float, *, steps: int, warmup: float = 0.3, start: float = 0.
 
 
 def cosine(peak: float, *, steps: int, warmup: float = 0.0, end: float = 0.0) -> CosineDecay:
-    """From the peak down in half a wave of a cosine, after a warm-up in a line from 0 if there is one.
+    """Return a cosine decay from the peak, after a linear warm-up from 0 if there is one.
 
     Args:
         peak: The highest rate.
-        steps: How long the training is.
-        warmup: The share of the steps on the way up.
+        steps: Number of steps of the whole training.
+        warmup: The share of the steps before the peak.
         end: The last rate, as a share of the peak.
 
     Raises:
@@ -122,7 +124,7 @@ def _cosine(peak: float, steps: int, *, warmup: float, start: float, end: float)
     return CosineDecay(float(start * peak), steps - rising, alpha=end, warmup_target=float(peak), warmup_steps=rising)
 
 
-# By the names that experiments call them.
+# By their names in experiment files.
 SCHEDULES = {"OneCycle": one_cycle, "Cosine": cosine}
 
 
@@ -132,10 +134,10 @@ _EXAMPLES = 2
 
 
 def dry_run_optimizer(optimizer: keras.Optimizer) -> None:
-    """Take one step with an optimizer that is used for nothing else.
+    """Take one step with an optimizer that is used for nothing else; shapes are computed, no numbers.
 
     Raises:
-        Exception: Whatever Keras raises for its arguments.
+        Exception: Keras' own error for its arguments.
     """
     variable = keras.Variable([[0.0] * _CLASSES] * _EXAMPLES)
     optimizer.build([variable])
@@ -148,28 +150,28 @@ def dry_run_optimizer(optimizer: keras.Optimizer) -> None:
 
 
 def dry_run_network(model: keras.Model) -> None:
-    """Pass a batch through a network.
+    """Pass a batch through a network; shapes are computed, no numbers.
 
     Raises:
-        Exception: Whatever Keras raises for its layers.
+        Exception: Keras' own error for its layers.
     """
     compute_output_spec(model, keras.KerasTensor((_EXAMPLES, *model.input_shape[1:])))
 
 
 def dry_run_loss(loss: keras.losses.Loss, *, one_hot: bool) -> None:
-    """Compare targets with outputs.
+    """Compare targets with outputs; shapes are computed, no numbers.
 
     Raises:
-        Exception: Whatever Keras raises for its arguments.
+        Exception: Keras' own error for its arguments.
     """
     compute_output_spec(loss, _targets(one_hot=one_hot), _outputs())
 
 
 def dry_run_metric(metric: keras.metrics.Metric, *, one_hot: bool) -> None:
-    """Take targets and outputs in.
+    """Update a metric with targets and outputs; shapes are computed, no numbers.
 
     Raises:
-        Exception: Whatever Keras raises for its arguments.
+        Exception: Keras' own error for its arguments.
     """
 
     def update(targets: Any, outputs: Any) -> Any:
@@ -177,6 +179,30 @@ def dry_run_metric(metric: keras.metrics.Metric, *, one_hot: bool) -> None:
         return metric.result()
 
     compute_output_spec(update, _targets(one_hot=one_hot), _outputs())
+
+
+def count_parameters(layers: Sequence[keras.Layer], shape: tuple[int | None, ...]) -> int:
+    """Return the number of weights of a chain of layers; none of them is allocated.
+
+    Args:
+        layers: New layers, which are built here and are of no use afterwards.
+        shape: The shape of the first layer's input.
+
+    Raises:
+        Exception: Keras' own error for shapes that do not fit.
+    """
+    uninitialized = list(global_state.get_global_attribute("uninitialized_variables", [], set_to_default=True))
+    count = 0
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            for layer in layers:
+                if not layer.built:
+                    layer.build(shape)
+                shape = layer.compute_output_shape(shape)
+                count += sum(math.prod(variable.shape) for variable in layer.weights)
+    finally:
+        global_state.set_global_attribute("uninitialized_variables", uninitialized)
+    return count
 
 
 def _targets(*, one_hot: bool) -> keras.KerasTensor:
@@ -188,10 +214,10 @@ def _outputs() -> keras.KerasTensor:
     return keras.KerasTensor((_EXAMPLES, _CLASSES))
 
 
-# What Keras raises for arguments and shapes that it cannot take.
+# The errors that Keras raises for arguments and shapes that it cannot take.
 REFUSALS = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, NotImplementedError)
 
-# Where the class of an argument is looked for.
+# The modules of the classes of arguments.
 _WITHIN = (
     *MODULES["layer"],
     keras.regularizers,
@@ -207,38 +233,40 @@ _NAMED = {
     "constraint": keras.constraints,
 }
 _LONGEST_QUOTE = 240
-# What the training fills in where the file leaves it out: how long it is.
+# Arguments that become the length of the training where the file leaves them out.
 _STEPS = ("steps", "decay_steps")
 
 
 @dataclass(frozen=True)
 class ComponentBuilder:
-    """Makes the instances of one experiment.
+    """Builder of the layers, optimizer, loss and metrics of one experiment.
+
+    Every method raises InvalidSetting where a class or an argument does not exist or is not possible.
 
     Attributes:
-        experiment: Whose components.
-        steps: The steps of the whole training, for schedules; any number where nothing is trained.
+        config: The experiment.
+        steps: Number of steps of the whole training, for schedules; any number if nothing is trained.
     """
 
-    experiment: ExperimentConfig
+    config: ExperimentConfig
     steps: int = 1000
 
     def layer(self, index: int) -> keras.Layer:
-        """The layer at an index, not yet applied to anything.
-
-        Raises:
-            InvalidSetting: There is no such class or argument, as in all methods.
-        """
-        return self._make(self.experiment.network[index], "layer", ("network", index))
+        """Return the layer at an index, not yet applied to an input."""
+        return self._make(self.config.network[index], "layer", ("network", index))
 
     def optimizer(self) -> keras.Optimizer:
-        """The optimizer with its schedule."""
-        optimizer = self.experiment.training.optimizer
+        """Return the optimizer with its schedule."""
+        optimizer = self.config.training.optimizer
         return self._make(optimizer, "optimizer", ("training", "optimizer"))
 
     def loss(self, *, from_logits: bool) -> keras.losses.Loss:
-        """The loss, told what the last layer gives unless the file says so."""
-        entry = self.experiment.training.loss
+        """Return the loss.
+
+        Args:
+            from_logits: True if the network ends in logits; an argument in the file takes precedence.
+        """
+        entry = self.config.training.loss
         kind = self._find(entry, "loss", ("training", "loss"))
         arguments = dict(entry.arguments)
         if "from_logits" in inspect.signature(kind).parameters:
@@ -246,8 +274,8 @@ class ComponentBuilder:
         return self._instance(kind, arguments, ("training", "loss", entry.name))
 
     def dry_run(self) -> None:
-        """Make everything but the layers and let it take a step, so that nothing is found out only while training."""
-        training = self.experiment.training
+        """Make optimizer, loss and metrics and let them take a step, so that no error waits for the training."""
+        training = self.config.training
         one_hot = not training.loss.name.startswith("Sparse")
         optimizer, loss = self.optimizer(), self.loss(from_logits=False)
         self._accepted(lambda: dry_run_optimizer(optimizer), ("training", "optimizer"), training.optimizer)
@@ -258,12 +286,12 @@ class ComponentBuilder:
                 self._accepted(rehearsed, ("training", "metrics", index), training.metrics[index])
 
     def metrics(self) -> list[Any]:
-        """The metrics; ``accuracy`` stays a word, of which Keras makes the one that fits the targets."""
+        """Return the metrics; ``accuracy`` stays a word, which Keras turns into the one that fits the targets."""
         return [
             entry.name
             if entry.name == "accuracy" and not entry.arguments
             else self._make(entry, "metric", ("training", "metrics", index))
-            for index, entry in enumerate(self.experiment.training.metrics)
+            for index, entry in enumerate(self.config.training.metrics)
         ]
 
     def _make(self, entry: Component, what: str, path: tuple[Any, ...]) -> Any:
@@ -273,7 +301,7 @@ class ComponentBuilder:
     def _find(self, entry: Component, what: str, path: tuple[Any, ...]) -> type:
         if entry.name in ("Input", "InputLayer"):
             raise InvalidSetting(
-                f"{self.experiment.where(*path, entry.name)}: expected a layer that computes, got the input. "
+                f"{self.config.where(*path, entry.name)}: the input is no layer of the network. "
                 "Leave it out: the shape comes from the data."
             )
         modules = MODULES[what]
@@ -282,13 +310,16 @@ class ComponentBuilder:
             return found
         known = [name for module in modules for name in dir(module) if name[:1].isupper()]
         remedy = did_you_mean(entry.name, known) or f" Choose a class of {modules[-1].__name__}."
-        raise InvalidSetting(f'{self.experiment.where(*path)}: unknown {what} "{entry.name}".{remedy}')
+        raise InvalidSetting(f'{self.config.where(*path)}: unknown {what} "{entry.name}".{remedy}')
 
     def _instance(self, kind: Callable[..., Any], arguments: Mapping[str, Any], path: tuple[Any, ...]) -> Any:
-        """Make an instance, its arguments checked against the signature first."""
+        """Return an instance, its arguments checked against the signature first."""
         self._check_arguments(kind, arguments, path)
         values = {name: self._value(value, (*path, name)) for name, value in arguments.items()}
         parameters = inspect.signature(kind).parameters
+        for name, value in values.items():
+            if type(value) is int and isinstance(parameters[name].default if name in parameters else None, float):
+                values[name] = float(value)
         values = {**{name: self.steps for name in _STEPS if name in parameters}, **values}
         try:
             return kind(**values)
@@ -296,7 +327,7 @@ class ComponentBuilder:
             raise self._refusal(error, arguments, path) from error
 
     def _accepted(self, call: Callable[[], None], path: tuple[Any, ...], entry: Component) -> None:
-        """Let Keras do something with a component."""
+        """Run a check of Keras' own and report its error as that of a component."""
         try:
             call()
         except REFUSALS as error:
@@ -304,7 +335,7 @@ class ComponentBuilder:
 
     def _refusal(self, error: Exception, arguments: Mapping[str, Any], path: tuple[Any, ...]) -> InvalidSetting:
         return InvalidSetting(
-            f"{self.experiment.where(*path)}: expected arguments that Keras accepts, got {one_line(dict(arguments))} "
+            f"{self.config.where(*path)}: Keras does not accept the arguments {one_line(dict(arguments))} "
             f"({one_line(error)}). See the documentation of {path[-1]}."
         )
 
@@ -316,17 +347,15 @@ class ComponentBuilder:
                 remedy = did_you_mean(name, known) or f" Choose among: {', '.join(known)}."
                 if name in ("input_shape", "batch_input_shape", "input_dim"):
                     remedy = " Leave it out: the shape comes from the data."
-                raise InvalidSetting(f'{self.experiment.where(*path)}: unknown argument "{name}".{remedy}')
+                raise InvalidSetting(f'{self.config.where(*path)}: unknown argument "{name}".{remedy}')
         for name, parameter in parameters.items():
             if name in arguments:
                 self._check_kind(name, arguments[name], parameter.default, (*path, name))
             elif name in known and parameter.default is parameter.empty and name not in _STEPS:
-                raise InvalidSetting(
-                    f'{self.experiment.where(*path)}: expected the argument "{name}", got none. Add it.'
-                )
+                raise InvalidSetting(f'{self.config.where(*path)}: the argument "{name}" is missing. Add it.')
 
     def _check_kind(self, name: str, value: Any, default: Any, path: tuple[Any, ...]) -> None:
-        """Refuse what cannot stand where a default of another kind does; Keras takes some of it and fails later."""
+        """Refuse a value of another type than the default's; Keras accepts some of them and fails later."""
         expected = ""
         if isinstance(default, bool) and not isinstance(value, bool):
             expected = "true or false"
@@ -338,13 +367,13 @@ class ComponentBuilder:
         elif name == "units" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             expected = "a whole number of at least 1"
         if expected:
-            where = self.experiment.where(*path)
-            raise InvalidSetting(f"{where}: expected {expected}, got {describe_value(value)}. Change it.")
+            where = self.config.where(*path)
+            raise InvalidSetting(f"{where}: expected {expected}, got {describe_value(value)}.")
         if isinstance(value, str):
             self._check_name(name, value, path)
 
     def _check_name(self, argument: str, value: str, path: tuple[Any, ...]) -> None:
-        """Refuse a word that names no activation, initializer, regularizer or constraint."""
+        """Refuse a word that is no activation, initializer, regularizer or constraint."""
         kind = next((kind for kind in _NAMED if argument.endswith(kind)), None)
         if kind is None:
             return
@@ -353,10 +382,10 @@ class ComponentBuilder:
         except REFUSALS:
             known = [name for name in dir(_NAMED[kind]) if name.islower() and not name.startswith("_")]
             remedy = did_you_mean(value, known) or f" Choose one of {_NAMED[kind].__name__}."
-            raise InvalidSetting(f'{self.experiment.where(*path)}: unknown {kind} "{value}".{remedy}') from None
+            raise InvalidSetting(f'{self.config.where(*path)}: unknown {kind} "{value}".{remedy}') from None
 
     def _value(self, value: Any, path: tuple[Any, ...]) -> Any:
-        """An argument's value; ``{Class: {...}}`` becomes an instance, such as the layer in a Bidirectional one."""
+        """Return an argument's value; ``{Class: {...}}`` becomes an instance, such as the layer in a Bidirectional."""
         if not isinstance(value, Mapping) or len(value) != 1:
             return value
         name, arguments = next(iter(value.items()))
@@ -367,22 +396,22 @@ class ComponentBuilder:
         if found is None:
             known = [*SCHEDULES, *(known for module in _WITHIN for known in dir(module) if known[:1].isupper())]
             remedy = did_you_mean(name, known) or " Name a class of Keras."
-            raise InvalidSetting(f'{self.experiment.where(*path)}: unknown class "{name}".{remedy}')
+            raise InvalidSetting(f'{self.config.where(*path)}: unknown class "{name}".{remedy}')
         return self._instance(found, arguments or {}, (*path, name))
 
 
-def depends_on_length(experiment: ExperimentConfig) -> bool:
-    """Whether the learning rate follows a schedule that is as long as the training."""
-    rate = experiment.training.optimizer.arguments.get("learning_rate")
+def depends_on_length(config: ExperimentConfig) -> bool:
+    """Return True if the learning rate follows a schedule that is as long as the training."""
+    rate = config.training.optimizer.arguments.get("learning_rate")
     if not isinstance(rate, Mapping):
         return False
     name, arguments = next(iter(rate.items()))
     return name in SCHEDULES or "decay_steps" not in (arguments or {})
 
 
-def one_line(said: object) -> str:
-    """Keras' message, which may have many lines and an explanation of its own, on one line."""
-    text = str(said).split("\n\nArguments received by")[0]
+def one_line(message: object) -> str:
+    """Return a message of Keras', which may have many lines and its own explanation, on one line."""
+    text = str(message).split("\n\nArguments received by")[0]
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
     text = re.sub(r"\s+", " ", text).strip().rstrip(".")
     return text if len(text) <= _LONGEST_QUOTE else text[:_LONGEST_QUOTE] + "…"

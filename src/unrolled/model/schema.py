@@ -1,4 +1,4 @@
-"""The schema of an experiment for editors: they complete names and mark what is wrong while one writes."""
+"""The JSON Schema of an experiment file, for editors that complete and check YAML."""
 
 import inspect
 from typing import Any
@@ -15,8 +15,9 @@ from unrolled.config.sections import (
     TrainingConfig,
 )
 from unrolled.model.components import argument_names, known_classes
+from unrolled.tasks.registry import TASKS
 
-_GROUPS: tuple[type[ConfigModel], ...] = (
+_SECTIONS: tuple[type[ConfigModel], ...] = (
     AugmentationConfig,
     EarlyStoppingConfig,
     Fold,
@@ -53,23 +54,24 @@ _SEARCH: dict[str, Any] = {
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of an experiment file, with every class that can be named and the arguments that it takes."""
+    """Return the JSON Schema of an experiment file, with all Keras classes that it can name and their arguments."""
     schema = ExperimentConfig.model_json_schema()
     definitions = schema.pop("$defs")
     del definitions["Component"]
-    for group in _GROUPS:
-        _describe(definitions[group.__name__], group)
+    for section in _SECTIONS:
+        _describe(definitions[section.__name__], section)
     _describe(schema, ExperimentConfig)
-    schema["properties"]["network"]["items"] = {"$ref": "#/$defs/Layer"}
-    training = definitions["Training"]["properties"]
-    for setting, what in {"optimizer": "Optimizer", "loss": "Loss"}.items():
-        training[setting]["$ref"] = f"#/$defs/{what}"
-    training["metrics"]["items"] = {"anyOf": [{"const": "accuracy"}, {"$ref": "#/$defs/Metric"}]}
+    properties, training = schema["properties"], definitions["TrainingConfig"]["properties"]
+    properties["network"]["items"] = {"$ref": "#/$defs/Layer"}
+    properties["task"] = _nullable({"enum": [task.name for task in TASKS]}, properties["task"])
+    training["optimizer"]["$ref"] = "#/$defs/Optimizer"
+    training["loss"] = _nullable({"$ref": "#/$defs/Loss"}, training["loss"])
+    metrics = {"type": "array", "items": {"anyOf": [{"const": "accuracy"}, {"$ref": "#/$defs/Metric"}]}}
+    training["metrics"] = _nullable(metrics, training["metrics"])
     for setting in training.keys() - {"validation"}:
         training[setting] = _or_search(training[setting])
-    properties = schema["properties"]
     properties["network"]["items"] = _or_search(properties["network"]["items"])
-    properties |= {setting: _or_search(properties[setting]) for setting in ("network", "read")}
+    properties |= {setting: _or_search(properties[setting]) for setting in ("network", "scan")}
     classes = {what.capitalize(): _component(known_classes(what)) for what in ("layer", "optimizer", "loss", "metric")}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -79,22 +81,27 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def _nullable(values: dict[str, Any], setting: dict[str, Any]) -> dict[str, Any]:
+    """Return a setting of these values or none, with the description and default that it had."""
+    return {"anyOf": [values, {"type": "null"}], "default": None, "description": setting["description"]}
+
+
 def _or_search(setting: dict[str, Any]) -> dict[str, Any]:
-    """The same setting, or one that is left open for ``unrolled search``."""
+    """Return the same setting, or a search in its place."""
     description = setting.pop("description", "")
     return {"description": description, "anyOf": [setting, {"$ref": "#/$defs/Search"}]}
 
 
-def _describe(body: dict[str, Any], group: type[ConfigModel]) -> None:
-    """Put the docstring's words where editors show them."""
-    body["description"] = (group.__doc__ or "").splitlines()[0]
+def _describe(body: dict[str, Any], section: type[ConfigModel]) -> None:
+    """Put the descriptions of the fields into their schema, without markup."""
+    body["description"] = (section.__doc__ or "").splitlines()[0]
     for name, setting in body["properties"].items():
-        setting["description"] = group.describe(name)
+        setting["description"] = section.describe(name)
         setting.pop("title", None)
 
 
 def _component(classes: dict[str, type]) -> dict[str, Any]:
-    """A class by its name, or a mapping of one name to its arguments."""
+    """Return the schema of a class by its name, or of a mapping of one name to its arguments."""
     mapping = {
         "type": "object",
         "minProperties": 1,

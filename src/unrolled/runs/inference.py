@@ -19,15 +19,11 @@ from unrolled.data.tables import Table, is_table, read_table
 from unrolled.data.ts import read_ts
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
-from unrolled.tasks.base import task_of
-from unrolled.tasks.forecasting import settings_of, values_of
-from unrolled.tasks.generation import StatefulDecoder, sampling_probabilities
 from unrolled.tasks.metrics import Evaluation, evaluate
-from unrolled.tasks.predict import gives_probabilities
 from unrolled.tasks.preprocessing import ArrayPreprocessor, SeriesPreprocessor, TextPreprocessor
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Prediction = dict[str, Any]
 _FILES = (*FORMATS, *PICTURES, *TEXTS, ".npz", ".npy")
@@ -209,31 +205,28 @@ def _cells(one: Prediction) -> Iterator[str]:
 _AT_ONCE = 256
 
 
-def evaluate_on(run: Run, data: str | Path | Dataset | Split | None) -> Evaluation:
-    """What ``Run.evaluate`` gives.
+def evaluate(run: Run, data: str | Path | Dataset | Split | None = None) -> Evaluation:
+    """Evaluate a trained network on the test set, or on other data.
+
+    Args:
+        run: The run.
+        data: A data set or its name, whose test split is used; a file, of which the test arrays are used, or all of it
+            if it has none; a split of raw examples; or None for the test set of the run's own data.
 
     Raises:
         DataError: The data cannot be loaded, or has other classes.
-        InvalidInput: The examples have another shape, or the network tells no classes and other data is given.
+        InvalidInput: The examples have another shape than the training examples, or the task takes no other data.
     """
-    if run.experiment.task == "classify":
-        split = _split(run, data)
-        return evaluate(run.predict(split.inputs), split.targets, run.classes)
-    if data is not None:
-        raise InvalidInput(
-            f"evaluate: expected no other data for a network that was trained to {run.experiment.task}, got {data}. "
-            "Leave it out."
-        )
-    task, own = task_of(run.experiment), run.experiment.load_data()
-    measured = task.measured(own, run.encoding, run.experiment)
-    return task.measure(task.say(run.model, measured, _AT_ONCE), measured, own, run.encoding, run.experiment)
+    task = run.task
+    if data is None:
+        return task.evaluate(run.test_outputs, task.test)
+    split = task.encode(_split(run, data))
+    return task.evaluate(task.predict(run.model, split), split)
 
 
 def _split(run: Run, data: str | Path | Dataset | Split | None) -> Split:
     if isinstance(data, Split):
         return data
-    if data is None:
-        return run.experiment.load_data().test
     if not isinstance(data, Dataset):
         if str(data) not in DATASETS and looks_like_a_file(data):
             return _read(run, Path(data))
@@ -260,129 +253,12 @@ def _read(run: Run, path: Path) -> Split:
     return split_of(reading.labeled(reading.read(path)), run.classes)
 
 
-def check_task(run: Run) -> None:
-    """Refuse a network that was trained for something else.
+def read_series(run: Run, path: Path) -> NDArray[np.float32]:
+    """Read the channels [T, F] of a run's series from another table.
 
     Raises:
-        InvalidInput: It was.
+        DataError: The table is damaged, or a column is missing.
     """
-    if run.experiment.task != "forecast":
-        raise InvalidInput(
-            f"forecast: expected a network that was trained to forecast, got one that was to {run.experiment.task}. "
-            "Train one: unrolled train passengers-forecast"
-        )
-
-
-def forecast(run: Run, series: ArrayLike, steps: int | None = None) -> NDArray[np.float32]:
-    """The values after the end of a series.
-
-    Beyond the horizon the network is told what it has told itself.
-
-    Args:
-        run: A network that was trained to forecast.
-        series: [T, F] the values up to now, or [T] of one channel; at least as many steps as the network sees.
-        steps: How many to tell; without it the horizon.
-
-    Returns:
-        [steps, F], in the units of the data.
-
-    Raises:
-        InvalidInput: The network was trained for something else, or the series is too short or has other channels.
-    """
-    experiment, encoding = run.experiment, run.encoding
-    check_task(run)
-    assert isinstance(encoding, SeriesPreprocessor)
-    settings = settings_of(experiment)
-    values: NDArray[Any] = np.asarray(series, np.float32)
-    values = values[:, None] if values.ndim == 1 else values
-    channels = len(encoding.mean)
-    if values.ndim != 2 or values.shape[1] != channels or len(values) < settings.window:
-        raise InvalidInput(
-            f"forecast: expected a series [T, {channels}] of at least {settings.window} steps, got "
-            f"{list(values.shape)}. Give it more of the past, and the channels {', '.join(run.classes)}."
-        )
-    recent = values[-settings.season :]
-    if np.isnan(recent).any():
-        raise InvalidInput("forecast: expected the last season without gaps, got one. Fill it first.")
-    wanted = settings.horizon if steps is None else steps
-    if wanted < 1:
-        raise InvalidInput(f"forecast: expected at least one step, got {wanted}. Change it.")
-    told = values[-settings.window :]
-    while len(told) < settings.window + wanted:
-        window = told[-settings.window :][None]
-        outputs = np.asarray(run.model.predict_on_batch(window), np.float32)
-        told = np.concatenate([told, values_of(outputs, window, encoding, experiment)[0].astype(np.float32)])
-    return told[settings.window : settings.window + wanted]
-
-
-def write(
-    run: Run,
-    prompt: str,
-    *,
-    length: int = 400,
-    temperature: float = 1.0,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int = 0,
-) -> Iterator[str]:
-    """What a network writes after a prompt, piece by piece.
-
-    The recurrent layers keep their states, so that a token costs the same wherever it stands.
-
-    ::
-
-        p_i = exp(l_i / temperature) / sum_j exp(l_j / temperature)
-
-    Args:
-        run: A network that was trained to generate.
-        prompt: What it reads first.
-        length: How many tokens it writes.
-        temperature: Below 1 it keeps to what is likely, above 1 it dares more; 0 takes the likeliest each time.
-        top_k: It draws among the likeliest so many only.
-        top_p: It draws among the likeliest only whose chances add up to this share.
-        seed: Decides what is drawn.
-
-    Yields:
-        The text of one token at a time; of words with the space before it.
-
-    Raises:
-        InvalidInput: The network was trained for something else or reads from both ends, the prompt is empty, or an
-            argument is out of range.
-    """
-    _check(run, prompt, length, temperature, top_k, top_p)
-    encoding = run.encoding
-    assert isinstance(encoding, TextPreprocessor)
-    tokenizer, random = encoding.tokenizer, np.random.default_rng(seed)
-    numbers = tokenizer.encode(prompt)
-    if not len(numbers):
-        raise InvalidInput("write: expected a prompt with a token or more, got none. Give it a beginning: --prompt It")
-    reader = StatefulDecoder(run.model)
-    outputs = [reader.read(int(number)) for number in numbers][-1]
-    space = " " if tokenizer.kind == "words" else ""
-    pending: list[int] = []
-    for _ in range(length):
-        chances = sampling_probabilities(outputs, gives_probabilities(run.model), temperature, top_k, top_p)
-        number = int(random.choice(len(chances), p=chances))
-        pending.append(number)
-        text = tokenizer.decode(pending)
-        if "�" not in text or len(pending) == 4:  # else the rest of a character's bytes is still to come
-            yield space + text
-            pending = []
-        outputs = reader.read(number)
-
-
-def _check(run: Run, prompt: str, length: int, temperature: float, top_k: int | None, top_p: float | None) -> None:
-    if run.experiment.task != "generate":
-        raise InvalidInput(
-            f"write: expected a network that was trained to generate, got one that was to {run.experiment.task}. "
-            "Train one: unrolled train austen-characters"
-        )
-    wanted = {
-        "a length of at least 1": (length, length >= 1),
-        "a temperature of at least 0": (temperature, temperature >= 0),
-        "top_k of at least 1": (top_k, top_k is None or top_k >= 1),
-        "top_p above 0, at most 1": (top_p, top_p is None or 0 < top_p <= 1),
-    }
-    for words, (value, is_so) in wanted.items():
-        if not is_so:
-            raise InvalidInput(f"write: expected {words}, got {value}. Change it.")
+    data = run.config.data
+    table = read_table(path, **({} if isinstance(data, str) else data.read_options))
+    return np.array([table.numbers(channel) for channel in run.output_names], np.float32).T

@@ -1,4 +1,4 @@
-"""How the folders of runs and groups are named, made and found: ``<UTC time>-<name>``, numbered where that is taken."""
+"""A run is a folder ``<UTC time>-<name>``: its files, and the ways to find it."""
 
 import json
 import re
@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.data.dataset import Dataset, Split
 from unrolled.data.schema import TableSchema
-from unrolled.errors import InvalidInput, RunError, did_you_mean
+from unrolled.errors import RunError, did_you_mean
 from unrolled.storage import cannot_write, write_json, write_text
 from unrolled.tasks.metrics import Evaluation
 
@@ -21,10 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from unrolled.tasks.base import Task
     from unrolled.tasks.preprocessing import Preprocessor
 
     import keras
 
+FORMAT = 2
+"""The format of run folders; another one is refused."""
 LATEST = "latest"
 # What makes a folder a run, a group of runs, and a search.
 RUN_FILE, GROUP_FILE, SEARCH_FILE = "experiment.yaml", "group.json", "search.yaml"
@@ -146,19 +148,20 @@ def _age(folder: Path) -> tuple[str, int]:
 
 
 class Run:
-    """One training's folder, and the trained network in it.
+    """The folder of one training, and the trained network in it.
 
     ::
 
-        experiment.yaml    the experiment, every setting in full
-        environment.json   versions, processor, threads, backend, seed, commit; of each process that went on with it
-        data.json          what it learned from: name, shapes, counts, classes
-        status.json        running, finished, interrupted, diverged or failed
-        metrics.jsonl      one object an epoch
-        checkpoints/       the training's state, to go on from
-        model.keras        takes raw input, as the data set has it
-        evaluation.json    on the test set
-        report.html        all of it, to look at
+        experiment.yaml    the resolved experiment
+        environment.json   versions, processor, threads, backend, seed, commit; of each process that trained it
+        data.json          the data set: name, shapes, counts, classes
+        status.json        running, finished, interrupted, diverged or failed; the format of the folder
+        metrics.jsonl      one object per epoch
+        preprocessor.json  the conversion of raw examples to the network's input
+        checkpoints/       the state of the training
+        model.keras        the network; takes raw images, tokens or series
+        evaluation.json    metrics and baselines on the test set
+        report.html        all of it as a page
 
     Attributes:
         path: The folder.
@@ -176,87 +179,113 @@ class Run:
         return f"Run({str(self.path)!r})"
 
     @classmethod
-    def create(cls, experiment: ExperimentConfig, runs: Path) -> "Run":
+    def create(cls, config: ExperimentConfig, runs: Path) -> "Run":
         """Make a new folder ``<UTC time>-<name>`` in ``runs``, with the experiment in it; never one that exists.
 
         Raises:
             WriteError: The folder cannot be made.
         """
-        path = make_folder(runs, experiment.name)
-        run = cls(path)
-        run.experiment = experiment
-        run.write_experiment()
+        run = cls(make_folder(runs, config.name))
+        run.config = config
+        run.save_config()
         return run
 
     @classmethod
     def open(cls, path: str | Path) -> "Run":
-        """The run in a folder.
+        """Open the run in a folder.
 
         Raises:
-            RunError: There is no run there.
+            RunError: There is no run, or one of another format.
         """
         path = Path(path)
         expect_folder(path, RUN_FILE, "a run folder", "Train one with: unrolled train")
-        return cls(path)
+        run = cls(path)
+        run._check_format()
+        return run
 
     @classmethod
     def find(cls, run: str, runs: Path) -> "Run":
-        """The newest run of a name in ``runs``, the run in a folder, or the newest of all: ``latest``.
-
-        The runs of a group count too, under their own names and the group's.
+        """Open a run by its folder, its name or a handle such as ``latest``.
 
         Raises:
             RunError: There is no such run.
         """
         return cls.open(find_folder(run, runs))
 
+    def _check_format(self) -> None:
+        if not (self.path / "status.json").exists():
+            return
+        found = self.status.get("format", 1)
+        if found != FORMAT:
+            raise RunError(
+                f"{self.path}: the folder has format {found}, this version of unrolled reads format {FORMAT}. "
+                "Train again."
+            )
+
+    # What was trained
+
     @cached_property
-    def experiment(self) -> ExperimentConfig:
-        """The experiment that was trained."""
+    def config(self) -> ExperimentConfig:
+        """The resolved experiment."""
         return ExperimentConfig.load(self.path / RUN_FILE)
+
+    @cached_property
+    def task(self) -> "Task":
+        """The task with the run's preprocessor; its data is loaded when it is first needed."""
+        from unrolled.tasks.registry import load_task
+
+        return load_task(self.config, self.preprocessor, self.output_names)
+
+    @cached_property
+    def preprocessor(self) -> "Preprocessor":
+        """The conversion of raw examples to the network's input, fitted on the training examples."""
+        from unrolled.tasks.preprocessing import preprocessor_from_json
+
+        return preprocessor_from_json(self.read_json("preprocessor.json"))
+
+    @cached_property
+    def data(self) -> Mapping[str, Any]:
+        """The data set: ``name``, ``classes``, ``example_shape``, sizes of the splits; and the ``parameters``."""
+        return self.read_json("data.json")
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the classes or channels, in the order of the network's outputs."""
+        return tuple(self.data["classes"])
+
+    @property
+    def schema(self) -> TableSchema | None:
+        """The schema of the table that it was trained on, if any."""
+        kept = self.data.get("schema")
+        return TableSchema.from_json(kept) if kept else None
+
+    # What came of it
 
     @property
     def status(self) -> dict[str, Any]:
-        """How far it came: ``status`` and, where it did not finish, the ``message`` that says why."""
+        """The ``status``, the ``message`` that explains it where the training did not finish, and the ``format``."""
         return self.read_json("status.json")
 
     @property
     def is_finished(self) -> bool:
-        """Whether the training reached its end and the network was measured."""
+        """True if the training reached its end and the network was evaluated."""
         return (self.path / "status.json").exists() and self.status["status"] == "finished"
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
-        """One mapping an epoch: loss, accuracy, their validation values, learning rate, seconds and CPU seconds."""
+        """One mapping per epoch: loss, metrics, their validation values, learning rate, seconds and CPU seconds."""
         path = self.path / "metrics.jsonl"
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         return [json.loads(line) for line in lines]
 
-    @cached_property
-    def data(self) -> Mapping[str, Any]:
-        """What it learned from: ``name``, ``classes``, ``example_shape``, the splits' sizes; and its ``parameters``."""
-        return self.read_json("data.json")
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the classes, in the order of the network's outputs."""
-        return tuple(self.data["classes"])
-
-    @cached_property
-    def encoding(self) -> "Preprocessor":
-        """How an example becomes what the network takes: what was fitted on the training examples."""
-        from unrolled.tasks.preprocessing import preprocessor_from_json
-
-        return preprocessor_from_json(self.read_json("encoding.json"))
-
     @property
     def evaluation(self) -> Evaluation:
-        """The figures on the test set, measured once, when the training ended."""
+        """Metrics and baselines on the test set, computed once, at the end of the training."""
         return Evaluation.from_json(self.read_json("evaluation.json"))
 
     @cached_property
     def model(self) -> "keras.Model":
-        """The trained network, which takes raw input.
+        """The trained network.
 
         Raises:
             RunError: The training ended before there was one, or the file is damaged.
@@ -267,97 +296,77 @@ class Run:
 
         path = self.path / "model.keras"
         if not path.exists():
-            raise RunError(
-                f"{path}: expected a trained network, got none: the run is {self.status['status']}. "
-                f"{'Wait for it' if self.status['status'] == 'running' else 'Train again'}."
-            )
+            status = self.status["status"]
+            remedy = "Wait for it" if status == "running" else "Train again"
+            raise RunError(f"{path}: there is no trained network, the run is {status}. {remedy}.")
         try:
             return keras.saving.load_model(path)
         except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
             reason = str(error).splitlines()[0][:200]
-            raise RunError(f"{path}: expected a saved network, got a damaged file ({reason}). Train again.") from None
+            raise RunError(f"{path}: the saved network is damaged ({reason}). Train again.") from None
+
+    @cached_property
+    def test_outputs(self) -> NDArray[np.float32]:
+        """The network's outputs for the test examples."""
+        return self.task.predict(self.model, self.task.test)
 
     def predict(self, inputs: Any, batch_size: int = 256) -> NDArray[np.float32]:
-        """The probability of each class.
+        """Predict raw examples.
 
         Args:
-            inputs: Raw examples as in the data set: images [B, height, width] with pixels from 0 to 255, a list of
-                texts, or a list of series [T, F].
-            batch_size: Examples computed at once.
+            inputs: Examples as in the data set: images [B, height, width] with pixels from 0 to 255, a list of texts,
+                or a list of series [T, F].
+            batch_size: Number of examples computed at once.
 
         Returns:
-            [B, classes], each row adding up to one.
+            [B, classes] probabilities, each row adding up to one; for other tasks their outputs.
 
         Raises:
-            InvalidInput: The examples have another shape than those the network learned from.
+            InvalidInput: The examples have another shape than the training examples, or the network was trained to
+                generate or to forecast.
         """
-        from unrolled.tasks.predict import probabilities
+        return self.task.predict_inputs(self.model, inputs, batch_size)
 
-        if self.experiment.task != "classify":
-            raise InvalidInput(
-                f"predict: expected a network that tells classes, got one that was trained to {self.experiment.task}. "
-                f"Use: unrolled {'write' if self.experiment.task == 'generate' else 'forecast'} {self.path}"
-            )
-        return probabilities(self.model, self.encoding.encode(inputs), batch_size)
+    # Writing
 
-    def evaluate(self, data: str | Path | Dataset | Split | None = None) -> Evaluation:
-        """Measure the network.
+    def save_config(self) -> None:
+        """Write ``experiment.yaml``."""
+        write_text(self.path / RUN_FILE, self.config.to_yaml())
 
-        Args:
-            data: A data set or its name, whose test split is used; a file, whose test arrays are used, or all of it
-                where it has none; a split; or None for the test set of the run's own data.
+    def save_status(self, status: str, message: str = "") -> None:
+        """Write ``status.json``."""
+        write_json(self.path / "status.json", {"format": FORMAT, "status": status, "message": message})
 
-        Raises:
-            DataError: The data cannot be loaded, or has other classes.
-            InvalidInput: The examples have another shape than those the network learned from.
-        """
-        from unrolled.runs.inference import evaluate_on
-
-        return evaluate_on(self, data)
-
-    def write_status(self, status: str, message: str = "") -> None:
-        """Record how far the run came."""
-        write_json(self.path / "status.json", {"status": status, "message": message})
+    def save_evaluation(self, evaluation: Evaluation) -> None:
+        """Write ``evaluation.json``."""
+        write_json(self.path / "evaluation.json", evaluation.to_json())
 
     def with_overrides(self, overrides: Sequence[str]) -> "Run":
-        """The same run with some of its experiment's settings changed, but not yet in its folder.
+        """Return the same run with some settings changed, without writing them to its folder.
 
         Args:
             overrides: ``PATH=VALUE`` for each.
         """
         changed = Run(self.path)
-        changed.experiment = ExperimentConfig.load(self.path / RUN_FILE, overrides=overrides)
+        changed.config = ExperimentConfig.load(self.path / RUN_FILE, overrides=overrides)
         return changed
 
-    def write_experiment(self) -> None:
-        """Make the folder say which experiment is trained."""
-        write_text(self.path / RUN_FILE, self.experiment.to_yaml())
-
     def archive_results(self, epochs: int) -> None:
-        """Keep what a finished training gave under names with its number of epochs: each is a look at the test set."""
+        """Rename the results of a finished training to names with its number of epochs, such as ``report-3-epochs``."""
         for name in ("model.keras", "evaluation.json", "report.html"):
             path = self.path / name
             if path.exists():
                 path.rename(path.with_stem(f"{path.stem}-{epochs}-epochs"))
 
-    @property
-    def reading(self) -> TableSchema | None:
-        """How tables are read, where it learned from one."""
-        kept = self.data.get("reading")
-        return TableSchema.from_json(kept) if kept else None
-
     def read_json(self, name: str) -> dict[str, Any]:
-        """One of the run's JSON files.
+        """Read one of the run's JSON files.
 
         Raises:
-            RunError: It is not there, because the run did not get that far, or is damaged.
+            RunError: It is missing, because the run did not get that far, or it is damaged.
         """
         try:
             return dict(json.loads((self.path / name).read_text(encoding="utf-8")))
         except FileNotFoundError:
-            raise RunError(
-                f"{self.path / name}: expected a file of the run, got nothing there. "
-                "The run did not get that far; train again."
-            ) from None
+            raise RunError(f"{self.path / name}: no such file; the run did not get that far. Train again.") from None
         except ValueError:
-            raise RunError(f"{self.path / name}: expected JSON, got something else. Train again.") from None
+            raise RunError(f"{self.path / name}: the file is damaged (not JSON). Train again.") from None

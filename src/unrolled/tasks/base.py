@@ -1,175 +1,321 @@
-"""What the tasks have in common, seen by everything that trains and measures."""
+"""A learning problem as one object: its data, splits, preprocessing, metrics, baselines and predictions."""
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar, NoReturn
 
 from unrolled.config.experiment import ExperimentConfig
+from unrolled.config.sections import Component, DataConfig
 from unrolled.data.dataset import Dataset, Split
-from unrolled.errors import InvalidSetting, did_you_mean
-from unrolled.tasks.baselines import Figures
-from unrolled.tasks.batches import EvaluationBatches, TrainingBatches, balanced_weights
+from unrolled.data.registry import load, load_config_data
+from unrolled.errors import InvalidInput, InvalidSetting
+from unrolled.tasks.batches import EvaluationBatches, TrainingBatches
 from unrolled.tasks.metrics import Evaluation
+from unrolled.tasks.predict import predict_probabilities
 from unrolled.tasks.preprocessing import Preprocessor
+from unrolled.tasks.sections import Sections
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-
-class Task(Protocol):
-    """From a data set to examples, and from what a network says to figures."""
-
-    def divide(self, data: Dataset, experiment: ExperimentConfig) -> tuple[Split, Split | None]:
-        """The examples to learn from and those to watch, as the data set has them."""
-
-    def fit(self, data: Dataset, learned: Split, experiment: ExperimentConfig) -> Preprocessor:
-        """The encoding, fitted on the examples to learn from."""
-
-    def encode(self, split: Split, encoding: Preprocessor, experiment: ExperimentConfig) -> Split:
-        """The examples as the network takes them."""
-
-    def measured(self, data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig) -> Split:
-        """The test examples as the network takes them."""
-
-    def outputs(self, data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig) -> int:
-        """How many values the network gives, for each example or each step."""
-
-    def say(self, model: keras.Model, measured: Split, batch_size: int) -> NDArray[np.float32]:
-        """What a network says of the test examples, as ``measure`` takes it."""
-
-    def measure(
-        self,
-        outputs: NDArray[Any],
-        measured: Split,
-        data: Dataset,
-        encoding: Preprocessor,
-        experiment: ExperimentConfig,
-    ) -> Evaluation:
-        """The figures of what a network said of the test examples."""
-
-    def baselines(self, data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig) -> Figures:
-        """The figures of simple methods on the same examples."""
+Baselines = Mapping[str, Mapping[str, float]]
+Prediction = dict[str, Any]
+"""One prediction as JSON."""
 
 
-def task_of(experiment: ExperimentConfig) -> Task:
-    """The task that an experiment names."""
-    from unrolled.tasks import classification as classify
-    from unrolled.tasks import forecasting as forecast
-    from unrolled.tasks import generation as generate
+class Task(ABC):
+    """One learning problem of one experiment.
 
-    tasks: dict[str, Task] = {}
-    tasks["classify"], tasks["generate"], tasks["forecast"] = classify.CLASSIFY, generate.GENERATE, forecast.FORECAST
-    return tasks[experiment.task]
+    Data is loaded, split and preprocessed when it is first needed: a trained network predicts with the preprocessor of
+    its run and without its data. A subclass is a new task; one line in ``unrolled.tasks.registry`` adds it.
 
-
-@dataclass(frozen=True)
-class Examples:
-    """What a training has to do with of its data, as the network takes it.
+    Args:
+        config: The experiment; what the task decides is filled in where it is left out.
+        preprocessor: That of a trained network; without it, one is fitted on the training examples.
+        outputs: The names of the outputs of a trained network; without them, those of the data.
 
     Attributes:
-        task: What is done with it.
-        encoding: How it was encoded.
-        learned: The examples to learn from.
-        watched: Those to watch after each epoch, if any.
-        weights: [classes] how much an example of each class counts, or None.
-        classes: How many classes there are where targets are to be one-hot, or None.
+        name: The word in experiment files.
+        section: The setting that belongs to this task alone, if any.
+        default_loss: Used where the experiment names no loss.
+        default_metrics: Used where the experiment names no metrics.
+        default_tokenizer: Used where the experiment names no tokenizer.
+        output_activations: The activations that the last layer may have.
+        output_unit: The plural noun for one output value, in messages.
+        is_per_step: True if the network gives outputs at every step.
+        search_metric: The metric by which a search compares trials.
     """
 
-    task: Task
-    encoding: Preprocessor
-    learned: Split
-    watched: Split | None
-    weights: NDArray[np.float32] | None
-    classes: int | None
+    name: ClassVar[str]
+    section: ClassVar[str | None] = None
+    default_loss: ClassVar[str]
+    default_metrics: ClassVar[tuple[str, ...]]
+    default_tokenizer: ClassVar[str] = "words"
+    output_activations: ClassVar[tuple[str | None, ...]] = ("softmax", "linear", None)
+    output_unit: ClassVar[str] = "values"
+    is_per_step: ClassVar[bool] = False
+    search_metric: ClassVar[str] = "val_loss"
 
-    def validation_data(self, batch_size: int) -> EvaluationBatches | None:
-        """What Keras validates on."""
-        return None if self.watched is None else EvaluationBatches(self.watched, batch_size, classes=self.classes)
+    def __init__(
+        self, config: ExperimentConfig, preprocessor: Preprocessor | None = None, outputs: Sequence[str] | None = None
+    ):
+        self.config = self.with_defaults(config)
+        if preprocessor is not None:
+            self.preprocessor = preprocessor
+        if outputs is not None:
+            self.output_names = tuple(outputs)
+
+    @classmethod
+    def matches(cls, config: ExperimentConfig) -> bool:
+        """Return True if an experiment that names no task has this one."""
+        return cls.section is not None and getattr(config, cls.section, None) is not None
+
+    @classmethod
+    def with_defaults(cls, config: ExperimentConfig) -> ExperimentConfig:
+        """Return the experiment with what this task decides, where the file leaves it out."""
+        training, text = config.training, config.text
+        if training.loss is None:
+            training = training.model_copy(update={"loss": Component.model_validate(cls.default_loss)})
+        if training.metrics is None:
+            metrics = tuple(Component.model_validate(metric) for metric in cls.default_metrics)
+            training = training.model_copy(update={"metrics": metrics})
+        if text.tokenizer is None:
+            text = text.model_copy(update={"tokenizer": cls.default_tokenizer})
+        return config.replaced(task=cls.name, training=training, text=text)
+
+    # Data
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The data set of the experiment.
+
+        Raises:
+            DataError: It cannot be loaded.
+        """
+        return self.load()
+
+    def load(self) -> Dataset:
+        """Load the data set.
+
+        Raises:
+            DataError: It cannot be loaded.
+        """
+        if isinstance(data := self.config.data, DataConfig):
+            return load_config_data(**data.model_dump(exclude_none=True))
+        return load(data, where=self.config.where("data"))
+
+    @abstractmethod
+    def split(self) -> tuple[Split, Split | None]:
+        """Return the training examples and the validation examples, if any, as the data set has them.
+
+        Raises:
+            InvalidSetting: The data does not suit the task, or has no such validation split.
+        """
+
+    @cached_property
+    def _parts(self) -> tuple[Split, Split | None]:
+        self._check_augmentation()
+        return self.split()
+
+    @cached_property
+    def preprocessor(self) -> Preprocessor:
+        """The conversion from raw examples to the network's input, fitted on the training examples."""
+        return self.fit_preprocessor(self._parts[0])
+
+    @abstractmethod
+    def fit_preprocessor(self, train: Split) -> Preprocessor:
+        """Fit a preprocessor on the training examples alone."""
+
+    @abstractmethod
+    def encode(self, split: Split) -> Split:
+        """Return examples as the network takes them, with their targets."""
+
+    def encode_test(self) -> Split:
+        """Return the test examples as the network takes them."""
+        return self.encode(self.data.test)
+
+    @cached_property
+    def train(self) -> Split:
+        """The training examples, encoded."""
+        return self.encode(self._parts[0])
+
+    @cached_property
+    def validation(self) -> Split | None:
+        """The validation examples, encoded, if any."""
+        return None if self._parts[1] is None else self.encode(self._parts[1])
+
+    @cached_property
+    def test(self) -> Split:
+        """The test examples, encoded."""
+        return self.encode_test()
+
+    @cached_property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the outputs: classes, or the channels of a series."""
+        return self.data.classes
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """The names of the channels of series, those of the table's columns where there are any; empty for others."""
+        if self.data.kind != "series":
+            return ()
+        channels = self.data.example_shape[-1] or 0
+        if len(self.data.columns) == channels:
+            return self.data.columns
+        return tuple(f"channel {index}" for index in range(1, channels + 1))
 
     @property
     def notes(self) -> list[str]:
-        """What became of the data when it was encoded."""
-        return list(self.encoding.notes)
+        """Remarks on the data and on its preprocessing, a sentence each."""
+        return [*self.data.notes, *self.preprocessor.notes]
 
-    def batches(self, experiment: ExperimentConfig, *, epochs: int, start: int = 0) -> TrainingBatches:
-        """What the network is given, in the order of an experiment's seed and varied as it says.
+    # Training
+
+    @property
+    def one_hot_classes(self) -> int | None:
+        """Number of classes if the loss takes one-hot targets, else None."""
+        return None
+
+    @property
+    def class_weights(self) -> NDArray[np.float32] | None:
+        """[classes] weight of the examples of each class, or None.
+
+        Raises:
+            InvalidSetting: The task has no classes.
+        """
+        if self.config.training.class_weights is not None:
+            raise InvalidSetting(
+                f"{self.config.where('training', 'class_weights')}: the task {self.name} has no classes to weigh. "
+                "Leave it out."
+            )
+        return None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of batches in one epoch."""
+        return -(-self.train.size // self.config.training.batch_size)
+
+    def batches(self, *, epochs: int, start: int = 0) -> TrainingBatches:
+        """Return the training batches in the order of the experiment's seed.
 
         Args:
-            experiment: Whose training.
-            epochs: How many times each example is seen.
+            epochs: Number of passes over the training examples.
             start: The batch of the whole training that comes first.
         """
-        training = experiment.training
+        training = self.config.training
         return TrainingBatches(
-            self.learned,
+            self.train,
             batch_size=training.batch_size,
             epochs=epochs,
-            seed=experiment.seed,
+            seed=self.config.seed,
             start=start,
             shift=training.augment.shift if training.augment else 0,
-            weights=self.weights,
-            classes=self.classes,
+            weights=self.class_weights,
+            classes=self.one_hot_classes,
             padding=training.padding,
         )
 
+    def validation_batches(self, batch_size: int) -> EvaluationBatches | None:
+        """Return the batches that Keras validates on, or None."""
+        if self.validation is None:
+            return None
+        return EvaluationBatches(self.validation, batch_size, classes=self.one_hot_classes)
 
-def choose_examples(data: Dataset, experiment: ExperimentConfig, encoding: Preprocessor | None = None) -> Examples:
-    """Divide and weigh the examples as an experiment says.
+    # The network's last layer
 
-    Args:
-        data: All of them.
-        experiment: What is to be learned.
-        encoding: That of a training that has begun; otherwise it is fitted.
+    @property
+    @abstractmethod
+    def num_outputs(self) -> int:
+        """Number of values that the network gives, for each example or for each step."""
 
-    Raises:
-        InvalidSetting: A class weight is of no class, or images are to be shifted that are none.
-    """
-    training = experiment.training
-    if training.augment and (data.kind != "arrays" or data.train.inputs.ndim != 3):
-        shape = ["B", *data.example_shape]
-        raise InvalidSetting(
-            f"{experiment.where('training', 'augment')}: expected images [B, height, width] to shift, got {shape}. "
-            "Leave out the setting."
-        )
-    task = task_of(experiment)
-    learned, watched = task.divide(data, experiment)
-    encoding = encoding or task.fit(data, learned, experiment)
-    takes_indices = experiment.task != "classify" or training.loss.name.startswith("Sparse")
-    return Examples(
-        task,
-        encoding,
-        task.encode(learned, encoding, experiment),
-        None if watched is None else task.encode(watched, encoding, experiment),
-        _weights(learned, data.classes, experiment),
-        None if takes_indices else len(data.classes),
-    )
+    @classmethod
+    def head(cls, num_outputs: int) -> Component:
+        """Return the last layer of a network that names none."""
+        return Component.model_validate({"Dense": {"units": num_outputs, "activation": "softmax"}})
 
+    # Evaluation
 
-def _weights(learned: Split, classes: tuple[str, ...], experiment: ExperimentConfig) -> NDArray[np.float32] | None:
-    weights = experiment.training.class_weights
-    if weights is None:
-        return None
-    if weights == "balanced":
-        return balanced_weights(learned.targets, len(classes))
-    for name in weights:
-        if name not in classes:
-            remedy = did_you_mean(name, classes) or f" Choose among: {', '.join(classes[:20])}."
-            where = experiment.where("training", "class_weights")
-            raise InvalidSetting(f'{where}: unknown class "{name}".{remedy}')
-    return np.array([weights.get(name, 1.0) for name in classes], dtype=np.float32)
+    def predict(self, model: keras.Model, split: Split, batch_size: int = 256) -> NDArray[np.float32]:
+        """Return a network's outputs for encoded examples, in the form that ``evaluate`` takes."""
+        return predict_probabilities(model, split.inputs, batch_size)
 
+    @abstractmethod
+    def evaluate(self, outputs: NDArray[Any], split: Split) -> Evaluation:
+        """Compare outputs with the targets of the examples.
 
-def named_part(data: Dataset, experiment: ExperimentConfig) -> Split | None:
-    """The part to watch that a word names: ``test``, ``given``, or ``none``.
+        Args:
+            outputs: The return value of ``predict``.
+            split: The examples that were predicted.
+        """
 
-    Raises:
-        InvalidSetting: The data set has none for validation.
-    """
-    if experiment.training.validation != "given":
-        return data.test if experiment.training.validation == "test" else None
-    if data.validation is None:
-        raise InvalidSetting(
-            f"{experiment.where('training', 'validation')}: expected data with a part for validation, got {data.name} "
-            "without one. Set validation: 0.1"
-        )
-    return data.validation
+    def baselines(self) -> Baselines:
+        """Return the metrics of simple methods on the test examples, by the names of the methods."""
+        return {}
+
+    def report_sections(self, model: keras.Model, outputs: NDArray[Any]) -> Sections:
+        """Return what a report shows of the test examples, below the metrics.
+
+        Args:
+            model: The trained network.
+            outputs: Its outputs for the test examples.
+        """
+        return Sections()
+
+    # Inference
+
+    def predict_inputs(self, model: keras.Model, inputs: Any, batch_size: int = 256) -> NDArray[np.float32]:
+        """Return a network's outputs for raw examples.
+
+        Args:
+            model: The trained network.
+            inputs: Raw examples: images [B, height, width], a list of texts, or a list of series [T, F].
+            batch_size: Number of examples computed at once.
+
+        Raises:
+            InvalidInput: The examples have another shape than the training examples.
+        """
+        return predict_probabilities(model, self.preprocessor.encode(inputs), batch_size)
+
+    def describe_prediction(self, output: NDArray[Any]) -> Prediction:
+        """Return the outputs for one example as JSON, in the order of the columns of a CSV file."""
+        return {f"output_{index}": float(value) for index, value in enumerate(np.ravel(output))}
+
+    def generate(self, model: keras.Model, prompt: str, **options: Any) -> Iterator[str]:
+        """Continue a text; see ``unrolled.generate``."""
+        self._refuse("generate", "unrolled train austen-characters")
+
+    def forecast(self, model: keras.Model, series: Any, steps: int | None = None) -> NDArray[np.float32]:
+        """Continue a series; see ``unrolled.forecast``."""
+        self._refuse("forecast", "unrolled train passengers-forecast")
+
+    # Checks
+
+    def _refuse(self, what: str, train: str) -> NoReturn:
+        raise InvalidInput(f"{what}: the network was trained to {self.name}, not to {what}. Train one: {train}")
+
+    def named_validation(self) -> Split | None:
+        """Return the validation split that a word names: ``test``, ``given`` or ``none``.
+
+        Raises:
+            InvalidSetting: The data set has no validation split.
+        """
+        validation = self.config.training.validation
+        if validation != "given":
+            return self.data.test if validation == "test" else None
+        if self.data.validation is None:
+            raise InvalidSetting(
+                f"{self.config.where('training', 'validation')}: {self.data.name} has no validation split. "
+                "Set validation: 0.1"
+            )
+        return self.data.validation
+
+    def _check_augmentation(self) -> None:
+        is_image = self.data.kind == "arrays" and self.data.train.inputs.ndim == 3
+        if self.config.training.augment and not is_image:
+            shape = ["B", *self.data.example_shape]
+            raise InvalidSetting(
+                f"{self.config.where('training', 'augment')}: expected images [B, height, width], got {shape}. "
+                "Leave out the setting."
+            )

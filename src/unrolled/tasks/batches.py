@@ -1,4 +1,4 @@
-"""The order in which a network sees its examples, and how each is varied: a function of the seed and the epoch."""
+"""Batches: their order and the variation of their examples, as functions of the seed and the epoch."""
 
 from functools import cached_property, lru_cache
 from typing import Any
@@ -14,26 +14,26 @@ _BATCHES_IN_STRETCH = 64
 
 
 class TrainingBatches(keras.utils.PyDataset):
-    """All epochs' batches in one row, each epoch in an order of its own.
+    """The batches of all epochs in one sequence, each epoch in an order of its own.
 
-    Batch k of the whole training is batch ``k % steps`` of epoch ``k // steps``, whoever asks for it and whenever:
-    a backend that fetches ahead of the epoch's end gets what the others get, and a training that goes on at batch k
-    gets what one that came there by itself gets.
+    Batch k of the whole training is batch ``k % steps`` of epoch ``k // steps``, independent of who requests it and
+    when: a backend that prefetches past the end of an epoch gets the same batches as the others, and a training that
+    is resumed at batch k gets the same as one that was never stopped.
 
-    Examples of unequal length are put together with others of about their length, so that little is padding: each
-    epoch's order is cut into stretches, each of which is sorted by length and dealt into batches; their order is
+    Examples of unequal length are put into batches of about the same length, so that little is padding: each epoch's
+    order is cut into stretches, each of which is sorted by length and cut into batches; the order of the batches is
     random again.
 
     Args:
-        split: The examples to learn from.
-        batch_size: Examples per batch; the last batch of an epoch may be smaller.
-        epochs: How many times each example is seen.
-        seed: Decides the order, and how examples are varied.
+        split: The training examples, encoded.
+        batch_size: Number of examples per batch; the last batch of an epoch may be smaller.
+        epochs: Number of passes over the examples.
+        seed: Decides the order and the variation of the examples.
         start: The batch of the whole training that comes first.
-        shift: By how many pixels an image is moved at most.
-        weights: [classes] how much an example of each class counts, or None.
-        classes: How many classes there are where targets are to be one-hot, or None.
-        padding: Whether to pad to the longest of a ``batch`` or the ``longest`` of all.
+        shift: Maximum number of pixels by which an image is shifted.
+        weights: [classes] weight of the examples of each class, or None.
+        classes: Number of classes if targets are one-hot, or None.
+        padding: ``batch`` to pad to the longest of a batch, ``longest`` to the longest of all.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class TrainingBatches(keras.utils.PyDataset):
 
     @property
     def steps(self) -> int:
-        """Batches in one epoch."""
+        """Number of batches in one epoch."""
         return steps_per_epoch(self.split, self.batch_size)
 
     @property
     def num_batches(self) -> int:
-        """Batches from the first to the end of all epochs, as Keras asks for it."""
+        """Number of batches from the first one to the end of all epochs."""
         return self.epochs * self.steps - self.start
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
@@ -72,12 +72,12 @@ class TrainingBatches(keras.utils.PyDataset):
             inputs = pad(inputs, padded_length(int(self.lengths.max())) if self.padding == "longest" else None)
         if self.shift:
             inputs = shifted(inputs, self.shift, np.random.default_rng([self.seed, epoch, step]))
-        given = targets if self.classes is None else one_hot(targets, self.classes)
-        return (inputs, given) if self.weights is None else (inputs, given, self.weights[targets])
+        labels = targets if self.classes is None else one_hot(targets, self.classes)
+        return (inputs, labels) if self.weights is None else (inputs, labels, self.weights[targets])
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
-        """[B] of examples of unequal length."""
+        """[B] lengths of examples of unequal length."""
         return lengths(self.split.inputs)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
@@ -90,20 +90,20 @@ class TrainingBatches(keras.utils.PyDataset):
             part = order[begin : begin + stretch]
             order[begin : begin + stretch] = part[np.argsort(self.lengths[part], kind="stable")]
         whole = len(order) // self.batch_size
-        dealt = order[: whole * self.batch_size].reshape(whole, self.batch_size)
-        return np.concatenate([dealt[random.permutation(whole)].reshape(-1), order[whole * self.batch_size :]])
+        batches = order[: whole * self.batch_size].reshape(whole, self.batch_size)
+        return np.concatenate([batches[random.permutation(whole)].reshape(-1), order[whole * self.batch_size :]])
 
 
 class EvaluationBatches(keras.utils.PyDataset):
-    """Examples to measure on, each once, in batches of about one length.
+    """Validation or test examples, each once, in batches of about the same length.
 
     Args:
-        split: The examples.
-        batch_size: Examples per batch.
-        classes: How many classes there are where targets are to be one-hot, or None.
+        split: The examples, encoded.
+        batch_size: Number of examples per batch.
+        classes: Number of classes if targets are one-hot, or None.
 
     Attributes:
-        order: [B] which example stands where.
+        order: [B] indices of the examples, in the order of the batches.
     """
 
     def __init__(self, split: Split, batch_size: int, *, classes: int | None = None):
@@ -114,28 +114,28 @@ class EvaluationBatches(keras.utils.PyDataset):
 
     @property
     def num_batches(self) -> int:
-        """How many batches there are, as Keras asks for it."""
+        """Number of batches."""
         return steps_per_epoch(self.split, self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
         inputs, targets = self.split.select(self.order[index * self.batch_size : (index + 1) * self.batch_size])
-        given = targets if self.classes is None else one_hot(targets, self.classes)
-        return pad(inputs) if inputs.dtype == object else inputs, given
+        labels = targets if self.classes is None else one_hot(targets, self.classes)
+        return pad(inputs) if inputs.dtype == object else inputs, labels
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
-    """How many batches it takes to see each example once."""
+    """Return the number of batches in which each example occurs once."""
     return -(-split.size // batch_size)
 
 
 def one_hot(targets: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
-    """[B, classes], 1 for the class of each target and 0 elsewhere."""
+    """Return [B, classes], 1 for the class of each target and 0 elsewhere."""
     rows: NDArray[np.float32] = np.eye(classes, dtype=np.float32)[targets]
     return rows
 
 
 def balanced_weights(targets: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
-    """[classes] factors that make every class count the same in all, and the examples 1 on average.
+    """Return [classes] weights with which all classes count the same in total, and the examples 1 on average.
 
     ::
 
@@ -151,16 +151,16 @@ def balanced_weights(targets: NDArray[np.int64], classes: int) -> NDArray[np.flo
 
 
 def shifted(images: NDArray[Any], most: int, random: np.random.Generator) -> NDArray[Any]:
-    """Each image moved by its own number of pixels in either direction; what comes in is 0.
+    """Shift each image by a random number of pixels, vertically and horizontally; the margin becomes 0.
 
     Args:
         images: [B, height, width].
-        most: The longest way, in pixels.
-        random: Decides the ways.
+        most: Maximum shift, in pixels.
+        random: Decides the shifts.
     """
     batch, height, width = images.shape
     padded = np.pad(images, ((0, 0), (most, most), (most, most)))
-    places = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
+    positions = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
     down, right = random.integers(0, 2 * most + 1, (2, batch))
-    moved: NDArray[Any] = places[np.arange(batch), down, right]
+    moved: NDArray[Any] = positions[np.arange(batch), down, right]
     return moved

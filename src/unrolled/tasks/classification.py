@@ -1,73 +1,129 @@
-"""A class for each example."""
+"""Classification: one class for each example."""
 
+from importlib.util import find_spec
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.config.sections import Fold
-from unrolled.data.dataset import Dataset, Split, fold_out, hold_out
-from unrolled.errors import InvalidSetting
-from unrolled.tasks.base import named_part
-from unrolled.tasks.baselines import Figures, of_classes
-from unrolled.tasks.metrics import Evaluation, evaluate
-from unrolled.tasks.predict import probabilities
+from unrolled.data.dataset import Split, fold_out, hold_out
+from unrolled.errors import InvalidSetting, did_you_mean
+from unrolled.tasks.base import Baselines, Prediction, Task
+from unrolled.tasks.baselines import NEEDS_SKLEARN, classification_baselines
+from unrolled.tasks.batches import balanced_weights
+from unrolled.tasks.metrics import Evaluation, evaluate_classes
 from unrolled.tasks.preprocessing import Preprocessor, fit_preprocessor
+from unrolled.tasks.sections import ConfusionSection, Mistake, MistakesSection, Sections, TableSection
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+MISTAKES_SHOWN = 24
 
-class Classify:
-    """The most probable class; of a linear last layer, outputs are logits."""
 
-    def divide(self, data: Dataset, experiment: ExperimentConfig) -> tuple[Split, Split | None]:
-        """Stratified, by the seed."""
+class Classification(Task):
+    """The probability of each class; a linear last layer gives logits."""
+
+    name = "classify"
+    default_loss = "SparseCategoricalCrossentropy"
+    default_metrics = ("accuracy",)
+    output_unit = "classes"
+    search_metric = "val_accuracy"
+
+    @classmethod
+    def matches(cls, config: ExperimentConfig) -> bool:
+        """Return True: what no other task matches is classified."""
+        return True
+
+    def split(self) -> tuple[Split, Split | None]:
+        """Split off validation examples, stratified by class and decided by the seed."""
+        data, validation = self.data, self.config.training.validation
         if not data.classes or (data.kind == "text" and len(data.train.inputs) == 1):
             raise InvalidSetting(
-                f"{experiment.where('data')}: expected examples with classes, got one text to continue. "
-                "Set task: generate."
+                f"{self.config.where('data')}: expected examples with classes, got one text. Set task: generate."
             )
-        validation = experiment.training.validation
         if isinstance(validation, str):
-            return data.train, named_part(data, experiment)
+            return data.train, self.named_validation()
         if isinstance(validation, Fold):
-            return fold_out(data.train, validation.fold, validation.of, experiment.seed)
-        return hold_out(data.train, validation, experiment.seed)
+            return fold_out(data.train, validation.fold, validation.of, self.config.seed)
+        return hold_out(data.train, validation, self.config.seed)
 
-    def fit(self, data: Dataset, learned: Split, experiment: ExperimentConfig) -> Preprocessor:
-        """As the kind of data asks for."""
-        return fit_preprocessor(data, learned, experiment.text)
+    def fit_preprocessor(self, train: Split) -> Preprocessor:
+        """Fit the preprocessor that suits the kind of data."""
+        return fit_preprocessor(self.data, train, self.config.text)
 
-    def encode(self, split: Split, encoding: Preprocessor, experiment: ExperimentConfig) -> Split:
-        """Each example by itself."""
-        return Split(encoding.encode(split.inputs), split.targets)
+    def encode(self, split: Split) -> Split:
+        """Return the encoded inputs and the indices of the classes."""
+        return Split(self.preprocessor.encode(split.inputs), split.targets)
 
-    def measured(self, data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig) -> Split:
-        """The test part."""
-        return self.encode(data.test, encoding, experiment)
+    @property
+    def one_hot_classes(self) -> int | None:
+        """Number of classes unless the loss takes class indices."""
+        loss = self.config.training.loss
+        return None if loss is None or loss.name.startswith("Sparse") else len(self.data.classes)
 
-    def outputs(self, data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig) -> int:
-        """One a class."""
-        return len(data.classes)
+    @property
+    def class_weights(self) -> NDArray[np.float32] | None:
+        """[classes] weight of the examples of each class, or None.
 
-    def say(self, model: keras.Model, measured: Split, batch_size: int) -> NDArray[np.float32]:
-        """The probabilities [B, classes]."""
-        return probabilities(model, measured.inputs, batch_size)
+        Raises:
+            InvalidSetting: A weight is given for a class that does not exist.
+        """
+        weights, classes = self.config.training.class_weights, self.data.classes
+        if weights is None:
+            return None
+        if weights == "balanced":
+            return balanced_weights(self._parts[0].targets, len(classes))
+        for name in weights:
+            if name not in classes:
+                remedy = did_you_mean(name, classes) or f" Choose among: {', '.join(classes[:20])}."
+                where = self.config.where("training", "class_weights")
+                raise InvalidSetting(f'{where}: unknown class "{name}".{remedy}')
+        return np.array([weights.get(name, 1.0) for name in classes], dtype=np.float32)
 
-    def measure(
-        self,
-        outputs: NDArray[Any],
-        measured: Split,
-        data: Dataset,
-        encoding: Preprocessor,
-        experiment: ExperimentConfig,
-    ) -> Evaluation:
-        """From the probabilities [B, classes]."""
-        return evaluate(outputs, np.asarray(measured.targets), data.classes)
+    @property
+    def num_outputs(self) -> int:
+        """Number of classes."""
+        return len(self.output_names)
 
-    def baselines(self, data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig) -> Figures:
-        """The commonest class, and what fits the kind of data."""
-        return of_classes(data)
+    def evaluate(self, outputs: NDArray[Any], split: Split) -> Evaluation:
+        """Return accuracy, loss, the scores of each class and the confusion matrix."""
+        return evaluate_classes(outputs, np.asarray(split.targets), self.output_names)
 
+    def baselines(self) -> Baselines:
+        """Return the accuracy of the majority class and of a simple method for the kind of data."""
+        return classification_baselines(self.data)
 
-CLASSIFY = Classify()
+    def report_sections(self, model: keras.Model, outputs: NDArray[Any]) -> Sections:
+        """Show the scores of each class, the confusion matrix and the most confident mistakes."""
+        evaluation = self.evaluate(outputs, self.data.test)
+        scores = TableSection(
+            "Classes",
+            ("class", "precision", "recall", "F1", "examples"),
+            [(score.name, score.precision, score.recall, score.f1, score.support) for score in evaluation.classes],
+        )
+        confusion = ConfusionSection("Confusion matrix", self.output_names, evaluation.confusion)
+        needs_sklearn = self.data.kind == "text" and find_spec("sklearn") is None
+        return Sections([scores, confusion, self._mistakes(outputs)], (NEEDS_SKLEARN,) if needs_sklearn else ())
+
+    def describe_prediction(self, output: NDArray[Any]) -> Prediction:
+        """Return the most probable class and the probability of each."""
+        probabilities = {name: float(value) for name, value in zip(self.output_names, output, strict=True)}
+        return {"label": self.output_names[int(np.argmax(output))], "probabilities": probabilities}
+
+    def _mistakes(self, probabilities: NDArray[Any]) -> MistakesSection:
+        test = self.data.test
+        predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        wrong = np.flatnonzero(predicted != test.targets)
+        shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES_SHOWN]
+        mistakes = [
+            Mistake(
+                int(index),
+                test.inputs[int(index)],
+                self.output_names[test.targets[index]],
+                self.output_names[predicted[index]],
+                float(confidence[index]),
+            )
+            for index in shown
+        ]
+        return MistakesSection("Most confident mistakes", mistakes, len(wrong), self.channel_names)

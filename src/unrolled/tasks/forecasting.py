@@ -1,176 +1,248 @@
-"""Forecasts and their errors, as arrays."""
+"""Forecasting: the next values of a series from the values before them."""
 
-import math
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.config.sections import Fold, ForecastConfig
+from unrolled.config.sections import Component, DataConfig, Fold, ForecastConfig
 from unrolled.data.dataset import Dataset, Split, objects
-from unrolled.errors import InvalidSetting
-from unrolled.tasks.baselines import Figures, of_forecast
-from unrolled.tasks.metrics import Evaluation, mean_errors, seasonal_naive
+from unrolled.data.registry import load, load_config_data
+from unrolled.errors import InvalidInput, InvalidSetting
+from unrolled.tasks.base import Baselines, Prediction, Task
+from unrolled.tasks.baselines import naive_baseline
+from unrolled.tasks.metrics import Evaluation, forecast_errors, seasonal_naive
 from unrolled.tasks.predict import predict_outputs
-from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor, fit_series, level_of
+from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor, fit_series, window_level
+from unrolled.tasks.sections import ChartSection, Sections
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+# Data sets that are series to forecast.
+_SERIES = ("air-passengers",)
+_CHARTS_SHOWN = 6
 
-class Forecasting:
-    """A window of the series tells how the ``horizon`` steps after it differ from those a season earlier.
+
+class Forecasting(Task):
+    """The differences of the ``horizon`` steps after a window from the values one season earlier.
 
     ::
 
-        y = (x[t + k] - x[t + k - season m]) / scale        k = 1 ... horizon, m the least that is in the window
+        y = (x[t + k] - x[t + k - season m]) / scale        k = 1 ... horizon, m the smallest that is in the window
 
-    With ``forecast.relative`` the scale is multiplied by the level of the window, the mean of what is seen of it.
+    With ``forecast.scale: window_mean`` the scale is multiplied by the mean of the window.
     """
 
-    def divide(self, data: Dataset, experiment: ExperimentConfig) -> tuple[Split, Split | None]:
-        """In time: what is watched comes after what is learned."""
-        settings = settings_of(experiment)
+    name = "forecast"
+    section = "forecast"
+    default_loss = "MeanSquaredError"
+    default_metrics = ("MeanAbsoluteError",)
+    output_activations = ("linear", None)
+    output_unit = "values"
+
+    @classmethod
+    def matches(cls, config: ExperimentConfig) -> bool:
+        """Return True if there is a forecast section, or the data set is a series."""
+        return config.forecast is not None or config.data in _SERIES
+
+    @property
+    def settings(self) -> ForecastConfig:
+        """Window, horizon, season and test steps."""
+        assert self.config.forecast is not None
+        return self.config.forecast
+
+    def load(self) -> Dataset:
+        """Load the series, its last ``test_steps`` as the test part."""
+        test_steps = self.settings.test_steps
+        if isinstance(data := self.config.data, DataConfig):
+            return load_config_data(**data.model_dump(exclude_none=True), task="forecast", test_steps=test_steps)
+        return load(data, where=self.config.where("data"), test_steps=test_steps)
+
+    def split(self) -> tuple[Split, Split | None]:
+        """Split in time: validation comes after training."""
+        data, settings, validation = self.data, self.settings, self.config.training.validation
         if data.kind != "series" or data.train.size != 1:
             raise InvalidSetting(
-                f"{experiment.where('data')}: expected one series to forecast, got {data.train.size:,} examples of "
+                f"{self.config.where('data')}: expected one series to forecast, got {data.train.size:,} examples of "
                 f"{data.name}. Name a table with a row for each step."
             )
-        values, validation = data.train.inputs[0], experiment.training.validation
+        values = data.train.inputs[0]
         if validation == "none":
-            return _windowed(values, settings, experiment), None
+            return self._windows(values), None
         if validation == "test":
-            return _windowed(values, settings, experiment), _after(values, data.test.inputs[0], settings)
+            return self._windows(values), _windows_after(values, data.test.inputs[0], settings)
         if validation == "given" or isinstance(validation, Fold):
             raise InvalidSetting(
-                f"{experiment.where('training', 'validation')}: expected a share of the series' end, got "
+                f"{self.config.where('training', 'validation')}: expected a share of the series' end, got "
                 f"{validation if validation == 'given' else 'a fold'}. Set validation: 0.1"
             )
         cut = len(values) - max(settings.horizon, round(len(values) * float(validation)))
-        return _windowed(values[:cut], settings, experiment), _after(values[:cut], values[cut:], settings)
+        return self._windows(values[:cut]), _windows_after(values[:cut], values[cut:], settings)
 
-    def fit(self, data: Dataset, learned: Split, experiment: ExperimentConfig) -> Preprocessor:
-        """Mean and scale of each channel."""
-        settings = settings_of(experiment)
-        return fit_series([item[: settings.window] for item in learned.inputs], relative=settings.relative)
+    def fit_preprocessor(self, train: Split) -> Preprocessor:
+        """Fit the mean and the scale of each channel."""
+        windows = [item[: self.settings.window] for item in train.inputs]
+        return fit_series(windows, by_window=self.settings.scale is not None)
 
-    def encode(self, split: Split, encoding: Preprocessor, experiment: ExperimentConfig) -> Split:
-        """Windows [B, window, F], and how what comes after each differs from a season earlier [B, horizon * F]."""
-        assert isinstance(encoding, SeriesPreprocessor)
-        settings = settings_of(experiment)
-        windows = np.stack(list(split.inputs))
+    def encode(self, split: Split) -> Split:
+        """Return windows [B, window, F], and the scaled differences from one season earlier [B, horizon * F]."""
+        settings, windows = self.settings, np.stack(list(split.inputs))
         inputs, after = windows[:, : settings.window], windows[:, settings.window :]
-        naive = seasonal_naive(inputs, horizon=settings.horizon, season=settings.season, window=settings.window)
-        differences = (after - naive) / unit_of(inputs, encoding)
+        naive = self._naive(inputs)
+        differences = (after - naive) / self._unit(inputs)
         return Split(inputs, differences.reshape(len(inputs), -1).astype(np.float32))
 
-    def measured(self, data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig) -> Split:
-        """The windows whose values to tell are in the test part."""
-        after = _after(data.train.inputs[0], data.test.inputs[0], settings_of(experiment))
-        return self.encode(after, encoding, experiment)
+    def encode_test(self) -> Split:
+        """Return the windows whose target steps are in the test part."""
+        return self.encode(self._test_windows())
 
-    def outputs(self, data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig) -> int:
-        """One a step and channel."""
-        return settings_of(experiment).horizon * len(data.classes)
+    @property
+    def num_outputs(self) -> int:
+        """One value per target step and channel."""
+        return self.settings.horizon * len(self.output_names)
 
-    def say(self, model: keras.Model, measured: Split, batch_size: int) -> NDArray[np.float32]:
-        """The scaled differences [B, horizon * F]."""
-        return predict_outputs(model, measured.inputs, batch_size)
+    @classmethod
+    def head(cls, num_outputs: int) -> Component:
+        """Return a linear layer."""
+        return Component.model_validate({"Dense": {"units": num_outputs}})
 
-    def measure(
-        self,
-        outputs: NDArray[Any],
-        measured: Split,
-        data: Dataset,
-        encoding: Preprocessor,
-        experiment: ExperimentConfig,
-    ) -> Evaluation:
-        """In the units of the data; MASE is against the seasonal naive forecast within the training part."""
-        assert isinstance(encoding, SeriesPreprocessor)
-        settings = settings_of(experiment)
-        errors = (np.asarray(measured.targets, np.float64) - outputs).reshape(len(outputs), settings.horizon, -1)
-        unit = unit_of(np.asarray(measured.inputs), encoding)
+    def predict(self, model: keras.Model, split: Split, batch_size: int = 256) -> NDArray[np.float32]:
+        """Return the scaled differences [B, horizon * F]."""
+        return predict_outputs(model, split.inputs, batch_size)
+
+    def evaluate(self, outputs: NDArray[Any], split: Split) -> Evaluation:
+        """Return MAE, RMSE and MASE in the units of the data; the loss is that of the scaled differences."""
+        settings = self.settings
+        errors = (np.asarray(split.targets, np.float64) - outputs).reshape(len(outputs), settings.horizon, -1)
+        unit = self._unit(np.asarray(split.inputs))
+        metrics = forecast_errors(errors * unit, self.data.train.inputs[0], settings.season)
         return Evaluation(
             examples=len(outputs),
-            loss=float(np.nanmean(errors**2)),
-            accuracy=math.nan,
-            figures=mean_errors(errors * unit, data.train.inputs[0], settings.season),
+            metrics={**metrics, "loss": float(np.nanmean(errors**2))},
+            headline="MAE",
+            conditions={"horizon": settings.horizon, "test_steps": settings.test_steps},
         )
 
-    def baselines(self, data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig) -> Figures:
-        """The seasonal naive forecast."""
-        settings = settings_of(experiment)
-        windows = np.stack(list(_after(data.train.inputs[0], data.test.inputs[0], settings).inputs))
-        return of_forecast(
-            windows[:, : settings.window],
-            windows[:, settings.window :],
-            data.train.inputs[0],
-            settings.season,
-            settings.window,
-        )
+    def baselines(self) -> Baselines:
+        """Return the errors of the seasonal naive forecast."""
+        settings, windows = self.settings, np.stack(list(self._test_windows().inputs))
+        inputs, targets = windows[:, : settings.window], windows[:, settings.window :]
+        return naive_baseline(inputs, targets, self.data.train.inputs[0], settings.season, settings.window)
+
+    def report_sections(self, model: keras.Model, outputs: NDArray[Any]) -> Sections:
+        """Chart the test part beside the forecasts of its last steps, each ``horizon`` steps ahead or the last window.
+
+        With fewer windows than ``horizon`` the last window's forecast is drawn, behind the steps before it.
+        """
+        settings, test = self.settings, self.data.test.inputs[0]
+        forecasts = self.values(outputs, np.stack(list(self._test_windows().inputs)))
+        ahead = settings.horizon
+        if len(forecasts) >= ahead:
+            first, lines = ahead - 1, forecasts[:, -1]
+            note = f"Each value is forecast {ahead} {'step' if ahead == 1 else 'steps'} ahead."
+            truth = test[first : first + len(lines)]
+            steps = [str(first + 1 + step) for step in range(len(truth))]
+        else:
+            before = self.data.train.inputs[0][-settings.window :]
+            history = np.concatenate([before, test])[-(settings.window + ahead) :]
+            truth, lines = history, np.full_like(history, np.nan)
+            lines[-ahead:] = forecasts[-1]
+            note = f"The last {ahead} steps, forecast from the {settings.window} steps before them."
+            steps = [f"{step:+d}" if step else "0" for step in range(-settings.window + 1, ahead + 1)]
+        charts = {
+            name: {"series": truth[:, channel].tolist(), "forecast": lines[:, channel].tolist()}
+            for channel, name in enumerate(self.output_names[:_CHARTS_SHOWN])
+        }
+        return Sections([ChartSection("Forecasts on the test set", charts, steps, note)])
+
+    def describe_prediction(self, output: NDArray[Any]) -> Prediction:
+        """Return the value of each channel at one step."""
+        return {name: float(value) for name, value in zip(self.output_names, output, strict=True)}
+
+    def predict_inputs(self, model: keras.Model, inputs: Any, batch_size: int = 256) -> NDArray[np.float32]:
+        """Refuse: a series is continued by ``forecast``."""
+        raise InvalidInput("predict: the network was trained to forecast. Use: unrolled forecast RUN FILE")
+
+    def forecast(self, model: keras.Model, series: Any, steps: int | None = None) -> NDArray[np.float32]:
+        """Return the values after the end of a series; beyond the horizon the network reads its own forecasts.
+
+        Args:
+            model: The trained network.
+            series: [T, F] past values, or [T] of one channel; at least ``window`` steps.
+            steps: Number of steps to forecast; the horizon if left out.
+
+        Returns:
+            [steps, F], in the units of the data.
+
+        Raises:
+            InvalidInput: The series is too short, has other channels, or has a gap in its last season.
+        """
+        settings, names = self.settings, self.output_names
+        values: NDArray[Any] = np.asarray(series, np.float32)
+        values = values[:, None] if values.ndim == 1 else values
+        if values.ndim != 2 or values.shape[1] != len(names) or len(values) < settings.window:
+            raise InvalidInput(
+                f"forecast: expected a series [T, {len(names)}] of at least {settings.window} steps, got "
+                f"{list(values.shape)}. Give more past steps, and the channels {', '.join(names)}."
+            )
+        if np.isnan(values[-settings.season :]).any():
+            raise InvalidInput("forecast: the last season of the series has a gap. Fill it first.")
+        wanted = settings.horizon if steps is None else steps
+        if wanted < 1:
+            raise InvalidInput(f"forecast: expected at least one step, got {wanted}.")
+        known = values[-settings.window :]
+        while len(known) < settings.window + wanted:
+            window = known[-settings.window :][None]
+            outputs = np.asarray(model.predict_on_batch(window), np.float32)
+            known = np.concatenate([known, self.values(outputs, window)[0].astype(np.float32)])
+        return known[settings.window : settings.window + wanted]
+
+    def values(self, outputs: NDArray[Any], windows: NDArray[Any]) -> NDArray[Any]:
+        """Return the forecast values [B, horizon, F] in the units of the data.
+
+        Args:
+            outputs: [B, horizon * F] scaled differences from one season before.
+            windows: [B, >= window, F] past values.
+        """
+        unit = self._unit(windows[:, : self.settings.window])
+        values: NDArray[Any] = self._naive(windows) + outputs.reshape(len(outputs), self.settings.horizon, -1) * unit
+        return values
+
+    def _naive(self, windows: NDArray[Any]) -> NDArray[Any]:
+        settings = self.settings
+        return seasonal_naive(windows, horizon=settings.horizon, season=settings.season, window=settings.window)
+
+    def _unit(self, windows: NDArray[Any]) -> NDArray[Any]:
+        """Return [B or 1, 1, F] the unit of the scaled differences."""
+        assert isinstance(self.preprocessor, SeriesPreprocessor)
+        scale = np.array(self.preprocessor.scale)[None, None]
+        return scale * window_level(windows) if self.preprocessor.by_window else scale
+
+    def _test_windows(self) -> Split:
+        return _windows_after(self.data.train.inputs[0], self.data.test.inputs[0], self.settings)
+
+    def _windows(self, values: NDArray[Any]) -> Split:
+        settings = self.settings
+        length = settings.window + settings.horizon
+        count = len(values) - length + 1
+        if count < 1:
+            raise InvalidSetting(
+                f"{self.config.where('forecast')}: expected more than the {length} steps of window and horizon, got "
+                f"{len(values)} training steps beside {settings.test_steps} test steps and validation. "
+                "Lower one of them."
+            )
+        return _without_gaps([values[begin : begin + length] for begin in range(count)], settings)
 
 
-def settings_of(experiment: ExperimentConfig) -> ForecastConfig:
-    """What is told from what."""
-    assert experiment.forecast is not None
-    return experiment.forecast
-
-
-def forecasts(
-    data: Dataset, encoding: Preprocessor, experiment: ExperimentConfig, outputs: NDArray[Any]
-) -> NDArray[Any]:
-    """[B, horizon, F] the values that a network's outputs for the test part mean, in the units of the data."""
-    settings = settings_of(experiment)
-    windows = np.stack(list(_after(data.train.inputs[0], data.test.inputs[0], settings).inputs))
-    return values_of(outputs, windows, encoding, experiment)
-
-
-def values_of(
-    outputs: NDArray[Any], windows: NDArray[Any], encoding: Preprocessor, experiment: ExperimentConfig
-) -> NDArray[Any]:
-    """[B, horizon, F] the values that outputs mean, in the units of the data.
-
-    Args:
-        outputs: [B, horizon * F] scaled differences from one season before.
-        windows: [B, >= window, F] what was seen.
-        encoding: Has the scale.
-        experiment: Has the horizon and the season.
-    """
-    assert isinstance(encoding, SeriesPreprocessor)
-    settings = settings_of(experiment)
-    naive = seasonal_naive(windows, horizon=settings.horizon, season=settings.season, window=settings.window)
-    unit = unit_of(windows[:, : settings.window], encoding)
-    values: NDArray[Any] = naive + outputs.reshape(len(outputs), settings.horizon, -1) * unit
-    return values
-
-
-def unit_of(windows: NDArray[Any], encoding: SeriesPreprocessor) -> NDArray[Any]:
-    """[B or 1, 1, F] in what unit the network tells a difference."""
-    scale = np.array(encoding.scale)[None, None]
-    return scale * level_of(windows) if encoding.relative else scale
-
-
-def _windowed(values: NDArray[Any], settings: ForecastConfig, experiment: ExperimentConfig) -> Split:
-    length = settings.window + settings.horizon
-    count = len(values) - length + 1
-    if count < 1:
-        raise InvalidSetting(
-            f"{experiment.where('forecast')}: expected a series longer than window and horizon ({length} steps), got "
-            f"{len(values)} beside the {settings.test_steps} held out and what validates. Lower one of them."
-        )
-    return _complete([values[begin : begin + length] for begin in range(count)], settings)
-
-
-def _after(before: NDArray[Any], after: NDArray[Any], settings: ForecastConfig) -> Split:
+def _windows_after(before: NDArray[Any], after: NDArray[Any], settings: ForecastConfig) -> Split:
+    """Return the windows whose target steps are all in ``after``."""
     together = np.concatenate([before[-settings.window :], after])
     count = len(after) - settings.horizon + 1
     length = settings.window + settings.horizon
-    return _complete([together[begin : begin + length] for begin in range(count)], settings)
+    return _without_gaps([together[begin : begin + length] for begin in range(count)], settings)
 
 
-def _complete(windows: list[NDArray[Any]], settings: ForecastConfig) -> Split:
-    """The windows without those whose values to tell have gaps."""
+def _without_gaps(windows: list[NDArray[Any]], settings: ForecastConfig) -> Split:
+    """Return the windows without gaps in their last season and target steps."""
     kept = [window for window in windows if not np.isnan(window[settings.window - settings.season :]).any()]
     return Split(objects(kept), np.zeros(len(kept), np.int64))
-
-
-FORECAST = Forecasting()

@@ -1,6 +1,5 @@
-"""How well a trained network does on examples that it has not learned from."""
+"""Metrics of a trained network on examples that it was not trained on."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -8,20 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# The cross-entropy of a class that got probability 0, as Keras bounds it.
+# The cross-entropy of a class with probability 0, clipped in the same way as by Keras.
 SMALLEST_PROBABILITY = 1e-7
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """One class against all others.
+    """Scores of one class against all others.
 
     Attributes:
         name: The class.
-        precision: Of the examples given this class, the share that have it; 0 where none was given.
-        recall: Of the examples that have this class, the share that were given it; 0 where none has it.
+        precision: Of the examples predicted as this class, the share that belong to it; 0 if there are none.
+        recall: Of the examples of this class, the share predicted as it; 0 if there are none.
         f1: The harmonic mean of the two.
-        support: How many examples have this class.
+        support: Number of examples of this class.
     """
 
     name: str
@@ -33,84 +32,130 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures over one set of examples.
+    """Metrics over one set of examples.
 
     Attributes:
-        examples: How many.
-        loss: The mean cross-entropy, in nats; of a forecast the mean squared error of the scaled differences.
-        accuracy: The share whose most probable class or token is right; NaN of a forecast.
-        classes: Each class' scores, where classes are told.
-        confusion: [classes, classes]; row: the true class, column: the class given.
-        figures: What else is customary, by name: bits per character and perplexity; MAE, RMSE and MASE.
-        baselines: The same figures of simple methods, by their names.
+        examples: Number of examples.
+        metrics: Every metric by its name, in the order in which they are shown.
+        headline: The name of the main metric.
+        is_higher_better: True if a higher value of the main metric is better.
+        baselines: The metrics of simple methods on the same examples, by the names of the methods.
+        classes: The scores of each class, where classes are predicted.
+        confusion: [classes, classes] counts; row: the true class, column: the predicted class.
+        conditions: Settings without which two evaluations cannot be compared, such as the tokenizer.
     """
 
     examples: int
-    loss: float
-    accuracy: float
+    metrics: Mapping[str, float]
+    headline: str
+    is_higher_better: bool = False
+    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict, compare=False)
     classes: tuple[ClassScore, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
-    figures: Mapping[str, float] = field(default_factory=dict)
-    baselines: Mapping[str, Mapping[str, float]] = field(default_factory=dict, compare=False)
+    conditions: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def scores(self) -> dict[str, float]:
-        """Every single figure of the examples, by name; those that one looks at first come first.
+    def loss(self) -> float:
+        """The loss."""
+        return self.metrics["loss"]
 
-        Example:
-            >>> list(Evaluation(60, 0.1, 0.5, figures={"perplexity": 1.1}).scores)
-            ['perplexity', 'accuracy', 'loss']
+    @property
+    def accuracy(self) -> float:
+        """The share of examples (or tokens) whose most probable class is right.
+
+        Raises:
+            KeyError: The task has no accuracy.
         """
-        known = {} if math.isnan(self.accuracy) else {"accuracy": self.accuracy}
-        return {**self.figures, **known, "loss": self.loss}
+        return self.metrics["accuracy"]
 
     @property
-    def headline(self) -> str:
-        """The figures that one looks at first.
+    def summary(self) -> str:
+        """All metrics but the loss in one line.
 
         Example:
-            >>> Evaluation(60, 0.1, math.nan, figures={"MAE": 12.5}).headline
+            >>> Evaluation(60, {"MAE": 12.5, "loss": 0.1}, "MAE").summary
             'MAE 12.5000'
         """
-        shown = self.figures or {"accuracy": self.accuracy}
-        return "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
+        return "  ".join(f"{name} {value:.4f}" for name, value in self.metrics.items() if name != "loss")
+
+    @property
+    def best_baseline(self) -> str | None:
+        """The name of the baseline with the best value of the main metric; None if there is none."""
+        values = {name: found[self.headline] for name, found in self.baselines.items() if self.headline in found}
+        if not values:
+            return None
+        return (max if self.is_higher_better else min)(values, key=lambda name: values[name])
+
+    @property
+    def beats_baseline(self) -> bool | None:
+        """True if the main metric is better than that of the best baseline; None if there is no baseline."""
+        if (name := self.best_baseline) is None:
+            return None
+        own, best = self.metrics[self.headline], self.baselines[name][self.headline]
+        return own > best if self.is_higher_better else own < best
+
+    @property
+    def verdict(self) -> str:
+        """The best baseline and whether it was beaten, in one phrase; empty if there is no baseline.
+
+        Example:
+            >>> Evaluation(9, {"MAE": 2.0, "loss": 1.0}, "MAE", baselines={"last value": {"MAE": 3.0}}).verdict
+            'beats the best baseline, last value (MAE 3.0000)'
+        """
+        if (name := self.best_baseline) is None:
+            return ""
+        verb = "beats" if self.beats_baseline else "does not beat"
+        return f"{verb} the best baseline, {name} ({self.headline} {self.baselines[name][self.headline]:.4f})"
 
     def to_json(self) -> dict[str, Any]:
-        """What ``evaluation.json`` holds."""
-        return {**asdict(self), "accuracy": None if math.isnan(self.accuracy) else self.accuracy}
+        """Return the content of ``evaluation.json``; each metric also stands at the top level."""
+        return {**self.metrics, **asdict(self)}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Evaluation":
-        """The evaluation that ``to_json`` gave."""
-        scores = tuple(ClassScore(**score) for score in values["classes"])
-        confusion = tuple(tuple(row) for row in values["confusion"])
-        accuracy = math.nan if values["accuracy"] is None else values["accuracy"]
-        return cls(**{**values, "accuracy": accuracy, "classes": scores, "confusion": confusion})
+    def from_json(cls, values: Mapping[str, Any]) -> "Evaluation":
+        """Return the evaluation that ``to_json`` wrote."""
+        return cls(
+            examples=values["examples"],
+            metrics=dict(values["metrics"]),
+            headline=values["headline"],
+            is_higher_better=values["is_higher_better"],
+            baselines=values["baselines"],
+            classes=tuple(ClassScore(**score) for score in values["classes"]),
+            confusion=tuple(tuple(row) for row in values["confusion"]),
+            conditions=values["conditions"],
+        )
 
 
-def evaluate(
+def evaluate_classes(
     probabilities: NDArray[np.floating[Any]], targets: NDArray[np.int64], names: tuple[str, ...]
 ) -> Evaluation:
-    """Compare what a network says with what is so.
+    """Compare predicted probabilities with the true classes.
 
     Args:
         probabilities: [B, classes], each row adding up to one.
         targets: [B], the index of each true class.
-        names: The classes' names.
+        names: The names of the classes.
+
+    Returns:
+        Accuracy, loss (the mean cross-entropy in nats), the scores of each class and the confusion matrix.
     """
-    given = probabilities.argmax(axis=1)
+    predicted = probabilities.argmax(axis=1)
     confusion = np.zeros((len(names), len(names)), dtype=np.int64)
-    np.add.at(confusion, (targets, given), 1)
-    right, having, receiving = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    precision, recall = _ratio(right, receiving), _ratio(right, having)
-    f1 = _ratio(2 * right, having + receiving)
-    truth = probabilities[np.arange(len(targets)), targets].astype(np.float64)
+    np.add.at(confusion, (targets, predicted), 1)
+    right, true, positive = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    precision, recall = _ratio(right, positive), _ratio(right, true)
+    f1 = _ratio(2 * right, true + positive)
+    of_truth = probabilities[np.arange(len(targets)), targets].astype(np.float64)
     return Evaluation(
         examples=len(targets),
-        loss=float(-np.log(np.maximum(truth, SMALLEST_PROBABILITY)).mean()),
-        accuracy=float((given == targets).mean()),
+        metrics={
+            "accuracy": float((predicted == targets).mean()),
+            "loss": float(-np.log(np.maximum(of_truth, SMALLEST_PROBABILITY)).mean()),
+        },
+        headline="accuracy",
+        is_higher_better=True,
         classes=tuple(
-            ClassScore(name, float(precision[i]), float(recall[i]), float(f1[i]), int(having[i]))
+            ClassScore(name, float(precision[i]), float(recall[i]), float(f1[i]), int(true[i]))
             for i, name in enumerate(names)
         ),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
@@ -122,13 +167,13 @@ def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
 
 
 def seasonal_naive(windows: NDArray[Any], *, horizon: int, season: int, window: int) -> NDArray[Any]:
-    """The values one season before those to tell, or as many seasons as it takes.
+    """Return the values one season before those to forecast, or the fewest seasons that are in the window.
 
     Args:
-        windows: [B, >= window, F].
-        horizon: How many steps are told.
-        season: In steps.
-        window: How many steps are seen.
+        windows: [B, >= window, F] past values.
+        horizon: Number of steps to forecast.
+        season: Length of a season, in steps.
+        window: Number of past steps that count.
 
     Returns:
         [B, horizon, F].
@@ -142,23 +187,23 @@ def seasonal_naive(windows: NDArray[Any], *, horizon: int, season: int, window: 
     return naive
 
 
-def mean_errors(errors: NDArray[Any], learned: NDArray[Any], season: int) -> dict[str, float]:
-    """MAE, RMSE and MASE.
+def forecast_errors(errors: NDArray[Any], train: NDArray[Any], season: int) -> dict[str, float]:
+    """Return MAE, RMSE and MASE.
 
     ::
 
-        MASE = mean |error| / mean |x[t] - x[t - season]|        the latter within the training part
+        MASE = mean |error| / mean |x[t] - x[t - season]|        the latter over the training part
 
     Args:
         errors: [B, horizon, F], in the units of the data.
-        learned: [T, F] the training part.
-        season: In steps.
+        train: [T, F] the training part of the series.
+        season: Length of a season, in steps.
 
     Reference:
         Hyndman and Koehler, "Another look at measures of forecast accuracy", 2006.
     """
-    learned = learned.astype(np.float64)
-    naive = np.nanmean(np.abs(learned[season:] - learned[:-season]), axis=0)
+    train = train.astype(np.float64)
+    naive = np.nanmean(np.abs(train[season:] - train[:-season]), axis=0)
     return {
         "MAE": float(np.nanmean(np.abs(errors))),
         "RMSE": float(np.sqrt(np.nanmean(errors**2))),

@@ -1,4 +1,4 @@
-"""The outputs and probabilities of a model."""
+"""Outputs and probabilities of a model."""
 
 from typing import Any
 
@@ -11,29 +11,43 @@ from numpy.typing import NDArray
 
 
 def predict_outputs(model: keras.Model, inputs: NDArray[Any], batch_size: int) -> NDArray[np.float32]:
-    """What a model gives for each example, those of unequal length put together with others of about their length."""
+    """Return a model's outputs for encoded examples, [B, ...] in their order.
+
+    Examples of unequal length are put into batches of about the same length.
+
+    Args:
+        model: The network.
+        inputs: [B, ...], or [B] arrays of unequal length.
+        batch_size: Number of examples computed at once.
+    """
     if inputs.dtype != object:
         return np.asarray(model.predict(inputs, batch_size=batch_size, verbose=0), np.float32)
     batches = EvaluationBatches(Split(inputs, np.zeros(len(inputs), np.int64)), batch_size)
-    given = np.concatenate(
+    in_batch_order = np.concatenate(
         [np.asarray(model.predict_on_batch(batches[index][0])) for index in range(batches.num_batches)]
     )
-    outputs = np.empty_like(given, np.float32)
-    outputs[batches.order] = given
+    outputs = np.empty_like(in_batch_order, np.float32)
+    outputs[batches.order] = in_batch_order
     return outputs
 
 
-def probabilities(model: keras.Model, inputs: NDArray[Any], batch_size: int) -> NDArray[np.float32]:
-    """The probability of each class, [B, ..., classes], whether the model ends in a softmax or in logits."""
+def predict_probabilities(model: keras.Model, inputs: NDArray[Any], batch_size: int) -> NDArray[np.float32]:
+    """Return the probability of each class, [B, ..., classes], whether the model ends in a softmax or in logits.
+
+    Args:
+        model: The network.
+        inputs: [B, ...], or [B] arrays of unequal length.
+        batch_size: Number of examples computed at once.
+    """
     outputs = predict_outputs(model, inputs, batch_size)
     if gives_probabilities(model):
         return outputs
     exponentials = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
-    split_cores: NDArray[np.float32] = exponentials / exponentials.sum(axis=-1, keepdims=True)
-    return split_cores
+    probabilities: NDArray[np.float32] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return probabilities
 
 
 def gives_probabilities(model: keras.Model) -> bool:
-    """Whether the last layer is a softmax, so that its outputs are probabilities and not logits."""
+    """Return True if the last layer is a softmax, False if the outputs are logits."""
     last = model.layers[-1]
     return isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax

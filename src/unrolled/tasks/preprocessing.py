@@ -1,4 +1,4 @@
-"""From an example as the user has it to what the network takes: fitted on the training examples, kept with the run."""
+"""Conversion of raw examples to the network's input, fitted on the training examples and kept with the run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ _SERIES_AT_ONCE = 4096
 
 @dataclass(frozen=True)
 class ArrayPreprocessor:
-    """Arrays of one shape, taken as they are.
+    """Arrays of one shape, unchanged.
 
     Attributes:
-        shape: Of one example.
+        shape: The shape of one example.
     """
 
     shape: Shape
@@ -32,44 +32,43 @@ class ArrayPreprocessor:
     notes: tuple[str, ...] = ()
 
     def encode(self, inputs: Any) -> NDArray[Any]:
-        """The examples [B, ...], checked.
+        """Return the examples [B, ...] after checking them.
 
         Raises:
-            InvalidInput: They have another shape.
+            InvalidInput: They have another shape, or NaN.
         """
         try:
-            given: NDArray[Any] = np.asarray(inputs)
+            array: NDArray[Any] = np.asarray(inputs)
         except ValueError:
             raise InvalidInput(
-                "predict: expected examples of one shape, got several. Bring them to one size."
+                "predict: the examples have several shapes, but the network reads one. Bring them to one size."
             ) from None
         shape = list(self.shape)
-        if list(given.shape[1:]) != shape or given.dtype.kind not in "biuf":
-            spelled = ", ".join(str(length) for length in shape)
-            remedy = " Add a batch axis: images[None]." if list(given.shape) == shape else " Change their size."
+        if list(array.shape[1:]) != shape or array.dtype.kind not in "biuf":
+            expected = ", ".join(str(length) for length in shape)
+            remedy = " Add a batch axis: images[None]." if list(array.shape) == shape else " Resize them."
             raise InvalidInput(
-                f"predict: expected numbers [B, {spelled}], got {given.dtype} {list(given.shape)}.{remedy}"
+                f"predict: expected numbers [B, {expected}], got {array.dtype} {list(array.shape)}.{remedy}"
             )
-        if given.dtype.kind == "f" and np.isnan(given).any():
-            example = int(np.isnan(given.reshape(len(given), -1)).any(axis=1).argmax())
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            example = int(np.isnan(array.reshape(len(array), -1)).any(axis=1).argmax())
             raise InvalidInput(
-                f"predict: expected numbers, got NaN in example {example}: the network learned from none that miss. "
-                "Fill it in."
+                f"predict: example {example} has missing values (NaN), the training examples had none. Fill them in."
             )
-        return given
+        return array
 
     def to_json(self) -> dict[str, Any]:
-        """What makes the encoding again."""
+        """Return the content of ``preprocessor.json``."""
         return {"kind": "arrays", "shape": list(self.shape)}
 
 
 @dataclass(frozen=True)
 class TextPreprocessor:
-    """Texts as the numbers of their tokens.
+    """Texts as token numbers.
 
     Attributes:
-        tokenizer: Its vocabulary is that of the training examples.
-        max_length: Longer texts are cut.
+        tokenizer: The tokenizer; its vocabulary is that of the training examples.
+        max_length: Number of tokens after which a text is cut.
     """
 
     tokenizer: Tokenizer
@@ -80,11 +79,11 @@ class TextPreprocessor:
 
     @property
     def vocabulary(self) -> int:
-        """How many different numbers there are."""
+        """Number of different tokens."""
         return self.tokenizer.size
 
     def encode(self, inputs: Any) -> Any:
-        """[B] of int32 [T], each of its own length and at least 1 long.
+        """Return [B] arrays of int32 [T], each of its own length of at least 1.
 
         Raises:
             InvalidInput: They are not texts.
@@ -92,7 +91,7 @@ class TextPreprocessor:
         if isinstance(inputs, RowTexts):
             return Stored.of(self._numbers(text) for text in inputs)
         if isinstance(inputs, str) or not all(isinstance(text, str) for text in inputs):
-            raise InvalidInput("predict: expected a list of texts, got something else. Give a list of str.")
+            raise InvalidInput("predict: expected a list of texts. Give a list of str.")
         return objects([self._numbers(text) for text in inputs])
 
     def _numbers(self, text: str) -> NDArray[np.int32]:
@@ -100,131 +99,135 @@ class TextPreprocessor:
         return numbers if len(numbers) else np.full(1, UNKNOWN, np.int32)
 
     def to_json(self) -> dict[str, Any]:
-        """What makes the encoding again."""
+        """Return the content of ``preprocessor.json``."""
         return {"kind": "text", "max_length": self.max_length, "tokenizer": self.tokenizer.to_json()}
 
 
 @dataclass(frozen=True)
 class SeriesPreprocessor:
-    """Series [T, F] of their own lengths; the network itself scales them.
+    """Series [T, F] of unequal lengths; the network's first layer scales them.
 
     Attributes:
         mean: [F] of the training examples.
-        scale: [F] their standard deviation, 1 where that is 0.
-        relative: Whether each series is divided by the mean of its own values first.
+        scale: [F] standard deviation of the training examples, 1 where it is 0.
+        by_window: True if each series is divided by its own mean first.
     """
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
-    relative: bool = False
+    by_window: bool = False
     dtype: str = "float32"
     vocabulary: int | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> Shape:
-        """Of one example."""
+        """The shape of one example."""
         return (None, len(self.mean))
 
     def encode(self, inputs: Any) -> Any:
-        """[B] of float32 [T, F].
+        """Return [B] arrays of float32 [T, F].
 
         Raises:
-            InvalidInput: One has another number of channels, or no steps.
+            InvalidInput: A series has another number of channels, or no steps.
         """
         if isinstance(inputs, Stored):
             return inputs
         try:
             encoded = [np.asarray(item, np.float32) for item in inputs]
         except (ValueError, TypeError):
-            raise InvalidInput("predict: expected series of numbers, got something else. Give arrays.") from None
-        for place, item in enumerate(encoded):
+            raise InvalidInput("predict: expected series of numbers. Give arrays [T, F].") from None
+        for index, item in enumerate(encoded):
             if item.ndim != 2 or item.shape[1] != len(self.mean) or not len(item):
                 raise InvalidInput(
-                    f"predict: expected series [T, {len(self.mean)}], got {list(item.shape)} in place {place}. "
-                    "Give each step all channels."
+                    f"predict: series {index}: expected [T, {len(self.mean)}], got {list(item.shape)}. "
+                    "Give every step all channels."
                 )
         return objects(encoded)
 
     def to_json(self) -> dict[str, Any]:
-        """What makes the encoding again."""
-        return {"kind": "series", "mean": list(self.mean), "scale": list(self.scale), "relative": self.relative}
+        """Return the content of ``preprocessor.json``."""
+        return {"kind": "series", "mean": list(self.mean), "scale": list(self.scale), "by_window": self.by_window}
 
 
 Preprocessor = ArrayPreprocessor | TextPreprocessor | SeriesPreprocessor
 
 
-def fit_preprocessor(data: Dataset, learned: Split, text: TextConfig) -> Preprocessor:
-    """The encoding of a data set's kind, fitted on the examples to learn from.
+def fit_preprocessor(data: Dataset, train: Split, text: TextConfig) -> Preprocessor:
+    """Fit the preprocessor that suits a data set's kind.
 
     Args:
-        data: Says the kind.
-        learned: What to fit on, and nothing else.
-        text: How texts become numbers.
+        data: Decides the kind.
+        train: The training examples; nothing else is used to fit.
+        text: The conversion of texts.
     """
     if data.kind == "arrays":
         return ArrayPreprocessor(data.example_shape)
     if data.kind == "series":
-        return fit_series(learned.inputs)
-    most = text.max_length
-    tokenizer = fit_tokenizer(learned, text, most)
-    cut = sum(len(tokenizer.encode(given, most + 1)) > most for given in learned.inputs)
-    note = f"{cut:,} of {learned.size:,} training texts are cut after {text.max_length} tokens" if cut else ""
-    return TextPreprocessor(tokenizer, text.max_length, notes=(note,) if note else ())
+        return fit_series(train.inputs)
+    longest = text.max_length
+    tokenizer = fit_tokenizer(train, text, longest)
+    cut = sum(len(tokenizer.encode(example, longest + 1)) > longest for example in train.inputs)
+    note = f"{cut:,} of {train.size:,} training texts are cut after {longest} tokens" if cut else ""
+    return TextPreprocessor(tokenizer, longest, notes=(note,) if note else ())
 
 
-def fit_tokenizer(learned: Split, text: TextConfig, most: int | None = None) -> Tokenizer:
-    """The vocabulary of texts.
+def fit_tokenizer(train: Split, text: TextConfig, max_length: int | None = None) -> Tokenizer:
+    """Fit the vocabulary.
 
     Args:
-        learned: Those to learn from, and no others.
-        text: Which tokens, and how many.
-        most: How many tokens of each text are read.
+        train: The training texts.
+        text: The kind of token, and the limits of the vocabulary.
+        max_length: Number of tokens of each text that are read.
     """
     return Tokenizer.fit(
-        learned.inputs,
+        train.inputs,
         kind=text.tokenizer or "words",
         lowercase=text.lowercase and text.tokenizer == "words",
         min_count=text.min_count,
         vocabulary_size=text.vocabulary_size,
-        most=most,
+        most=max_length,
     )
 
 
-def fit_series(series: Sequence[NDArray[Any]] | NDArray[Any] | Stored, *, relative: bool = False) -> SeriesPreprocessor:
-    """Mean and scale of each channel.
+def fit_series(
+    series: Sequence[NDArray[Any]] | NDArray[Any] | Stored, *, by_window: bool = False
+) -> SeriesPreprocessor:
+    """Fit the mean and the standard deviation of each channel.
 
     Args:
-        series: Each [T, F].
-        relative: Whether they are divided by their own levels first.
+        series: Arrays [T, F].
+        by_window: True to divide each by its own mean first.
     """
     count = total = squares = np.float64(0)
-    for values in _together(series, relative):
+    for values in _all_steps(series, by_window):
         count, total = count + (~np.isnan(values)).sum(axis=0), total + np.nansum(values, axis=0)
     mean = total / np.maximum(count, 1)
-    for values in _together(series, relative):
+    for values in _all_steps(series, by_window):
         squares = squares + np.nansum((values - mean) ** 2, axis=0)
     scale = np.sqrt(squares / np.maximum(count, 1))
-    return SeriesPreprocessor(tuple(mean.tolist()), tuple(np.where(scale > 0, scale, 1.0).tolist()), relative)
+    return SeriesPreprocessor(tuple(mean.tolist()), tuple(np.where(scale > 0, scale, 1.0).tolist()), by_window)
 
 
-def _together(series: Sequence[NDArray[Any]] | NDArray[Any] | Stored, relative: bool) -> Iterator[NDArray[np.float64]]:
-    """[N, F] the steps of many series, and again, in float64."""
+def _all_steps(
+    series: Sequence[NDArray[Any]] | NDArray[Any] | Stored, by_window: bool
+) -> Iterator[NDArray[np.float64]]:
+    """Yield the steps [N, F] of many series at a time, in float64."""
     for begin in range(0, len(series), _SERIES_AT_ONCE):
         some = series[begin : begin + _SERIES_AT_ONCE]
-        yield np.concatenate([item / level_of(item) if relative else item for item in some]).astype(np.float64)
+        yield np.concatenate([item / window_level(item) if by_window else item for item in some]).astype(np.float64)
 
 
-def level_of(series: NDArray[Any]) -> NDArray[np.float64]:
-    """[..., 1, F] the mean of a series [..., T, F] over its steps; 1 where that is 0 or there is none."""
+def window_level(series: NDArray[Any]) -> NDArray[np.float64]:
+    """Return [..., 1, F] the mean of series [..., T, F] over their steps; 1 where it is 0 or there is none."""
     mean = np.nan_to_num(np.nanmean(series, axis=-2, keepdims=True, dtype=np.float64))
     return np.where(mean == 0, 1.0, mean)
 
 
 def preprocessor_from_json(values: Mapping[str, Any]) -> Preprocessor:
-    """The encoding that ``to_json`` gave."""
+    """Return the preprocessor that ``to_json`` wrote."""
     if values["kind"] == "arrays":
         return ArrayPreprocessor(tuple(values["shape"]))
     if values["kind"] == "series":
-        return SeriesPreprocessor(tuple(values["mean"]), tuple(values["scale"]), values["relative"])
+        return SeriesPreprocessor(tuple(values["mean"]), tuple(values["scale"]), values["by_window"])
     return TextPreprocessor(Tokenizer.from_json(values["tokenizer"]), values["max_length"])

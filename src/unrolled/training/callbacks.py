@@ -1,4 +1,4 @@
-"""Where in the training we are."""
+"""Callbacks of a training: position, metrics, checkpoints, selection of weights, and early ends."""
 
 import json
 import math
@@ -29,17 +29,17 @@ from numpy.typing import NDArray
 
 
 class TrainingPosition(keras.callbacks.Callback):
-    """Counts epochs and batches for the other callbacks; comes first among them.
+    """Counter of epochs and batches for the other callbacks; comes first among them.
 
-    The generators of random numbers go on where the last batch left them, whatever a new ``fit`` draws before its
-    first: torch's loader of batches draws a seed.
+    The random generators continue where the last batch left them, whatever a new ``fit`` draws before its first batch:
+    torch's data loader draws a seed.
 
     Args:
-        checkpoint: Where the training goes on, or None at its beginning.
+        checkpoint: The checkpoint to continue from, or None.
 
     Attributes:
-        epoch: How many epochs are finished.
-        step: How many batches of the next one are.
+        epoch: Number of finished epochs.
+        step: Number of finished batches of the next epoch.
     """
 
     def __init__(self, checkpoint: Checkpoint | None):
@@ -76,32 +76,35 @@ Copy = tuple[list[NDArray[Any]], int, int]
 
 
 class TerminateOnNaN(keras.callbacks.Callback):
-    """Ends the training when the loss is no longer a number.
+    """End of the training when the loss becomes NaN or infinite.
 
-    Copies of the weights are taken every few steps. A copy counts as good once a later step has found a finite loss
-    with weights that descend from it.
+    Weights are copied every few steps. A copy counts as good once a later step has a finite loss with weights that
+    descend from it.
 
     Args:
-        place: Where in the training we are.
-        run: Where the weights are kept when the training ends early.
+        position: The position in the training.
+        run: The run, for the message.
+
+    Attributes:
+        last_good: The newest good copy of the weights.
     """
 
-    def __init__(self, place: TrainingPosition, run: Run):
+    def __init__(self, position: TrainingPosition, run: Run):
         super().__init__()
-        self.place, self.run = place, run
+        self.position, self.run = position, run
         self.steps = 0
-        self.good: Copy | None = None
+        self.last_good: Copy | None = None
         self.latest: Copy | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        if self.good is None:
+        if self.last_good is None:
             self._copy()
-            self.good = self.latest
+            self.last_good = self.latest
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.steps += 1
         self._check(logs["loss"], "loss")
-        self.good = self.latest
+        self.last_good = self.latest
         if self.steps % STEPS_BETWEEN_COPIES == 0:
             self._copy()
 
@@ -110,7 +113,7 @@ class TerminateOnNaN(keras.callbacks.Callback):
         self._check_weights()
 
     def _check_weights(self) -> None:
-        """Refuse what the last step made of the weights, which no loss has seen yet.
+        """Check the weights after the last step, with which no loss has been computed yet.
 
         Raises:
             Diverged: One of them is NaN or infinite.
@@ -125,50 +128,54 @@ class TerminateOnNaN(keras.callbacks.Callback):
     def _copy(self) -> None:
         synchronize(self.model)
         if is_finite(self.model):
-            self.latest = (self.model.get_weights(), self.place.epoch + 1, self.place.step)
+            self.latest = (self.model.get_weights(), self.position.epoch + 1, self.position.step)
 
     def _divergence(self, loss: float, name: str) -> str:
         synchronize(self.model)
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        kept = f"kept the weights of epoch {self.good[1]}, step {self.good[2]} in" if self.good else "kept nothing in"
+        kept = (
+            f"kept the weights of epoch {self.last_good[1]}, step {self.last_good[2]} in"
+            if self.last_good
+            else "kept nothing in"
+        )
         optimizer = type(self.model.optimizer).__name__
         return (
-            f"train: {self.run.experiment.name}: expected a finite {name}, got {loss} in epoch "
-            f"{self.place.epoch + 1} at step {self.place.step}; {kept} {self.run.path}. Lower the learning rate (--set "
+            f"train: {self.run.config.name}: the {name} became {loss} in epoch "
+            f"{self.position.epoch + 1} at step {self.position.step}; {kept} {self.run.path}. Lower the learning rate (--set "
             f"training.optimizer.{optimizer}.learning_rate={rate / 10:g}), clip the gradients (clipnorm: 1), or use "
             "activation tanh."
         )
 
 
 def synchronize(model: keras.Model) -> None:
-    """Bring the model's variables up to date; on JAX they live outside it while an epoch runs."""
+    """Bring the model's variables up to date; on JAX they are kept outside the model during an epoch."""
     if hasattr(model, "jax_state_sync"):
         model.jax_state_sync()
 
 
 def is_finite(model: keras.Model) -> bool:
-    """Whether all weights are numbers."""
+    """Return True if all weights are finite."""
     return all(bool(np.isfinite(array).all()) for array in model.get_weights())
 
 
 class StopOnSignal(keras.callbacks.Callback):
-    """Ends the training when a signal has asked for it; comes last, when all others have seen the batch.
+    """End of the training after a signal; comes last, when all other callbacks have seen the batch.
 
     Args:
-        place: Where in the training we are.
-        request: Where a signal shows.
-        run: What to name in the message.
+        position: The position in the training.
+        request: Carries the signal.
+        run: The run, for the message.
     """
 
-    def __init__(self, place: TrainingPosition, request: StopRequest, run: Run):
+    def __init__(self, position: TrainingPosition, request: StopRequest, run: Run):
         super().__init__()
-        self.place, self.request, self.run = place, request, run
+        self.position, self.request, self.run = position, request, run
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.request.answer(
-            f"train: {self.run.experiment.name}: interrupted in epoch {self.place.epoch + 1}, after step "
-            f"{self.place.step}; kept what was learned in {self.run.path}. "
-            f"Go on with: unrolled resume {self.run.path}"
+        self.request.raise_if_requested(
+            f"train: {self.run.config.name}: interrupted in epoch {self.position.epoch + 1}, after step "
+            f"{self.position.step}; the network is kept in {self.run.path}. "
+            f"Continue with: unrolled resume {self.run.path}"
         )
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -176,72 +183,71 @@ class StopOnSignal(keras.callbacks.Callback):
 
 
 class StatefulCallback(Protocol):
-    """A callback with something to keep in a checkpoint."""
+    """A callback with a state that checkpoints keep."""
 
-    def notes(self) -> dict[str, Any]:
-        """What it remembers, as JSON."""
+    def get_state(self) -> dict[str, Any]:
+        """Return the state as JSON."""
 
-    def recall(self, notes: dict[str, Any]) -> None:
-        """Remember what ``notes`` gave."""
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore the state that ``get_state`` returned."""
 
 
 class CheckpointWriter(keras.callbacks.Callback):
-    """Writes the state of the training every few seconds, at the end of each epoch, and before it is interrupted.
+    """Writer of checkpoints: every few seconds, at the end of each epoch, and before an interruption.
 
-    Comes after the callbacks that it asks for their notes, and before those that end the training.
-
-    A disk that has no room for one does not end the training: that is said, and the next one is tried.
+    Comes after the stateful callbacks, and before those that end the training. A full disk does not end the training:
+    the failure is logged, and the next checkpoint is tried.
 
     Args:
-        place: Where in the training we are.
-        request: Where a signal shows.
-        run: Where the checkpoints are kept.
-        progress: Who is told.
-        steps: How many batches an epoch has.
-        remembering: Who has something to note, by names.
+        position: The position in the training.
+        request: Carries a signal that stops the training.
+        run: The run; checkpoints are kept in its folder.
+        progress: Logs failures.
+        steps: Number of batches in an epoch.
+        stateful: The callbacks whose states are kept, by names.
     """
 
     def __init__(
         self,
-        place: TrainingPosition,
+        position: TrainingPosition,
         request: StopRequest,
         run: Run,
         progress: Progress,
         *,
         steps: int,
-        remembering: dict[str, StatefulCallback],
+        stateful: dict[str, StatefulCallback],
     ):
         super().__init__()
-        self.place, self.request, self.run, self.progress = place, request, run, progress
-        self.steps, self.remembering = steps, remembering
-        self.seconds = run.experiment.training.checkpoint_seconds
+        self.position, self.request, self.run, self.progress = position, request, run, progress
+        self.steps, self.stateful = steps, stateful
+        self.seconds = run.config.training.checkpoint_seconds
         self.written = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         late = time.monotonic() - self.written >= self.seconds
-        # After an epoch's last batch comes its validation; a training cannot go on between the two.
-        if (late or self.request.signal_number is not None) and self.place.step < self.steps:
+        # After an epoch's last batch comes its validation; a training cannot continue between the two.
+        if (late or self.request.signal_number is not None) and self.position.step < self.steps:
             synchronize(self.model)
             if is_finite(self.model):
-                self._write(self.place.epoch, self.place.step)
+                self._write(self.position.epoch, self.position.step)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._write(epoch + 1, 0)
 
     def _write(self, epoch: int, step: int) -> None:
-        notes = {name: callback.notes() for name, callback in self.remembering.items()}
-        notes["settings"] = resumable_settings(self.run.experiment)
+        notes = {name: callback.get_state() for name, callback in self.stateful.items()}
+        notes["settings"] = resumable_settings(self.run.config)
         try:
             write_checkpoint(self.run.path, self.model, epoch, step, notes)
         except WriteError as error:
-            self.progress.say(f"no checkpoint: {error}")
+            self.progress.log(f"no checkpoint: {error}")
         self.written = time.monotonic()
 
 
 class BestWeights(keras.callbacks.Callback):
-    """Stops when the validation loss has not improved for a while, and keeps the weights of the best epoch.
+    """Early stopping, and the weights of the epoch with the lowest validation loss.
 
-    The best weights are a file of the run, which only better ones replace, whichever process finds them.
+    The best weights are a file in the run folder, which only better ones replace, whichever process finds them.
 
     Args:
         run: The run's folder.
@@ -256,17 +262,15 @@ class BestWeights(keras.callbacks.Callback):
         self.best: float | None = None
         self.waited = 0
 
-    def notes(self) -> dict[str, Any]:
-        """What it remembers, for a checkpoint."""
+    def get_state(self) -> dict[str, Any]:
         return {"best": self.best, "waited": self.waited}
 
-    def recall(self, notes: dict[str, Any]) -> None:
-        """Remember what ``notes`` gave."""
-        self.best, self.waited = notes["best"], notes["waited"]
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.best, self.waited = state["best"], state["waited"]
 
     @property
-    def is_over(self) -> bool:
-        """Whether the training has waited long enough."""
+    def is_patience_exhausted(self) -> bool:
+        """True if as many epochs as ``patience`` have passed without improvement."""
         return self.patience is not None and self.waited >= self.patience
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -274,21 +278,21 @@ class BestWeights(keras.callbacks.Callback):
             return
         if self.best is not None and not logs["val_loss"] < self.best:
             self.waited += 1
-            self.model.stop_training = self.model.stop_training or self.is_over
+            self.model.stop_training = self.model.stop_training or self.is_patience_exhausted
             return
         self.best, self.waited = float(logs["val_loss"]), 0
         if self.keeps_best:
             self._write()
 
-    def choose(self) -> None:
-        """Give the model the weights that are to be kept; the last ones are in it already."""
+    def restore(self) -> None:
+        """Give the model the weights that are kept; the last ones are in it already."""
         if not self.keeps_best or self.best is None:
             return
         try:
             with self.path.open("rb") as stream, np.load(stream) as stored:
                 self.model.set_weights([stored[f"weight-{index}"] for index in range(len(stored.files))])
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            raise RunError(f"{self.path}: expected the best weights, got none that can be read. Train again.") from None
+            raise RunError(f"{self.path}: the best weights cannot be read. Train again.") from None
 
     def _write(self) -> None:
         try:
@@ -301,10 +305,11 @@ class BestWeights(keras.callbacks.Callback):
 
 
 class SwapEMAWeights(keras.callbacks.Callback):
-    """Validates, chooses and ends with the moving averages of the weights, where the optimizer keeps some.
+    """Swap of the weights and their exponential moving averages, for optimizers with ``use_ema``.
 
-    Keras puts them into the network whenever ``fit`` ends, also where the training is to go on; that is left to
-    ``finish``. Comes before the callback that writes checkpoints, after the ones that choose.
+    Validation, selection and the saved network use the averages. Keras puts them into the network whenever ``fit``
+    ends, even if the training continues; here ``finalize`` does. Comes before the callback that writes checkpoints,
+    and after the one that selects weights.
     """
 
     def __init__(self, optimizer: keras.Optimizer):
@@ -316,7 +321,7 @@ class SwapEMAWeights(keras.callbacks.Callback):
     def on_test_begin(self, logs: Any = None) -> None:
         variables = self.model.trainable_variables
         self.current = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
-        self.finish()
+        self.finalize()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self.current is None:
@@ -325,41 +330,40 @@ class SwapEMAWeights(keras.callbacks.Callback):
             variable.assign(value)
         self.current = None
 
-    def finish(self) -> None:
-        """Put the averages into the network, if any step was taken."""
+    def finalize(self) -> None:
+        """Put the averages into the network, if there was a step."""
         if not int(keras.ops.convert_to_numpy(self.optimizer.iterations)):
             return
         type(self.optimizer).finalize_variable_values(self.optimizer, self.model.trainable_variables)
-        # What Keras assigned are the averages themselves, and JAX reuses the memory of both.
+        # Keras assigns the averages themselves, not copies, and JAX reuses the memory of both.
         for variable in self.model.trainable_variables:
             variable.assign(np.array(keras.ops.convert_to_numpy(variable)))
 
 
 class MetricsLogger(keras.callbacks.Callback):
-    """Writes a line of ``metrics.jsonl`` an epoch, and keeps the progress display moving.
+    """Writer of ``metrics.jsonl``, one line per epoch; also updates the progress display.
 
     Args:
-        place: Where in the training we are.
-        run: Whose metrics.
-        progress: Who shows them.
-        examples: How many an epoch has.
-        batch_size: How many a step has.
-        epochs: How many there are.
+        position: The position in the training.
+        run: The run; the file is in its folder.
+        progress: The display.
+        examples: Number of examples in an epoch.
+        batch_size: Number of examples in a step.
+        epochs: Number of epochs.
     """
 
     def __init__(
-        self, place: TrainingPosition, run: Run, progress: Progress, *, examples: int, batch_size: int, epochs: int
+        self, position: TrainingPosition, run: Run, progress: Progress, *, examples: int, batch_size: int, epochs: int
     ):
         super().__init__()
-        self.place, self.run, self.progress, self.examples = place, run, progress, examples
+        self.position, self.run, self.progress, self.examples = position, run, progress, examples
         self.batch_size, self.epochs = batch_size, epochs
         self.records: list[dict[str, Any]] = []
         self.compiled: set[int] = set()
         self.began: tuple[float, float] | None = None
         self.seconds, self.cpu_seconds, self.training_seconds, self.counted = 0.0, 0.0, 0.0, 0
 
-    def notes(self) -> dict[str, Any]:
-        """What it remembers, for a checkpoint."""
+    def get_state(self) -> dict[str, Any]:
         seconds, cpu_seconds = self._elapsed()
         return {
             "records": self.records,
@@ -369,15 +373,14 @@ class MetricsLogger(keras.callbacks.Callback):
             "counted": self.counted,
         }
 
-    def recall(self, notes: dict[str, Any]) -> None:
-        """Remember what ``notes`` gave."""
-        self.records, self.seconds, self.cpu_seconds = notes["records"], notes["seconds"], notes["cpu_seconds"]
-        self.training_seconds, self.counted = notes["training_seconds"], notes["counted"]
+    def set_state(self, state: dict[str, Any]) -> None:
+        self.records, self.seconds, self.cpu_seconds = state["records"], state["seconds"], state["cpu_seconds"]
+        self.training_seconds, self.counted = state["training_seconds"], state["counted"]
 
     def begin(self) -> None:
-        """Show the display; before the first batch."""
+        """Start the display, before the first batch."""
         steps = -(-self.examples // self.batch_size)
-        self.progress.begin(self.epochs, steps, self.batch_size, first_epoch=self.place.epoch + 1)
+        self.progress.begin(self.epochs, steps, self.batch_size, first_epoch=self.position.epoch + 1)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.began = (time.perf_counter(), time.process_time())
@@ -386,13 +389,13 @@ class MetricsLogger(keras.callbacks.Callback):
         self.batch_began = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        size = min(self.batch_size, self.examples - (self.place.step - 1) * self.batch_size)
+        size = min(self.batch_size, self.examples - (self.position.step - 1) * self.batch_size)
         if size in self.compiled or self.examples <= 2 * self.batch_size:
             self.training_seconds += time.perf_counter() - self.batch_began
             self.counted += size
         # The first batch of either size compiles, which is not training; of one or two batches that is all there is.
         self.compiled.add(size)
-        self.progress.step(self.place.epoch + 1, self.place.step - 1, logs)
+        self.progress.step(self.position.epoch + 1, self.position.step - 1, logs)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         seconds, cpu_seconds = self._elapsed()
@@ -412,13 +415,13 @@ class MetricsLogger(keras.callbacks.Callback):
         self.progress.epoch(record)
 
     def _elapsed(self) -> tuple[float, float]:
-        """Seconds of the epoch under way, and those of the processor; between two epochs there are none."""
+        """Return the seconds and the CPU seconds of the current epoch; between two epochs they are 0."""
         if self.began is None:
             return self.seconds, self.cpu_seconds
         began, processor_began = self.began
         return self.seconds + time.perf_counter() - began, self.cpu_seconds + time.process_time() - processor_began
 
     def write(self) -> None:
-        """Write all lines anew, so that the file is whole whenever it is read."""
+        """Write all lines again, so that the file is whole whenever it is read."""
         lines = "".join(json.dumps(record) + "\n" for record in self.records)
         write_text(self.run.path / "metrics.jsonl", lines)

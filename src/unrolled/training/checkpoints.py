@@ -1,4 +1,4 @@
-"""The random numbers that are not drawn by a seed of their own."""
+"""Checkpoints: the whole state of a training at one moment, random generators included."""
 
 import json
 import random
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 
 def seed_everything(seed: int) -> None:
-    """Seed what layers and initializers without a seed of their own draw one from, and torch where it computes.
+    """Seed the generators from which layers and initializers without a seed draw one, and torch where it is the backend.
 
     ``keras.utils.set_random_seed`` does the same and imports TensorFlow wherever it is installed, which takes 5 s.
     """
@@ -30,14 +30,14 @@ def seed_everything(seed: int) -> None:
 
 
 def random_state() -> dict[str, Any]:
-    """The states of those generators, as JSON."""
+    """Return the states of these generators as JSON."""
     kind, keys, *rest = np.random.get_state(legacy=True)
     state = {"python": random.getstate(), "numpy": [kind, np.asarray(keys).tolist(), *rest]}
     return state if (torch := _torch()) is None else state | {"torch": torch.random_state()}
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
-    """Give the generators the states that ``random_state`` gave."""
+    """Restore the states that ``random_state`` returned."""
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     kind, keys, *rest = state["numpy"]
@@ -47,7 +47,7 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 
 def _torch() -> Any:
-    """Torch's generator where torch computes, else None."""
+    """Return torch's generator where torch is the backend, else None."""
     if keras.backend.backend() != "torch":
         return None
     return current()
@@ -57,22 +57,22 @@ FOLDER = "checkpoints"
 KEPT = 2
 
 
-def resumable_settings(experiment: ExperimentConfig) -> dict[str, Any]:
-    """The settings that may not change while a training goes on, as JSON."""
-    return experiment.model_dump(
+def resumable_settings(config: ExperimentConfig) -> dict[str, Any]:
+    """Return the settings that must not change when a training is resumed, as JSON."""
+    return config.model_dump(
         mode="json", exclude={"name": True, "training": {"epochs": True, "checkpoint_seconds": True}}
     )
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What the training was at a moment between two batches.
+    """The state of a training between two batches.
 
     Attributes:
-        epoch: How many epochs are finished.
-        step: How many batches of the next one are.
+        epoch: Number of finished epochs.
+        step: Number of finished batches of the next epoch.
         arrays: The values of all variables, by group and number.
-        notes: What the callbacks remember, by their names, and the states of the random generators.
+        notes: The states of the callbacks, by their names, of the random generators, and the settings.
     """
 
     epoch: int
@@ -87,9 +87,9 @@ def write_checkpoint(run: Path, model: keras.Model, epoch: int, step: int, notes
     Args:
         run: The run's folder.
         model: Its variables are up to date.
-        epoch: How many epochs are finished.
-        step: How many batches of the next one are.
-        notes: What else is needed to go on, as JSON.
+        epoch: Number of finished epochs.
+        step: Number of finished batches of the next epoch.
+        notes: The states of the callbacks and the settings, as JSON.
 
     Raises:
         WriteError: The disk is full, or the folder cannot be written.
@@ -112,7 +112,7 @@ def write_checkpoint(run: Path, model: keras.Model, epoch: int, step: int, notes
 
 
 def newest_checkpoint(run: Path) -> Checkpoint | None:
-    """The newest checkpoint that can be read, or None where there is none."""
+    """Return the newest checkpoint that can be read, or None."""
     for path in reversed(_found(run)):
         try:
             with path.open("rb") as stream, np.load(stream) as stored:
@@ -127,9 +127,9 @@ def newest_checkpoint(run: Path) -> Checkpoint | None:
 
 
 def restore(model: keras.Model, checkpoint: Checkpoint, batch: Sequence[NDArray[Any]]) -> None:
-    """Give a model, built and compiled anew, the state of a checkpoint.
+    """Restore the state of a checkpoint in a newly built and compiled model.
 
-    Metrics and the generators of random numbers come later, when an epoch and its first batch begin.
+    Metrics and random generators are restored later, when an epoch and its first batch begin.
 
     Args:
         model: The model.
@@ -149,7 +149,7 @@ def restore(model: keras.Model, checkpoint: Checkpoint, batch: Sequence[NDArray[
 
 
 def restore_metrics(model: keras.Model, checkpoint: Checkpoint) -> None:
-    """Give a model its metrics' state; Keras resets them when an epoch begins, so it is to be done after that."""
+    """Restore the state of a model's metrics; Keras resets them when an epoch begins, so this comes after."""
     _assign(model.metrics_variables, checkpoint, "metrics")
 
 
@@ -167,7 +167,7 @@ def _assign(variables: Sequence[Any], checkpoint: Checkpoint, group: str) -> Non
     values = [value for name, value in checkpoint.arrays.items() if name.startswith(f"{group}-")]
     if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
         raise RunError(
-            f"{FOLDER}: expected the {group} variables of this network, got those of another one. "
+            f"{FOLDER}: the {group} variables of the checkpoint are those of another network. "
             "Train again: the experiment or unrolled has changed since."
         )
     for variable, value in zip(variables, values, strict=True):
@@ -175,5 +175,5 @@ def _assign(variables: Sequence[Any], checkpoint: Checkpoint, group: str) -> Non
 
 
 def _found(run: Path) -> list[Path]:
-    """The checkpoints of a run, oldest first."""
+    """Return the checkpoints of a run, the oldest first."""
     return sorted(path for path in (run / FOLDER).glob("*-*.npz") if not path.name.startswith("."))

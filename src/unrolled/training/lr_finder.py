@@ -1,36 +1,35 @@
-"""Which learning rate: one short training in which it grows from step to step, and what the loss does meanwhile."""
+"""Learning rate finder: a short training in which the rate grows from step to step, and the loss meanwhile."""
 
 import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.data.dataset import Dataset
 from unrolled.errors import InvalidSetting
-from unrolled.model.build import build_network, check_components
-from unrolled.tasks.base import choose_examples
+from unrolled.model.build import build_model, check_config, check_memory, resolve
+from unrolled.tasks.base import Task
+from unrolled.tasks.registry import load_task
 from unrolled.training.checkpoints import seed_everything
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Of the loss before, in the smoothed loss.
+# Weight of the earlier losses in the smoothed loss.
 _SMOOTHING = 0.9
-# The sweep ends when the smoothed loss is so many times its lowest value.
-_LOST = 4.0
-# Fewer steps show nothing.
-_FEWEST = 5
+# The sweep ends when the smoothed loss is this many times its lowest value.
+_DIVERGED = 4.0
+_FEWEST_STEPS = 5
 
 
 @dataclass(frozen=True)
 class LearningRateSweep:
-    """What a sweep saw.
+    """The losses of a sweep over learning rates.
 
     Attributes:
         rates: The learning rate of each step.
         losses: The loss of each step's batch, before the step.
-        smoothed: Their moving average, with its beginning corrected.
-        suggestion: The rate at which the smoothed loss fell fastest; a cycle's peak may be a few times as high.
+        smoothed: The moving average of the losses, with its beginning corrected.
+        suggestion: A constant rate that trains; the peak of a cycle may be a few times as high.
         diverged_at: The rate at which the sweep ended because the loss grew, or None.
     """
 
@@ -41,12 +40,12 @@ class LearningRateSweep:
     diverged_at: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """For machines."""
+        """Return all attributes as JSON."""
         return asdict(self)
 
 
 def find_learning_rate(
-    experiment: ExperimentConfig, *, low: float = 1e-5, high: float = 1.0, steps: int = 150
+    config: ExperimentConfig, *, low: float = 1e-5, high: float = 1.0, steps: int = 150
 ) -> LearningRateSweep:
     """Train a network for a few steps, each with a higher learning rate.
 
@@ -55,35 +54,38 @@ def find_learning_rate(
         rate_t = low (high / low)^(t / (steps - 1))
 
     Args:
-        experiment: Its own learning rate is not used.
+        config: The experiment; its own learning rate is not used.
         low: The first rate.
-        high: The last rate, if the loss does not grow before.
-        steps: How many steps, and rates.
+        high: The last rate, unless the loss diverges before.
+        steps: Number of steps, and of rates.
 
     Raises:
-        InvalidSetting: Something in the experiment cannot be.
-        DataError: Its data cannot be loaded.
+        InvalidSetting: A setting is not possible, or the loss is not finite.
+        DataError: The data cannot be loaded.
 
     Reference:
         Smith, "Cyclical Learning Rates for Training Neural Networks", 2017.
     """
     if not 0 < low < high:
-        raise InvalidSetting(f"find-lr: expected 0 < low < high, got {low:g} and {high:g}. Change --low or --high.")
-    optimizer = experiment.training.optimizer.name
-    experiment = ExperimentConfig.load(experiment, overrides=[f"training.optimizer.{optimizer}.learning_rate={low}"])
-    check_components(experiment)
+        raise InvalidSetting(f"find-lr: expected 0 < low < high, got low {low:g} and high {high:g}.")
+    optimizer = config.training.optimizer.name
+    config = ExperimentConfig.load(config, overrides=[f"training.optimizer.{optimizer}.learning_rate={low}"])
+    check_config(config)
+    task = load_task(config)
+    config = resolve(config, task)
+    check_memory(config, task)
     rates = np.geomspace(low, high, steps)
-    losses = _losses(experiment, experiment.load_data(), rates)
-    if len(losses) < _FEWEST:
+    losses = _losses(config, task, rates)
+    if len(losses) < _FEWEST_STEPS:
         raise InvalidSetting(
-            f"find-lr: expected a finite loss for the first {_FEWEST} rates, got {len(losses)}. "
-            "Lower --low, or ask: unrolled doctor"
+            f"find-lr: the loss is finite for {len(losses)} of the first {_FEWEST_STEPS} rates only. "
+            "Lower --low, or run: unrolled doctor"
         )
     return summarize(rates[: len(losses)], np.array(losses), diverged=len(losses) < steps)
 
 
 def summarize(rates: NDArray[np.float64], losses: NDArray[np.float64], *, diverged: bool) -> LearningRateSweep:
-    """The sweep that gave these losses."""
+    """Return the sweep of these rates and losses, with its suggestion."""
     smoothed = smooth(losses)
     lowest = int(np.argmin(smoothed))
     # The first values are means of few batches.
@@ -100,7 +102,7 @@ def summarize(rates: NDArray[np.float64], losses: NDArray[np.float64], *, diverg
 
 
 def smooth(losses: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The moving average of a row of losses.
+    """Return the moving average of a sequence of losses.
 
     ::
 
@@ -113,12 +115,11 @@ def smooth(losses: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array(smoothed)
 
 
-def _losses(experiment: ExperimentConfig, data: Dataset, rates: NDArray[np.float64]) -> list[float]:
-    """The loss at each rate, up to where it is lost."""
-    examples = choose_examples(data, experiment)
-    seed_everything(experiment.seed)
-    model = build_network(experiment, data, encoding=examples.encoding)
-    batches = examples.batches(experiment, epochs=len(rates))
+def _losses(config: ExperimentConfig, task: Task, rates: NDArray[np.float64]) -> list[float]:
+    """Return the loss at each rate, up to where it diverges."""
+    seed_everything(config.seed)
+    model = build_model(config, task, steps=len(rates))
+    batches = task.batches(epochs=len(rates))
     losses: list[float] = []
     for index, rate in enumerate(rates):
         model.optimizer.learning_rate.assign(rate)
@@ -127,6 +128,6 @@ def _losses(experiment: ExperimentConfig, data: Dataset, rates: NDArray[np.float
         smoothed = smooth(np.array(losses))
         if not math.isfinite(losses[-1]):
             return losses[:-1]
-        if len(losses) > len(rates) // 10 and smoothed[-1] > _LOST * smoothed.min():
+        if len(losses) > len(rates) // 10 and smoothed[-1] > _DIVERGED * smoothed.min():
             return losses
     return losses

@@ -1,4 +1,4 @@
-"""What a person sees while a network trains: a live bar on a terminal, plain lines elsewhere, or nothing."""
+"""Progress of a training: a live bar on a terminal, plain lines elsewhere, or nothing."""
 
 import os
 import sys
@@ -13,39 +13,39 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 
 _REDRAWS_PER_SECOND = 8
-# What an epoch's record holds besides the loss and the metrics.
+# The keys of an epoch's record besides the loss and the metrics.
 OTHER_FIGURES = ("epoch", "learning_rate", "seconds", "training_seconds", "cpu_seconds", "examples_per_second")
 
 
 class Progress:
-    """Says nothing; the others say what they are told."""
+    """Silent progress, and the interface of the others."""
 
-    def announce(self, experiment: ExperimentConfig) -> None:
-        """Before anything slow: what is going to happen."""
+    def announce(self, config: ExperimentConfig) -> None:
+        """Announce a training before anything slow begins."""
 
     def begin(self, epochs: int, steps: int, batch_size: int, *, first_epoch: int = 1) -> None:
-        """Before the first batch."""
+        """Start, before the first batch."""
 
     def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
-        """After each batch, with the epoch's means so far."""
+        """Show a batch, with the epoch's means so far."""
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        """After each epoch, with its line of ``metrics.jsonl``."""
+        """Show a finished epoch, with its line of ``metrics.jsonl``."""
 
-    def say(self, message: str) -> None:
-        """Anything else worth a line."""
+    def log(self, message: str) -> None:
+        """Show a line."""
 
     def end(self) -> None:
-        """After the last batch, however the training ended."""
+        """Stop, after the last batch, however the training ended."""
 
 
 class PlainProgress(Progress):
-    """A line an epoch, for files and pipes."""
+    """One line per epoch, for files and pipes."""
 
-    def announce(self, experiment: ExperimentConfig) -> None:
-        training = experiment.training
+    def announce(self, config: ExperimentConfig) -> None:
+        training = config.training
         epochs = "1 epoch" if training.epochs == 1 else f"{training.epochs} epochs"
-        self.say(f"{experiment.name}: {epochs} in batches of {training.batch_size}, seed {experiment.seed}")
+        self.log(f"{config.name}: {epochs} in batches of {training.batch_size}, seed {config.seed}")
 
     def begin(self, epochs: int, steps: int, batch_size: int, *, first_epoch: int = 1) -> None:
         self.epochs, self.started, self.first = epochs, time.perf_counter(), True
@@ -53,21 +53,21 @@ class PlainProgress(Progress):
     def step(self, epoch: int, step: int, logs: Mapping[str, float]) -> None:
         if self.first:
             self.first = False
-            self.say(f"first batch compiled and trained in {time.perf_counter() - self.started:.1f} s")
+            self.log(f"first batch compiled and trained in {time.perf_counter() - self.started:.1f} s")
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        self.say(f"epoch {record['epoch']}/{self.epochs}  {format_record(record)}")
+        self.log(f"epoch {record['epoch']}/{self.epochs}  {format_record(record)}")
 
-    def say(self, message: str) -> None:
+    def log(self, message: str) -> None:
         try:
             print(message, flush=True)  # noqa: T201 - this is what a terminal program is for
         except BrokenPipeError:
-            # Whoever read along has left; that is no reason to lose a training.
+            # The reader of the pipe has gone; that is no reason to lose a training.
             sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the rest of the process
 
 
 class LiveProgress(PlainProgress):
-    """A bar an epoch that moves with the batches, and the epoch's line in its place when it is done."""
+    """A bar per epoch that moves with the batches, replaced by the epoch's line when it is finished."""
 
     def __init__(self, console: Console):
         self.console = console
@@ -105,7 +105,7 @@ class LiveProgress(PlainProgress):
         self.bar.remove_task(self.task)
         self._start_epoch(min(record["epoch"] + 1, self.epochs))
 
-    def say(self, message: str) -> None:
+    def log(self, message: str) -> None:
         self.console.print(message, highlight=False, markup=False, soft_wrap=True)
 
     def end(self) -> None:
@@ -113,14 +113,14 @@ class LiveProgress(PlainProgress):
 
 
 def choose_progress(*, quiet: bool) -> Progress:
-    """A live bar where stdout is a terminal, lines where it is not, nothing where quiet is asked for."""
+    """Return a live bar if stdout is a terminal, lines if it is not, silence if quiet."""
     if quiet:
         return Progress()
     return LiveProgress(Console()) if sys.stdout.isatty() else PlainProgress()
 
 
 def format_record(record: Mapping[str, Any]) -> str:
-    """An epoch's figures in one line.
+    """Return an epoch's metrics in one line.
 
     Example:
         >>> format_record({"epoch": 1, "loss": 0.5, "accuracy": 0.8, "seconds": 41.0, "examples_per_second": 1500.0})
@@ -131,7 +131,7 @@ def format_record(record: Mapping[str, Any]) -> str:
 
 
 def rank(name: str) -> tuple[bool, bool, str]:
-    """The order of figures: training before validation, the loss before the metrics.
+    """Return a sort key for names of metrics: training before validation, the loss before the others.
 
     Example:
         >>> sorted(["val_loss", "accuracy", "loss"], key=rank)

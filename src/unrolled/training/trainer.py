@@ -1,6 +1,6 @@
-"""Keras' ``fit`` with everything around it that a run needs, from its beginning or from a checkpoint."""
+"""Training: from an experiment to a run folder, and on from a checkpoint."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +9,14 @@ from typing import Any
 from unrolled.backends import current
 from unrolled.config.diff import diff_settings
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.data.dataset import Dataset
 from unrolled.errors import Diverged, Interrupted, InvalidSetting, RunError, TrainingStopped, WriteError
-from unrolled.model.build import build_network, check_components
+from unrolled.model.build import build_model, check_config, check_memory, resolve
 from unrolled.model.components import depends_on_length
-from unrolled.reports.run import write_report
 from unrolled.runs.environment import record_environment
 from unrolled.runs.run import SEARCH_FILE, Run
 from unrolled.storage import replacing, write_json
-from unrolled.tasks.base import Examples, choose_examples
-from unrolled.tasks.batches import steps_per_epoch
+from unrolled.tasks.base import Task
+from unrolled.tasks.registry import load_task
 from unrolled.training.callbacks import (
     BestWeights,
     CheckpointWriter,
@@ -31,24 +29,147 @@ from unrolled.training.callbacks import (
 )
 from unrolled.training.checkpoints import Checkpoint, newest_checkpoint, restore, resumable_settings, seed_everything
 from unrolled.training.locks import locked
-from unrolled.training.processes import StopRequest, stop_on_signals
-from unrolled.training.progress import Progress, choose_progress
+from unrolled.training.processes import StopRequest
+from unrolled.training.progress import Progress
 
 import keras
 
 EVALUATION_BATCH_SIZE = 256
 
 
-class Fitting:
-    """One training of a model: its callbacks, in their order, and what becomes of the weights.
+def train_experiment(
+    config: ExperimentConfig, runs: Path, progress: Progress, request: StopRequest, *, is_tested: bool = True
+) -> Run:
+    """Train an experiment and keep everything in a new run folder; see ``unrolled.train``.
+
+    Args:
+        config: The experiment.
+        runs: The folder in which the run folder is made.
+        progress: Shows the progress; an exception that it raises ends the training.
+        request: Carries a signal that stops the training.
+        is_tested: True to evaluate the network on the test set at the end.
+
+    Returns:
+        The finished run, with ``task`` and ``model`` in memory.
+    """
+    check_config(config)
+    task = load_task(config)
+    config = resolve(config, task)
+    check_memory(config, task)
+    model = build_seeded(config, task)
+    request.raise_if_requested(f"train: {config.name}: interrupted before the first batch; nothing was written")
+
+    run = Run.create(config, runs)
+    with locked(run.path):
+        run_training(run, task, model, progress, request, is_tested=is_tested)
+    return run
+
+
+def resume_run(run: Run, epochs: int | None, progress: Progress, request: StopRequest) -> Run:
+    """Continue a run at its newest checkpoint; see ``unrolled.resume``.
+
+    Args:
+        run: The run.
+        epochs: Number of epochs in total, if not as many as the experiment says.
+        progress: Shows the progress.
+        request: Carries a signal that stops the training.
+    """
+    _check_not_a_trial(run)
+    with locked(run.path):
+        checkpoint = newest_checkpoint(run.path)
+        planned = run.config.training.epochs
+        total = planned if epochs is None else epochs
+        _check_epochs(run, total, checkpoint)
+        if run.is_finished and total <= planned:
+            progress.log(f"{run.config.name}: finished after epoch {len(run.metrics)}. More: --epochs {planned + 1}")
+            return run
+        _check_checkpoint(run, checkpoint)
+        longer = run.with_overrides([f"training.epochs={total}"])
+        has_begun = (run.path / "preprocessor.json").exists()
+        task = load_task(longer.config, run.preprocessor if has_begun else None)
+        _check_data(run, task)
+        longer.config = resolve(longer.config, task)
+        model = build_seeded(longer.config, task)
+        progress.announce(longer.config)
+        progress.log(_format_position(checkpoint))
+        if total != planned and depends_on_length(longer.config):
+            progress.log(f"from here the learning rate schedule is {total} epochs long; until now it was {planned}")
+        if run.is_finished:
+            run.archive_results(len(run.metrics))
+        longer.save_config()
+        run_training(longer, task, model, progress, request, checkpoint=checkpoint)
+    return longer
+
+
+def build_seeded(config: ExperimentConfig, task: Task) -> keras.Model:
+    """Seed all random generators and build the network of a resolved experiment."""
+    seed_everything(config.seed)
+    return build_model(config, task)
+
+
+def run_training(
+    run: Run,
+    task: Task,
+    model: keras.Model,
+    progress: Progress,
+    request: StopRequest,
+    *,
+    checkpoint: Checkpoint | None = None,
+    is_tested: bool = True,
+) -> None:
+    """Train and evaluate a network, and record the status in the run folder.
+
+    Args:
+        run: The run; its folder is locked.
+        task: The data.
+        model: The network, built and compiled.
+        progress: Shows the progress.
+        request: Carries a signal that stops the training.
+        checkpoint: The checkpoint to continue from, if any.
+        is_tested: True to evaluate the network on the test set at the end.
+    """
+    name = run.config.name
+    try:
+        run.save_status("running")
+        record_environment(run)
+        write_json(run.path / "data.json", _describe_data(task, model))
+        write_json(run.path / "preprocessor.json", task.preprocessor.to_json())
+        Trainer(model, task, run, progress, request, checkpoint).fit()
+        message = f"train: {name}: interrupted after the training; the network is kept in {run.path}"
+        request.raise_if_requested(message)
+        run.task, run.model = task, model
+        if is_tested:
+            evaluate_run(run, progress)
+            request.raise_if_requested(message)
+        run.save_status("finished")
+    except TrainingStopped as stopped:
+        stopped.run = run.path
+        run.save_status(stopped.status, str(stopped))
+        raise
+    except BaseException as error:
+        with suppress(WriteError):
+            run.save_status("failed", f"{type(error).__name__}: {error}")
+        raise
+
+
+def evaluate_run(run: Run, progress: Progress) -> None:
+    """Evaluate a run's network and the baselines on the test set, and write ``evaluation.json``."""
+    evaluation = run.task.evaluate(run.test_outputs, run.task.test)
+    evaluation = replace(evaluation, baselines=run.task.baselines())
+    run.save_evaluation(evaluation)
+    progress.log("; ".join(part for part in (f"test {evaluation.summary}", evaluation.verdict) if part))
+
+
+class Trainer:
+    """One training of a model: Keras' ``fit`` with the callbacks of a run, from its beginning or from a checkpoint.
 
     Args:
         model: The network, built and compiled from the run's experiment.
-        examples: What to learn from.
-        run: Where everything is kept.
-        progress: Who is told; what it raises ends the training.
-        request: Where a signal shows.
-        checkpoint: Where to go on; without it the training begins.
+        task: The data.
+        run: The run; everything is kept in its folder.
+        progress: Shows the progress; an exception that it raises ends the training.
+        request: Carries a signal that stops the training.
+        checkpoint: The checkpoint to continue from, if any.
 
     Raises:
         RunError: The checkpoint is of another network.
@@ -57,63 +178,60 @@ class Fitting:
     def __init__(
         self,
         model: keras.Model,
-        examples: Examples,
+        task: Task,
         run: Run,
         progress: Progress,
         request: StopRequest,
         checkpoint: Checkpoint | None = None,
     ):
-        self.model, self.examples, self.run, self.progress = model, examples, run, progress
-        self.training = run.experiment.training
-        size, batch_size = examples.learned.size, self.training.batch_size
-        self.steps = steps_per_epoch(examples.learned, batch_size)
-        self.place = TrainingPosition(checkpoint)
-        self.watch = TerminateOnNaN(self.place, run)
-        self.selection = BestWeights(run.path, self.training)
-        self.averages = SwapEMAWeights(model.optimizer) if model.optimizer.use_ema else None
-        self.recorder = MetricsLogger(
-            self.place, run, progress, examples=size, batch_size=batch_size, epochs=self.training.epochs
-        )
-        remembering: dict[str, StatefulCallback] = {"recorder": self.recorder, "selection": self.selection}
+        self.model, self.task, self.run, self.progress = model, task, run, progress
+        self.training = run.config.training
+        size, batch_size, epochs = task.train.size, self.training.batch_size, self.training.epochs
+        self.position = TrainingPosition(checkpoint)
+        self.terminate_on_nan = TerminateOnNaN(self.position, run)
+        self.best_weights = BestWeights(run.path, self.training)
+        self.ema = SwapEMAWeights(model.optimizer) if model.optimizer.use_ema else None
+        self.logger = MetricsLogger(self.position, run, progress, examples=size, batch_size=batch_size, epochs=epochs)
+        stateful: dict[str, StatefulCallback] = {"logger": self.logger, "best_weights": self.best_weights}
         self.checkpoints = CheckpointWriter(
-            self.place, request, run, progress, steps=self.steps, remembering=remembering
+            self.position, request, run, progress, steps=task.steps_per_epoch, stateful=stateful
         )
-        self.interruption = StopOnSignal(self.place, request, run)
+        self.stop_on_signal = StopOnSignal(self.position, request, run)
         for callback in self._callbacks():
             callback.set_model(model)
         if checkpoint is not None:
-            restore(model, checkpoint, examples.batches(run.experiment, epochs=1)[0])
-            for name, callback in remembering.items():
-                callback.recall(checkpoint.notes[name])
-            self.recorder.write()
+            restore(model, checkpoint, task.batches(epochs=1)[0])
+            for name, callback in stateful.items():
+                callback.set_state(checkpoint.notes[name])
+            self.logger.write()
 
-    def run_to_end(self) -> None:
+    def fit(self) -> None:
         """Train, and save the network whether the training reaches its end or is stopped on the way.
 
         Raises:
-            TrainingStopped: It ended early.
+            TrainingStopped: The training ended early.
             WriteError: The folder cannot be written.
         """
-        self.recorder.begin()
+        self.logger.begin()
         try:
             for epoch, epochs, first_step in self._stretches():
-                if not self.selection.is_over:
+                if not self.best_weights.is_patience_exhausted:
                     self._fit(epoch, epochs, first_step)
         except Diverged:
-            if self.watch.good is not None:
-                self.model.set_weights(self.watch.good[0])
+            if self.terminate_on_nan.last_good is not None:
+                self.model.set_weights(self.terminate_on_nan.last_good[0])
                 self._save()
             raise
         except Interrupted:
-            self._conclude()
+            self._finalize()
             raise
         finally:
             self.progress.end()
-        self._conclude()
+        self._finalize()
 
     def _stretches(self) -> Iterator[tuple[int, int, int]]:
-        """First epoch, end and first batch of what is left: the rest of a begun epoch, then all whole ones."""
-        epoch, step = self.place.epoch, self.place.step
+        """Yield first epoch, end and first batch of what is left: the rest of a begun epoch, then all whole ones."""
+        epoch, step = self.position.epoch, self.position.step
         if step:
             yield epoch, epoch + 1, step
             epoch += 1
@@ -121,43 +239,43 @@ class Fitting:
             yield epoch, self.training.epochs, 0
 
     def _fit(self, epoch: int, epochs: int, first_step: int) -> None:
-        start = epoch * self.steps + first_step
-        watched = self.examples.validation_data(EVALUATION_BATCH_SIZE)
+        steps = self.task.steps_per_epoch
+        validation = self.task.validation_batches(EVALUATION_BATCH_SIZE)
         self.model.fit(
-            self._fed(self.examples.batches(self.run.experiment, epochs=self.training.epochs, start=start)),
+            self._feed(self.task.batches(epochs=self.training.epochs, start=epoch * steps + first_step)),
             initial_epoch=epoch,
             epochs=epochs,
-            steps_per_epoch=self.steps - first_step,
-            shuffle=False,  # Batches decides the order
-            validation_data=None if watched is None else self._fed(watched),
+            steps_per_epoch=steps - first_step,
+            shuffle=False,  # TrainingBatches decides the order
+            validation_data=None if validation is None else self._feed(validation),
             callbacks=self._callbacks(),
             verbose=0,
         )
 
-    def _fed(self, batches: keras.utils.PyDataset) -> Any:
-        """The batches as the backend takes them."""
-        if keras.backend.backend() != "tensorflow" or self.examples.learned.inputs.dtype != object:
+    def _feed(self, batches: keras.utils.PyDataset) -> Any:
+        """Return the batches in the form that the backend takes."""
+        if keras.backend.backend() != "tensorflow" or self.task.train.inputs.dtype != object:
             return batches
         return current().as_dataset(batches)
 
     def _callbacks(self) -> list[keras.callbacks.Callback]:
-        """In the order in which they are called, which matters."""
-        averages = [self.averages] if self.averages else []
+        """Return the callbacks in the order in which they are called, which matters."""
+        ema = [self.ema] if self.ema else []
         return [
-            self.place,
-            self.watch,
-            self.selection,
-            *averages,
-            self.recorder,
+            self.position,
+            self.terminate_on_nan,
+            self.best_weights,
+            *ema,
+            self.logger,
             self.checkpoints,
-            self.interruption,
+            self.stop_on_signal,
         ]
 
-    def _conclude(self) -> None:
-        """Put the weights that are to be kept into the network, and save it."""
-        if self.averages:
-            self.averages.finish()
-        self.selection.choose()
+    def _finalize(self) -> None:
+        """Put the weights that are kept into the network, and save it."""
+        if self.ema:
+            self.ema.finalize()
+        self.best_weights.restore()
         self._save()
 
     def _save(self) -> None:
@@ -165,251 +283,62 @@ class Fitting:
             self.model.save(part)
 
 
-def train(
-    experiment: str | Path | Mapping[str, Any] | ExperimentConfig = "mnist-rows",
-    *,
-    seed: int | None = None,
-    overrides: Sequence[str] = (),
-    runs: str | Path = "runs",
-    name: str | None = None,
-    quiet: bool = False,
-) -> Run:
-    """Train an experiment and keep everything that it gave in a new run folder.
-
-    Sets the random seeds of Python, NumPy and, where it computes, torch.
-
-    Args:
-        experiment: A recipe's name, an experiment file, the settings themselves, or an Experiment.
-        seed: Replaces the experiment's seed.
-        overrides: Changes to single settings, as in ``["training.epochs=5", "network.1.LSTM.units=64"]``.
-        runs: Where to make the run folder.
-        name: Names the run folder; otherwise the experiment does.
-        quiet: Whether to print nothing.
-
-    Returns:
-        The finished run: its ``model``, ``metrics`` and ``evaluation``.
-
-    Raises:
-        InvalidSetting: The experiment says something that cannot be; nothing was written.
-        DataError: Its data cannot be loaded; nothing was written.
-        Diverged: The loss became NaN or infinite; the run folder keeps the last good weights.
-        Interrupted: Ctrl-C or SIGTERM; the run folder keeps what was learned.
-        WriteError: The run folder cannot be written.
-
-    Example::
-
-        run = unrolled.train("mnist-rows", seed=0)
-        print(run.evaluation.accuracy)
-    """
-    experiment = ExperimentConfig.load(experiment, overrides=overrides, name=name, seed=seed)
-    progress = choose_progress(quiet=quiet)
-    progress.announce(experiment)
-    with stop_on_signals() as request:
-        return train_experiment(experiment, Path(runs), progress, request)
-
-
-def train_experiment(
-    experiment: ExperimentConfig, runs: Path, progress: Progress, request: StopRequest, *, tested: bool = True
-) -> Run:
-    """Train an experiment that is found and announced already; the rest is as in ``train``.
-
-    Args:
-        experiment: What to train.
-        runs: Where to make the run folder.
-        progress: Who is told; what it raises ends the training.
-        request: Where a signal shows.
-        tested: Whether to measure the network on the test set at the end, and write the report of that.
-    """
-    check_components(experiment)
-    data = experiment.load_data()
-    examples = choose_examples(data, experiment)
-    model = build(experiment, data, examples)
-    request.answer(f"train: {experiment.name}: interrupted before the first batch; nothing was written")
-
-    run = Run.create(experiment, runs)
-    with locked(run.path):
-        run_training(run, model, data, examples, progress, request, tested=tested)
-    return run
-
-
-def build(experiment: ExperimentConfig, data: Dataset, examples: Examples) -> keras.Model:
-    """The network before anything is learned."""
-    seed_everything(experiment.seed)
-    steps = experiment.training.epochs * steps_per_epoch(examples.learned, experiment.training.batch_size)
-    return build_network(experiment, data, steps=steps, encoding=examples.encoding)
-
-
-def run_training(
-    run: Run,
-    model: keras.Model,
-    data: Dataset,
-    examples: Examples,
-    progress: Progress,
-    request: StopRequest,
-    *,
-    checkpoint: Checkpoint | None = None,
-    tested: bool = True,
-) -> None:
-    """Train and measure, and record in the run's folder how far that came."""
-    name = run.experiment.name
-    try:
-        run.write_status("running")
-        record_environment(run)
-        write_json(
-            run.path / "data.json",
-            {**_describe(data, examples), "parameters": model.count_params(), "fingerprints": data.fingerprints},
-        )
-        write_json(run.path / "encoding.json", examples.encoding.to_json())
-        Fitting(model, examples, run, progress, request, checkpoint).run_to_end()
-        stopped_late = f"train: {name}: interrupted after the training; kept what was learned in {run.path}"
-        request.answer(stopped_late)
-        if tested:
-            measure(model, data, examples, run, progress)
-            request.answer(stopped_late)
-        run.write_status("finished")
-    except TrainingStopped as stopped:
-        stopped.run = run.path
-        run.write_status(stopped.status, str(stopped))
-        raise
-    except BaseException as error:
-        with suppress(WriteError):
-            run.write_status("failed", f"{type(error).__name__}: {error}")
-        raise
-
-
-def measure(model: keras.Model, data: Dataset, examples: Examples, run: Run, progress: Progress) -> None:
-    """Measure a run's network on the test set, and write the figures and the report; once in a network's life.
-
-    Raises:
-        WriteError: The run folder cannot be written.
-    """
-    progress.say("measuring on the test set")
-    measured = examples.task.measured(data, examples.encoding, run.experiment)
-    given = examples.task.say(model, measured, EVALUATION_BATCH_SIZE)
-    evaluation = examples.task.measure(given, measured, data, examples.encoding, run.experiment)
-    baselines = examples.task.baselines(data, examples.encoding, run.experiment)
-    write_json(run.path / "evaluation.json", replace(evaluation, baselines=baselines).to_json())
-    write_report(run, model, data, examples, given)
-    progress.say(f"test {evaluation.headline}  report {run.path / 'report.html'}")
-
-
-def _describe(data: Dataset, examples: Examples) -> dict[str, Any]:
+def _describe_data(task: Task, model: keras.Model) -> dict[str, Any]:
+    data = task.data
     return {
         "name": data.name,
         "source": data.source,
         "example_shape": list(data.example_shape),
         "dtype": data.kind if data.kind != "arrays" else str(data.train.inputs.dtype),
         "classes": list(data.classes),
-        "reading": data.reading,
-        "training_examples": examples.learned.size,
-        "validation_examples": examples.watched.size if examples.watched else 0,
+        "schema": data.schema,
+        "training_examples": task.train.size,
+        "validation_examples": task.validation.size if task.validation else 0,
         "test_examples": data.test.size,
+        "parameters": model.count_params(),
+        "fingerprints": data.fingerprints,
     }
 
 
-def resume(run: Run | str | Path, *, epochs: int | None = None, quiet: bool = False) -> Run:
-    """Go on with a training that was killed, interrupted, or is to take longer.
-
-    Goes on at the newest checkpoint: weights, optimizer, metrics, random state and place in the data are those of that
-    moment. On the same machine with the same cores the finished weights and metrics are, bit for bit, those of a
-    training that was not stopped. A run that was killed before its first checkpoint starts over.
-
-    Where a finished run is to take longer, its network, evaluation and report are kept beside the new ones, under names
-    such as ``evaluation-3-epochs.json``. A schedule of the learning rate that is as long as the training becomes longer
-    from there on; the epochs that are done have followed the shorter one.
-
-    Args:
-        run: The run or its folder.
-        epochs: How many there are to be in all, if not as many as the experiment says.
-        quiet: Whether to print nothing.
-
-    Raises:
-        RunError: There is no run, another process trains it, or its data or settings are not what they were.
-        InvalidSetting: There are fewer epochs than are finished already.
-        TrainingStopped: As in ``train``.
-        WriteError: The run folder cannot be written.
-    """
-    progress = choose_progress(quiet=quiet)
-    with stop_on_signals() as request:
-        return resume_run(run if isinstance(run, Run) else Run.open(run), epochs, progress, request)
-
-
-def resume_run(run: Run, epochs: int | None, progress: Progress, request: StopRequest) -> Run:
-    """Go on with a run that is found already; the rest is as in ``resume``."""
-    _refuse_trials(run)
-    with locked(run.path):
-        checkpoint = newest_checkpoint(run.path)
-        planned = run.experiment.training.epochs
-        total = planned if epochs is None else epochs
-        _check_epochs(run, total, checkpoint)
-        if run.is_finished and total <= planned:
-            progress.say(
-                f"{run.experiment.name}: finished after epoch {len(run.metrics)}. More: --epochs {planned + 1}"
-            )
-            return run
-        _check_place(run, checkpoint)
-        longer = run.with_overrides([f"training.epochs={total}"])
-        data = longer.experiment.load_data()
-        _check_data(run, data)
-        begun = (run.path / "encoding.json").exists()
-        examples = choose_examples(data, longer.experiment, run.encoding if begun else None)
-        model = build(longer.experiment, data, examples)
-        progress.announce(longer.experiment)
-        progress.say(_format_position(checkpoint))
-        if total != planned and depends_on_length(longer.experiment):
-            progress.say(
-                f"the learning rate's schedule is {total} epochs long from here on; until now it was {planned}"
-            )
-        if run.is_finished:
-            run.archive_results(len(run.metrics))
-        longer.write_experiment()
-        run_training(longer, model, data, examples, progress, request, checkpoint=checkpoint)
-    return longer
-
-
-def _refuse_trials(run: Run) -> None:
+def _check_not_a_trial(run: Run) -> None:
     search = run.path.resolve().parent.parent
     if (search / SEARCH_FILE).exists():
-        raise RunError(
-            f"{run.path}: expected a run of its own, got a trial of a search. Go on with: unrolled search {search}"
-        )
+        raise RunError(f"{run.path}: the run is a trial of a search. Continue the search: unrolled search {search}")
 
 
 def _check_epochs(run: Run, epochs: int, checkpoint: Checkpoint | None) -> None:
     begun = checkpoint.epoch + (checkpoint.step > 0) if checkpoint else 0
     if epochs < begun:
         raise InvalidSetting(
-            f"--epochs: expected at least {begun} in all, got {epochs}: so many are done or begun in "
-            f"{run.path}. Name the new total."
+            f"--epochs: expected at least {begun} in total, got {epochs}: so many are finished or begun in {run.path}."
         )
 
 
-def _check_place(run: Run, checkpoint: Checkpoint | None) -> None:
-    """Refuse what would not go on with the same training, or throw away a network that is there."""
+def _check_checkpoint(run: Run, checkpoint: Checkpoint | None) -> None:
+    """Refuse to continue with other settings, or to lose a network that is there."""
     if checkpoint is None and (run.path / "model.keras").exists():
         raise RunError(
-            f"{run.path}: expected a checkpoint to go on from, got a trained network without one. "
-            f"Train anew: unrolled train {run.path / 'experiment.yaml'}"
+            f"{run.path}: there is a trained network but no checkpoint to continue from. "
+            f"Train again: unrolled train {run.path / 'experiment.yaml'}"
         )
     if checkpoint is None:
         return
-    if differing := diff_settings(checkpoint.notes["settings"], resumable_settings(run.experiment)):
+    if changed := diff_settings(checkpoint.notes["settings"], resumable_settings(run.config)):
         raise RunError(
-            f"{run.path}: expected the settings that the checkpoint was trained with, got another "
-            f"{differing[0].path}. Put it back in experiment.yaml, or train anew."
+            f"{run.path}: {changed[0].path} in experiment.yaml is not that of the checkpoint. Restore it, or train again."
         )
 
 
-def _check_data(run: Run, data: Dataset) -> None:
+def _check_data(run: Run, task: Task) -> None:
     before = run.data.get("fingerprints") if (run.path / "data.json").exists() else None
-    if before is not None and before != data.fingerprints:
+    if before is not None and before != task.data.fingerprints:
         raise RunError(
-            f"{run.path}: expected the data that it has learned from until now, got other examples in {data.name}. "
-            "Put the file back, or train anew."
+            f"{run.path}: {task.data.name} holds other examples than those it was trained on. "
+            "Restore the file, or train again."
         )
 
 
 def _format_position(checkpoint: Checkpoint | None) -> str:
     if checkpoint is None:
         return "starting over: there is no checkpoint yet"
-    return f"going on in epoch {checkpoint.epoch + 1} after step {checkpoint.step}"
+    return f"continuing in epoch {checkpoint.epoch + 1} after step {checkpoint.step}"

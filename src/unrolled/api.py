@@ -1,0 +1,146 @@
+"""The public functions: each does its work and writes its report."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from unrolled.config.experiment import ExperimentConfig
+from unrolled.reports.run import write_report
+from unrolled.runs.run import Run
+from unrolled.training.processes import stop_on_signals
+from unrolled.training.progress import choose_progress
+from unrolled.training.trainer import resume_run, train_experiment
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def train(
+    experiment: str | Path | Mapping[str, Any] | ExperimentConfig = "mnist-rows",
+    *,
+    seed: int | None = None,
+    overrides: Sequence[str] = (),
+    runs: str | Path = "runs",
+    name: str | None = None,
+    quiet: bool = False,
+) -> Run:
+    """Train an experiment and keep everything in a new run folder.
+
+    Sets the random seeds of Python, NumPy and, if it is the backend, torch.
+
+    Args:
+        experiment: A recipe's name, an experiment file, the settings themselves, or an ExperimentConfig.
+        seed: Replaces the experiment's seed.
+        overrides: Changes of single settings: ``["training.epochs=5", "network.1.LSTM.units=64"]``.
+        runs: The folder in which the run folder is made.
+        name: Replaces the experiment's name, which names the run folder.
+        quiet: True to print nothing.
+
+    Returns:
+        The finished run: its ``model``, ``metrics`` and ``evaluation``.
+
+    Raises:
+        InvalidSetting: A setting is not possible; nothing was written.
+        DataError: The data cannot be loaded; nothing was written.
+        Diverged: The loss became NaN or infinite; the run folder keeps the last good weights.
+        Interrupted: Ctrl-C or SIGTERM; the run folder keeps the network.
+        WriteError: The run folder cannot be written.
+
+    Example::
+
+        run = unrolled.train("mnist-rows", seed=0)
+        print(run.evaluation.accuracy)
+    """
+    config = ExperimentConfig.load(experiment, overrides=overrides, name=name, seed=seed)
+    progress = choose_progress(quiet=quiet)
+    progress.announce(config)
+    with stop_on_signals() as request:
+        run = train_experiment(config, Path(runs), progress, request)
+    write_report(run)
+    return run
+
+
+def resume(run: Run | str | Path, *, epochs: int | None = None, quiet: bool = False) -> Run:
+    """Continue a training that was killed or interrupted, or that is to take longer.
+
+    Continues at the newest checkpoint: weights, optimizer, metrics, random state and position in the data are those of
+    that moment. On the same machine with the same cores the finished weights and metrics are, bit for bit, those of a
+    training that was not stopped. A run that was killed before its first checkpoint starts over.
+
+    If a finished run is to take longer, its network, evaluation and report are kept beside the new ones, under names
+    such as ``evaluation-3-epochs.json``. A learning rate schedule that is as long as the training becomes longer from
+    there; the finished epochs followed the shorter one.
+
+    Args:
+        run: The run or its folder.
+        epochs: Number of epochs in total, if not as many as the experiment says.
+        quiet: True to print nothing.
+
+    Raises:
+        RunError: There is no run, another process trains it, or its data or settings have changed.
+        InvalidSetting: More epochs are finished already.
+        Diverged: The loss became NaN or infinite; the run folder keeps the last good weights.
+        Interrupted: Ctrl-C or SIGTERM; the run folder keeps the network.
+        WriteError: The run folder cannot be written.
+    """
+    progress = choose_progress(quiet=quiet)
+    with stop_on_signals() as request:
+        run = resume_run(run if isinstance(run, Run) else Run.open(run), epochs, progress, request)
+    if not (run.path / "report.html").exists():
+        write_report(run)
+    return run
+
+
+def generate(
+    run: Run,
+    prompt: str,
+    *,
+    length: int = 400,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+) -> Iterator[str]:
+    """Generate a text after a prompt, token by token.
+
+    The recurrent layers keep their states between tokens, so that every token costs the same.
+
+    ::
+
+        p_i = exp(l_i / temperature) / sum_j exp(l_j / temperature)
+
+    Args:
+        run: A network that was trained to generate.
+        prompt: The text that the network reads first.
+        length: Number of tokens to generate.
+        temperature: Below 1 more conservative, above 1 more random; 0 takes the most probable token each time.
+        top_k: Sample among this many most probable tokens only.
+        top_p: Sample among the most probable tokens only whose probabilities add up to this share.
+        seed: Decides the samples.
+
+    Yields:
+        The text of one token at a time; words with the space before them.
+
+    Raises:
+        InvalidInput: The network was trained for another task or is bidirectional, the prompt is empty, or an argument
+            is out of range.
+    """
+    options = {"length": length, "temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
+    return run.task.generate(run.model, prompt, **options)
+
+
+def forecast(run: Run, series: ArrayLike, steps: int | None = None) -> NDArray[np.float32]:
+    """Forecast the values after the end of a series; beyond its horizon the network reads its own forecasts.
+
+    Args:
+        run: A network that was trained to forecast.
+        series: [T, F] past values, or [T] of one channel; at least as many steps as the network's window.
+        steps: Number of steps to forecast; the horizon if left out.
+
+    Returns:
+        [steps, F], in the units of the data.
+
+    Raises:
+        InvalidInput: The network was trained for another task, or the series is too short or has other channels.
+    """
+    return run.task.forecast(run.model, series, steps)

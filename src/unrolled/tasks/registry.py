@@ -1,0 +1,62 @@
+"""All tasks, and the one that an experiment has."""
+
+from collections.abc import Sequence
+
+from unrolled.config.experiment import ExperimentConfig
+from unrolled.errors import InvalidSetting, did_you_mean
+from unrolled.tasks.base import Task
+from unrolled.tasks.classification import Classification
+from unrolled.tasks.forecasting import Forecasting
+from unrolled.tasks.generation import Generation
+from unrolled.tasks.preprocessing import Preprocessor
+
+TASKS: list[type[Task]] = [
+    Forecasting,
+    Generation,
+    Classification,
+]
+"""An experiment that names no task has the first one that matches it."""
+
+
+def task_type(config: ExperimentConfig) -> type[Task]:
+    """Return the task that an experiment names, or the first that matches it.
+
+    Raises:
+        InvalidSetting: There is no such task, or a setting belongs to another one.
+    """
+    known = {task.name: task for task in TASKS}
+    if config.task is not None and config.task not in known:
+        remedy = did_you_mean(config.task, known) or f" Choose among: {', '.join(known)}."
+        raise InvalidSetting(f'{config.where("task")}: unknown task "{config.task}".{remedy}')
+    found = known[config.task] if config.task is not None else next(task for task in TASKS if task.matches(config))
+    for task in TASKS:
+        if task.section is None:
+            continue
+        has_section = getattr(config, task.section) is not None
+        if has_section and task is not found:
+            raise InvalidSetting(
+                f"{config.where(task.section)}: this setting belongs to task: {task.name}, but the task is "
+                f"{found.name}. Leave it out."
+            )
+        if task is found and not has_section:
+            raise InvalidSetting(
+                f'{config.where()}: the task {task.name} needs the setting "{task.section}". '
+                f"See: unrolled recipes, docs/data.md"
+            )
+    return found
+
+
+def load_task(
+    config: ExperimentConfig, preprocessor: Preprocessor | None = None, outputs: Sequence[str] | None = None
+) -> Task:
+    """Return the task of an experiment; its data is loaded when it is first needed.
+
+    Args:
+        config: The experiment.
+        preprocessor: That of a trained network; without it, one is fitted on the training examples.
+        outputs: The names of the outputs of a trained network; without them, those of the data.
+
+    Raises:
+        InvalidSetting: There is no such task, or a setting belongs to another one.
+    """
+    return task_type(config)(config, preprocessor, outputs)
