@@ -1,3 +1,5 @@
+#include "runtime/thread_pool.h"
+
 #include <pthread.h>
 
 #include <atomic>
@@ -6,8 +8,6 @@
 #include <system_error>
 #include <thread>
 #include <vector>
-
-#include "runtime/thread_pool.h"
 
 namespace unrolled {
 namespace {
