@@ -1,4 +1,4 @@
-// Which copy of the kernels runs. This file is compiled for the oldest processor of its kind.
+// Chooses the table of kernels that runs. This file is compiled for the oldest processor of its architecture.
 #include "dispatch.h"
 
 #include <atomic>
@@ -8,14 +8,14 @@
 namespace unrolled {
 namespace {
 
-struct Isa {
+struct Target {
   const char* name;
-  const Kernels* kernels;
+  const TargetKernels* kernels;
   bool (*is_supported)();
 };
 
-// The fastest first. What is asked for are the -m flags of CMakeLists.txt, no more and no less.
-const Isa kIsas[] = {
+// The fastest first. Each asks for exactly the -m flags that CMakeLists.txt compiles it with.
+const Target kTargets[] = {
 #if defined(__x86_64__)
     {"avx512", &avx512::kKernels,
      [] {
@@ -32,72 +32,71 @@ const Isa kIsas[] = {
 #endif
 };
 
-// Null if this processor has no such instruction set.
-const Isa* find(const char* name) {
-  for (const Isa& isa : kIsas)
-    if (std::strcmp(isa.name, name) == 0 && isa.is_supported()) return &isa;
+// Null if this processor does not support a target of this name.
+const Target* find(const char* name) {
+  for (const Target& target : kTargets)
+    if (std::strcmp(target.name, name) == 0 && target.is_supported()) return &target;
   return nullptr;
 }
 
-const Isa* choose() {
-  const char* wish = std::getenv("UNROLLED_ISA");
-  if (const Isa* wished = wish ? find(wish) : nullptr) return wished;
-  const Isa* isa = kIsas;
-  while (!isa->is_supported()) ++isa;
-  return isa;
+const Target* choose() {
+  const char* name = std::getenv("UNROLLED_ISA");
+  if (const Target* named = name ? find(name) : nullptr) return named;
+  const Target* target = kTargets;
+  while (!target->is_supported()) ++target;
+  return target;
 }
 
-std::atomic<const Isa*>& chosen() {
-  static std::atomic<const Isa*> isa{choose()};
-  return isa;
+std::atomic<const Target*>& current() {
+  static std::atomic<const Target*> target{choose()};
+  return target;
 }
 
-const Kernels& kernels() { return *chosen().load(std::memory_order_acquire)->kernels; }
+const TargetKernels& kernels() { return *current().load(std::memory_order_acquire)->kernels; }
 
 }  // namespace
 
-const char* isa() { return chosen().load(std::memory_order_acquire)->name; }
+const char* target() { return current().load(std::memory_order_acquire)->name; }
 
-bool set_isa(const char* name) {
-  const Isa* isa = find(name);
-  if (isa) chosen().store(isa, std::memory_order_release);
-  return isa != nullptr;
+bool set_target(const char* name) {
+  const Target* target = find(name);
+  if (target) current().store(target, std::memory_order_release);
+  return target != nullptr;
 }
 
-const char* const* isas() {
-  static const char* names[sizeof kIsas / sizeof *kIsas + 1];
-  static const bool filled = [] {
-    int count = 0;
-    for (const Isa& isa : kIsas)
-      if (isa.is_supported()) names[count++] = isa.name;
-    return true;
-  }();
-  static_cast<void>(filled);
-  return names;
+const char* const* targets() {
+  struct Names {
+    Names() {
+      int count = 0;
+      for (const Target& target : kTargets)
+        if (target.is_supported()) names[count++] = target.name;
+    }
+    const char* names[sizeof kTargets / sizeof *kTargets + 1] = {};
+  };
+  static const Names supported;
+  return supported.names;
 }
 
 int64_t tape_size(const Recurrence& recurrence, const Sizes& sizes) { return kernels().tape_size(recurrence, sizes); }
 
 void forward(const Recurrence& recurrence, const Sizes& sizes, const Inputs& inputs, const Outputs& outputs,
              float* tape) {
-  kernels().forward(recurrence, sizes, inputs, outputs, tape);
+  kernels().cell_kernels(recurrence).forward(recurrence, sizes, inputs, outputs, tape);
 }
 
 void backward(const Recurrence& recurrence, const Sizes& sizes, const Inputs& inputs, const float* tape,
               const Cotangents& cotangents, const Gradients& gradients) {
-  kernels().backward(recurrence, sizes, inputs, tape, cotangents, gradients);
+  kernels().cell_kernels(recurrence).backward(recurrence, sizes, inputs, tape, cotangents, gradients);
 }
 
 Stream* open_stream(const Recurrence& recurrence, int64_t batch, int64_t features, int64_t units, const float* kernel,
                     const float* recurrent_kernel, const float* bias) {
-  const Kernels& owner = kernels();
-  Stream* stream = owner.open_stream(recurrence, batch, features, units, kernel, recurrent_kernel, bias);
-  stream->kernels = &owner;
-  return stream;
+  return kernels()
+      .cell_kernels(recurrence)
+      .open_stream(recurrence, batch, features, units, kernel, recurrent_kernel, bias);
 }
 
-void step(Stream* stream, const float* inputs, float* h, float* c) { stream->kernels->step(stream, inputs, h, c); }
-
-void close_stream(Stream* stream) { stream->kernels->close_stream(stream); }
+// Defined here so that its code is compiled once, for the oldest processor.
+Stream::~Stream() = default;
 
 }  // namespace unrolled

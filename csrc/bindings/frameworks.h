@@ -1,24 +1,25 @@
-// The kernels for XLA and TensorFlow, which call them without Python.
+// The kernels as operations of XLA and TensorFlow, which run without Python.
 #pragma once
 
 #include <string>
 
 namespace unrolled {
 
-// Handlers of XLA's foreign function interface, as jax.ffi.register_ffi_target takes them.
+// Handlers of XLA's foreign function interface, for jax.ffi.register_ffi_target.
 void* xla_forward();
 void* xla_backward();
 
 // Registers two operations with the TensorFlow of this process, once:
 //
-//   UnrolledForward:  the nine InputArrays -> outputs, h, c, tape
-//   UnrolledBackward: the nine InputArrays, tape, the cotangents of outputs, h and c
-//                     -> the six GradientArrays
+//   UnrolledForward:  UNROLLED_INPUTS -> UNROLLED_RESULTS, tape
+//   UnrolledBackward: UNROLLED_INPUTS, tape, cotangents of UNROLLED_RESULTS
+//                     -> gradients of UNROLLED_DIFFERENTIABLE_INPUTS
 //
-// A Recurrence is attributes of its fields' names; an array that is absent, or not asked for with
-// `keeps_tape` or a bit of `wanted`, is one without elements. library: the file of TensorFlow's
-// framework library, which must be loaded already. Throws std::runtime_error where that library is not
-// there or lacks what is needed.
+// The fields of a Recurrence are attributes of the same names. An absent array has no elements; so has the tape without
+// the attribute `keeps_tape`, and a gradient whose bit in the attribute `wanted` is 0.
+//
+// library: file name of TensorFlow's framework library, which must be loaded. Throws std::runtime_error if it is not
+// loaded or lacks a function.
 void register_with_tensorflow(const std::string& library);
 
 }  // namespace unrolled

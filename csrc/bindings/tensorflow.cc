@@ -13,9 +13,18 @@
 namespace unrolled {
 namespace {
 
-// Runs `work`; what it throws becomes a status for `report`, because no exception may reach TensorFlow.
+// The lists of arguments.h as arrays of consecutive tensors, and as specifications of an operation's tensors. The
+// elements of a braced list are evaluated in order.
+#define UNROLLED_ARRAY(name, type, presence) (tensor++)->array(#name),
+#define UNROLLED_COTANGENT_ARRAY(name, type, presence) (cotangent++)->array(#name " cotangent"),
+#define UNROLLED_GRADIENT_ARRAY(name, type, presence) (gradient++)->array(#name " gradient"),
+#define UNROLLED_SPECIFICATION(name, type, presence) #name ": " #type,
+#define UNROLLED_COTANGENT_SPECIFICATION(name, type, presence) #name "_cotangent: float",
+#define UNROLLED_GRADIENT_SPECIFICATION(name, type, presence) #name "_gradient: float",
+
+// Runs `work` and passes an exception as a status to `report`, because none may reach TensorFlow.
 template <class Work, class Report>
-void answer(const Work& work, const Report& report) {
+void run_and_report(const Work& work, const Report& report) {
   const Status status;
   try {
     return work();
@@ -29,7 +38,7 @@ void answer(const Work& work, const Report& report) {
   report(status);
 }
 
-// A tensor for as long as an operation runs.
+// Owns a tensor while an operation runs.
 class Tensor {
  public:
   Tensor() = default;
@@ -72,24 +81,23 @@ class Tensor {
   size_t rank_ = 0;
 };
 
-// The tensors that an operation begins with.
+// The first tensors of an operation.
 struct InputTensors {
   explicit InputTensors(TF_OpKernelContext* context) {
     for (int i = 0; i < kInputs; ++i) all[i].get_input(context, i);
   }
 
   InputArrays arrays() const {
-    return {all[0].array("sequences"), all[1].array("kernel"),        all[2].array("recurrent_kernel"),
-            all[3].array("bias"),      all[4].array("initial_h"),     all[5].array("initial_c"),
-            all[6].array("mask"),      all[7].array("input_dropout"), all[8].array("recurrent_dropout")};
+    const Tensor* tensor = all;
+    return {UNROLLED_INPUTS(UNROLLED_ARRAY)};
   }
 
   Tensor all[kInputs];
 };
 
 // The attributes of an operation.
-struct Settings {
-  explicit Settings(TF_OpKernelConstruction* construction) : construction_(construction) {
+struct Attributes {
+  explicit Attributes(TF_OpKernelConstruction* construction) : construction_(construction) {
     recurrence.cell = static_cast<Cell>(number("cell"));
     recurrence.activation = static_cast<Activation>(number("activation"));
     recurrence.recurrent_activation = static_cast<Activation>(number("recurrent_activation"));
@@ -122,20 +130,21 @@ struct Settings {
 };
 
 struct ForwardOperation {
-  explicit ForwardOperation(const Settings& settings)
-      : recurrence(settings.recurrence), keeps_tape(settings.is_set("keeps_tape")) {}
+  explicit ForwardOperation(const Attributes& attributes)
+      : recurrence(attributes.recurrence), keeps_tape(attributes.is_set("keeps_tape")) {}
 
   void compute(TF_OpKernelContext* context) const {
     const InputTensors inputs(context);
     const Sizes sizes = check_sizes(recurrence, inputs.arrays());
     const bool has_c = recurrence.cell == Cell::lstm;
-    Tensor outputs, h, c, tape;
-    outputs.allocate(context, 0, {sizes.batch, recurrence.return_sequences ? sizes.time : 1, sizes.units});
-    h.allocate(context, 1, {sizes.batch, sizes.units});
-    has_c ? c.allocate(context, 2, {sizes.batch, sizes.units}) : c.allocate(context, 2, {0});
-    tape.allocate(context, 3, {keeps_tape ? checked_tape_size(recurrence, sizes) : 0});
-    ForwardCall(recurrence, inputs.arrays(), {outputs.array("outputs"), h.array("h"), c.array("c")}, tape.array("tape"))
-        .run();
+    Tensor results[kResults], tape;
+    results[0].allocate(context, 0, {sizes.batch, recurrence.return_sequences ? sizes.time : 1, sizes.units});
+    results[1].allocate(context, 1, {sizes.batch, sizes.units});
+    has_c ? results[2].allocate(context, 2, {sizes.batch, sizes.units}) : results[2].allocate(context, 2, {0});
+    tape.allocate(context, kResults, {keeps_tape ? checked_tape_size(recurrence, sizes) : 0});
+    const Tensor* tensor = results;
+    const ForwardCall call(recurrence, inputs.arrays(), {UNROLLED_RESULTS(UNROLLED_ARRAY)}, tape.array("tape"));
+    call.run();
   }
 
   Recurrence recurrence;
@@ -143,28 +152,25 @@ struct ForwardOperation {
 };
 
 struct BackwardOperation {
-  explicit BackwardOperation(const Settings& settings)
-      : recurrence(settings.recurrence), wanted(settings.number("wanted")) {}
+  explicit BackwardOperation(const Attributes& attributes)
+      : recurrence(attributes.recurrence), wanted(attributes.number("wanted")) {}
 
   void compute(TF_OpKernelContext* context) const {
     const InputTensors inputs(context);
-    Tensor tape, outputs, h, c, gradients[kGradients];
+    Tensor tape, cotangents[kResults], gradients[kGradients];
     tape.get_input(context, kInputs);
-    outputs.get_input(context, kInputs + 1);
-    h.get_input(context, kInputs + 2);
-    c.get_input(context, kInputs + 3);
+    for (int i = 0; i < kResults; ++i) cotangents[i].get_input(context, kInputs + 1 + i);
     for (int i = 0; i < kGradients; ++i) {
-      // An array has as many axes as its gradient.
+      // A gradient has the shape of its input.
       const bool is_wanted = (wanted >> i & 1) != 0;
       is_wanted ? gradients[i].allocate(context, i, inputs.all[i].shape(), inputs.all[i].rank())
                 : gradients[i].allocate(context, i, {0});
     }
-    BackwardCall(recurrence, inputs.arrays(), tape.array("tape"),
-                 {outputs.array("outputs cotangent"), h.array("h cotangent"), c.array("c cotangent")},
-                 {gradients[0].array("sequences gradient"), gradients[1].array("kernel gradient"),
-                  gradients[2].array("recurrent_kernel gradient"), gradients[3].array("bias gradient"),
-                  gradients[4].array("initial_h gradient"), gradients[5].array("initial_c gradient")})
-        .run();
+    const Tensor *cotangent = cotangents, *gradient = gradients;
+    const BackwardCall call(recurrence, inputs.arrays(), tape.array("tape"),
+                            {UNROLLED_RESULTS(UNROLLED_COTANGENT_ARRAY)},
+                            {UNROLLED_DIFFERENTIABLE_INPUTS(UNROLLED_GRADIENT_ARRAY)});
+    call.run();
   }
 
   Recurrence recurrence;
@@ -174,15 +180,15 @@ struct BackwardOperation {
 template <class Operation>
 void* create(TF_OpKernelConstruction* construction) {
   void* made = nullptr;
-  answer([&] { made = new Operation(Settings(construction)); },
-         [&](TF_Status* status) { tf.OpKernelConstruction_Failure(construction, status); });
+  run_and_report([&] { made = new Operation(Attributes(construction)); },
+                 [&](TF_Status* status) { tf.OpKernelConstruction_Failure(construction, status); });
   return made;
 }
 
 template <class Operation>
 void compute(void* operation, TF_OpKernelContext* context) {
-  answer([&] { static_cast<const Operation*>(operation)->compute(context); },
-         [&](TF_Status* status) { tf.OpKernelContext_Failure(context, status); });
+  run_and_report([&] { static_cast<const Operation*>(operation)->compute(context); },
+                 [&](TF_Status* status) { tf.OpKernelContext_Failure(context, status); });
 }
 
 template <class Operation>
@@ -190,8 +196,8 @@ void destroy(void* operation) {
   delete static_cast<Operation*>(operation);
 }
 
-// What the shapes are is said in Python, where the recurrence is known.
-void leave_shapes_open(TF_ShapeInferenceContext* context, TF_Status* status) {
+// Python sets the shapes, because it knows the recurrence.
+void set_unknown_shapes(TF_ShapeInferenceContext* context, TF_Status* status) {
   tf.ShapeInferenceContextSetUnknownShape(context, status);
 }
 
@@ -200,17 +206,14 @@ using Specifications = std::initializer_list<const char*>;
 template <class Operation>
 void register_operation(const char* name, Specifications inputs, Specifications outputs, const char* attribute) {
   TF_OpDefinitionBuilder* const definition = tf.NewOpDefinitionBuilder(name);
-  for (const char* array : {"sequences", "kernel", "recurrent_kernel", "bias", "initial_h", "initial_c"})
-    tf.OpDefinitionBuilderAddInput(definition, (std::string(array) + ": float").c_str());
-  for (const char* array : {"mask: bool", "input_dropout: float", "recurrent_dropout: float"})
-    tf.OpDefinitionBuilderAddInput(definition, array);
+  for (const char* input : {UNROLLED_INPUTS(UNROLLED_SPECIFICATION)}) tf.OpDefinitionBuilderAddInput(definition, input);
   for (const char* input : inputs) tf.OpDefinitionBuilderAddInput(definition, input);
   for (const char* output : outputs) tf.OpDefinitionBuilderAddOutput(definition, output);
   for (const char* field : {"cell: int", "activation: int", "recurrent_activation: int", "reset_after: bool",
                             "go_backwards: bool", "return_sequences: bool", "zero_output_for_mask: bool"})
     tf.OpDefinitionBuilderAddAttr(definition, field);
   tf.OpDefinitionBuilderAddAttr(definition, attribute);
-  tf.OpDefinitionBuilderSetShapeInferenceFunction(definition, leave_shapes_open);
+  tf.OpDefinitionBuilderSetShapeInferenceFunction(definition, set_unknown_shapes);
   const Status status;
   tf.RegisterOpDefinition(definition, status);
   status.check();
@@ -230,13 +233,11 @@ void register_with_tensorflow(const std::string& library) {
   void* const loaded = dlopen(library.c_str(), RTLD_LAZY | RTLD_NOLOAD);
   if (loaded == nullptr) throw std::runtime_error("it is not loaded");
   tf.look_up(loaded);
-  register_operation<ForwardOperation>("UnrolledForward", {}, {"outputs: float", "h: float", "c: float", "tape: float"},
+  register_operation<ForwardOperation>("UnrolledForward", {}, {UNROLLED_RESULTS(UNROLLED_SPECIFICATION) "tape: float"},
                                        "keeps_tape: bool");
   register_operation<BackwardOperation>(
-      "UnrolledBackward", {"tape: float", "outputs_cotangent: float", "h_cotangent: float", "c_cotangent: float"},
-      {"sequences_gradient: float", "kernel_gradient: float", "recurrent_kernel_gradient: float",
-       "bias_gradient: float", "initial_h_gradient: float", "initial_c_gradient: float"},
-      "wanted: int");
+      "UnrolledBackward", {"tape: float", UNROLLED_RESULTS(UNROLLED_COTANGENT_SPECIFICATION)},
+      {UNROLLED_DIFFERENTIABLE_INPUTS(UNROLLED_GRADIENT_SPECIFICATION)}, "wanted: int");
   is_registered = true;
 }
 

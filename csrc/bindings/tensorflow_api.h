@@ -1,6 +1,6 @@
-// What is used of TensorFlow's C interface, which its plug-ins are built on and whose binary form it keeps.
-// The functions are looked up in the library that the process has loaded, so that neither building nor
-// importing unrolled needs a TensorFlow.
+// The part of TensorFlow's C API, which is kept binary compatible for plug-ins, that is used here. The functions are
+// looked up in the library that the process has loaded, so that TensorFlow is needed neither to build nor to import
+// unrolled.
 #pragma once
 
 #include <dlfcn.h>
@@ -21,7 +21,7 @@ struct TF_OpKernelContext;
 
 namespace unrolled {
 
-constexpr int kFloat = 1, kInvalidArgument = 3, kResourceExhausted = 8, kInternal = 13;  // of TensorFlow's enumerations
+constexpr int kFloat = 1, kInvalidArgument = 3, kResourceExhausted = 8, kInternal = 13;  // of TF_DataType and TF_Code
 
 #define UNROLLED_FUNCTIONS(F)                                                                                    \
   F(NewStatus, TF_Status*, ())                                                                                   \

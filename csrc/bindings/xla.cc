@@ -1,6 +1,7 @@
-// The kernels for XLA, through its foreign function interface: JAX calls them without Python.
+// The kernels for XLA, through its foreign function interface: JAX runs them without Python.
 #include <new>
 #include <stdexcept>
+#include <type_traits>
 
 #include "bindings/arguments.h"
 #include "bindings/frameworks.h"
@@ -9,7 +10,7 @@
 
 namespace ffi = xla::ffi;
 
-// How XLA hands over a Recurrence: each field is an attribute of the same name, an enumeration as int32.
+// XLA passes each field of a Recurrence as an attribute of the same name, and an enumeration as int32.
 XLA_FFI_REGISTER_ENUM_ATTR_DECODING(unrolled::Cell);
 XLA_FFI_REGISTER_ENUM_ATTR_DECODING(unrolled::Activation);
 XLA_FFI_REGISTER_STRUCT_ATTR_DECODING(unrolled::Recurrence, StructMember<unrolled::Cell>("cell"),
@@ -32,27 +33,28 @@ Array from_xla(const char* name, const Buffer& buffer) {
   return {name, buffer.untyped_data(), shape.begin(), shape.size()};
 }
 
-InputArrays from_xla(Floats sequences, Floats kernel, Floats recurrent_kernel, Floats bias, Floats initial_h,
-                     Floats initial_c, Booleans mask, Floats input_dropout, Floats recurrent_dropout) {
-  return {from_xla("sequences", sequences),
-          from_xla("kernel", kernel),
-          from_xla("recurrent_kernel", recurrent_kernel),
-          from_xla("bias", bias),
-          from_xla("initial_h", initial_h),
-          from_xla("initial_c", initial_c),
-          from_xla("mask", mask),
-          from_xla("input_dropout", input_dropout),
-          from_xla("recurrent_dropout", recurrent_dropout)};
-}
+// The lists of arguments.h as parameters, arrays and bindings.
+template <typename Element>
+using BufferOf = std::conditional_t<std::is_same_v<Element, bool>, Booleans, Floats>;
+#define UNROLLED_INPUT(name, type, presence) , BufferOf<type> name
+#define UNROLLED_RESULT(name, type, presence) , Result name
+#define UNROLLED_COTANGENT(name, type, presence) , Floats name##_cotangent
+#define UNROLLED_GRADIENT(name, type, presence) , Result name##_gradient
+#define UNROLLED_INPUT_ARRAY(name, type, presence) from_xla(#name, name),
+#define UNROLLED_RESULT_ARRAY(name, type, presence) from_xla(#name, *name),
+#define UNROLLED_COTANGENT_ARRAY(name, type, presence) from_xla(#name " cotangent", name##_cotangent),
+#define UNROLLED_GRADIENT_ARRAY(name, type, presence) from_xla(#name " gradient", *name##_gradient),
+#define UNROLLED_BIND_INPUT(name, type, presence) .Arg<BufferOf<type>>()
+#define UNROLLED_BIND_RESULT(name, type, presence) .Ret<Floats>()
 
-// Computes on XLA's threads. No exception may reach it.
+// Computes on XLA's threads. Exceptions become errors, because none may reach XLA.
 template <typename Work>
-ffi::Error answer(ffi::ThreadPool& pool, const Work& work) {
-  const Lender lender{[](void* threads, void (*task)(void*), void* data) {
-                        static_cast<ffi::ThreadPool*>(threads)->Schedule([=] { task(data); });
-                      },
-                      &pool, static_cast<int>(pool.num_threads())};
-  const Borrowing borrowing(lender);
+ffi::Error run_on(ffi::ThreadPool& pool, const Work& work) {
+  const ExternalThreadPool external{[](void* xla_pool, void (*task)(void*), void* data) {
+                                      static_cast<ffi::ThreadPool*>(xla_pool)->Schedule([=] { task(data); });
+                                    },
+                                    &pool, static_cast<int>(pool.num_threads())};
+  const ExternalThreadPoolScope scope(external);
   try {
     work();
     return ffi::Error::Success();
@@ -65,73 +67,37 @@ ffi::Error answer(ffi::ThreadPool& pool, const Work& work) {
   }
 }
 
-ffi::Error forward_for_xla(ffi::ThreadPool pool, Recurrence recurrence, Floats sequences, Floats kernel,
-                           Floats recurrent_kernel, Floats bias, Floats initial_h, Floats initial_c, Booleans mask,
-                           Floats input_dropout, Floats recurrent_dropout, Result outputs, Result h, Result c,
+ffi::Error forward_for_xla(ffi::ThreadPool pool,
+                           Recurrence recurrence UNROLLED_INPUTS(UNROLLED_INPUT) UNROLLED_RESULTS(UNROLLED_RESULT),
                            Result tape) {
-  return answer(pool, [&] {
-    ForwardCall(recurrence,
-                from_xla(sequences, kernel, recurrent_kernel, bias, initial_h, initial_c, mask, input_dropout,
-                         recurrent_dropout),
-                {from_xla("outputs", *outputs), from_xla("h", *h), from_xla("c", *c)}, from_xla("tape", *tape))
-        .run();
+  return run_on(pool, [&] {
+    const ForwardCall call(recurrence, {UNROLLED_INPUTS(UNROLLED_INPUT_ARRAY)},
+                           {UNROLLED_RESULTS(UNROLLED_RESULT_ARRAY)}, from_xla("tape", *tape));
+    call.run();
   });
 }
 
-ffi::Error backward_for_xla(ffi::ThreadPool pool, Recurrence recurrence, Floats sequences, Floats kernel,
-                            Floats recurrent_kernel, Floats bias, Floats initial_h, Floats initial_c, Booleans mask,
-                            Floats input_dropout, Floats recurrent_dropout, Floats tape, Floats outputs, Floats h,
-                            Floats c, Result sequences_gradient, Result kernel_gradient,
-                            Result recurrent_kernel_gradient, Result bias_gradient, Result initial_h_gradient,
-                            Result initial_c_gradient) {
-  return answer(pool, [&] {
-    BackwardCall(
-        recurrence,
-        from_xla(sequences, kernel, recurrent_kernel, bias, initial_h, initial_c, mask, input_dropout,
-                 recurrent_dropout),
-        from_xla("tape", tape),
-        {from_xla("outputs cotangent", outputs), from_xla("h cotangent", h), from_xla("c cotangent", c)},
-        {from_xla("sequences gradient", *sequences_gradient), from_xla("kernel gradient", *kernel_gradient),
-         from_xla("recurrent_kernel gradient", *recurrent_kernel_gradient), from_xla("bias gradient", *bias_gradient),
-         from_xla("initial_h gradient", *initial_h_gradient), from_xla("initial_c gradient", *initial_c_gradient)})
-        .run();
+ffi::Error backward_for_xla(ffi::ThreadPool pool, Recurrence recurrence UNROLLED_INPUTS(UNROLLED_INPUT),
+                            Floats tape UNROLLED_RESULTS(UNROLLED_COTANGENT)
+                                UNROLLED_DIFFERENTIABLE_INPUTS(UNROLLED_GRADIENT)) {
+  return run_on(pool, [&] {
+    const BackwardCall call(recurrence, {UNROLLED_INPUTS(UNROLLED_INPUT_ARRAY)}, from_xla("tape", tape),
+                            {UNROLLED_RESULTS(UNROLLED_COTANGENT_ARRAY)},
+                            {UNROLLED_DIFFERENTIABLE_INPUTS(UNROLLED_GRADIENT_ARRAY)});
+    call.run();
   });
 }
 
 auto bind_inputs() {
-  return ffi::Ffi::Bind()
-      .Ctx<ffi::ThreadPool>()
-      .Attrs<Recurrence>()
-      .Arg<Floats>()    // sequences [B, T, F]
-      .Arg<Floats>()    // kernel [F, G*H]
-      .Arg<Floats>()    // recurrent_kernel [H, G*H]
-      .Arg<Floats>()    // bias
-      .Arg<Floats>()    // initial_h [B, H]
-      .Arg<Floats>()    // initial_c [B, H]
-      .Arg<Booleans>()  // mask [B, T]
-      .Arg<Floats>()    // input_dropout [M, B, F]
-      .Arg<Floats>();   // recurrent_dropout [M, B, H]
+  return ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Attrs<Recurrence>() UNROLLED_INPUTS(UNROLLED_BIND_INPUT);
 }
 
 XLA_FFI_DEFINE_HANDLER(kXlaForward, forward_for_xla,
-                       bind_inputs()
-                           .Ret<Floats>()    // outputs [B, T or 1, H]
-                           .Ret<Floats>()    // h [B, H]
-                           .Ret<Floats>()    // c [B, H]
-                           .Ret<Floats>());  // tape
+                       bind_inputs() UNROLLED_RESULTS(UNROLLED_BIND_RESULT).Ret<Floats>());  // tape
 
 XLA_FFI_DEFINE_HANDLER(kXlaBackward, backward_for_xla,
-                       bind_inputs()
-                           .Arg<Floats>()  // tape
-                           .Arg<Floats>()  // cotangents of outputs, h and c
-                           .Arg<Floats>()
-                           .Arg<Floats>()
-                           .Ret<Floats>()  // gradients of the six first inputs
-                           .Ret<Floats>()
-                           .Ret<Floats>()
-                           .Ret<Floats>()
-                           .Ret<Floats>()
-                           .Ret<Floats>());
+                       bind_inputs().Arg<Floats>()  // tape
+                       UNROLLED_RESULTS(UNROLLED_BIND_INPUT) UNROLLED_DIFFERENTIABLE_INPUTS(UNROLLED_BIND_RESULT));
 
 }  // namespace
 

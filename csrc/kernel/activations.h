@@ -1,12 +1,11 @@
 // Activation functions and their derivatives, a whole vector at a time.
 //
-// Each is within 2e-7 or 4 ulp (distances of floats at the exact result) of float64. The bounds given
-// are the largest errors at every 97th float and around zero and every branch, the worst of AVX-512,
-// AVX2 and SSE2 without FMA. Results below the normal floats count as zero. NaN gives NaN, except in
-// slopes.
+// Each is within 2e-7 or 4 ulp (distances of floats at the exact result) of float64. The stated bounds are the largest
+// errors at every 97th float and around zero and every branch, the worst of AVX-512, AVX2 and SSE2 without FMA. Results
+// below the normal floats count as zero. NaN gives NaN, except in slopes.
 //
-// Coefficients are minimax fits (Remez exchange, weighted by what reaches the result), rounded to
-// float one after another, each time with the others fitted again.
+// Coefficients are minimax fits (Remez exchange, weighted by their effect on the result), rounded to float one after
+// another; after each rounding the others were fitted again.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +17,14 @@
 #include <immintrin.h>
 #endif
 
-namespace unrolled::UNROLLED_ISA {
+namespace unrolled::UNROLLED_TARGET {
 
 constexpr float kLog2E = 1.44269504f;
 constexpr float kHighest = 127.6f;  // as an exponent of two this rounds to that of infinity
 
 UNROLLED_INLINE Vec absolute(Vec x) { return from_bits(bits(x) & 0x7fffffff); }
 
-// A NaN in x stays: with one among its operands, the processor's minimum and maximum give the second.
+// A NaN in x is kept: if an operand is NaN, the processor's minimum and maximum return the second operand.
 UNROLLED_INLINE Vec minimum(Vec x, float bound) {
 #if defined(__AVX512F__)
   return _mm512_maskz_min_ps(0xffff, broadcast(bound), x);
@@ -86,7 +85,7 @@ UNROLLED_INLINE Vec power_of_two(Vec x, float factor) {
   return s.scale * (1.0f + fractional_power_minus_one(s.fraction));
 }
 
-// 2^(x * factor) - 1, with x * factor cut off at highest < 128. At most 1.1e-7, 12 ulp, below 0.
+// 2^(x * factor) - 1, with x * factor clamped to highest < 128. At most 1.1e-7, 12 ulp, below 0.
 UNROLLED_INLINE Vec power_of_two_minus_one(Vec x, float factor, float highest) {
   const Split s = split(x, factor, highest);
   return s.scale * fractional_power_minus_one(s.fraction) + (s.scale - 1.0f);
@@ -132,7 +131,7 @@ UNROLLED_INLINE Vec value(Vec x) {
   if constexpr (A == Activation::softplus) {
     return maximum(x, 0.0f) + logarithm_of_one_plus(power_of_two(absolute(x), -kLog2E));
   }
-  // The clamp lets -infinity give 0 rather than NaN.
+  // With the clamp, -infinity gives 0 instead of NaN.
   if constexpr (A == Activation::silu) return maximum(x, -126.0f) / (1.0f + power_of_two(x, -kLog2E));
   if constexpr (A == Activation::gelu) {
     const Vec a = minimum(absolute(x), 14.0f);
@@ -140,13 +139,13 @@ UNROLLED_INLINE Vec value(Vec x) {
   }
 }
 
-// Whether slope() takes the input of the activation, else its value.
+// True if slope() takes the input of the activation, false if it takes the value.
 template <Activation A>
 constexpr bool kSlopeNeedsInput = A == Activation::silu || A == Activation::gelu;
 
-// The derivative. Largest errors, with what value() gave for tanh 3.2e-7, sigmoid 1.2e-7, hard_sigmoid
-// 5e-9 (but 0 where a value next to a kink was rounded to 0 or 1), elu 1.4e-7, softsign 1.2e-7, softplus
-// 1.7e-7; with the input for silu 1.9e-7, gelu 4.5e-7; linear and relu 0.
+// The derivative. Largest errors, computed from the result of value(): tanh 3.2e-7, sigmoid 1.2e-7, hard_sigmoid 5e-9
+// (but 0 where a value next to a kink was rounded to 0 or 1), elu 1.4e-7, softsign 1.2e-7, softplus 1.7e-7; computed
+// from the input: silu 1.9e-7, gelu 4.5e-7; linear and relu 0.
 template <Activation A>
 UNROLLED_INLINE Vec slope(Vec saved) {
   const Vec zero = broadcast(0.0f), one = broadcast(1.0f);
@@ -178,54 +177,26 @@ UNROLLED_INLINE Vec slope(Vec saved) {
 }
 
 template <Activation A>
-struct Chosen {
-  static constexpr Activation activation = A;
+struct ActivationConstant {
+  constexpr Activation operator()() const { return A; }
 };
 
-// Calls visit(Chosen<A>{}) with the activation as a constant, to be used outside of a loop.
+// Calls visit(ActivationConstant<A>{}).
 template <class Visitor>
 UNROLLED_INLINE auto dispatch(Activation activation, Visitor visit) {
   switch (activation) {
-    case Activation::linear: return visit(Chosen<Activation::linear>{});
-    case Activation::tanh: return visit(Chosen<Activation::tanh>{});
-    case Activation::sigmoid: return visit(Chosen<Activation::sigmoid>{});
-    case Activation::hard_sigmoid: return visit(Chosen<Activation::hard_sigmoid>{});
-    case Activation::relu: return visit(Chosen<Activation::relu>{});
-    case Activation::elu: return visit(Chosen<Activation::elu>{});
-    case Activation::softsign: return visit(Chosen<Activation::softsign>{});
-    case Activation::softplus: return visit(Chosen<Activation::softplus>{});
-    case Activation::silu: return visit(Chosen<Activation::silu>{});
-    case Activation::gelu: return visit(Chosen<Activation::gelu>{});
+    case Activation::linear: return visit(ActivationConstant<Activation::linear>{});
+    case Activation::tanh: return visit(ActivationConstant<Activation::tanh>{});
+    case Activation::sigmoid: return visit(ActivationConstant<Activation::sigmoid>{});
+    case Activation::hard_sigmoid: return visit(ActivationConstant<Activation::hard_sigmoid>{});
+    case Activation::relu: return visit(ActivationConstant<Activation::relu>{});
+    case Activation::elu: return visit(ActivationConstant<Activation::elu>{});
+    case Activation::softsign: return visit(ActivationConstant<Activation::softsign>{});
+    case Activation::softplus: return visit(ActivationConstant<Activation::softplus>{});
+    case Activation::silu: return visit(ActivationConstant<Activation::silu>{});
+    case Activation::gelu: return visit(ActivationConstant<Activation::gelu>{});
   }
   __builtin_unreachable();
 }
 
-// An activation that is known when the rule is compiled.
-template <Activation A>
-struct Known {
-  Vec value(Vec x) const { return UNROLLED_ISA::value<A>(x); }
-  // What the tape keeps of input x and value y, and what is read back from it.
-  Vec saved(Vec x, Vec y) const { return kSlopeNeedsInput<A> ? x : y; }
-  Vec value_of_saved(Vec saved) const { return kSlopeNeedsInput<A> ? UNROLLED_ISA::value<A>(saved) : saved; }
-  Vec slope_of_saved(Vec saved) const { return UNROLLED_ISA::slope<A>(saved); }
-};
-
-// One that is known when it is called.
-struct Any {
-  Vec value(Vec x) const {
-    return dispatch(activation, [x](auto chosen) { return Known<decltype(chosen)::activation>().value(x); });
-  }
-  Vec saved(Vec x, Vec y) const { return activation == Activation::silu || activation == Activation::gelu ? x : y; }
-  Vec value_of_saved(Vec saved) const {
-    return dispatch(activation,
-                    [saved](auto chosen) { return Known<decltype(chosen)::activation>().value_of_saved(saved); });
-  }
-  Vec slope_of_saved(Vec saved) const {
-    return dispatch(activation,
-                    [saved](auto chosen) { return Known<decltype(chosen)::activation>().slope_of_saved(saved); });
-  }
-
-  Activation activation;
-};
-
-}  // namespace unrolled::UNROLLED_ISA
+}  // namespace unrolled::UNROLLED_TARGET

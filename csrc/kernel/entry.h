@@ -1,42 +1,31 @@
-// From the rules of a cell to its entry points.
+// The entry points of a cell: from its equations to the table of its kernels.
 #pragma once
 
 #include "dispatch.h"
 #include "kernel/backward.h"
 
-namespace unrolled::UNROLLED_ISA {
+namespace unrolled::UNROLLED_TARGET {
 
-// What each cell offers, defined in its own file.
-struct Passes {
-  void (*forward)(const Recurrence&, const Sizes&, const Inputs&, const Outputs&, float* tape);
-  void (*backward)(const Recurrence&, const Sizes&, const Inputs&, const float* tape, const Cotangents&,
-                   const Gradients&);
-  Stream* (*open_stream)(const Recurrence&, const Sizes&, const float* kernel, const float* recurrent_kernel,
-                         const float* bias);
-};
+// The kernels of each cell, for the activations of a recurrence. Defined in the file of the cell.
+const CellKernels& lstm_kernels(const Recurrence& recurrence);
+const CellKernels& gru_kernels(const Recurrence& recurrence);
+const CellKernels& simple_rnn_kernels(const Recurrence& recurrence);
 
-extern const Passes kLstm, kGru, kSimpleRnn;
-
-// One step at a time: a forward pass of one step whose plan, weights and memory are kept.
-class OpenStream : public Stream {
+// A forward pass of one step that is run again and again, with its schedule, packed weights and memory kept.
+template <class CellType>
+class CellStream final : public Stream {
  public:
-  virtual ~OpenStream() = default;
-  virtual void step(const float* inputs, float* h, float* c) = 0;
-};
-
-template <class Rule>
-class RuleStream final : public OpenStream {
- public:
-  RuleStream(const Rule& rule, const Recurrence& recurrence, const Sizes& sizes, const float* kernel,
-             const float* recurrent_kernel, const float* bias)
-      : rule_(rule),
+  CellStream(const Recurrence& recurrence, const Sizes& sizes, const Inputs& weights)
+      : cell_(recurrence),
         recurrence_(one_step(recurrence)),
-        geometry_(recurrence_, sizes),
-        plan_(recurrence_, sizes, nullptr),
-        layer_(recurrence_, geometry_, geometry_.all_units(), kernel, recurrent_kernel, 1, 1),
-        packed_(layer_.size()),
+        dims_(recurrence_, sizes),
+        schedule_(recurrence_, sizes, nullptr),
+        inputs_(weights),
+        weights_(recurrence_, dims_, dims_.all_units(), weights),
         states_(pass_, 0, sizes.batch, false),
-        slice_((prepare(bias), rule_), pass_, layer_, states_) {}
+        slice_(cell_, pass_, weights_, states_) {
+    weights_.pack();
+  }
 
   void step(const float* inputs, float* h, float* c) override {
     const FlushDenormals flush;
@@ -52,52 +41,40 @@ class RuleStream final : public OpenStream {
     return recurrence;
   }
 
-  void prepare(const float* bias) {
-    layer_.place(packed_.data());
-    layer_.pack_bias(geometry_.slots, bias, two_biases(recurrence_));
-    for (int part = 0; part < layer_.parts(); ++part) layer_.pack(part);
-  }
-
-  const Rule rule_;
+  const CellType cell_;
   const Recurrence recurrence_;
-  const Geometry geometry_;
-  const Plan plan_;
-  Inputs inputs_{};
+  const Dims dims_;
+  const BatchSchedule schedule_;
+  Inputs inputs_;
   Outputs outputs_{};
-  const ForwardPass pass_{recurrence_, geometry_, plan_, inputs_, outputs_, nullptr};
-  PackedLayer layer_;
-  const Scratch packed_;
+  const ForwardPass pass_{recurrence_, dims_, schedule_, inputs_, outputs_, nullptr};
+  const LayerWeights weights_;
   const ForwardStates states_;
-  ForwardSlice<Rule> slice_;
+  ForwardSlice<CellType> slice_;
 };
 
-template <class Rule>
-Stream* make_stream(const Rule& rule, const Recurrence& recurrence, const Sizes& sizes, const float* kernel,
-                    const float* recurrent_kernel, const float* bias) {
-  return new RuleStream<Rule>(rule, recurrence, sizes, kernel, recurrent_kernel, bias);
+template <class CellType>
+Stream* open_cell_stream(const Recurrence& recurrence, int64_t batch, int64_t features, int64_t units,
+                         const float* kernel, const float* recurrent_kernel, const float* bias) {
+  Inputs weights{};
+  weights.kernel = kernel;
+  weights.recurrent_kernel = recurrent_kernel;
+  weights.bias = bias;
+  return new CellStream<CellType>(recurrence, {batch, 1, features, units}, weights);
 }
 
-}  // namespace unrolled::UNROLLED_ISA
+template <class CellType>
+constexpr CellKernels kCellKernels{run_forward<CellType>, run_backward<CellType>, open_cell_stream<CellType>};
 
-// Defines a cell's Passes from the with_rule() of its file.
-#define UNROLLED_PASSES(name)                                                                                          \
-  const Passes name{                                                                                                   \
-      [](const Recurrence& recurrence, const Sizes& sizes, const Inputs& inputs, const Outputs& outputs,               \
-         float* tape) {                                                                                                \
-        with_rule(recurrence, [&](const auto& rule) { run_forward(rule, recurrence, sizes, inputs, outputs, tape); }); \
-      },                                                                                                               \
-      [](const Recurrence& recurrence, const Sizes& sizes, const Inputs& inputs, const float* tape,                    \
-         const Cotangents& cotangents, const Gradients& gradients) {                                                   \
-        with_rule(recurrence, [&](const auto& rule) {                                                                  \
-          run_backward(rule, recurrence, sizes, inputs, tape, cotangents, gradients);                                  \
-        });                                                                                                            \
-      },                                                                                                               \
-      [](const Recurrence& recurrence, const Sizes& sizes, const float* kernel, const float* recurrent_kernel,         \
-         const float* bias) {                                                                                          \
-        Stream* stream = nullptr;                                                                                      \
-        with_rule(recurrence, [&](const auto& rule) {                                                                  \
-          stream = make_stream(rule, recurrence, sizes, kernel, recurrent_kernel, bias);                               \
-        });                                                                                                            \
-        return stream;                                                                                                 \
-      },                                                                                                               \
-  };
+// The usual pairs of activations are constants of compiled cells; one more cell looks up all others as it runs.
+template <template <class, class> class CellType>
+const CellKernels& select_kernels(const Recurrence& recurrence) {
+  using Sigmoid = StaticActivation<Activation::sigmoid>;
+  if (recurrence.recurrent_activation == Activation::sigmoid && recurrence.activation == Activation::tanh)
+    return kCellKernels<CellType<StaticActivation<Activation::tanh>, Sigmoid>>;
+  if (recurrence.recurrent_activation == Activation::sigmoid && recurrence.activation == Activation::relu)
+    return kCellKernels<CellType<StaticActivation<Activation::relu>, Sigmoid>>;
+  return kCellKernels<CellType<DynamicActivation, DynamicActivation>>;
+}
+
+}  // namespace unrolled::UNROLLED_TARGET

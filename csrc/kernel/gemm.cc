@@ -1,6 +1,6 @@
 #include "kernel/gemm.h"
 
-namespace unrolled::UNROLLED_ISA {
+namespace unrolled::UNROLLED_TARGET {
 
 template <int Rows>
 UNROLLED_INLINE void multiply_thin(const float* a, const float* b, int64_t panel_stride, int64_t depth,
@@ -44,4 +44,4 @@ void multiply(const float* a, int64_t block_rows, int64_t first, int64_t rows, i
   }
 }
 
-}  // namespace unrolled::UNROLLED_ISA
+}  // namespace unrolled::UNROLLED_TARGET

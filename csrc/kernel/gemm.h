@@ -1,10 +1,10 @@
-// The matrix product: one register tile and the packing that feeds it.
+// The matrix product: one register tile, and the packing of its operands.
 //
 //   C[r, n] = start[r, n] + sum over k of A[r, k] * B[k, n]
 //
-// The sum runs over k in order, one fused multiply-add after another in one register, whatever the
-// shape of the tile. So a row of C has the same bits whichever rows are computed beside it, and
-// results do not depend on how rows or columns are dealt to threads.
+// The sum runs over k in order, one multiply-add after another in one register, whatever the shape of the tile. So a
+// row of C has the same bits whichever rows are computed with it, and results do not depend on the division of rows or
+// columns among threads.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,9 @@
 
 #include "kernel/simd.h"
 
-namespace unrolled::UNROLLED_ISA {
+namespace unrolled::UNROLLED_TARGET {
 
-// A tile holds kTileRows x kTileVectors sums in registers and needs a few more for its operands.
+// kTileRows x kTileVectors sums stay in registers; a few registers remain for the operands.
 #if defined(__AVX512F__)
 constexpr int kTileRows = 12, kTileVectors = 2;
 #elif defined(__AVX2__)
@@ -24,10 +24,10 @@ constexpr int kTileRows = 6, kTileVectors = 4;
 #else
 constexpr int kTileRows = 4, kTileVectors = 2;
 #endif
-constexpr int kPanel = kTileVectors * kLanes;  // columns of B that are packed side by side
-constexpr int64_t kDepth = 256;                // of a block of A; with one panel of B it fits the first cache
-constexpr int64_t kRowStride = kDepth + 16;    // not a power of two: rows of a block must not share cache sets
-constexpr int kThinRows = 2;                   // up to here one panel cannot hide the latency of the sums
+constexpr int kPanel = kTileVectors * kLanes;  // columns of a packed panel of B
+constexpr int64_t kDepth = 256;                // of a block of A; with one panel of B it fits the L1 cache
+constexpr int64_t kRowStride = kDepth + 16;    // not a power of two, else rows would share cache sets
+constexpr int kThinRows = 2;                   // with so few rows one panel cannot hide the latency of the sums
 constexpr int kThinPanels = 4;
 
 UNROLLED_INLINE int64_t round_up(int64_t value, int64_t multiple) {
@@ -35,11 +35,15 @@ UNROLLED_INLINE int64_t round_up(int64_t value, int64_t multiple) {
 }
 UNROLLED_INLINE int64_t at_most(int64_t value, int64_t bound) { return value < bound ? value : bound; }
 
-// The stride of rows of `columns` floats that are neither split over a vector nor 2 KB apart.
+// A stride for rows of `columns` floats: a multiple of the vector, and not of 2 KB.
 UNROLLED_INLINE int64_t row_stride(int64_t columns) { return round_up(columns, kLanes) + 16; }
 
-// Element (r, k) of A is at a[r * RowStride + k * a_step], element (k, n) of panel p of B is at
-// b[p * panel_stride + k * b_step + n]. RowStride is a constant, else the compiler spills the sums.
+// Computes Rows rows of C in Panels panels of Vectors vectors each.
+//
+// a: element (r, k) of A is at a[r * RowStride + k * a_step]. RowStride is a constant, else the compiler spills the
+//   sums.
+// b: element (k, n) of panel p of B is at b[p * panel_stride + k * b_step + n].
+// start, c: rows of start and C, start_stride and c_stride apart; start may be C itself.
 template <int Rows, int Vectors, int Panels, int64_t RowStride>
 UNROLLED_INLINE void tile(const float* a, int64_t a_step, const float* b, int64_t b_step, int64_t panel_stride,
                           int64_t depth, const float* start, int64_t start_stride, float* c, int64_t c_stride) {
@@ -75,7 +79,7 @@ UNROLLED_INLINE void tile(const float* a, int64_t a_step, const float* b, int64_
       for (int v = 0; v < Vectors; ++v) store(c + r * c_stride + (p * Vectors + v) * kLanes, sum[r][p][v]);
 }
 
-// Calls tile() with the number of rows that is known only now.
+// Calls tile() for 1 to Rows rows.
 template <int Vectors, int64_t RowStride, int Rows = kTileRows>
 UNROLLED_INLINE void tile_of(int64_t rows, const float* a, int64_t a_step, const float* b, int64_t b_step,
                              int64_t depth, const float* start, int64_t start_stride, float* c, int64_t c_stride) {
@@ -86,8 +90,8 @@ UNROLLED_INLINE void tile_of(int64_t rows, const float* a, int64_t a_step, const
   }
 }
 
-// B of a product, packed for tile(): panels of kPanel columns, then panels of one vector for what is
-// left. Column n of the panel that begins at column p is at data[p * depth + k * width + n] in row k.
+// B of a product, packed for tile(): panels of kPanel columns, then panels of one vector for the remaining columns.
+// Element (k, p + n), in the panel that begins at column p, is at data[p * depth + k * width + n]. Not owned.
 struct Panels {
   const float* data;
   int64_t depth;
@@ -98,8 +102,8 @@ UNROLLED_INLINE int64_t panel_width(int64_t columns, int64_t first_column) {
   return columns - first_column >= kPanel ? kPanel : kLanes;
 }
 
-// One vector of columns of B, of which `valid` exist and the rest are zero; rows of the packed panel are
-// `width` apart.
+// Packs one vector of columns of B, of which `valid` exist and the others are zero, to rows that are `width` apart.
+// Element (k, n) of B is at from[k * row_stride + n].
 UNROLLED_INLINE void pack_columns(float* to, int64_t width, const float* from, int64_t row_stride, int64_t depth,
                                   int64_t valid) {
   for (int64_t k = 0; k < depth; ++k, to += width, from += row_stride) {
@@ -111,7 +115,7 @@ UNROLLED_INLINE void pack_columns(float* to, int64_t width, const float* from, i
   }
 }
 
-// The same from the transposed matrix: column n of B is row n of `from`.
+// The same from the transposed matrix: element (k, n) of B is at from[n * row_stride + k].
 UNROLLED_INLINE void pack_columns_transposed(float* to, int64_t width, const float* from, int64_t row_stride,
                                              int64_t depth, int64_t valid) {
   constexpr int64_t kBlock = 16;
@@ -127,12 +131,12 @@ UNROLLED_INLINE void pack_columns_transposed(float* to, int64_t width, const flo
   }
 }
 
-// A of a product, packed for tile(): blocks of kDepth columns, in each all rows one after another.
+// The number of floats of A packed for tile(): blocks of kDepth columns, each with all rows kRowStride apart.
 UNROLLED_INLINE int64_t packed_rows_size(int64_t rows, int64_t depth) {
   return round_up(depth, kDepth) / kDepth * rows * kRowStride;
 }
 
-// Packs one row: row r of `rows`, from column `begin` on. factors may be null.
+// Packs row r of `rows` rows of A, from column `begin` on: from[k] * factors[k]; factors may be null.
 UNROLLED_INLINE void pack_row(float* packed, int64_t rows, int64_t r, int64_t begin, const float* from, int64_t count,
                               const float* factors) {
   int64_t k = 0;
@@ -161,10 +165,13 @@ UNROLLED_INLINE void multiply_panel(const float* a, int64_t rows, const float* b
   }
 }
 
-// C[rows, columns] = start + A B, where A are `rows` rows from row `first` on of a packed block of
-// `block_rows` rows, in its columns [begin, begin + depth of B). start may be C itself; a start_stride
-// of 0 gives every row the same start.
+// C = start + A B.
+//
+// a: packed block of `block_rows` rows, of which A is the `rows` rows from row `first` on, in the columns
+//   [begin, begin + b.depth).
+// start: [rows, b.columns], rows start_stride apart, 0 for the same start in every row; may be C itself.
+// c: [rows, b.columns], rows c_stride apart; does not overlap A or B.
 void multiply(const float* a, int64_t block_rows, int64_t first, int64_t rows, int64_t begin, const Panels& b,
               const float* start, int64_t start_stride, float* c, int64_t c_stride);
 
-}  // namespace unrolled::UNROLLED_ISA
+}  // namespace unrolled::UNROLLED_TARGET

@@ -1,22 +1,25 @@
 #include "kernel/entry.h"
 
-namespace unrolled::UNROLLED_ISA {
+namespace unrolled::UNROLLED_TARGET {
 namespace {
 
-// The slots of a row: see layout.h.
+// Offsets of the slots of a row (kernel/gate_layout.h).
 struct GruSlots {
   explicit GruSlots(int64_t units) : z(units), r(2 * units), q(3 * units) {}
-  int64_t z, r, q;  // the candidate's is 0
+  int64_t z, r, q;  // that of the candidate is 0
 };
 
 // z = s(z_z)  r = s(z_r)  g = a(z_h + r * q)   where q = h R_h + b_h
 // h' = z * h + (1 - z) * g
 template <class Act, class RecurrentAct>
-struct GruResetAfterRule {
-  static constexpr bool kOwnRecurrentSlot = true;
-  static constexpr bool kCandidateApart = false;
+struct GruResetAfterCell {
+  static constexpr bool kSeparateRecurrentSlot = true;
+  static constexpr bool kSeparateCandidate = false;
 
-  void advance(const ForwardRow& row) const {
+  explicit GruResetAfterCell(const Recurrence& recurrence)
+      : a(recurrence.activation), s(recurrence.recurrent_activation) {}
+
+  void forward_step(const ForwardRow& row) const {
     const GruSlots slots(row.units), saved(row.gate_stride);
     for (int64_t n = 0; n < row.units; n += kLanes) {
       const Vec z_z = load(row.z + slots.z + n), z_r = load(row.z + slots.r + n), q = load(row.z + slots.q + n);
@@ -31,7 +34,7 @@ struct GruResetAfterRule {
     }
   }
 
-  void retreat(const BackwardRow& row) const {
+  void backward_step(const BackwardRow& row) const {
     const GruSlots slots(row.units);
     for (int64_t n = 0; n < row.units; n += kLanes) {
       const Vec saved_g = load(row.gates + n), saved_z = load(row.gates + slots.z + n);
@@ -54,16 +57,20 @@ struct GruResetAfterRule {
 // z = s(z_z)  r = s(z_r)  p = r * h  g = a(z_h)   where z_h contains p R_h
 // h' = z * h + (1 - z) * g
 template <class Act, class RecurrentAct>
-struct GruResetBeforeRule {
-  static constexpr bool kOwnRecurrentSlot = false;
-  static constexpr bool kCandidateApart = true;
+struct GruResetBeforeCell {
+  static constexpr bool kSeparateRecurrentSlot = false;
+  static constexpr bool kSeparateCandidate = true;
 
-  void reset(const float* z, const float* h_before, float* p, int64_t units) const {
+  explicit GruResetBeforeCell(const Recurrence& recurrence)
+      : a(recurrence.activation), s(recurrence.recurrent_activation) {}
+
+  // p: [units] out: r * h. Reads the r slot of z.
+  void forward_reset(const float* z, const float* h_before, float* p, int64_t units) const {
     const GruSlots slots(units);
     for (int64_t n = 0; n < units; n += kLanes) store(p + n, s.value(load(z + slots.r + n)) * load(h_before + n));
   }
 
-  void advance(const ForwardRow& row) const {
+  void forward_step(const ForwardRow& row) const {
     const GruSlots slots(row.units), saved(row.gate_stride);
     for (int64_t n = 0; n < row.units; n += kLanes) {
       const Vec z_h = load(row.z + n), z_z = load(row.z + slots.z + n), z_r = load(row.z + slots.r + n);
@@ -76,7 +83,7 @@ struct GruResetBeforeRule {
     }
   }
 
-  void retreat_candidate(const BackwardRow& row) const {
+  void backward_candidate(const BackwardRow& row) const {
     const GruSlots slots(row.units);
     for (int64_t n = 0; n < row.units; n += kLanes) {
       const Vec saved_g = load(row.gates + n), saved_z = load(row.gates + slots.z + n);
@@ -88,8 +95,8 @@ struct GruResetBeforeRule {
     }
   }
 
-  // dp: the gradient of p times its dropout factors.
-  void retreat_reset(const BackwardRow& row, const float* dp) const {
+  // dp: [units] gradient of p, times its dropout factors.
+  void backward_reset(const BackwardRow& row, const float* dp) const {
     const GruSlots slots(row.units);
     for (int64_t n = 0; n < row.units; n += kLanes) {
       const Vec saved_r = load(row.gates + slots.r + n), product = load(dp + n);
@@ -102,19 +109,11 @@ struct GruResetBeforeRule {
   RecurrentAct s;
 };
 
-template <class Visitor>
-void with_rule(const Recurrence& recurrence, const Visitor& visit) {
-  with_activations(recurrence, [&](auto a, auto s) {
-    if (recurrence.reset_after) {
-      visit(GruResetAfterRule<decltype(a), decltype(s)>{a, s});
-    } else {
-      visit(GruResetBeforeRule<decltype(a), decltype(s)>{a, s});
-    }
-  });
-}
-
 }  // namespace
 
-UNROLLED_PASSES(kGru)
+const CellKernels& gru_kernels(const Recurrence& recurrence) {
+  return recurrence.reset_after ? select_kernels<GruResetAfterCell>(recurrence)
+                                : select_kernels<GruResetBeforeCell>(recurrence);
+}
 
-}  // namespace unrolled::UNROLLED_ISA
+}  // namespace unrolled::UNROLLED_TARGET

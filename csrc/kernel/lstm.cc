@@ -1,17 +1,19 @@
 #include "kernel/entry.h"
 
-namespace unrolled::UNROLLED_ISA {
+namespace unrolled::UNROLLED_TARGET {
 namespace {
 
 // i = s(z_i)  f = s(z_f)  g = a(z_c)  o = s(z_o)
 // c' = f * c + i * g
 // h' = o * a(c')
 template <class Act, class RecurrentAct>
-struct LstmRule {
-  static constexpr bool kOwnRecurrentSlot = false;
-  static constexpr bool kCandidateApart = false;
+struct LstmCell {
+  static constexpr bool kSeparateRecurrentSlot = false;
+  static constexpr bool kSeparateCandidate = false;
 
-  void advance(const ForwardRow& row) const {
+  explicit LstmCell(const Recurrence& recurrence) : a(recurrence.activation), s(recurrence.recurrent_activation) {}
+
+  void forward_step(const ForwardRow& row) const {
     const int64_t units = row.units;
     for (int64_t n = 0; n < units; n += kLanes) {
       const Vec z_i = load(row.z + n), z_f = load(row.z + units + n);
@@ -28,7 +30,7 @@ struct LstmRule {
     }
   }
 
-  void retreat(const BackwardRow& row) const {
+  void backward_step(const BackwardRow& row) const {
     const int64_t units = row.units;
     for (int64_t n = 0; n < units; n += kLanes) {
       const Vec saved_i = load(row.gates + n), saved_f = load(row.gates + units + n);
@@ -49,13 +51,8 @@ struct LstmRule {
   RecurrentAct s;
 };
 
-template <class Visitor>
-void with_rule(const Recurrence& recurrence, const Visitor& visit) {
-  with_activations(recurrence, [&](auto a, auto s) { visit(LstmRule<decltype(a), decltype(s)>{a, s}); });
-}
-
 }  // namespace
 
-UNROLLED_PASSES(kLstm)
+const CellKernels& lstm_kernels(const Recurrence& recurrence) { return select_kernels<LstmCell>(recurrence); }
 
-}  // namespace unrolled::UNROLLED_ISA
+}  // namespace unrolled::UNROLLED_TARGET

@@ -1,22 +1,21 @@
-// The one vector type that every kernel is written in. GCC and Clang turn it into whatever the
-// instruction set offers, so the same source serves each of them: a translation unit is compiled
-// once per set, with UNROLLED_ISA naming the namespace that keeps the copies apart.
+// The vector type that every kernel is written in. GCC and Clang compile it to the instructions of the target, so the
+// same source serves all targets: each translation unit is compiled once per target, in a namespace named by
+// UNROLLED_TARGET.
 //
-// Nothing in here or in a file that includes it may instantiate a template of the standard library
-// with code of its own: the linker keeps one copy of such a function, and it could be the one
-// compiled for instructions that this processor does not have.
+// Neither this file nor a file that includes it may instantiate a template of the standard library that is not inlined:
+// the linker keeps one copy of such a function, possibly one with instructions that this processor does not support.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
-#ifndef UNROLLED_ISA
-#error "compile with -DUNROLLED_ISA=<name of the instruction set>"
+#ifndef UNROLLED_TARGET
+#error "compile with -DUNROLLED_TARGET=<name of the target>"
 #endif
 
 #define UNROLLED_INLINE inline __attribute__((always_inline))
 
-namespace unrolled::UNROLLED_ISA {
+namespace unrolled::UNROLLED_TARGET {
 
 #if defined(__AVX512F__)
 constexpr int kLanes = 16;
@@ -33,7 +32,7 @@ UNROLLED_INLINE Vec load(const float* from) { return *reinterpret_cast<const Vec
 UNROLLED_INLINE void store(float* to, Vec value) { *reinterpret_cast<Vec*>(to) = value; }
 UNROLLED_INLINE Vec broadcast(float value) { return value - Vec{}; }
 
-// A comparison of two Vec gives an IntVec of -1 (true) and 0. A NaN compares false.
+// condition: the comparison of two Vec, -1 (true) or 0. A comparison with NaN is false.
 UNROLLED_INLINE Vec select(IntVec condition, Vec where_true, Vec where_false) {
   return condition ? where_true : where_false;
 }
@@ -50,4 +49,4 @@ UNROLLED_INLINE Vec from_bits(IntVec value) {
   return result;
 }
 
-}  // namespace unrolled::UNROLLED_ISA
+}  // namespace unrolled::UNROLLED_TARGET

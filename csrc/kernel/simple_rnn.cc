@@ -1,15 +1,17 @@
 #include "kernel/entry.h"
 
-namespace unrolled::UNROLLED_ISA {
+namespace unrolled::UNROLLED_TARGET {
 namespace {
 
 // h' = a(z)
-template <class Act>
-struct SimpleRnnRule {
-  static constexpr bool kOwnRecurrentSlot = false;
-  static constexpr bool kCandidateApart = false;
+template <class Act, class RecurrentAct>
+struct SimpleRnnCell {
+  static constexpr bool kSeparateRecurrentSlot = false;
+  static constexpr bool kSeparateCandidate = false;
 
-  void advance(const ForwardRow& row) const {
+  explicit SimpleRnnCell(const Recurrence& recurrence) : a(recurrence.activation) {}
+
+  void forward_step(const ForwardRow& row) const {
     for (int64_t n = 0; n < row.units; n += kLanes) {
       const Vec z = load(row.z + n), h = a.value(z);
       store(row.h + n, h);
@@ -17,7 +19,7 @@ struct SimpleRnnRule {
     }
   }
 
-  void retreat(const BackwardRow& row) const {
+  void backward_step(const BackwardRow& row) const {
     for (int64_t n = 0; n < row.units; n += kLanes) {
       store(row.dz + n, load(row.dh + n) * a.slope_of_saved(load(row.gates + n)));
       store(row.dh + n, Vec{});
@@ -27,15 +29,12 @@ struct SimpleRnnRule {
   Act a;
 };
 
-template <class Visitor>
-void with_rule(const Recurrence& recurrence, const Visitor& visit) {
-  Recurrence without_gates = recurrence;
-  without_gates.recurrent_activation = Activation::sigmoid;  // of no effect, but one of the usual pairs
-  with_activations(without_gates, [&](auto a, auto) { visit(SimpleRnnRule<decltype(a)>{a}); });
-}
-
 }  // namespace
 
-UNROLLED_PASSES(kSimpleRnn)
+const CellKernels& simple_rnn_kernels(const Recurrence& recurrence) {
+  Recurrence without_gates = recurrence;
+  without_gates.recurrent_activation = Activation::sigmoid;  // unused, but part of the compiled pairs
+  return select_kernels<SimpleRnnCell>(without_gates);
+}
 
-}  // namespace unrolled::UNROLLED_ISA
+}  // namespace unrolled::UNROLLED_TARGET

@@ -1,11 +1,13 @@
-// The gradients of the weights: for a chunk of steps one product, operand^T times gate gradients.
+// The gradients of the weights: in each chunk of steps one product, operand^T times gate gradients.
 #pragma once
 
-#include "kernel/forward.h"
+#include "kernel/weights.h"
+#include "runtime/parallel.h"
+#include "runtime/workspace.h"
 
-namespace unrolled::UNROLLED_ISA {
+namespace unrolled::UNROLLED_TARGET {
 
-// The gradients of the gates in all rows of a chunk.
+// The gradients of z in all rows of a chunk. Not owned.
 struct GateGradients {
   float* data;
   int64_t columns;
@@ -13,38 +15,44 @@ struct GateGradients {
   float* row(int64_t k) const { return data + k * stride(); }
 };
 
-// What the slices of one backward pass share.
+// The arguments of one backward pass and what its slices share. Refers to objects that must outlive it; the memory that
+// it points to belongs to run_backward().
 struct BackwardPass {
-  BackwardPass(const Recurrence& recurrence, const Geometry& geometry, const Inputs& inputs)
-      : input_groups(groups_of(geometry.slots, geometry.slots.kernel_slot,
-                               inputs.input_dropout != nullptr ? inputs.input_dropout_masks : 1, false)),
-        recurrent_groups(groups_of(geometry.slots, geometry.slots.recurrent_slot,
-                                   inputs.recurrent_dropout != nullptr ? inputs.recurrent_dropout_masks : 1,
-                                   candidate_apart(recurrence))),
-        kernel{
-            inputs.kernel, geometry.features, geometry.units, geometry.all_units(), geometry.slots.gates, input_groups,
-            true},
-        recurrent_kernel{inputs.recurrent_kernel,
-                         geometry.units,
-                         geometry.units,
-                         geometry.all_units(),
-                         geometry.slots.gates,
-                         recurrent_groups,
-                         true},
-        gate_gradients{nullptr, geometry.row} {}
+  BackwardPass(const Recurrence& recurrence_, const Dims& dims_, const BatchSchedule& schedule_, const Inputs& inputs_,
+               const Tape& tape_, const Cotangents& cotangents_, const Gradients& gradients_)
+      : recurrence(recurrence_),
+        dims(dims_),
+        schedule(schedule_),
+        inputs(inputs_),
+        tape(tape_),
+        cotangents(cotangents_),
+        gradients(gradients_),
+        input_groups(input_gate_groups(recurrence, inputs)),
+        recurrent_groups(recurrent_gate_groups(recurrence, inputs)),
+        kernel(inputs.kernel, dims.features, dims, dims.all_units(), input_groups, true),
+        recurrent_kernel(inputs.recurrent_kernel, dims.units, dims, dims.all_units(), recurrent_groups, true),
+        gate_gradients{nullptr, dims.gate_columns} {}
 
-  // The last steps before `end` whose rows fit into a chunk of `most_rows`.
-  void take_chunk(const Plan& plan, int64_t end, int64_t most_rows) {
+  // Takes as chunk the last steps before `end` whose rows are at most `max_rows`.
+  void take_chunk(int64_t end, int64_t max_rows) {
     chunk_end = end;
     chunk_begin = end - 1;
-    while (chunk_begin > 0 && plan.first(end) - plan.first(chunk_begin - 1) <= most_rows) --chunk_begin;
-    depth = plan.first(chunk_end) - plan.first(chunk_begin);
+    while (chunk_begin > 0 && schedule.row_offset(end) - schedule.row_offset(chunk_begin - 1) <= max_rows)
+      --chunk_begin;
+    depth = schedule.row_offset(chunk_end) - schedule.row_offset(chunk_begin);
   }
 
-  Groups input_groups, recurrent_groups;
-  Weights kernel, recurrent_kernel;  // transposed
-  GateGradients gate_gradients;      // what the products gave
-  float* dh = nullptr;               // [B, H] padded, in the order of the plan
+  const Recurrence& recurrence;
+  const Dims& dims;
+  const BatchSchedule& schedule;
+  const Inputs& inputs;
+  const Tape& tape;
+  const Cotangents& cotangents;
+  const Gradients& gradients;
+  const GateGroups input_groups, recurrent_groups;
+  WeightMatrix kernel, recurrent_kernel;  // transposed
+  GateGradients gate_gradients;           // rows of the chunk
+  float* dh = nullptr;                    // [B, H] padded, in the order of the schedule
   float* dc = nullptr;
   int64_t chunk_begin = 0, chunk_end = 0;  // steps
   int64_t depth = 0;                       // rows of the chunk
@@ -56,19 +64,19 @@ constexpr int kGradientRows = 8;  // of a tile
 constexpr int kGradientRows = kTileRows;
 #endif
 
-// Those of one chunk of steps, packed for tile(): column c of row k is element c % kGradientRows of
-// at(i, c / kGradientRows, k). There is one operand for each dropout mask of the inputs, then one for
-// each of the state; where the candidate has an operand of its own, it is the last. What nobody wants is
-// left out.
-class Operands {
+// The left operands of the weight gradients, in one chunk of steps: the factors of `kernel` and `recurrent_kernel` in
+// the forward pass. There is one operand for each dropout mask of the inputs, then one for each mask of the state, and
+// last that of a separate candidate. Operands whose gradient is null are left out.
+//
+// Packed for tile(): column c of row k is element c % kGradientRows of at(i, c / kGradientRows, k).
+class GradientOperands {
  public:
-  Operands(const Recurrence& recurrence, const Geometry& geometry, const Plan& plan, const Inputs& inputs,
-           const Tape& tape, const BackwardPass& pass, const Gradients& gradients)
-      : geometry_(geometry), plan_(plan), inputs_(inputs), tape_(tape), pass_(pass) {
-    if (gradients.kernel != nullptr) of_kernel_ = count_ = pass.input_groups.masks;
-    if (gradients.recurrent_kernel != nullptr) {
-      has_candidate_ = candidate_apart(recurrence);
-      // With a mask for each gate, the last of them is the candidate's.
+  explicit GradientOperands(const BackwardPass& pass)
+      : pass_(pass), dims_(pass.dims), schedule_(pass.schedule), inputs_(pass.inputs) {
+    if (pass.gradients.kernel != nullptr) of_kernel_ = count_ = pass.input_groups.masks;
+    if (pass.gradients.recurrent_kernel != nullptr) {
+      has_candidate_ = has_separate_candidate(pass.recurrence);
+      // With a mask for each gate, the last of them is that of the candidate.
       count_ += pass.recurrent_groups.masks + (has_candidate_ && pass.recurrent_groups.masks == 1 ? 1 : 0);
     }
   }
@@ -78,43 +86,42 @@ class Operands {
   bool has_candidate() const { return has_candidate_; }
   bool is_candidate(int i) const { return has_candidate_ && i + 1 == count_; }
   int mask(int i) const { return is_of_kernel(i) ? i : i - of_kernel_; }
-  int64_t columns(int i) const { return is_of_kernel(i) ? geometry_.features : geometry_.units; }
+  int64_t columns(int i) const { return is_of_kernel(i) ? dims_.features : dims_.units; }
   int64_t tiles(int i) const { return (columns(i) + kGradientRows - 1) / kGradientRows; }
 
-  // All operands' columns, one after another.
+  // The index of an operand's first column among the columns of all operands.
   int64_t first_column(int i) const {
-    return i <= of_kernel_ ? i * geometry_.features
-                           : of_kernel_ * geometry_.features + (i - of_kernel_) * geometry_.units;
+    return i <= of_kernel_ ? i * dims_.features : of_kernel_ * dims_.features + (i - of_kernel_) * dims_.units;
   }
 
-  // Floats of one row, all operands together.
+  // Floats of one row of all operands.
   int64_t row_size() const { return first_tile(count_) * kGradientRows; }
 
-  // Takes row_size() * most_rows floats.
-  void place(float* at, int64_t most_rows) {
-    data_ = at;
-    most_rows_ = most_rows;
+  // to: row_size() * max_rows floats, not owned, written by pack_part().
+  void set_memory(float* to, int64_t max_rows) {
+    data_ = to;
+    max_rows_ = max_rows;
   }
 
   float* at(int i, int64_t tile, int64_t k) const {
-    return data_ + ((first_tile(i) + tile) * most_rows_ + k) * kGradientRows;
+    return data_ + ((first_tile(i) + tile) * max_rows_ + k) * kGradientRows;
   }
 
-  // In this many independent parts.
+  // The number of parts, which may be packed in any order and in parallel.
   int parts() const { return count_ * static_cast<int>((pass_.depth + kRowsOfPart - 1) / kRowsOfPart); }
 
-  void pack(int part) const {
+  void pack_part(int part) const {
     const int i = part % count_;
     const int64_t begin = part / count_ * kRowsOfPart, end = at_most(begin + kRowsOfPart, pass_.depth);
-    const Scratch scratch(kTogether * columns(i));
+    const Workspace workspace(kRowsTogether * columns(i));
     int64_t s = pass_.chunk_begin;
-    for (int64_t k = begin; k < end; k += kTogether) {
-      const int64_t count = at_most(kTogether, end - k);
-      const float* rows[kTogether];
+    for (int64_t k = begin; k < end; k += kRowsTogether) {
+      const int64_t count = at_most(kRowsTogether, end - k);
+      const float* rows[kRowsTogether];
       for (int64_t j = 0; j < count; ++j) {
-        const int64_t row = plan_.first(pass_.chunk_begin) + k + j;
-        while (plan_.first(s + 1) <= row) ++s;
-        rows[j] = row_of_operand(i, s, row - plan_.first(s), scratch.data() + j * columns(i));
+        const int64_t row = schedule_.row_offset(pass_.chunk_begin) + k + j;
+        while (schedule_.row_offset(s + 1) <= row) ++s;
+        rows[j] = operand_row(i, s, row - schedule_.row_offset(s), workspace.data() + j * columns(i));
       }
       pack_rows(i, k, rows, count);
     }
@@ -122,30 +129,30 @@ class Operands {
 
  private:
   static constexpr int64_t kRowsOfPart = 128;
-  static constexpr int64_t kTogether = 8;  // rows, so that a tile's are written side by side
+  static constexpr int64_t kRowsTogether = 8;  // so that the rows of a tile are written one after another
 
   int64_t first_tile(int i) const {
-    const int64_t of_kernel = (geometry_.features + kGradientRows - 1) / kGradientRows;
-    const int64_t of_state = (geometry_.units + kGradientRows - 1) / kGradientRows;
+    const int64_t of_kernel = (dims_.features + kGradientRows - 1) / kGradientRows;
+    const int64_t of_state = (dims_.units + kGradientRows - 1) / kGradientRows;
     return i <= of_kernel_ ? i * of_kernel : of_kernel_ * of_kernel + (i - of_kernel_) * of_state;
   }
 
-  // Where it stands; with dropout, where it has been multiplied to.
-  const float* row_of_operand(int i, int64_t s, int64_t r, float* product) const {
-    const int64_t b = plan_.sequence(r);
+  // The row itself; with dropout `product`, to which row times factors are written.
+  const float* operand_row(int i, int64_t s, int64_t r, float* product) const {
+    const int64_t b = schedule_.batch_index(r);
     if (is_of_kernel(i)) {
-      const int64_t time = plan_.time(plan_.position(r, s));
-      return times(inputs_.sequences + (b * geometry_.time + time) * geometry_.features,
-                   row_of(inputs_.input_dropout, mask(i) * geometry_.batch + b, geometry_.features), geometry_.features,
-                   product);
+      const int64_t time = schedule_.time_index(schedule_.position(r, s));
+      return multiply_row(inputs_.sequences + (b * dims_.time + time) * dims_.features,
+                          row_of(inputs_.input_dropout, mask(i) * dims_.batch + b, dims_.features), dims_.features,
+                          product);
     }
     const int mask_of_state = is_candidate(i) ? pass_.recurrent_groups.group[0].mask : mask(i);
-    return times(is_candidate(i) ? tape_.gates(s, r) + 3 * geometry_.padded_units : tape_.h(s, r),
-                 row_of(inputs_.recurrent_dropout, mask_of_state * geometry_.batch + b, geometry_.units),
-                 geometry_.units, product);
+    return multiply_row(is_candidate(i) ? pass_.tape.gates(s, r) + 3 * dims_.padded_units : pass_.tape.h(s, r),
+                        row_of(inputs_.recurrent_dropout, mask_of_state * dims_.batch + b, dims_.units), dims_.units,
+                        product);
   }
 
-  static const float* times(const float* row, const float* factors, int64_t count, float* product) {
+  static const float* multiply_row(const float* row, const float* factors, int64_t count, float* product) {
     if (factors == nullptr) return row;
     int64_t n = 0;
     for (; n + kLanes <= count; n += kLanes) store(product + n, load(row + n) * load(factors + n));
@@ -166,60 +173,59 @@ class Operands {
       std::memcpy(to, rows[j] + whole * kGradientRows, static_cast<size_t>(rest) * sizeof(float));
   }
 
-  const Geometry& geometry_;
-  const Plan& plan_;
-  const Inputs& inputs_;
-  const Tape& tape_;
   const BackwardPass& pass_;
+  const Dims& dims_;
+  const BatchSchedule& schedule_;
+  const Inputs& inputs_;
   int of_kernel_ = 0, count_ = 0;
   bool has_candidate_ = false;
   float* data_ = nullptr;
-  int64_t most_rows_ = 0;
+  int64_t max_rows_ = 0;
 };
 
-// Sums over chunks, and deals the work to threads by parts of the result, never along its sum.
+// The sums over all chunks. Threads divide the result, never a sum, so that the bits do not depend on their number.
 class WeightGradients {
  public:
-  WeightGradients(const Geometry& geometry, const BackwardPass& pass, const Operands& operands,
-                  const Gradients& gradients, bool two_biases)
-      : geometry_(geometry),
-        pass_(pass),
+  // Both arguments must outlive it.
+  WeightGradients(const BackwardPass& pass, const GradientOperands& operands)
+      : pass_(pass),
         operands_(operands),
-        gradients_(gradients),
-        two_biases_(two_biases),
-        stride_(row_stride(geometry.row)),
+        dims_(pass.dims),
+        gradients_(pass.gradients),
+        stride_(row_stride(dims_.gate_columns)),
         rows_(operands.first_column(operands.count())),
-        scratch_((rows_ + 1) * stride_),
-        sums_(scratch_.data()),
+        workspace_((rows_ + 1) * stride_),
+        sums_(workspace_.data()),
         bias_sums_(sums_ + rows_ * stride_) {
     std::memset(bias_sums_, 0, static_cast<size_t>(stride_) * sizeof(float));
   }
 
-  // One chunk, as the slices have left it.
-  void add_chunk(Team& team, bool is_first) const {
-    const int panels = count_panels(), parts = parts_of_panel(team.size());
-    team.run(panels * parts, [&](int index) {
+  // Adds the chunk of the pass, whose operands and gate gradients must be complete.
+  void add_chunk(TaskGroup& threads, bool is_first) const {
+    const int panels = count_panels(), parts = parts_of_panel(threads.size());
+    threads.run(panels * parts, [&](int index) {
       add_panel(static_cast<int64_t>(index % panels) * kPanel, index / panels, parts, is_first);
     });
   }
 
-  void write(Team& team, bool is_empty) const {
+  // Writes the gradients that are not null. is_empty: no chunk was added.
+  void write(TaskGroup& threads, bool is_empty) const {
     if (is_empty) std::memset(sums_, 0, static_cast<size_t>(rows_ * stride_) * sizeof(float));
-    team.run(count_panels() * operands_.count(), [&](int index) {
+    threads.run(count_panels() * operands_.count(), [&](int index) {
       const int64_t begin = static_cast<int64_t>(index / operands_.count()) * kPanel;
-      for (int64_t column = begin; column < at_most(begin + kPanel, geometry_.row); column += kLanes)
+      for (int64_t column = begin; column < at_most(begin + kPanel, dims_.gate_columns); column += kLanes)
         write_vector(index % operands_.count(), column);
     });
     if (gradients_.bias != nullptr) write_bias();
   }
 
  private:
-  int count_panels() const { return static_cast<int>((geometry_.row + kPanel - 1) / kPanel); }
+  int count_panels() const { return static_cast<int>((dims_.gate_columns + kPanel - 1) / kPanel); }
 
-  // Enough to keep all threads busy to the end; each packs its panel of gate gradients anew.
-  int parts_of_panel(int threads) const {
+  // Enough parts to keep all threads busy to the end, but few, because each packs its panel of gate gradients.
+  int parts_of_panel(int thread_count) const {
     if (operands_.count() == 0) return 1;
-    const int wanted = (4 * threads + count_panels() - 1) / count_panels();
+    const int wanted = (4 * thread_count + count_panels() - 1) / count_panels();
     return wanted < 8 ? wanted : 8;
   }
 
@@ -227,29 +233,28 @@ class WeightGradients {
     return sums_ + (operands_.first_column(operand) + row) * stride_ + column;
   }
 
-  // The gate in this slot whose product took this operand, or -1.
+  // The gate in this slot if it was multiplied with this operand, else -1.
   int gate_of(int operand, int64_t slot) const {
     const bool of_kernel = operands_.is_of_kernel(operand);
-    const Groups& groups = of_kernel ? pass_.input_groups : pass_.recurrent_groups;
+    const GateGroups& groups = of_kernel ? pass_.input_groups : pass_.recurrent_groups;
     for (int g = 0; g < groups.count; ++g) {
-      const Group& group = groups.group[g];
+      const GateGroup& group = groups.group[g];
       if (slot < group.first_slot || slot >= group.first_slot + group.slots) continue;
-      // The candidate's own operand takes the first group.
-      const bool apart = !of_kernel && operands_.has_candidate() && g == 0;
-      const bool takes = apart ? operands_.is_candidate(operand)
-                               : !operands_.is_candidate(operand) && operands_.mask(operand) == group.mask;
-      if (takes) return group.gate[slot - group.first_slot];
+      // The first group is that of a separate candidate.
+      const bool is_candidate = !of_kernel && operands_.has_candidate() && g == 0;
+      const bool is_operand = is_candidate ? operands_.is_candidate(operand)
+                                           : !operands_.is_candidate(operand) && operands_.mask(operand) == group.mask;
+      if (is_operand) return group.gate[slot - group.first_slot];
     }
     return -1;
   }
 
-  // Of a panel's columns, those that meet this operand: in a slot, all or none.
-  bool takes(int operand, int64_t column) const { return gate_of(operand, column / geometry_.padded_units) >= 0; }
+  // True if the column's slot was multiplied with this operand.
+  bool is_factor(int operand, int64_t column) const { return gate_of(operand, column / dims_.padded_units) >= 0; }
 
-  // Every kDepth rows are summed by themselves: a sum that ran through all of them would lose a digit for
-  // each power of ten of its length.
+  // Each kDepth rows have a sum of their own: one running sum would lose a digit for each power of ten of its length.
   void add_panel(int64_t column, int part, int parts, bool is_first) const {
-    const int vectors = static_cast<int>(at_most(kPanel, geometry_.row - column) / kLanes);
+    const int vectors = static_cast<int>(at_most(kPanel, dims_.gate_columns - column) / kLanes);
     float panel[kDepth * kPanel];
     for (int64_t k = 0; k < pass_.depth; k += kDepth) {
       const int64_t depth = at_most(kDepth, pass_.depth - k);
@@ -258,19 +263,19 @@ class WeightGradients {
       const bool replaces = is_first && k == 0;
       for (int i = 0; i < operands_.count(); ++i) {
         const int64_t begin = operands_.tiles(i) * part / parts, end = operands_.tiles(i) * (part + 1) / parts;
-        if (vectors == kTileVectors && takes(i, column) && takes(i, column + kPanel - kLanes)) {
+        if (vectors == kTileVectors && is_factor(i, column) && is_factor(i, column + kPanel - kLanes)) {
           add_tiles<kTileVectors>(i, begin, end, k, panel, column, depth, replaces);
           continue;
         }
         for (int v = 0; v < vectors; ++v) {
-          if (takes(i, column + v * kLanes))
+          if (is_factor(i, column + v * kLanes))
             add_tiles<1>(i, begin, end, k, panel + v * kLanes, column + v * kLanes, depth, replaces);
         }
       }
     }
   }
 
-  // Where the gate gradients stand, the rows of a panel are in as many pages.
+  // Copies a panel of gate gradients, whose rows are in different pages, to consecutive memory.
   void pack_panel(float* panel, int64_t column, int64_t k, int64_t depth, int vectors) const {
     for (int64_t row = 0; row < depth; ++row) {
       const float* const from = pass_.gate_gradients.row(k + row) + column;
@@ -305,36 +310,35 @@ class WeightGradients {
   }
 
   void write_vector(int operand, int64_t column) const {
-    const int64_t slot = column / geometry_.padded_units, unit = column % geometry_.padded_units;
+    const int64_t slot = column / dims_.padded_units, unit = column % dims_.padded_units;
     const int gate = gate_of(operand, slot);
     if (gate < 0) return;
     float* to = operands_.is_of_kernel(operand) ? gradients_.kernel : gradients_.recurrent_kernel;
-    to += gate * geometry_.units + unit;
-    const size_t bytes = static_cast<size_t>(at_most(kLanes, geometry_.units - unit)) * sizeof(float);
-    for (int64_t row = 0; row < operands_.columns(operand); ++row, to += geometry_.slots.gates * geometry_.units)
+    to += gate * dims_.units + unit;
+    const size_t bytes = static_cast<size_t>(at_most(kLanes, dims_.units - unit)) * sizeof(float);
+    for (int64_t row = 0; row < operands_.columns(operand); ++row, to += dims_.layout.gates * dims_.units)
       std::memcpy(to, sums(operand, row, column), bytes);
   }
 
   void write_bias() const {
     float* to = gradients_.bias;
-    for (int half = 0; half < (two_biases_ ? 2 : 1); ++half) {
-      const int* const slots = half == 0 ? geometry_.slots.kernel_slot : geometry_.slots.recurrent_slot;
-      for (int gate = 0; gate < geometry_.slots.gates; ++gate, to += geometry_.units) {
-        std::memcpy(to, bias_sums_ + slots[gate] * geometry_.padded_units,
-                    static_cast<size_t>(geometry_.units) * sizeof(float));
+    for (int half = 0; half < (has_two_biases(pass_.recurrence) ? 2 : 1); ++half) {
+      const int* const slots = half == 0 ? dims_.layout.kernel_slot : dims_.layout.recurrent_slot;
+      for (int gate = 0; gate < dims_.layout.gates; ++gate, to += dims_.units) {
+        std::memcpy(to, bias_sums_ + slots[gate] * dims_.padded_units,
+                    static_cast<size_t>(dims_.units) * sizeof(float));
       }
     }
   }
 
-  const Geometry& geometry_;
   const BackwardPass& pass_;
-  const Operands& operands_;
+  const GradientOperands& operands_;
+  const Dims& dims_;
   const Gradients& gradients_;
-  const bool two_biases_;
   const int64_t stride_, rows_;
-  const Scratch scratch_;
+  const Workspace workspace_;
   float* const sums_;  // [columns of all operands, row]
   float* const bias_sums_;
 };
 
-}  // namespace unrolled::UNROLLED_ISA
+}  // namespace unrolled::UNROLLED_TARGET

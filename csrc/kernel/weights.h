@@ -1,25 +1,39 @@
-// A weight matrix, packed group by group for multiply().
+// The weights of a layer, packed for multiply().
 #pragma once
 
 #include "kernel/gate_layout.h"
+#include "runtime/workspace.h"
 
-namespace unrolled::UNROLLED_ISA {
+namespace unrolled::UNROLLED_TARGET {
 
-// One of kernel [F, G*H] and recurrent_kernel [H, G*H]. Packed as it stands it is B of the products
-// of the forward pass: depth F or H, columns those of a group's slots, of some units or of all. Transposed
-// it is B of the products of the backward pass: depth those slots, of all units, columns F or H.
-struct Weights {
+// One weight matrix, kernel [F, G*H] or recurrent_kernel [H, G*H], packed group by group. Packed as it is, it is B of
+// the products of the forward pass: depth F or H, columns those of a group's slots, of some units or of all.
+// Transposed, it is B of the products of the backward pass: depth a group's slots of all units, columns F or H.
+struct WeightMatrix {
+  // data: [rows, G*H], used until the last part is packed.
+  WeightMatrix(const float* data, int64_t row_count, const Dims& dims, UnitRange units_to_pack,
+               const GateGroups& gate_groups, bool transpose)
+      : from(data),
+        rows(row_count),
+        units(dims.units),
+        range(units_to_pack),
+        gates(dims.layout.gates),
+        groups(gate_groups),
+        transposed(transpose) {}
+
   const float* from;
   int64_t rows;   // F or H
   int64_t units;  // H
   UnitRange range;
   int gates;
-  Groups groups;
+  GateGroups groups;
   bool transposed;
-  float* packed = nullptr;  // size() floats
+  float* packed = nullptr;  // size() floats, not owned, written by pack_part()
 
-  int64_t depth(const Group& group) const { return transposed ? group.slots * range.count : rows; }
-  int64_t columns(const Group& group) const { return transposed ? round_up(rows, kLanes) : group.slots * range.count; }
+  int64_t depth(const GateGroup& group) const { return transposed ? group.slots * range.count : rows; }
+  int64_t columns(const GateGroup& group) const {
+    return transposed ? round_up(rows, kLanes) : group.slots * range.count;
+  }
 
   int64_t size() const {
     int64_t total = 0;
@@ -27,7 +41,7 @@ struct Weights {
     return total;
   }
 
-  // In this many independent parts.
+  // The number of parts, which may be packed in any order and in parallel.
   int parts() const {
     int64_t total = 0;
     for (int g = 0; g < groups.count; ++g) total += (columns(groups.group[g]) + kPanel - 1) / kPanel;
@@ -40,12 +54,12 @@ struct Weights {
     return {at, depth(groups.group[index]), columns(groups.group[index])};
   }
 
-  void pack(int part) const {
+  void pack_part(int part) const {
     int index = 0;
     int64_t first = static_cast<int64_t>(part) * kPanel;
     while (first >= round_up(columns(groups.group[index]), kPanel))
       first -= round_up(columns(groups.group[index++]), kPanel);
-    const Group& group = groups.group[index];
+    const GateGroup& group = groups.group[index];
     float* const to = const_cast<float*>(panels(index).data);
     for (int64_t n = first; n < at_most(first + kPanel, columns(group));) {
       const int64_t width = panel_width(columns(group), n);
@@ -56,7 +70,7 @@ struct Weights {
 
  private:
   // Columns [n, n + kLanes) of the group's B, to rows that are `width` apart.
-  void pack_vector(const Group& group, int64_t n, float* to, int64_t width) const {
+  void pack_vector(const GateGroup& group, int64_t n, float* to, int64_t width) const {
     const int64_t row = gates * units;
     if (!transposed) {
       const int64_t unit = range.first + n % range.count;
@@ -71,73 +85,69 @@ struct Weights {
   }
 };
 
-// Those of some units of a layer, or of all, packed.
-struct PackedLayer {
-  // kernel [F, G*H] and recurrent_kernel [H, G*H] are read by pack(). The masks are the numbers of dropout
-  // masks, 1 where there is no dropout.
-  PackedLayer(const Recurrence& recurrence, const Geometry& geometry, UnitRange units, const float* from_kernel,
-              const float* from_recurrent_kernel, int input_masks, int recurrent_masks)
+// The weights of some units of a layer, or of all, in memory of their own.
+class LayerWeights {
+ public:
+  // inputs: only the weights and the numbers of dropout masks are used, the weights until the last part is packed.
+  LayerWeights(const Recurrence& recurrence, const Dims& dims, UnitRange units, const Inputs& inputs)
       : range(units),
-        row(geometry.slots.slots * units.count),
-        kernel{from_kernel,
-               geometry.features,
-               geometry.units,
-               units,
-               geometry.slots.gates,
-               groups_of(geometry.slots, geometry.slots.kernel_slot, input_masks, false),
-               false},
-        recurrent_kernel{
-            from_recurrent_kernel,
-            geometry.units,
-            geometry.units,
-            units,
-            geometry.slots.gates,
-            groups_of(geometry.slots, geometry.slots.recurrent_slot, recurrent_masks, candidate_apart(recurrence)),
-            false} {}
-
-  PackedLayer(const Recurrence& recurrence, const Geometry& geometry, UnitRange units, const Inputs& inputs)
-      : PackedLayer(recurrence, geometry, units, inputs.kernel, inputs.recurrent_kernel,
-                    inputs.input_dropout != nullptr ? inputs.input_dropout_masks : 1,
-                    inputs.recurrent_dropout != nullptr ? inputs.recurrent_dropout_masks : 1) {}
-
-  int64_t size() const { return kernel.size() + recurrent_kernel.size() + row; }
-
-  // Takes size() floats, which pack() and pack_bias() write.
-  void place(float* at) {
-    kernel.packed = at;
-    recurrent_kernel.packed = at + kernel.size();
-    bias = recurrent_kernel.packed + recurrent_kernel.size();
+        gate_columns(dims.layout.slots * units.count),
+        kernel(inputs.kernel, dims.features, dims, units, input_gate_groups(recurrence, inputs), false),
+        recurrent_kernel(inputs.recurrent_kernel, dims.units, dims, units, recurrent_gate_groups(recurrence, inputs),
+                         false),
+        layout_(dims.layout),
+        from_bias_(inputs.bias),
+        biases_(has_two_biases(recurrence) ? 2 : 1),
+        workspace_(kernel.size() + recurrent_kernel.size() + gate_columns),
+        bias_(workspace_.data() + kernel.size() + recurrent_kernel.size()) {
+    kernel.packed = workspace_.data();
+    recurrent_kernel.packed = kernel.packed + kernel.size();
   }
 
+  // The number of parts, which may be packed in any order and in parallel.
   int parts() const { return kernel.parts() + recurrent_kernel.parts(); }
 
-  void pack(int part) const {
+  void pack_part(int part) const {
     if (part < kernel.parts()) {
-      kernel.pack(part);
+      kernel.pack_part(part);
     } else {
-      recurrent_kernel.pack(part - kernel.parts());
+      recurrent_kernel.pack_part(part - kernel.parts());
     }
   }
 
-  // Where both biases of a gate meet in one slot they are added. `from` is [G*H], [2, G*H] with two, or null.
-  void pack_bias(const Slots& slots, const float* from, bool two) const {
-    std::memset(bias, 0, static_cast<size_t>(row) * sizeof(float));
-    if (from == nullptr) return;
-    from += range.first;
-    for (int half = 0; half < (two ? 2 : 1); ++half) {
-      for (int gate = 0; gate < slots.gates; ++gate, from += kernel.units) {
-        float* const to = bias + (half == 0 ? slots.kernel_slot : slots.recurrent_slot)[gate] * range.count;
+  // Adds up the two biases of a gate where both belong to one slot.
+  void pack_bias() const {
+    std::memset(bias_, 0, static_cast<size_t>(gate_columns) * sizeof(float));
+    if (from_bias_ == nullptr) return;
+    const float* from = from_bias_ + range.first;
+    for (int half = 0; half < biases_; ++half) {
+      for (int gate = 0; gate < layout_.gates; ++gate, from += kernel.units) {
+        float* const to = bias_ + (half == 0 ? layout_.kernel_slot : layout_.recurrent_slot)[gate] * range.count;
         for (int64_t n = 0; n < valid_units(); ++n) to[n] += from[n];
       }
     }
   }
 
+  void pack() const {
+    pack_bias();
+    for (int part = 0; part < parts(); ++part) pack_part(part);
+  }
+
+  // [gate_columns], written by pack_bias().
+  const float* bias() const { return bias_; }
+  // The units of the range that are not padding.
   int64_t valid_units() const { return at_most(range.count, kernel.units - range.first); }
 
-  UnitRange range;
-  int64_t row;  // of all slots
-  Weights kernel, recurrent_kernel;
-  float* bias = nullptr;  // [row]
+  const UnitRange range;
+  const int64_t gate_columns;  // of all slots, of the units of the range
+  WeightMatrix kernel, recurrent_kernel;
+
+ private:
+  const GateLayout& layout_;
+  const float* const from_bias_;
+  const int biases_;
+  const Workspace workspace_;
+  float* const bias_;
 };
 
-}  // namespace unrolled::UNROLLED_ISA
+}  // namespace unrolled::UNROLLED_TARGET

@@ -1,4 +1,4 @@
-// Who computes, and the floating-point state that kernels run in.
+// Parallel execution of tasks within one kernel, and the floating-point state of its threads.
 #pragma once
 
 #include <cstdint>
@@ -6,8 +6,8 @@
 
 namespace unrolled {
 
-// Denormal numbers are read and written as zero while one of these is alive: a state that decays
-// towards zero would otherwise slow every operation by an order of magnitude.
+// Reads and writes denormal numbers as zero, on this thread, during its lifetime: with them, a state that decays
+// towards zero would slow each operation by an order of magnitude.
 class FlushDenormals {
  public:
   FlushDenormals();
@@ -19,86 +19,89 @@ class FlushDenormals {
   unsigned long long before_;
 };
 
-// A framework's threads, for the kernels that it calls: more would only take the cores from its own.
-struct Lender {
-  // Has work(data) called by one of its threads, later.
-  void (*lend)(void* threads, void (*work)(void*), void* data);
-  void* threads;
-  int count;
+// The thread pool of a framework that calls a kernel. With a second pool, threads would compete for the cores.
+struct ExternalThreadPool {
+  // Calls work(data) on a thread of the pool, later.
+  void (*submit)(void* pool, void (*work)(void*), void* data);
+  void* pool;
+  int threads;
 };
 
-// While one of these is alive, the kernels that this thread calls compute on the lender's threads.
-class Borrowing {
+// The kernels that this thread calls during the lifetime of the object compute on an external pool, which must outlive
+// it.
+class ExternalThreadPoolScope {
  public:
-  explicit Borrowing(const Lender& lender);
-  ~Borrowing();
-  Borrowing(const Borrowing&) = delete;
-  Borrowing& operator=(const Borrowing&) = delete;
+  explicit ExternalThreadPoolScope(const ExternalThreadPool& pool);
+  ~ExternalThreadPoolScope();
+  ExternalThreadPoolScope(const ExternalThreadPoolScope&) = delete;
+  ExternalThreadPoolScope& operator=(const ExternalThreadPoolScope&) = delete;
 
  private:
-  const Lender* before_;
+  const ExternalThreadPool* const previous_;
 };
 
-class Crew;
-
-// The caller and its helpers, for as long as one kernel runs. Helpers come from a lender, from the OpenMP
-// of share_threads(), or from our own pool.
-class Team {
+// The threads of one kernel: the thread that owns the group and, during its lifetime, workers from an external pool,
+// from OpenMP (share_threads()) or from ThreadPool. Denormal numbers are flushed on all of them.
+class TaskGroup {
  public:
-  explicit Team(int wanted);
-  ~Team();
-  Team(const Team&) = delete;
-  Team& operator=(const Team&) = delete;
+  // max_threads: at least 1, the owner included.
+  explicit TaskGroup(int max_threads);
+  ~TaskGroup();
+  TaskGroup(const TaskGroup&) = delete;
+  TaskGroup& operator=(const TaskGroup&) = delete;
 
   int size() const;
 
-  // Calls task(0) ... task(count - 1), each once, on any of the team's threads in any order, and
-  // returns when all have ended. What one of them throws is thrown here, then.
+  // Calls task(0) ... task(count - 1), each once, on any threads of the group in any order, and returns when all have
+  // returned. Rethrows an exception of one of them.
   template <class Task>
   void run(int count, const Task& task) {
     run(count, [](const void* erased, int index) { (*static_cast<const Task*>(erased))(index); }, &task);
   }
 
  private:
+  class Rounds;
+
   void run(int count, void (*call)(const void*, int), const void* task);
-  void invite();
+  void request_workers();
+  static void run_worker(void* rounds);
 
   FlushDenormals flush_;
-  int size_;                    // 1 where no thread could be had
-  std::shared_ptr<Crew> crew_;  // of more than one
+  int size_;                        // 1 if there are no workers
+  std::shared_ptr<Rounds> rounds_;  // null if the size is 1
 };
 
-// Each stage has the same number of shares. Whoever is there takes what nobody has taken yet, its own share
-// first, because that one's memory is in its cache. So a thread that comes late, or never, is not waited
-// for; only one that is in the middle of a share is. The first that waits for long, because the system has
-// put such a thread aside, does the rest alone.
-class Stages {
+// Tasks in stages, where a stage needs the results of the whole stage before it. Each stage has the same number of
+// shares. A thread takes shares that no thread has taken, its own share first, whose memory is in its cache. So nothing
+// waits for a thread that comes late or never, only for one that is computing a share. The first thread that has to
+// sleep, because the system has suspended such a thread, computes the remaining stages alone.
+class StagedTasks {
  public:
-  Stages(int64_t stages, int shares);
-  ~Stages();
-  Stages(const Stages&) = delete;
-  Stages& operator=(const Stages&) = delete;
+  StagedTasks(int64_t stages, int shares);
+  ~StagedTasks();
+  StagedTasks(const StagedTasks&) = delete;
+  StagedTasks& operator=(const StagedTasks&) = delete;
 
-  // Whether threads are likely to help. After stages where they came too late, or kept others waiting, because other
-  // processes use the cores, it is not so for a while, the longer the more often that was the case in a row.
+  // True if more threads are likely to make stages faster. If they came too late or kept others waiting, because other
+  // processes use the cores, the result is false for a number of calls, which grows with each such failure in a row.
   static bool are_worthwhile();
 
-  // Calls task(stage, share) once for each stage and share, on any of the team's threads, and returns when all have
-  // ended. The task may not throw.
+  // Calls task(stage, share) once for each stage and share, on any threads of the group, and returns when all have
+  // returned. The task must not throw.
   template <class Task>
-  void run(Team& team, const Task& task) {
+  void run(TaskGroup& threads, const Task& task) {
     const auto call = [](const void* erased, int64_t stage, int share) {
       (*static_cast<const Task*>(erased))(stage, share);
     };
-    team.run(shares_, [&](int own) { work(own, call, &task); });
-    work(0, call, &task);  // what is left where others have left
+    threads.run(shares_, [&](int own_share) { take_shares(own_share, call, &task); });
+    take_shares(0, call, &task);  // those that remain if threads have left early
   }
 
  private:
   struct Progress;
 
-  // Takes shares until all stages have ended, or it is better to leave them to others.
-  void work(int own, void (*call)(const void*, int64_t, int), const void* task);
+  // Takes shares until all stages have ended, or until the other threads are faster without this one.
+  void take_shares(int own_share, void (*call)(const void*, int64_t, int), const void* task);
 
   const int64_t stages_;
   const int shares_;

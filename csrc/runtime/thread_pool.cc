@@ -1,98 +1,110 @@
 #include "runtime/thread_pool.h"
 
-#include <pthread.h>
+#include <sched.h>
 
-#include <atomic>
-#include <deque>
-#include <mutex>
 #include <system_error>
 #include <thread>
-#include <vector>
 
 namespace unrolled {
 namespace {
 
-struct Job {
-  void (*work)(void*) = nullptr;
-  void* data = nullptr;
-};
+std::atomic<ThreadPool*> pool{nullptr};
 
-struct Helper {
-  Wakeup wakeup;
-  bool is_busy = false;
-};
-
-struct Pool {
-  std::mutex mutex;  // guards jobs and helpers
-  std::deque<Job> jobs;
-  std::vector<Helper> helpers;
-  std::atomic<int> queued{0};
-  Waiting waiting;
-
-  // The threads are one at least.
-  bool lend(int threads, Job job) {
-    {
-      const std::lock_guard<std::mutex> lock(mutex);
-      try {
-        helpers.reserve(static_cast<size_t>(threads));
-        while (helpers.size() < static_cast<size_t>(threads)) {
-          std::thread thread(&Pool::serve, this, helpers.size());
-          helpers.push_back({Wakeup(thread.native_handle())});
-          thread.detach();  // it never ends
-        }
-      } catch (const std::system_error&) {
-        if (helpers.empty()) return false;
-      }
-      const int core = current_core();
-      for (Helper& helper : helpers)
-        if (!helper.is_busy) helper.wakeup.keep_off(core, helpers.size());
-      jobs.push_back(job);
-      ++queued;
-    }
-    waiting.tell();
-    return true;
-  }
-
-  void serve(size_t own) {
-    for (;;) {
-      waiting.until([&] { return queued.load() > 0; });
-      const Job job = take(own);
-      if (job.work == nullptr) continue;
-      job.work(job.data);
-      const std::lock_guard<std::mutex> lock(mutex);
-      helpers[own].is_busy = false;
-    }
-  }
-
-  // Nothing where others were faster.
-  Job take(size_t own) {
-    const std::lock_guard<std::mutex> lock(mutex);
-    helpers[own].wakeup.over();
-    if (jobs.empty()) return {};
-    helpers[own].is_busy = true;
-    const Job job = jobs.front();
-    jobs.pop_front();
-    --queued;
-    return job;
-  }
-};
-
-std::atomic<Pool*> pool{nullptr};
-
-// The threads of a pool do not survive fork(), and its locks may be held: the child starts afresh,
-// and the parent's pool is left where it is.
-void forget_pool() { pool = new Pool; }
+// The parent's pool is not deleted, because its locks may be held.
+void replace_pool() { pool = new ThreadPool; }
 
 }  // namespace
 
-bool lend_own_thread(int threads, void (*work)(void*), void* data) {
-  static const bool made = [] {
-    pool = new Pool;
-    pthread_atfork(nullptr, nullptr, forget_pool);
+int current_core() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
+#endif
+}
+
+void WakeupAffinity::avoid(int core, size_t threads) {
+#if defined(__linux__)
+  if (core < 0 || core >= CPU_SETSIZE || core == avoided_) return;
+  if (avoided_ < 0 && pthread_getaffinity_np(thread_, sizeof allowed_, &allowed_) != 0) return;
+  if (!CPU_ISSET(core, &allowed_) || static_cast<size_t>(CPU_COUNT(&allowed_)) <= threads) return;
+  cpu_set_t cores = allowed_;
+  CPU_CLR(core, &cores);
+  if (pthread_setaffinity_np(thread_, sizeof cores, &cores) == 0) avoided_ = core;
+#else
+  static_cast<void>(core);
+  static_cast<void>(threads);
+  static_cast<void>(thread_);
+#endif
+}
+
+void WakeupAffinity::restore() {
+#if defined(__linux__)
+  if (avoided_ < 0) return;
+  pthread_setaffinity_np(thread_, sizeof allowed_, &allowed_);
+  avoided_ = -1;
+#endif
+}
+
+ThreadPool& ThreadPool::instance() {
+  static const bool is_initialised = [] {
+    pool = new ThreadPool;
+    pthread_atfork(nullptr, nullptr, replace_pool);
     return true;
   }();
-  static_cast<void>(made);
-  return pool.load()->lend(threads, {work, data});
+  static_cast<void>(is_initialised);
+  return *pool.load();
+}
+
+bool ThreadPool::submit(int min_workers, void (*work)(void*), void* data) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!start_workers(static_cast<size_t>(min_workers))) return false;
+    const int core = current_core();
+    for (Worker& worker : workers_)
+      if (!worker.is_busy) worker.affinity.avoid(core, workers_.size());
+    tasks_.push_back({work, data});
+    ++queued_;
+  }
+  changed_.notify_all();
+  return true;
+}
+
+bool ThreadPool::start_workers(size_t count) {
+  try {
+    workers_.reserve(count);
+    while (workers_.size() < count) {
+      std::thread thread(&ThreadPool::run_worker, this, workers_.size());
+      workers_.push_back({WakeupAffinity(thread.native_handle())});
+      thread.detach();
+    }
+  } catch (const std::system_error&) {
+    return !workers_.empty();
+  }
+  return true;
+}
+
+void ThreadPool::run_worker(size_t index) {
+  for (;;) {
+    changed_.wait([&] { return queued_.load() > 0; });
+    const Task task = take_task(index);
+    if (task.work == nullptr) continue;
+    task.work(task.data);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    workers_[index].is_busy = false;
+  }
+}
+
+// An empty task if other workers have taken all of them.
+ThreadPool::Task ThreadPool::take_task(size_t worker) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  workers_[worker].affinity.restore();
+  if (tasks_.empty()) return {};
+  workers_[worker].is_busy = true;
+  const Task task = tasks_.front();
+  tasks_.pop_front();
+  --queued_;
+  return task;
 }
 
 }  // namespace unrolled

@@ -14,71 +14,72 @@ namespace unrolled {
 namespace {
 
 constexpr std::align_val_t kLine{64};
-constexpr int64_t kKept = 16 << 20;  // floats kept for the next kernel, all blocks together
-constexpr size_t kMostBlocks = 256;
+constexpr int64_t kMaxCached = 16 << 20;  // floats of all cached blocks
+constexpr size_t kMaxBlocks = 256;
 
 struct Block {
   float* data;
   int64_t floats;
 };
 
-struct Shelf {
+struct BlockCache {
   std::mutex mutex;
   std::vector<Block> blocks;
   int64_t floats = 0;
 };
 
-Shelf& shelf() {
-  // Never destroyed: it outlives threads that still run while the process ends.
-  static Shelf* const kept = [] {
-    Shelf* const made = new Shelf;
-    made->blocks.reserve(kMostBlocks);
-    // A child of fork() must not find it locked by a thread that it does not have.
-    pthread_atfork([] { shelf().mutex.lock(); }, [] { shelf().mutex.unlock(); }, [] { shelf().mutex.unlock(); });
+BlockCache& block_cache() {
+  // Never destroyed, because threads may still run while the process ends.
+  static BlockCache* const cache = [] {
+    BlockCache* const made = new BlockCache;
+    made->blocks.reserve(kMaxBlocks);
+    // Else a child of fork() might inherit it locked by a thread that the child does not have.
+    pthread_atfork([] { block_cache().mutex.lock(); }, [] { block_cache().mutex.unlock(); },
+                   [] { block_cache().mutex.unlock(); });
     return made;
   }();
-  return *kept;
+  return *cache;
 }
 
 }  // namespace
 
-Scratch::Scratch(int64_t floats) : data_(nullptr), floats_(std::max<int64_t>(floats, 16)) {
+Workspace::Workspace(int64_t floats) : data_(nullptr), floats_(std::max<int64_t>(floats, 16)) {
   {
-    Shelf& kept = shelf();
-    std::lock_guard<std::mutex> lock(kept.mutex);
-    auto best = kept.blocks.end();
-    for (auto block = kept.blocks.begin(); block != kept.blocks.end(); ++block) {
+    BlockCache& cache = block_cache();
+    std::lock_guard<std::mutex> lock(cache.mutex);
+    auto best = cache.blocks.end();
+    for (auto block = cache.blocks.begin(); block != cache.blocks.end(); ++block) {
       const bool fits = block->floats >= floats_ && block->floats <= 2 * floats_ + 1024;
-      if (fits && (best == kept.blocks.end() || block->floats < best->floats)) best = block;
+      if (fits && (best == cache.blocks.end() || block->floats < best->floats)) best = block;
     }
-    if (best != kept.blocks.end()) {
+    if (best != cache.blocks.end()) {
       data_ = best->data;
       floats_ = best->floats;
-      kept.floats -= floats_;
-      kept.blocks.erase(best);
+      cache.floats -= floats_;
+      cache.blocks.erase(best);
       return;
     }
   }
   data_ = static_cast<float*>(::operator new(static_cast<size_t>(floats_) * sizeof(float), kLine));
 }
 
-Scratch::~Scratch() {
-  if (floats_ > kKept) {
+Workspace::~Workspace() {
+  if (floats_ > kMaxCached) {
     ::operator delete(data_, kLine);
     return;
   }
-  Shelf& kept = shelf();
-  std::lock_guard<std::mutex> lock(kept.mutex);
-  while (!kept.blocks.empty() && (kept.floats + floats_ > kKept || kept.blocks.size() == kMostBlocks)) {
-    ::operator delete(kept.blocks.front().data, kLine);
-    kept.floats -= kept.blocks.front().floats;
-    kept.blocks.erase(kept.blocks.begin());
+  BlockCache& cache = block_cache();
+  std::lock_guard<std::mutex> lock(cache.mutex);
+  while (!cache.blocks.empty() && (cache.floats + floats_ > kMaxCached || cache.blocks.size() == kMaxBlocks)) {
+    ::operator delete(cache.blocks.front().data, kLine);
+    cache.floats -= cache.blocks.front().floats;
+    cache.blocks.erase(cache.blocks.begin());
   }
-  kept.blocks.push_back({data_, floats_});  // has room: see shelf()
-  kept.floats += floats_;
+  cache.blocks.push_back({data_, floats_});  // cannot throw: the capacity is reserved
+  cache.floats += floats_;
 }
 
-float* Scratch::data() const { return data_; }
+float* Workspace::data() const { return data_; }
 
 void use_large_pages(float* data, int64_t floats) {
 #if defined(__linux__)

@@ -1,18 +1,18 @@
-// Memory that a kernel needs for as long as it runs.
+// Temporary memory of the kernels.
 #pragma once
 
 #include <cstdint>
 
 namespace unrolled {
 
-// Uninitialised floats, aligned to a cache line. Blocks are kept and handed out again: fresh pages
-// from the system cost more than what is computed in them.
-class Scratch {
+// Uninitialised floats, aligned to a cache line. Blocks are cached and reused: new pages from the system would cost
+// more time than the computation in them.
+class Workspace {
  public:
-  explicit Scratch(int64_t floats);
-  ~Scratch();
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
+  explicit Workspace(int64_t floats);
+  ~Workspace();
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
 
   float* data() const;
 
@@ -21,8 +21,8 @@ class Scratch {
   int64_t floats_;
 };
 
-// Asks the system for large pages in memory that is about to be written for the first time: a fault for
-// every small page of a long tape takes a third of the time that computing it does.
+// Requests large pages for memory that is about to be written for the first time: page faults for the small pages of a
+// long tape take a third of the time of its computation.
 void use_large_pages(float* data, int64_t floats);
 
 }  // namespace unrolled
