@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 EVERYTHING := '.[all,dev,tensorflow,torch]'
-CSRC := CMakeLists.txt $(wildcard csrc/*)
+SOURCES := $(wildcard csrc/*.h csrc/*.cc csrc/*/*.h csrc/*/*.cc)
+CSRC := CMakeLists.txt $(SOURCES)
 SANITIZED := build/sanitized
 # Whoever has the tools keeps to them, so that nothing is compiled in two ways in turn.
 USE := $(VENV)/$(if $(wildcard $(VENV)/development.stamp),development.stamp,use.stamp)
@@ -32,7 +33,7 @@ check: $(VENV)/development.stamp ## Style, types, import contracts, and the kern
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy --no-error-summary
 	$(BIN)/lint-imports --no-logo > $(VENV)/lint-imports.txt || { cat $(VENV)/lint-imports.txt; exit 1; }
-	$(BIN)/clang-format --dry-run --Werror csrc/* || { echo 'Run: $(BIN)/clang-format -i csrc/*'; exit 1; }
+	$(BIN)/clang-format --dry-run --Werror $(SOURCES) || { echo 'Run: $(BIN)/clang-format -i csrc/*.* csrc/*/*'; exit 1; }
 	$(MAKE) --no-print-directory $(SANITIZED)/passed.stamp
 
 # The kernel tests, with memory and arithmetic watched. They run on a copy of the package beside the installed one;

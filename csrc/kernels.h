@@ -1,9 +1,9 @@
-// Every signature of the kernels. They know neither Python nor a framework: plain float arrays in
-// C order and sizes; threads are their own or lent to them (threads.h). Numerics are specified by
-// src/unrolled/kernels/reference.py; nothing here defines them.
+// The public interface of the kernels. They depend on neither Python nor a framework: they take plain float arrays
+// in C order, and compute on a pool of their own or on one that belongs to a framework (runtime/parallel.h).
+// src/unrolled/kernels/reference.py specifies the numerics.
 //
-// Axes: B batch, T time, F features, H units, G gates (4 in an LSTM: i f c o; 3 in a GRU: z r h;
-// 1 in a SimpleRNN), M masks of dropout (1, shared by all gates, or G, one for each).
+// Axes: B batch, T time, F features, H units, G gates (4 in an LSTM: i f c o; 3 in a GRU: z r h; 1 in a SimpleRNN),
+// M dropout masks (1, shared by all gates, or G, one for each gate).
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ enum class Activation : int32_t {
   gelu,
 };
 
-// What a layer computes, apart from its arrays.
+// The configuration of a layer.
 struct Recurrence {
   Cell cell;
   Activation activation;            // of the candidate and, in an LSTM, of the cell state
@@ -33,18 +33,18 @@ struct Recurrence {
   bool reset_after;                 // GRU: reset after the matrix product
   bool go_backwards;                // step s reads time T-1-s; outputs are in the order of the steps
   bool return_sequences;            // outputs of every step, else of the last
-  bool zero_output_for_mask;        // a masked step gives 0, else the output before it
+  bool zero_output_for_mask;        // a masked step outputs 0, else the previous output
 };
 
 struct Sizes {
   int64_t batch, time, features, units;
 };
 
-// All arrays are read only, in C order, and may not overlap any output. Null means absent: no mask,
-// zero state, no dropout, no bias.
+// Arrays in C order, read only, which may not overlap any output and must stay valid during the call. Null means
+// absent: no mask, zero state, no dropout, no bias.
 struct Inputs {
   const float* sequences;           // [B, T, F]
-  const uint8_t* mask;              // [B, T], 0 = masked: the step leaves the state as it was
+  const uint8_t* mask;              // [B, T], 0 = masked: the step keeps the state
   const float* initial_h;           // [B, H]
   const float* initial_c;           // [B, H], LSTM only
   const float* input_dropout;       // [M, B, F] factors of the inputs
@@ -56,22 +56,22 @@ struct Inputs {
   const float* bias;                // [G*H]; GRU with reset_after: [2, G*H], of kernel and recurrent_kernel
 };
 
-// Written in full.
+// Every element is written.
 struct Outputs {
   float* outputs;  // [B, T, H] with return_sequences, else [B, 1, H]
   float* h;        // [B, H] state after the last step
   float* c;        // [B, H], LSTM only, else null
 };
 
-// The cotangents of Outputs. Null means zero.
+// Gradients of the loss with respect to Outputs, in the same shapes. Null means zero.
 struct Cotangents {
   const float* outputs;
   const float* h;
   const float* c;
 };
 
-// The gradients of Inputs, shaped like them and written in full. Null means not asked for: its work
-// is left out.
+// Gradients of the loss with respect to Inputs, in the same shapes; every element is written. A gradient that is null
+// is not computed.
 struct Gradients {
   float* sequences;
   float* initial_h;
@@ -81,36 +81,46 @@ struct Gradients {
   float* bias;
 };
 
-// How many floats forward() has to remember for backward().
+// The number of floats that forward() stores for backward().
 int64_t tape_size(const Recurrence&, const Sizes&);
 
-// tape: tape_size() floats, written for backward(); null in inference, where nothing is kept.
+// tape: tape_size() floats, written for backward(); null in inference, where nothing is stored.
 void forward(const Recurrence&, const Sizes&, const Inputs&, const Outputs&, float* tape);
 
-// Takes the same inputs as forward() and the tape that it wrote.
+// Takes the inputs of forward() and the tape that it wrote.
 void backward(const Recurrence&, const Sizes&, const Inputs&, const float* tape, const Cotangents&, const Gradients&);
 
-// One step after another at a few sequences, with the weights packed once.
-class Stream;
+// Computes one step of a few sequences at a time, with weights that are packed once. It computes on the thread that
+// calls it, with the target that was in use when it was opened.
+class Stream {
+ public:
+  virtual ~Stream();
+  // inputs: [B, F]. h [B, H] and, in an LSTM, c [B, H] hold the state, which is read and replaced; c is null otherwise.
+  virtual void step(const float* inputs, float* h, float* c) = 0;
+};
+
+// The weights have the shapes of Inputs and are copied; bias may be null. The caller deletes the stream.
 Stream* open_stream(const Recurrence&, int64_t batch, int64_t features, int64_t units, const float* kernel,
                     const float* recurrent_kernel, const float* bias);
-// inputs [B, F]; the state of the stream, h [B, H] and in an LSTM c [B, H], is read and replaced.
-void step(Stream*, const float* inputs, float* h, float* c);
-void close_stream(Stream*);
 
-// How many threads the next call may use, the caller's included. What is computed does not depend
-// on it, bit for bit.
+// The maximum number of threads of the next call, the calling thread included. Results do not depend on it, bit for
+// bit.
 void set_threads(int count);
 int threads();
 
-// Computes on the threads of the OpenMP (GCC's or one that is compatible) that a loaded library uses, from
-// now on, and on no more of them: theirs look for work for a while after each loop, and would take the
-// cores from threads of our own. False, and nothing changes, where the library is not loaded or uses none.
+// From now on computes on the threads of the OpenMP (GCC's or a compatible one) that a loaded library uses, and on no
+// others: OpenMP's threads spin for a while after each loop and would compete with a second pool for the cores.
+// Returns false and changes nothing if the library is not loaded or does not use OpenMP.
 bool share_threads(const char* library);
 
-// Which instruction set was chosen when the first kernel ran: "avx512", "avx2", "neon" or "baseline".
-// set_isa takes one that this processor has, for tests and benchmarks; false if it has not.
-const char* isa();
-bool set_isa(const char* name);
+// The target in use: "avx512", "avx2", "neon" or "baseline". The first call chooses the fastest that this processor
+// supports, or the one that the environment variable UNROLLED_ISA names.
+const char* target();
+
+// Selects a target, for tests and benchmarks. Returns false if this processor does not support it.
+bool set_target(const char* name);
+
+// The targets that this processor supports, the fastest first, ended by null.
+const char* const* targets();
 
 }  // namespace unrolled

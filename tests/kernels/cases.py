@@ -192,7 +192,7 @@ def activation_inputs(count: int) -> Array:
 
 
 def assert_activation(name: str, inputs: Array, values: Array, slopes: Array) -> None:
-    """The values and slopes that a kernel gave are as close to float64 as csrc/activations.h says."""
+    """The values and slopes that a kernel gave are as close to float64 as csrc/kernel/activations.h says."""
     # Denormals may count as zero.
     normal = np.where(np.abs(inputs) < SMALLEST_NORMAL, 0, inputs).astype(np.float64)
     expected, expected_slopes = ACTIVATIONS[name](normal)

@@ -3,6 +3,7 @@
 // elements (of the mask, one float each). test_neon.py writes the one file and reads the other.
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <vector>
 
 #include "kernels.h"
@@ -112,17 +113,16 @@ struct Case {
   void run_stream() {
     Floats h(initial_h.empty() ? Floats(states()) : initial_h), c(is_lstm() ? states() : 0), x;
     if (!initial_c.empty()) c = initial_c;
-    Stream* const stream = open_stream(recurrence, sizes.batch, sizes.features, sizes.units, inputs.kernel,
-                                       inputs.recurrent_kernel, inputs.bias);
+    const std::unique_ptr<Stream> stream(open_stream(recurrence, sizes.batch, sizes.features, sizes.units, inputs.kernel,
+                                                     inputs.recurrent_kernel, inputs.bias));
     for (int64_t t = 0; t < sizes.time; ++t) {
       x.clear();
       for (int64_t b = 0; b < sizes.batch; ++b) {
         const float* const from = sequences.data() + (b * sizes.time + t) * sizes.features;
         x.insert(x.end(), from, from + sizes.features);
       }
-      step(stream, x.data(), h.data(), or_null(c));
+      stream->step(x.data(), h.data(), or_null(c));
     }
-    close_stream(stream);
     write(h);
     write(c);
   }
@@ -144,6 +144,6 @@ int main(int count, char** arguments) {
   results = std::fopen(arguments[2], "wb");
   if (!cases || !results) return 2;
   for (int64_t first; read_number(&first);) Case(first).run();
-  std::puts(isa());
+  std::puts(target());
   return std::fclose(results);
 }

@@ -41,7 +41,7 @@ pytestmark = pytest.mark.xdist_group("neon")
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64"
 PACKAGES = {COMPILER: "g++-aarch64-linux-gnu", EMULATOR: "qemu-user"}
-OPTIONS = ["-std=c++17", "-O3", "-DNDEBUG", "-Wall", "-Wextra", "-Werror", "-DUNROLLED_ISA=neon"]
+OPTIONS = ["-std=c++17", "-O3", "-DNDEBUG", "-Wall", "-Wextra", "-Werror", "-DUNROLLED_TARGET=neon"]
 
 SIZES = [
     Sizes(1, 1, 1, 1),
