@@ -13,7 +13,7 @@ from unrolled.data.dataset import Dataset
 from unrolled.errors import Diverged, Interrupted, InvalidSetting, RunError, TrainingStopped, WriteError
 from unrolled.model.build import build_network, check_components
 from unrolled.model.components import depends_on_length
-from unrolled.reports.run import write_report
+from unrolled.reports.adapter import write_trained_report
 from unrolled.runs.environment import record_environment
 from unrolled.runs.run import SEARCH_FILE, Run
 from unrolled.storage import replacing, write_json
@@ -289,7 +289,7 @@ def measure(model: keras.Model, data: Dataset, examples: Examples, run: Run, pro
     evaluation = examples.task.measure(given, measured, data, examples.encoding, run.experiment)
     baselines = examples.task.baselines(data, examples.encoding, run.experiment)
     write_json(run.path / "evaluation.json", replace(evaluation, baselines=baselines).to_json())
-    write_report(run, model, data, examples, given)
+    write_trained_report(run, model, data, examples, given)
     progress.say(f"test {evaluation.headline}  report {run.path / 'report.html'}")
 
 
