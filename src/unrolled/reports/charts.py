@@ -1,90 +1,51 @@
-"""Charts as SVG text: no script, no font of their own, colours from the page's style sheet."""
+"""Charts as HTML without scripts: lines that stretch with the page, text that keeps its size at every width.
+
+All positions are percentages of the plot: x from its left edge, y from its upper edge.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment
+from unrolled.reports.html import macro
+
 from markupsafe import Markup
 
-WIDTH, HEIGHT = 420, 240
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 34
-# A line of more values is drawn without a dot for each.
-MOST_DOTS = 60
-# How many the style sheet has; more series begin with the first again.
-COLOURS = 6
-# Of a chart of intervals: wide enough for a name at the left, a row an interval.
-WIDE, NAMES, ROW = 860, 190, 38
-_LONGEST_NAME = 26
+COLORS = 6
+"""Number of colors in the style sheet; the color after the last one is the first again."""
+# A line with more values has no dots.
+_MAX_DOTS = 60
+# Pixels that are left for the labels of a horizontal axis in a narrow and in a wide chart; see style.css.
+_NARROW_PIXELS, _WIDE_PIXELS = 280, 520
+_PIXELS_PER_CHARACTER, _PIXELS_BETWEEN_LABELS = 7, 16
 
-template_of = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string
+Position = tuple[float, float]
 
-# The lines of a chart from left to right, each with its figure.
-GRID = """\
-{% for y, label in rows %}
-  <line x1="{{ left }}" x2="{{ width - right }}" y1="{{ y }}" y2="{{ y }}" class="grid"/>
-  <text x="{{ left - 8 }}" y="{{ y + 4 }}" text-anchor="end">{{ label }}</text>
-{% endfor %}
-"""
 
-_LINES = template_of(
-    """\
-<svg viewBox="0 0 {{ width }} {{ height }}" role="img" aria-label="{{ title }}" class="chart">
-"""
-    + GRID
-    + """\
-{% for x, label in columns %}
-  <text x="{{ x }}" y="{{ height - 14 }}" text-anchor="middle">{{ label }}</text>
-{% endfor %}
-{% for line in lines if line.band %}
-  <polygon points="{{ line.band }}" class="band series-{{ line.number }}"/>
-{% endfor %}
-{% for line in lines %}
-  <polyline points="{{ line.points }}" class="line series-{{ line.number }}"/>
-  {% for x, y, text in line.dots %}
-  <circle cx="{{ x }}" cy="{{ y }}" r="3.5" class="dot series-{{ line.number }}">
-    <title>{{ text }}</title>
-  </circle>
-  {% endfor %}
-{% endfor %}
-</svg>
-"""
-)
+@dataclass(frozen=True)
+class Mark:
+    """A vertical line with a label.
 
-_INTERVALS = template_of("""\
-<svg viewBox="0 0 {{ width }} {{ height }}" role="img" aria-label="{{ title }}" class="chart">
-{% for x, label, zero in columns %}
-  <line x1="{{ x }}" x2="{{ x }}" y1="4" y2="{{ height - 28 }}" class="{{ 'zero' if zero else 'grid' }}"/>
-  <text x="{{ x }}" y="{{ height - 10 }}" text-anchor="middle">{{ label }}</text>
-{% endfor %}
-{% for row in rows %}
-  <g class="series-{{ row.number }}">
-  <title>{{ row.title }}</title>
-  <text x="{{ names - 16 }}" y="{{ row.y + 4 }}" text-anchor="end" class="name">{{ row.name }}</text>
-  {% if row.ends %}
-  <line x1="{{ row.ends[0] }}" x2="{{ row.ends[1] }}" y1="{{ row.y }}" y2="{{ row.y }}" class="interval"/>
-  {% endif %}
-  {% for x in row.dots %}
-  <circle cx="{{ x }}" cy="{{ row.y }}" r="3.5" class="dot one"/>
-  {% endfor %}
-  <line x1="{{ row.mean }}" x2="{{ row.mean }}" y1="{{ row.y - 10 }}" y2="{{ row.y + 10 }}" class="mean"/>
-  </g>
-{% endfor %}
-</svg>
-""")
+    Attributes:
+        step: Its position on the horizontal axis, counted from 0; it may lie between two steps.
+        label: The text at its upper end.
+    """
+
+    step: float
+    label: str
 
 
 @dataclass(frozen=True)
 class IntervalRow:
-    """A row of a chart of intervals.
+    """A row of an interval chart.
 
     Attributes:
-        name: What stands at its left.
-        mean: Where its mark is.
-        ends: Those of its interval; None where there is none.
-        values: The single ones, a dot each.
-        number: Its colour, that of the series with this number from 1 on.
+        name: The name of the row.
+        mean: The position of its bar.
+        ends: The lower and the upper end of its interval, or None.
+        values: Single values, a dot each.
+        number: The number of its color, from 1.
     """
 
     name: str
@@ -100,125 +61,190 @@ def line_chart(
     bands: Mapping[str, Sequence[tuple[float, float]]] | None = None,
     steps: Sequence[str] | None = None,
     *,
-    is_wide: bool = False,
+    ticks: Sequence[tuple[float, str]] | None = None,
+    marks: Sequence[Mark] = (),
 ) -> Markup:
-    """Draw one line for each named series over the epochs from 1 on, or over other steps.
+    """Draw a line for each series, over epochs or over other steps.
 
     Args:
-        title: Read out by screen readers.
-        series: Values by name, one an epoch, NaN where there is none; the n-th series has the class ``series-n``.
-        bands: Around a series, the lowest and the highest value of each epoch.
-        steps: What stands below each value, where they are no epochs; such lines have no dots.
-        is_wide: Whether it has a page's whole width.
+        title: The text that a screen reader reads.
+        series: Values by name, one per step, NaN where there is none; the n-th series has the class ``series-n``.
+        bands: By the name of a series, its lowest and its highest value at each step.
+        steps: A label for each step; without them the steps are epochs from 1, each with a dot.
+        ticks: Labels of the horizontal axis with their positions, in steps counted from 0; without them a choice of
+            the steps' own labels.
+        marks: Vertical lines.
 
     Returns:
-        An ``<svg>`` element.
+        An HTML element.
     """
-    epochs = max(len(values) for values in series.values())
-    names = steps or [f"epoch {epoch}" for epoch in range(1, epochs + 1)]
+    count = max(len(values) for values in series.values())
+    labels = steps or [str(epoch) for epoch in range(1, count + 1)]
     bands = bands or {}
-    width = WIDE if is_wide else WIDTH
-    around = [value for ends in bands.values() for pair in ends for value in pair]
-    ticks = round_ticks([*around, *(value for values in series.values() for value in values)])
+    ends = [value for band in bands.values() for pair in band for value in pair]
+    levels = round_ticks([*ends, *(value for values in series.values() for value in values)])
 
-    def place(epoch: int, value: float) -> tuple[float, float]:
-        across = (epoch - 1) / (epochs - 1) if epochs > 1 else 0.5
-        down = (ticks[-1] - value) / (ticks[-1] - ticks[0])
-        return round(LEFT + across * (width - LEFT - RIGHT), 1), round(TOP + down * (HEIGHT - TOP - BOTTOM), 1)
+    def position(step: float, value: float) -> Position:
+        return percent(step, 0, count - 1), percent(value, levels[-1], levels[0])
 
-    # Labels of our own may be wide.
-    every = math.ceil(epochs / (6 if steps else 10) / (2 if is_wide else 1))
-    return Markup(
-        _LINES.render(
-            title=title,
-            width=width,
-            height=HEIGHT,
-            left=LEFT,
-            right=RIGHT,
-            rows=[(place(1, tick)[1], f"{tick:g}") for tick in ticks],
-            columns=[
-                (place(step, 0)[0], names[step - 1].removeprefix("epoch ")) for step in range(1, epochs + 1, every)
-            ],
-            lines=[
-                {
-                    "number": colour(number),
-                    **_line(name, values, bands.get(name, ()), place, names, MOST_DOTS * (not steps)),
-                }
-                for number, (name, values) in enumerate(series.items(), start=1)
-            ],
-        )
+    return macro("charts.html", "lines")(
+        title=title,
+        **horizontal_grid(levels),
+        columns=_columns(labels) if ticks is None else [(percent(x, 0, count - 1), text, "") for x, text in ticks],
+        lines=[
+            {
+                "number": color(number),
+                "band": _outline(bands.get(name, ()), position),
+                "parts": _parts(values, position),
+                "dots": [] if steps or count > _MAX_DOTS else _dots(name, values, position),
+            }
+            for number, (name, values) in enumerate(series.items(), start=1)
+        ],
+        marks=[
+            {"x": x, "label": mark.label, "is_left": x > 50}
+            for mark in marks
+            for x in [percent(mark.step, 0, count - 1)]
+        ],
     )
 
 
-def _line(
-    name: str,
-    values: Sequence[float],
-    band: Sequence[tuple[float, float]],
-    place: Callable[[int, float], tuple[float, float]],
-    names: Sequence[str],
-    most_dots: int,
-) -> dict[str, Any]:
-    """A line's points and dots, and the outline of its band: its upper edge forth, its lower edge back."""
-    drawn = [(epoch, value) for epoch, value in enumerate(values, start=1) if not math.isnan(value)]
-    points = [place(epoch, value) for epoch, value in drawn]
-    ends = list(enumerate(band, start=1))
-    edge = [place(epoch, high) for epoch, (_, high) in ends] + [place(epoch, low) for epoch, (low, _) in reversed(ends)]
-    said = [f"{name}, {names[epoch - 1]}: {value:.4f}" for epoch, value in drawn]
-    return {
-        "points": " ".join(f"{x},{y}" for x, y in points),
-        "band": " ".join(f"{x},{y}" for x, y in edge),
-        "dots": [(x, y, text) for (x, y), text in zip(points, said, strict=True)] if len(points) <= most_dots else [],
-    }
+def _parts(values: Sequence[float], position: Callable[[float, float], Position]) -> list[str]:
+    """Return the points of a line; it is broken where values are missing."""
+    parts: list[list[Position]] = [[]]
+    for step, value in enumerate(values):
+        if math.isnan(value):
+            parts.append([])
+        else:
+            parts[-1].append(position(step, value))
+    # Round ends make a dot of a line between two equal points.
+    return [points(part * 2 if len(part) == 1 else part) for part in parts if part]
+
+
+def _outline(band: Sequence[tuple[float, float]], position: Callable[[float, float], Position]) -> str:
+    """Return the outline of a band: the upper edge from left to right, then the lower edge from right to left."""
+    upper = [position(step, high) for step, (_, high) in enumerate(band)]
+    lower = [position(step, low) for step, (low, _) in enumerate(band)]
+    return points([*upper, *reversed(lower)])
+
+
+def _dots(name: str, values: Sequence[float], position: Callable[[float, float], Position]) -> list[dict[str, Any]]:
+    return [
+        {"x": x, "y": y, "text": f"{name}, epoch {step + 1}: {value:.4f}"}
+        for step, value in enumerate(values)
+        if not math.isnan(value)
+        for x, y in [position(step, value)]
+    ]
 
 
 def interval_chart(title: str, rows: Sequence[IntervalRow]) -> Markup:
-    """Draw each row's interval, mean and single values on one axis; a line marks 0 where it is on it.
+    """Draw the interval, the mean and the single values of each row on one axis, with a line at 0 if it is in range.
 
     Args:
-        title: Read out by screen readers.
+        title: The text that a screen reader reads.
         rows: From top to bottom.
 
     Returns:
-        An ``<svg>`` element.
+        An HTML element.
     """
     ticks = round_ticks([value for row in rows for value in (row.mean, *(row.ends or ()), *row.values)])
 
     def x(value: float) -> float:
-        return round(NAMES + (value - ticks[0]) / (ticks[-1] - ticks[0]) * (WIDE - NAMES - 30), 1)
+        return percent(value, ticks[0], ticks[-1])
 
-    drawn = [
-        {
-            "name": shortened(row.name, _LONGEST_NAME),
-            "title": f"{row.name}: {row.mean:.4f}" + (f", {row.ends[0]:.4f} to {row.ends[1]:.4f}" if row.ends else ""),
-            "y": ROW // 2 + 4 + index * ROW,
-            "mean": x(row.mean),
-            "ends": row.ends and (x(row.ends[0]), x(row.ends[1])),
-            "dots": [x(value) for value in row.values],
-            "number": colour(row.number),
-        }
-        for index, row in enumerate(rows)
-    ]
-    columns = [(x(tick), f"{tick:g}", tick == 0) for tick in ticks]
-    height = 4 + len(rows) * ROW + 32
-    return Markup(_INTERVALS.render(title=title, width=WIDE, height=height, names=NAMES, columns=columns, rows=drawn))
-
-
-def colour(number: int) -> int:
-    """The number of a series' colour, from 1 on."""
-    return (number - 1) % COLOURS + 1
+    return macro("charts.html", "intervals")(
+        title=title,
+        columns=[(x(tick), format_tick(tick), tick == 0) for tick in ticks],
+        rows=[
+            {
+                "name": row.name,
+                "text": _interval_text(row),
+                "number": color(row.number),
+                "mean": x(row.mean),
+                "interval": row.ends and (x(row.ends[0]), round(x(row.ends[1]) - x(row.ends[0]), 2)),
+                "dots": [x(value) for value in row.values],
+            }
+            for row in rows
+        ],
+    )
 
 
-def shortened(text: str, longest: int) -> str:
-    """A text that has room in so many characters."""
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+def _interval_text(row: IntervalRow) -> str:
+    return f"{row.name}: {row.mean:.4f}" + (f", {row.ends[0]:.4f} to {row.ends[1]:.4f}" if row.ends else "")
+
+
+def horizontal_grid(levels: Sequence[float]) -> dict[str, Any]:
+    """Return the lines of a chart from left to right with their labels, and the room that the labels need."""
+    labels = [format_tick(level) for level in levels]
+    rows = [(percent(level, levels[-1], levels[0]), label) for level, label in zip(levels, labels, strict=True)]
+    return {"rows": rows, "gutter": max(map(len, labels))}
+
+
+def color(number: int) -> int:
+    """Return the number of a series' color, from 1."""
+    return (number - 1) % COLORS + 1
+
+
+def percent(value: float, start: float, end: float) -> float:
+    """Return the position of a value between two others in percent; the middle if they are equal."""
+    return 50.0 if start == end else round(100 * (value - start) / (end - start), 2)
+
+
+def points(positions: Sequence[Position]) -> str:
+    """Format positions for the ``points`` attribute of SVG."""
+    return " ".join(f"{x},{y}" for x, y in positions)
+
+
+def format_tick(value: float) -> str:
+    """Format a round number of an axis.
+
+    Example:
+        >>> format_tick(0.25), format_tick(1500.0), format_tick(2e7), format_tick(5e-06)
+        ('0.25', '1,500', '2e+07', '5e-06')
+    """
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e7 else f"{value:g}"
+
+
+def _columns(labels: Sequence[str]) -> list[tuple[float, str, str]]:
+    """Return labels of a horizontal axis: position, text, and ``narrow`` or ``wide`` if only such charts show it."""
+    pixels = _PIXELS_PER_CHARACTER * max(map(len, labels)) + _PIXELS_BETWEEN_LABELS
+    narrow, wide = (choose_labels(labels, room // pixels) for room in (_NARROW_PIXELS, _WIDE_PIXELS))
+    columns = []
+    for step in sorted({*narrow, *wide}):
+        shown_in = "narrow" if step not in wide else "wide" if step not in narrow else ""
+        columns.append((percent(step, 0, len(labels) - 1), labels[step], shown_in))
+    return columns
+
+
+def choose_labels(labels: Sequence[str], most: int) -> list[int]:
+    """Return the indices of some labels at equal distances; of numbers, the multiples of a round one.
+
+    Example:
+        >>> choose_labels(["1", "2", "3", "4", "5", "6"], 3)
+        [1, 3, 5]
+        >>> choose_labels(["Mon", "Tue", "Wed", "Thu"], 2)
+        [0, 2]
+    """
+    numbers = [_whole_number(label) for label in labels]
+    known = [number for number in numbers if number is not None]
+    if len(known) < len(labels):
+        return list(range(0, len(labels), math.ceil(len(labels) / max(1, most))))
+    distances = (factor * 10**power for power in range(9) for factor in (1, 2, 5))
+    chosen = ([index for index, number in enumerate(known) if number % distance == 0] for distance in distances)
+    return next((indices for indices in chosen if len(indices) <= max(1, most)), [0])
+
+
+def _whole_number(label: str) -> int | None:
+    if label == "now":
+        return 0
+    return int(label) if label.lstrip("+-").isdecimal() else None
 
 
 def round_ticks(values: Sequence[float]) -> list[float]:
-    """Four to eight round numbers around all values, the first below and the last above them."""
+    """Return four to eight round numbers around all values, the first below and the last above them."""
     known = [value for value in values if not math.isnan(value)]
     low, high = min(known, default=0.0), max(known, default=0.0)
     if high - low < 1e-6:
-        low, high = low - 0.5, high + 0.5
+        low, high = min(low, 0.0), max(high, 0.0, low + 1e-6)
     rough = (high - low) / 5
     magnitude = 10 ** math.floor(math.log10(rough))
     step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude >= rough)

@@ -1,4 +1,4 @@
-"""A comparison as one page: the figures, what they mean, the learning curves, and what differs in the settings."""
+"""The page of a comparison: intervals, differences, metrics and costs, learning curves, and different settings."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,24 +10,30 @@ from unrolled.comparison.arms import Arm
 from unrolled.comparison.comparison import Comparison
 from unrolled.comparison.statistics import Estimate
 from unrolled.config.diff import format_setting
-from unrolled.reports.charts import IntervalRow, colour, interval_chart, line_chart
+from unrolled.reports.charts import IntervalRow, color, interval_chart, line_chart
 from unrolled.reports.html import render, write_page
 
 from markupsafe import Markup
 
 _CURVES = {
     "loss": "training loss",
-    "accuracy": "training accuracy",
     "val_loss": "validation loss",
+    "accuracy": "training accuracy",
     "val_accuracy": "validation accuracy",
+    "mean_absolute_error": "training mean absolute error",
+    "val_mean_absolute_error": "validation mean absolute error",
 }
 
 
 def write_comparison(comparison: Comparison, path: Path) -> None:
-    """Write the page where the user says, never over a file that is not ours.
+    """Write the page of a comparison.
+
+    Args:
+        comparison: Its arms and their differences.
+        path: The page to write.
 
     Raises:
-        WriteError: Such a file is there, or the place cannot be written.
+        WriteError: The path holds a file that is not a page of unrolled, or cannot be written.
     """
     page = render(
         "comparison.html",
@@ -55,7 +61,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
 
 def _figures(arm: Arm, number: int, metrics: Sequence[str]) -> dict[str, Any]:
     return {
-        "number": colour(number),
+        "number": color(number),
         "name": arm.name,
         "n": len(arm.results),
         "seeds": ", ".join(map(str, arm.seeds)),
@@ -77,7 +83,7 @@ def _intervals(comparison: Comparison) -> Markup:
 
 
 def _differences(comparison: Comparison) -> Markup | None:
-    """The differences from the first arm around 0; None where there are none to draw."""
+    """Draw the differences from the first arm; None if no difference has an interval."""
     rows = [
         IntervalRow(difference.second, difference.estimate.mean, _ends(difference.estimate), (), number)
         for number, difference in enumerate(comparison.differences, start=2)
@@ -91,7 +97,7 @@ def _ends(estimate: Estimate) -> tuple[float, float] | None:
 
 
 def _chart(comparison: Comparison, name: str) -> dict[str, Any] | None:
-    """The curves of the arms that have the metric, each in its arm's colour; a band where there are several seeds."""
+    """Draw the mean curves of the arms that have a metric, with a band for an arm of several seeds."""
     curves = {arm.name: arm.curve(name) for arm in comparison.arms}
     if not any(curves.values()):
         return None
@@ -101,4 +107,4 @@ def _chart(comparison: Comparison, name: str) -> dict[str, Any] | None:
         for arm, seeds in curves.items()
         if len(seeds) > 1
     }
-    return {"name": _CURVES[name], "svg": line_chart(f"{_CURVES[name]} by epoch", means, bands)}
+    return {"name": _CURVES[name], "chart": line_chart(f"{_CURVES[name]} by epoch", means, bands)}

@@ -1,4 +1,4 @@
-"""A forecast behind the values before it, as a page that needs nothing else."""
+"""The page of a forecast: each channel's history and its forecast."""
 
 import math
 from pathlib import Path
@@ -10,32 +10,36 @@ from unrolled.runs.run import Run
 
 from numpy.typing import NDArray
 
-_SEASONS_SHOWN = 4
-_FEWEST_SHOWN = 48
+# The history that is drawn: multiples of the number of forecast steps, and steps at least.
+_HISTORY_PER_STEP = 4
+_SHORTEST_HISTORY = 48
 
 
-def write_forecast_page(path: Path, run: Run, values: NDArray[Any], told: NDArray[Any]) -> None:
+def write_forecast_page(path: Path, run: Run, values: NDArray[Any], forecast: NDArray[Any]) -> None:
     """Write a page with a chart for each channel.
 
     Args:
-        path: Where.
-        run: The network that told.
-        values: [T, F] what it was given.
-        told: [steps, F] what it told.
+        path: The page to write.
+        run: The run whose network made the forecast.
+        values: [T, F] the history.
+        forecast: [steps, F] the forecast.
 
     Raises:
-        WriteError: A file that is not ours is there, or the place cannot be written.
+        WriteError: The path holds a file that is not a page of unrolled, or cannot be written.
     """
+    steps = len(forecast)
     charts = []
-    for place, name in enumerate(run.classes):
-        known = values[-max(_FEWEST_SHOWN, _SEASONS_SHOWN * len(told)) :, place].tolist()
+    for channel, name in enumerate(run.classes):
+        history = values[-max(_SHORTEST_HISTORY, _HISTORY_PER_STEP * steps) :, channel].tolist()
         series = {
-            "known": [*known, *[math.nan] * len(told)],
-            "forecast": [*[math.nan] * (len(known) - 1), known[-1], *told[:, place].tolist()],
+            "history": [*history, *[math.nan] * steps],
+            "forecast": [*[math.nan] * (len(history) - 1), history[-1], *forecast[:, channel].tolist()],
         }
-        steps = [f"{step:+d}" if step else "now" for step in range(1 - len(known), len(told) + 1)]
-        chart = line_chart(f"{name} and its forecast", series, steps=steps, is_wide=True)
-        charts.append({"name": name, "series": list(series), "svg": chart})
-    write_page(
-        render("forecast.html", name=run.experiment.name, run=run.path.name, steps=len(told), charts=charts), path
+        labels = [f"{step:+d}" if step else "now" for step in range(1 - len(history), steps + 1)]
+        chart = line_chart(f"{name} and its forecast", series, steps=labels)
+        charts.append({"name": name, "series": list(series), "chart": chart})
+    horizon = run.experiment.forecast.horizon if run.experiment.forecast else steps
+    page = render(
+        "forecast.html", name=run.experiment.name, run=run.path.name, steps=steps, horizon=horizon, charts=charts
     )
+    write_page(page, path)

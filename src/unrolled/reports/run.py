@@ -1,168 +1,106 @@
-"""A run as one page that needs nothing else: no server, no network, no other file."""
+"""A run's report: one page that needs nothing else, written from the files in the run's folder."""
 
-import base64
-import io
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from unrolled.config.document import write_yaml
-from unrolled.data.dataset import Dataset
-from unrolled.errors import InvalidInput
-from unrolled.model.build import complete, describe_layers, format_shape, sizes_of
-from unrolled.reports.charts import COLOURS, line_chart
+from unrolled.reports.charts import line_chart
 from unrolled.reports.html import render
-from unrolled.runs.inference import write
+from unrolled.reports.sections import render_section
 from unrolled.runs.run import Run
 from unrolled.storage import write_text
-from unrolled.tasks.base import Examples
-from unrolled.tasks.baselines import NEEDS_SKLEARN
-from unrolled.tasks.forecasting import forecasts
+from unrolled.tasks.metrics import Evaluation
+from unrolled.tasks.sections import Sections, compare_with_baselines, format_metric
 
-import keras
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
-MISTAKES_SHOWN = 24
-LONGEST_TEXT = 300
-_PROMPT, _WRITTEN = 60, 300
+# Fields of metrics.jsonl that are no learning curves.
+_COSTS = {"epoch", "learning_rate", "seconds", "cpu_seconds", "training_seconds", "examples_per_second"}
 
 
 def write_report(
-    run: Run, model: keras.Model, data: Dataset, examples: Examples, given: NDArray[np.floating[Any]]
+    run: Run, *, sections: Sections, layers: Sequence[Mapping[str, Any]], input_shape: str, notes: Sequence[str]
 ) -> None:
-    """Write ``report.html`` from the run's files, and examples from what the network said of the test set.
+    """Write ``report.html`` into a run's folder.
 
     Args:
-        run: A run with its metrics and evaluation written.
-        model: Its network, for the table of layers.
-        data: Its data set, to show examples of.
-        examples: How they were encoded.
-        given: What the network said of the test examples: probabilities, or the differences of a forecast.
+        run: A run with its metrics and its evaluation.
+        sections: The sections of its task.
+        layers: The network, layer by layer: ``name``, ``arguments``, ``shape``, ``kernel`` and ``parameters``.
+        input_shape: The shape of a batch of inputs, for example ``[B, 28, 28]``.
+        notes: Remarks on the data.
 
     Raises:
+        RunError: A file of the run is missing or damaged.
         WriteError: The page cannot be written.
     """
-    evaluation, training = run.evaluation, run.experiment.training
-    completed = complete(run.experiment, sizes_of(run.experiment, data, examples.encoding))
-    tells_classes = run.experiment.task == "classify"
+    evaluation = run.evaluation
+    metrics, headline = evaluation.scores, next(iter(evaluation.scores))
     page = render(
         "report.html",
         title=run.path.name,
         experiment=run.experiment,
+        validation=run.experiment.training.validation,
         data=run.data,
         environment=run.read_json("environment.json"),
-        evaluation=evaluation,
-        validation=training.validation,
-        metrics=run.metrics,
-        input=format_shape((None, *examples.encoding.shape)),
-        notes=[*data.notes, *examples.notes],
-        layers=describe_layers(completed, model),
-        parameters=model.count_params(),
-        charts=_charts(run.metrics),
-        largest_confusion=_largest_off_diagonal(evaluation.confusion),
-        mistakes=_mistakes(data, given) if tells_classes else [],
-        mistakes_total=sum(map(sum, evaluation.confusion)) - sum(row[i] for i, row in enumerate(evaluation.confusion)),
-        forecast=_forecast(data, examples, run, given) if run.experiment.task == "forecast" else None,
-        sample=_sample(run, data) if run.experiment.task == "generate" else None,
-        channels=_channels(data) if data.kind == "series" else [],
-        wants_sklearn=NEEDS_SKLEARN if data.kind == "text" and tells_classes and len(evaluation.baselines) < 2 else "",
+        headline=headline,
+        figures=[(name, format_headline(name, metrics[name])) for name in _headline_first(metrics, headline)],
+        verdict=compare_with_baselines(headline, metrics[headline], evaluation.baselines),
+        baselines=_baseline_rows(evaluation),
+        baseline_notes=sections.notes,
+        notes=notes,
+        curves=learning_curves(run.metrics),
+        seconds=sum(record["seconds"] for record in run.metrics),
+        layers=layers,
+        input_shape=input_shape,
+        parameters=run.data["parameters"],
+        sections=[render_section(section) for section in sections.sections],
         settings=write_yaml(run.experiment.model_dump(mode="json", exclude_none=True)),
         written=datetime.now(UTC),
     )
     write_text(run.path / "report.html", page)
 
 
-def _charts(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def format_headline(name: str, value: float) -> str:
+    """Format a metric for the top of a page.
+
+    Example:
+        >>> format_headline("accuracy", 0.97735), format_headline("MAE", 14.8123)
+        ('97.73 %', '14.812')
+    """
+    return f"{100 * value:.2f} %" if name == "accuracy" else format_metric(value)
+
+
+def _headline_first(metrics: Mapping[str, float], headline: str) -> list[str]:
+    return [headline, *(name for name in metrics if name != headline)]
+
+
+def _baseline_rows(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the metrics that the baselines have, and a row for the network and for each baseline."""
+    names = list(dict.fromkeys(name for metrics in evaluation.baselines.values() for name in metrics))
+    methods = {"this network": evaluation.scores, **evaluation.baselines}
+    return {
+        "metrics": names,
+        "rows": [
+            (method, [format_metric(metrics[name]) if name in metrics else "-" for name in names])
+            for method, metrics in methods.items()
+        ],
+    }
+
+
+def learning_curves(metrics: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a chart for each metric of the epochs, with the training set's curve and the validation set's.
+
+    Args:
+        metrics: One mapping for each epoch, with names such as ``loss`` and ``val_loss``.
+    """
+    first = metrics[0] if metrics else {}
     charts = []
-    for name in ("loss", "accuracy", "mean_absolute_error"):
+    for name in (name for name in first if name not in _COSTS and not name.startswith("val_")):
         series = {
             label: [record[key] for record in metrics]
             for label, key in (("training", name), ("validation", f"val_{name}"))
-            if metrics and key in metrics[0]
+            if key in first
         }
-        if series:
-            title = name.replace("_", " ")
-            charts.append({"name": title, "series": list(series), "svg": line_chart(f"{title} by epoch", series)})
+        title = name.replace("_", " ")
+        charts.append({"name": title, "series": list(series), "chart": line_chart(f"{title} by epoch", series)})
     return charts
-
-
-def _largest_off_diagonal(confusion: tuple[tuple[int, ...], ...]) -> int:
-    return max((n for i, row in enumerate(confusion) for j, n in enumerate(row) if i != j), default=0)
-
-
-def _mistakes(data: Dataset, probabilities: NDArray[np.floating[Any]]) -> list[dict[str, Any]]:
-    """The wrong answers that the network was surest of, the surest first."""
-    given = probabilities.argmax(axis=1)
-    confidence = probabilities.max(axis=1)
-    wrong = np.flatnonzero(given != data.test.targets)
-    surest = wrong[np.argsort(-confidence[wrong], kind="stable")][:MISTAKES_SHOWN]
-    return [
-        {
-            "index": int(index),
-            **_shown(data, int(index)),
-            "truth": data.classes[data.test.targets[index]],
-            "given": data.classes[given[index]],
-            "confidence": float(confidence[index]),
-        }
-        for index in surest
-    ]
-
-
-def _shown(data: Dataset, index: int) -> dict[str, Any]:
-    """An example to look at: a picture, a text, or a drawing of a series' channels."""
-    example = data.test.inputs[index]
-    if data.kind == "text":
-        return {"text": example if len(example) <= LONGEST_TEXT else example[:LONGEST_TEXT] + "…"}
-    if data.kind == "series":
-        steps = [str(step) for step in range(1, len(example) + 1)]
-        drawn = {name: _stretched(channel) for name, channel in zip(_channels(data), example.T, strict=False)}
-        return {"drawing": line_chart(f"example {index}", drawn, steps=steps)}
-    return {"picture": png_address(example)}
-
-
-def _channels(data: Dataset) -> list[str]:
-    """The names of the channels that are drawn of a series."""
-    features = data.example_shape[-1] or 0
-    named = len(data.columns) == features
-    return [data.columns[place] if named else f"channel {place + 1}" for place in range(min(features, COLOURS))]
-
-
-def _stretched(channel: NDArray[Any]) -> list[float]:
-    """From 0 to 1, so that channels of all sizes are seen."""
-    low, high = np.fmin.reduce(channel), np.fmax.reduce(channel)
-    values: list[float] = ((channel - low) / ((high - low) or 1)).tolist()
-    return values
-
-
-def _sample(run: Run, data: Dataset) -> dict[str, str] | None:
-    """What the network writes after the beginning of the test part; None where it cannot go on with a text."""
-    start = str(data.test.inputs[0][:_PROMPT])
-    prompt = " ".join(start.split()[1:-1]) + " " if len(start.split()) > 3 else start
-    try:
-        return {"prompt": prompt, "text": "".join(write(run, prompt, length=_WRITTEN, temperature=0.7))}
-    except InvalidInput:
-        return None
-
-
-def _forecast(data: Dataset, examples: Examples, run: Run, given: NDArray[Any]) -> dict[str, Any]:
-    """The test part of each channel beside what was told of it, each step as far ahead as the horizon ends."""
-    told = forecasts(data, examples.encoding, run.experiment, given)
-    ahead = told.shape[1]
-    charts = []
-    for place, name in enumerate(data.classes[:COLOURS]):
-        truth = data.test.inputs[0][ahead - 1 :, place].tolist()
-        series = {"the series": truth, "the network": told[: len(truth), -1, place].tolist()}
-        steps = [str(ahead + step) for step in range(len(truth))]
-        charts.append({"name": name, "svg": line_chart(f"{name} and its forecast", series, steps=steps)})
-    return {"series": ["the series", "the network"], "ahead": ahead, "charts": charts}
-
-
-def png_address(image: NDArray[Any]) -> str:
-    """A picture [height, width] as a ``data:`` address; values other than uint8 are stretched to black and white."""
-    if image.dtype != np.uint8:
-        low, high = float(image.min()), float(image.max())
-        image = ((image - low) / ((high - low) or 1) * 255).astype(np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "PNG")
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

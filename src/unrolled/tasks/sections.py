@@ -13,8 +13,8 @@ class TableSection:
 
     Attributes:
         title: The heading.
-        columns: The names of the columns; the first is set to the left, all others to the right.
-        rows: The cells, as text or as numbers.
+        columns: The names of the columns; the first is aligned to the left, all others to the right.
+        rows: The cells of each row, as text or as numbers.
         note: A sentence below the heading.
     """
 
@@ -44,11 +44,11 @@ class Mistake:
     """A test example that the network got wrong.
 
     Attributes:
-        index: Its position in the test set.
+        index: The example's position in the test set.
         example: An image [height, width], a series [T, F], or a text.
-        truth: Its class.
+        truth: The true class.
         predicted: The class that the network predicted.
-        probability: The probability of that class.
+        probability: The probability of the predicted class.
     """
 
     index: int
@@ -64,9 +64,9 @@ class MistakesSection:
 
     Attributes:
         title: The heading.
-        mistakes: Those that are shown.
+        mistakes: The mistakes that are shown.
         total: The number of all mistakes.
-        channels: The names of the channels of series.
+        channels: The names of the channels, if the examples are series.
     """
 
     title: str
@@ -77,7 +77,7 @@ class MistakesSection:
 
 @dataclass(frozen=True)
 class ChartSection:
-    """Line charts, one below the other.
+    """Line charts, one for each channel.
 
     Attributes:
         title: The heading.
@@ -99,12 +99,14 @@ class SampleSection:
     Attributes:
         title: The heading.
         prompt: The text that the network read first.
-        text: The text that it generated.
+        text: The text that the network generated after it.
+        note: A sentence below the text.
     """
 
     title: str
     prompt: str
     text: str
+    note: str = ""
 
 
 Section = TableSection | ConfusionSection | MistakesSection | ChartSection | SampleSection
@@ -116,8 +118,82 @@ class Sections:
 
     Attributes:
         sections: From top to bottom, below the metrics.
-        notes: Remarks that stand beside the baselines.
+        notes: Remarks below the baselines.
     """
 
     sections: Sequence[Section] = ()
     notes: Sequence[str] = field(default_factory=tuple)
+
+
+HIGHER_IS_BETTER = frozenset({"accuracy"})
+"""The metrics of which more is better; of all others, less is."""
+
+
+@dataclass(frozen=True)
+class BaselineVerdict:
+    """The main metric of a network beside that of the best baseline.
+
+    Attributes:
+        metric: The name of the metric.
+        value: The network's.
+        baseline: The name of the best baseline.
+        baseline_value: The best baseline's.
+    """
+
+    metric: str
+    value: float
+    baseline: str
+    baseline_value: float
+
+    @property
+    def is_beaten(self) -> bool:
+        """Return True if the network is better than every baseline."""
+        return self.value != self.baseline_value and _best([self.value, self.baseline_value], self.metric) == self.value
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words.
+
+        Example:
+            >>> BaselineVerdict("accuracy", 0.85, "majority class", 0.5).sentence
+            'Better than the best baseline, majority class (accuracy 0.5000)'
+            >>> BaselineVerdict("MASE", 1.142, "the value 7 steps before", 1.138).sentence
+            'Not better than the best baseline, the value 7 steps before (MASE 1.1380)'
+        """
+        verdict = "Better" if self.is_beaten else "Not better"
+        return f"{verdict} than the best baseline, {self.baseline} ({self.metric} {format_metric(self.baseline_value)})"
+
+
+def compare_with_baselines(
+    metric: str, value: float, baselines: Mapping[str, Mapping[str, float]]
+) -> BaselineVerdict | None:
+    """Compare a network with the best of the baselines.
+
+    Args:
+        metric: The name of the main metric.
+        value: The network's.
+        baselines: The metrics of each baseline by its name.
+
+    Returns:
+        The verdict, or None if no baseline has that metric.
+    """
+    values = {name: metrics[metric] for name, metrics in baselines.items() if metric in metrics}
+    if not values:
+        return None
+    best = _best(list(values.values()), metric)
+    return BaselineVerdict(metric, value, next(name for name, one in values.items() if one == best), best)
+
+
+def _best(values: Sequence[float], metric: str) -> float:
+    return max(values) if metric in HIGHER_IS_BETTER else min(values)
+
+
+def format_metric(value: float) -> str:
+    """Format a metric with as many decimals as its size needs.
+
+    Example:
+        >>> [format_metric(value) for value in (0.97735, 14.8123, 211.66, 54321.9)]
+        ['0.9774', '14.812', '211.66', '54,321.9']
+    """
+    decimals = 4 if abs(value) < 10 else 3 if abs(value) < 100 else 2 if abs(value) < 1000 else 1
+    return f"{value:,.{decimals}f}"
