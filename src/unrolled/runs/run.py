@@ -341,10 +341,10 @@ class Run:
                 path.rename(path.with_stem(f"{path.stem}-{epochs}-epochs"))
 
     @property
-    def reading(self) -> TableSchema | None:
-        """How tables are read, where it learned from one."""
-        kept = self.data.get("reading")
-        return TableSchema.from_json(kept) if kept else None
+    def schema(self) -> TableSchema | None:
+        """The columns and read options of the table that the network was trained on, if it was one."""
+        schema = self.data.get("schema")
+        return TableSchema.from_json(schema) if schema else None
 
     def read_json(self, name: str) -> dict[str, Any]:
         """One of the run's JSON files.

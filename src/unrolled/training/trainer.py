@@ -300,7 +300,7 @@ def _describe(data: Dataset, examples: Examples) -> dict[str, Any]:
         "example_shape": list(data.example_shape),
         "dtype": data.kind if data.kind != "arrays" else str(data.train.inputs.dtype),
         "classes": list(data.classes),
-        "reading": data.reading,
+        "schema": data.schema,
         "training_examples": examples.learned.size,
         "validation_examples": examples.watched.size if examples.watched else 0,
         "test_examples": data.test.size,
