@@ -177,8 +177,8 @@ def test_show_prints_the_columns_of_a_table_before_it_asks_which_is_which(
         ["stars", "numbers", "3", "0"],
     ]
     assert finished.stderr == (
-        "odd.csv: expected to be told which column is the class, got when, words, mood, stars. "
-        "Name it with --target, or those to forecast with --input\n"
+        "odd.csv: cannot tell which column is the target. Columns: when, words, mood, stars. "
+        "Name it with --target, or the columns to forecast with --input\n"
     )
     told = unrolled_command("show", "odd.csv", "--input", "words", "--target", "mood")
     assert (told.returncode, told.stdout.count("8 rows"), "good  film, 1" in told.stdout) == (0, 1, True)

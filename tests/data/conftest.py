@@ -1,4 +1,4 @@
-"""What the tests of data share: IDX files written byte by byte, and the message of a DataError."""
+"""Fixtures of the tests of data: IDX files written byte by byte, and the message of a DataError."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +19,11 @@ Complaint = Callable[[Callable[[], object]], str]
 def idx_bytes() -> IdxBytes:
     """An array of bytes as an IDX file has it, written from the format's description."""
 
-    def spell(array: NDArray[Any]) -> bytes:
+    def encode(array: NDArray[Any]) -> bytes:
         lengths = b"".join(length.to_bytes(4, "big") for length in array.shape)
         return bytes([0, 0, 8, array.ndim]) + lengths + array.astype(np.uint8).tobytes()
 
-    return spell
+    return encode
 
 
 @pytest.fixture(scope="session")

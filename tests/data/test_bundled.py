@@ -36,10 +36,10 @@ def mnist() -> Dataset:
     return unrolled.load("mnist")
 
 
-@pytest.mark.parametrize("place", range(4), ids=FILES)
-def test_the_published_files_can_be_rebuilt(arrays: tuple[Arrays, Arrays], place: int, idx_bytes: IdxBytes) -> None:
-    array = [array for part in arrays for array in part][place]
-    assert hashlib.md5(idx_bytes(array)).hexdigest() == PUBLISHED[FILES[place]]
+@pytest.mark.parametrize("index", range(4), ids=FILES)
+def test_the_published_files_can_be_rebuilt(arrays: tuple[Arrays, Arrays], index: int, idx_bytes: IdxBytes) -> None:
+    array = [array for part in arrays for array in part][index]
+    assert hashlib.md5(idx_bytes(array)).hexdigest() == PUBLISHED[FILES[index]]
 
 
 def test_the_files_are_small() -> None:

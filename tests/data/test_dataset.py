@@ -25,9 +25,9 @@ def numbers(split: Split) -> list[int]:
 @settings(max_examples=100, deadline=None)
 @given(labels=LABELS, fraction=FRACTIONS, seed=SEEDS)
 def test_hold_out_divides_without_loss_or_overlap(labels: list[int], fraction: float, seed: int) -> None:
-    stay, held = hold_out(numbered(labels), fraction, seed)
-    assert sorted(numbers(stay) + numbers(held)) == list(range(len(labels)))
-    for part in (stay, held):
+    stay, held_out = hold_out(numbered(labels), fraction, seed)
+    assert sorted(numbers(stay) + numbers(held_out)) == list(range(len(labels)))
+    for part in (stay, held_out):
         assert numbers(part) == sorted(numbers(part))
         assert part.targets.tolist() == [labels[number] for number in numbers(part)]
 
@@ -35,16 +35,16 @@ def test_hold_out_divides_without_loss_or_overlap(labels: list[int], fraction: f
 @settings(max_examples=100, deadline=None)
 @given(labels=LABELS, fraction=FRACTIONS, seed=SEEDS)
 def test_hold_out_takes_the_same_share_of_each_class(labels: list[int], fraction: float, seed: int) -> None:
-    _, held = hold_out(numbered(labels), fraction, seed)
+    _, held_out = hold_out(numbered(labels), fraction, seed)
     for label in set(labels):
-        assert int((held.targets == label).sum()) == min(
+        assert int((held_out.targets == label).sum()) == min(
             max(round(labels.count(label) * fraction), 1), labels.count(label) - 1
         )
 
 
 @settings(max_examples=25, deadline=None)
 @given(labels=LABELS, fraction=FRACTIONS, seed=SEEDS)
-def test_the_seed_decides_what_is_held_out(labels: list[int], fraction: float, seed: int) -> None:
+def test_the_seed_decides_which_examples_are_held_out(labels: list[int], fraction: float, seed: int) -> None:
     first, second = hold_out(numbered(labels), fraction, seed), hold_out(numbered(labels), fraction, seed)
     assert numbers(first[0]) == numbers(second[0])
     assert numbers(first[1]) == numbers(second[1])
@@ -52,8 +52,8 @@ def test_the_seed_decides_what_is_held_out(labels: list[int], fraction: float, s
 
 def test_another_seed_holds_out_other_examples() -> None:
     split = numbered([0, 1] * 100)
-    held = [numbers(hold_out(split, 0.2, seed)[1]) for seed in range(5)]
-    assert len({tuple(part) for part in held}) == 5
+    held_out = [numbers(hold_out(split, 0.2, seed)[1]) for seed in range(5)]
+    assert len({tuple(part) for part in held_out}) == 5
 
 
 def test_hold_out_leaves_the_split_as_it_was() -> None:

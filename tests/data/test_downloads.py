@@ -11,8 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from unrolled.data import downloads
-from unrolled.data import registry as catalogue
+from unrolled.data import downloads, registry
 from unrolled.data.bundled import FILES
 from unrolled.data.downloads import FASHION_MNIST, KMNIST, Download
 
@@ -33,12 +32,12 @@ ARRAYS = {
 
 
 class Server(ThreadingHTTPServer):
-    """Serves the files that it is given under ``/sets/`` and remembers what was asked for."""
+    """Serves files under ``/sets/`` and records the requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.files: dict[str, bytes] = {}
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.manner = "whole"
 
     @property
@@ -51,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         name = self.path.removeprefix("/sets/")
-        self.server.asked.append(name)
+        self.server.requests.append(name)
         contents = self.server.files.get(name)
         if self.server.manner == "not HTTP":
             self.wfile.write(b"hello\r\n\r\n")
@@ -83,7 +82,7 @@ def download(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     checksums = {name: hashlib.md5(contents).hexdigest() for name, contents in server.files.items()}
-    return Download("tiny", server.address, checksums, ("even", "odd"), "nobody")
+    return Download("tiny", server.address, checksums, ("even", "odd"), "unknown")
 
 
 @pytest.fixture
@@ -94,7 +93,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def closed_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """A port of this machine on which no process listens."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -107,9 +106,9 @@ def names_in(folder: Path) -> set[str]:
 
 def test_the_first_load_downloads_and_keeps_the_files(download: Download, server: Server, folder: Path) -> None:
     data = download.load()
-    assert sorted(server.asked) == sorted(server.files)
+    assert sorted(server.requests) == sorted(server.files)
     assert {name: (folder / name).read_bytes() for name in names_in(folder)} == server.files
-    assert (data.name, data.classes, data.source) == ("tiny", ("even", "odd"), "nobody")
+    assert (data.name, data.classes, data.source) == ("tiny", ("even", "odd"), "unknown")
     arrays = [data.train.inputs, data.train.targets, data.test.inputs, data.test.targets]
     for array, expected in zip(arrays, ARRAYS.values(), strict=True):
         np.testing.assert_array_equal(array, expected)
@@ -128,16 +127,16 @@ def test_a_file_that_is_put_there_is_not_downloaded(download: Download, server: 
     put = f"{FILES[0]}.gz"
     (folder / put).write_bytes(server.files[put])
     download.load()
-    assert sorted(server.asked) == sorted(server.files.keys() - {put})
+    assert sorted(server.requests) == sorted(server.files.keys() - {put})
 
 
 def test_a_kept_file_that_is_damaged_is_downloaded_again(download: Download, server: Server, folder: Path) -> None:
     download.load()
     damaged = folder / f"{FILES[2]}.gz"
     damaged.write_bytes(damaged.read_bytes()[:-1])
-    server.asked.clear()
+    server.requests.clear()
     download.load()
-    assert server.asked == [damaged.name]
+    assert server.requests == [damaged.name]
     assert damaged.read_bytes() == server.files[damaged.name]
 
 
@@ -155,12 +154,12 @@ def test_a_wrong_checksum_is_refused_and_nothing_kept(
     assert names_in(folder) == set()
 
 
-def test_an_offline_machine_is_told_what_to_do(
+def test_an_offline_machine_is_refused_with_a_remedy(
     download: Download, closed_port: int, folder: Path, complaint: Complaint
 ) -> None:
     address = f"http://127.0.0.1:{closed_port}/sets"
     assert complaint(replace(download, address=address).load) == (
-        f"tiny: expected to download {address}/{FILES[0]}.gz, got [Errno 111] Connection refused. "
+        f"tiny: cannot download {address}/{FILES[0]}.gz: [Errno 111] Connection refused. "
         f"Connect to the internet, or put the file into {folder}."
     )
     assert names_in(folder) == set()
@@ -172,19 +171,19 @@ def test_a_file_that_the_server_lacks_is_named(
     missing = f"{FILES[1]}.gz"
     del server.files[missing]
     assert complaint(download.load) == (
-        f"tiny: expected to download {server.address}/{missing}, got Not Found. "
+        f"tiny: cannot download {server.address}/{missing}: Not Found. "
         f"Connect to the internet, or put the file into {folder}."
     )
     assert names_in(folder) == {f"{FILES[0]}.gz"}
 
 
 @pytest.mark.parametrize("manner", ["cut off", "not HTTP"])
-def test_an_answer_that_is_not_whole_is_refused_and_nothing_kept(
+def test_a_response_that_is_not_whole_is_refused_and_nothing_kept(
     manner: str, download: Download, server: Server, folder: Path, complaint: Complaint
 ) -> None:
     server.manner = manner
     message = complaint(download.load)
-    assert message.startswith(f"tiny: expected to download {server.address}/{FILES[0]}.gz, got ")
+    assert message.startswith(f"tiny: cannot download {server.address}/{FILES[0]}.gz: ")
     assert message.endswith(f"put the file into {folder}.")
     assert names_in(folder) == set()
 
@@ -230,5 +229,5 @@ def test_each_published_file_has_an_md5(published: Download) -> None:
 
 
 def test_the_published_sets_are_loaded_by_their_names() -> None:
-    assert catalogue.DATASETS["fashion-mnist"] == downloads.FASHION_MNIST.load
-    assert catalogue.DATASETS["kmnist"] == downloads.KMNIST.load
+    assert registry.DATASETS["fashion-mnist"] == downloads.FASHION_MNIST.load
+    assert registry.DATASETS["kmnist"] == downloads.KMNIST.load

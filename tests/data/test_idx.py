@@ -126,9 +126,9 @@ def test_a_damaged_byte_anywhere_in_a_packed_file_is_noticed(
 ) -> None:
     path = tmp_path / "numbers"
     packed = pack(idx_bytes(NUMBERS))
-    for place in sorted(set(range(len(packed))) - set(free)):
+    for position in sorted(set(range(len(packed))) - set(free)):
         damaged = bytearray(packed)
-        damaged[place] ^= 0xFF
+        damaged[position] ^= 0xFF
         path.write_bytes(damaged)
         assert complaint(lambda: read_idx(path)).startswith(f"{path}: expected ")
 

@@ -21,7 +21,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_it_is_the_text_of_the_file_in_any_encoding_that_a_mark_says(tmp_path: Path, encoding: str) -> None:
+def test_it_is_the_text_of_the_file_in_the_encoding_of_its_byte_order_mark(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "book.txt"
     path.write_bytes(WORDS.encode(encoding))
     assert str(LongText.open(path)) == WORDS
@@ -63,7 +63,7 @@ def test_a_text_in_memory_is_one_piece() -> None:
 def test_bytes_of_another_encoding_are_refused_with_the_line(tmp_path: Path) -> None:
     path = tmp_path / "book.txt"
     path.write_bytes(b"first line\nsecond line\nna\xefve\n")
-    with pytest.raises(DataError, match=r"book.txt: expected utf-8, got the byte 0xef behind line 1\. Save the file"):
+    with pytest.raises(DataError, match=r"book.txt: expected utf-8, got the byte 0xef after line 1\. Save the file"):
         LongText.open(path)
     assert str(LongText.open(path, "cp1252")).endswith("naïve\n")
     with pytest.raises(DataError, match='unknown encoding "klingon"'):

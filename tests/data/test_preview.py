@@ -1,12 +1,27 @@
-"""Looking at a data set: its facts, its drawing in the terminal, its picture."""
+"""The description of a data set, its drawing in the terminal, its picture, and the grid of network inputs."""
 
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import unrolled
+from tests.drawing import MODES, draw_digit
 from unrolled.data.dataset import Dataset, Split
-from unrolled.data.preview import SHADES, describe, draw_in_terminal, picture, save_picture
+from unrolled.data.pictures import SIDE, read_picture
+from unrolled.data.preview import (
+    CELL_GAP,
+    CELL_SIDE,
+    GRID_MARGIN,
+    SHADES,
+    PredictedPicture,
+    corner_of,
+    describe,
+    draw_in_terminal,
+    draw_input_grid,
+    grid_columns,
+    picture,
+    save_picture,
+)
 
 import numpy as np
 import pytest
@@ -160,11 +175,9 @@ def test_a_path_that_cannot_be_written_is_named(tmp_path: Path, complaint: Compl
     folder = tmp_path / "folder.png"
     folder.mkdir()
     assert complaint(lambda: save_picture(small_data(), tmp_path / "halves.jpg")) == (
-        f'{tmp_path / "halves.jpg"}: expected a name that ends in .png, got ".jpg". Name it so.'
+        f'{tmp_path / "halves.jpg"}: expected a name that ends in .png, got ".jpg". Write to halves.png.'
     )
-    assert complaint(lambda: save_picture(small_data(), folder)) == (
-        f"{folder}: expected a new file to write to, got something that is there already. Name another."
-    )
+    assert complaint(lambda: save_picture(small_data(), folder)) == (f"{folder}: already exists. Choose another name.")
 
 
 def test_only_a_picture_of_ours_is_replaced(tmp_path: Path, complaint: Complaint) -> None:
@@ -173,5 +186,35 @@ def test_only_a_picture_of_ours_is_replaced(tmp_path: Path, complaint: Complaint
     before = theirs.read_bytes()
     save_picture(small_data(), ours)
     save_picture(small_data(), ours)
-    assert complaint(lambda: save_picture(small_data(), theirs)).startswith(f"{theirs}: expected a new file")
+    assert complaint(lambda: save_picture(small_data(), theirs)).startswith(f"{theirs}: already exists.")
     assert theirs.read_bytes() == before
+
+
+@pytest.mark.parametrize("count", [1, 3, 10])
+def test_the_grid_shows_each_picture_beside_the_input_of_the_network(count: int, tmp_path: Path) -> None:
+    pictures = []
+    for digit in range(count):
+        path = tmp_path / f"{digit}.png"
+        draw_digit(digit, mode=MODES[digit]).save(path, "TIFF")
+        pictures.append(PredictedPicture(path, read_picture(path), f"{digit}  99.0 %"))
+    sheet = draw_input_grid(pictures)
+    columns, scale = grid_columns(count), CELL_SIDE // SIDE
+    for index, shown in enumerate(pictures):
+        left, top = corner_of(index, columns)
+        original = np.asarray(sheet.convert("L").crop((left, top, left + CELL_SIDE, top + CELL_SIDE)))
+        assert original.min() < 10
+        assert original.max() > 245
+        start = left + CELL_SIDE + CELL_GAP
+        seen = np.asarray(sheet.convert("L").crop((start, top, start + CELL_SIDE, top + CELL_SIDE)))
+        np.testing.assert_array_equal(seen[::scale, ::scale], shown.image)
+        captions = np.asarray(sheet.convert("L").crop((left, top + CELL_SIDE + 2, start + CELL_SIDE, top + 160)))
+        assert captions.min() < 100
+    assert sheet.width == corner_of(columns - 1, columns)[0] + 2 * CELL_SIDE + CELL_GAP + GRID_MARGIN
+
+
+def test_a_large_grid_keeps_to_six_columns_and_long_names_to_their_cell(tmp_path: Path) -> None:
+    path = tmp_path / f"{'a long name ' * 9}.png"
+    draw_digit(7).save(path)
+    sheet = draw_input_grid([PredictedPicture(path, read_picture(path), "7  99.0 %")] * 68)
+    assert grid_columns(68) == 6
+    assert max(sheet.size) < 2500

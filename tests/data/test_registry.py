@@ -1,4 +1,4 @@
-"""The user's own files and folders as data sets."""
+"""Files and folders of the user as data sets."""
 
 import json
 from pathlib import Path
@@ -116,7 +116,12 @@ def test_a_table_to_forecast_keeps_its_end_for_the_test(tmp_path: Path) -> None:
             {"target": "lable"},
             'unknown column "lable". Did you mean "label"?',
         ),
-        ("r.csv", "words,notes,label\nx,p,a\ny,q,b\n", {}, "expected to be told the column of the input"),
+        (
+            "r.csv",
+            "words,notes,label\nx,p,a\ny,q,b\n",
+            {},
+            "cannot tell which column is the input. Columns: words, notes, label. Name it: data: ",
+        ),
         ("r.csv", "n,label\n1,a\ntwo,b\n3,a\n4,b\n", {}, 'r.csv:3: n: expected a number, got "two"'),
         ("t.ts", TS.replace("1,2:3,4:b", "1,2:b"), {}, "t.ts:8: expected 2 channels and a class between colons, got 1"),
         ("t.ts", TS.replace("1,2:3,4:b", "1,2:3,x:b"), {}, 't.ts:8: channel 2: expected a number, got "x"'),
@@ -136,10 +141,27 @@ def test_a_broken_file_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_label_that_training_has_not_is_refused(tmp_path: Path) -> None:
+def test_a_numeric_target_is_called_one(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{n / 7:.5f}\n" for n in range(12))
+    path = written(tmp_path / "tools.csv", "force,wear\n" + rows)
+    with pytest.raises(DataError) as caught:
+        load_config_data(file=path, target="wear")
+    assert str(caught.value) == (
+        "tools.csv: wear: numeric target: 12 different numbers in 12 examples, expected classes. Name a column of "
+        "classes, or predict the number with unrolled.SequenceRegressor."
+    )
+
+
+def test_several_series_to_forecast_are_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "shops.csv", "shop,sales\n" + "".join(f"{n % 2},{n}\n" for n in range(12)))
+    with pytest.raises(DataError, match="expected one series to forecast, got several, told apart by the column shop"):
+        load_config_data(file=path, series="shop", task="forecast", test_steps=2)
+
+
+def test_a_label_that_is_not_a_training_class_is_refused(tmp_path: Path) -> None:
     train = written(tmp_path / "a.csv", REVIEWS)
     test = written(tmp_path / "b.csv", "text,label\nx,pos\ny,neutral\n")
-    with pytest.raises(DataError, match=r'b\.csv:3: expected a class that training has \(neg, pos\), got "neutral"'):
+    with pytest.raises(DataError, match=r'b\.csv:3: expected a class of the training data \(neg, pos\), got "neutral"'):
         load_config_data(train=train, test=test)
 
 
@@ -152,7 +174,7 @@ def test_pictures_of_other_sizes_and_files_of_other_kinds_are_named(tmp_path: Pa
     with pytest.raises(DataError, match=r"2\.png: expected 8x8 pixels as in 0\.png, got 9x8\."):
         load(tmp_path)
     (tmp_path / "b" / "2.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"2\.png: expected a picture, got a damaged or another file"):
+    with pytest.raises(DataError, match=r"2\.png: not a picture, or a damaged one"):
         load(tmp_path)
     (tmp_path / "b" / "2.png").unlink()
     (tmp_path / "b" / "notes.txt").write_text("hm")
@@ -162,12 +184,12 @@ def test_pictures_of_other_sizes_and_files_of_other_kinds_are_named(tmp_path: Pa
 
 def test_a_folder_of_test_examples_alone_and_a_file_for_the_test_where_none_can_be_are_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        (tmp_path / "held" / "test" / name).mkdir(parents=True)
-        (tmp_path / "held" / "test" / name / "1.txt").write_text("text")
-    with pytest.raises(DataError, match="expected a folder train beside the folder test, got none"):
-        load(tmp_path / "held")
+        (tmp_path / "part" / "test" / name).mkdir(parents=True)
+        (tmp_path / "part" / "test" / name / "1.txt").write_text("text")
+    with pytest.raises(DataError, match="no folder train beside the folder test"):
+        load(tmp_path / "part")
     text = written(tmp_path / "a.txt", "It is a truth. " * 20)
-    with pytest.raises(DataError, match=r"expected no file for the test beside a.txt"):
+    with pytest.raises(DataError, match=r"expected no test file, because the test examples are held out from a.txt"):
         load_config_data(train=text, test=text)
 
 

@@ -20,8 +20,8 @@ ITEMS = [np.arange(length * 2, dtype=np.float32).reshape(length, 2) for length i
 
 def test_examples_are_chosen_as_of_an_array_of_objects() -> None:
     stored = Stored.of(ITEMS)
-    for mine, given in zip(stored, ITEMS, strict=True):
-        np.testing.assert_array_equal(mine, given)
+    for item, expected in zip(stored, ITEMS, strict=True):
+        np.testing.assert_array_equal(item, expected)
     chosen = stored[np.array([2, 0])]
     np.testing.assert_array_equal(chosen[0], ITEMS[2])
     np.testing.assert_array_equal(pad(chosen), pad([ITEMS[2], ITEMS[0]]))
@@ -35,13 +35,13 @@ def test_nothing_is_left_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_said_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_folder_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", "/nowhere")
-    with pytest.raises(WriteError, match=r"^/nowhere: expected room for what the network reads, got: .*\. Set TMPDIR"):
+    with pytest.raises(WriteError, match=r"^/nowhere: cannot store the data of the network: .*\. Set TMPDIR"):
         on_disk(ITEMS)
 
 
-def test_a_full_disk_is_said_in_one_line_and_what_is_wrong_with_the_source_is_not_taken_for_it(tmp_path: Path) -> None:
+def test_a_full_disk_is_refused_in_one_line_and_an_error_of_the_source_is_passed_on(tmp_path: Path) -> None:
     program = (
         "import resource, numpy as np; from unrolled.data.streaming import on_disk\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -51,7 +51,7 @@ def test_a_full_disk_is_said_in_one_line_and_what_is_wrong_with_the_source_is_no
     finished = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
     )
-    assert f"WriteError: {tmp_path}: expected room for what the network reads, got: File too large." in finished.stderr
+    assert f"WriteError: {tmp_path}: cannot store the data of the network: File too large." in finished.stderr
 
     def broken() -> Iterator[NDArray[Any]]:
         yield ITEMS[0]

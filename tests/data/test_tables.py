@@ -39,11 +39,11 @@ def write(tmp_path: Path):  # type: ignore[no-untyped-def]
 )
 def test_encoding_delimiter_and_header_are_detected(write, content: Rows, name: str, found: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
     table = read_table(write(content, name))
-    assert table.found == found
+    assert table.detected == found
     assert table.size == len(next(iter(table.columns.values())))
 
 
-def test_what_is_said_is_not_detected(write) -> None:  # type: ignore[no-untyped-def]
+def test_options_that_are_set_are_not_detected(write) -> None:  # type: ignore[no-untyped-def]
     table = read_table(write("a;b,c\nd;e,f\n"), delimiter=",", header=False, encoding="ascii")
     assert table.columns == {"1": ["a;b", "d;e"], "2": ["c", "f"]}
 
@@ -51,7 +51,7 @@ def test_what_is_said_is_not_detected(write) -> None:  # type: ignore[no-untyped
 def test_quotes_hold_delimiters_and_lines(write) -> None:  # type: ignore[no-untyped-def]
     table = read_table(write('text,label\n"one, two\nthree",1\nfour,0\n'))
     assert table.columns["text"] == ["one, two\nthree", "four"]
-    assert table.where(1, "label").endswith("t.csv:4: label")
+    assert table.location(1, "label").endswith("t.csv:4: label")
 
 
 def test_a_cell_of_a_million_characters_is_read(write) -> None:  # type: ignore[no-untyped-def]
@@ -80,15 +80,15 @@ def test_parquet_is_a_table(tmp_path: Path) -> None:
         ("a,b\n1,2\n3\n", "t.csv", "t.csv:3: expected as many cells as in the first row (2), got 1."),
         ("a,a\n1,2\n", "t.csv", 't.csv:1: expected column names that differ, got "a" twice. Rename one.'),
         ("a,label\n", "t.csv", "expected rows below the header, got none. Add examples."),
-        ('text,label\n"open,1\n', "t.csv", "t.csv:2: expected cells as CSV quotes them"),
+        ('text,label\n"open,1\n', "t.csv", "t.csv:2: malformed CSV: "),
         (
             b"caf\xc3\xa9,1\nth\xe9,0\n",
             "t.csv",
             "t.csv:2: expected UTF-8 as in the rest of the file, got the byte",
         ),
         ("text,label\na\0b,1\n", "t.csv", "t.csv:2: expected text, got a zero byte."),
-        ('{"a": 1}\n{"b": 2}\n', "t.jsonl", "t.jsonl:2: expected an object with a, got b. Mend the line."),
-        ('{"a": 1\n', "t.jsonl", "t.jsonl:1: expected JSON, got:"),
+        ('{"a": 1}\n{"b": 2}\n', "t.jsonl", "t.jsonl:2: expected an object with a, got b. Fix the line."),
+        ('{"a": 1\n', "t.jsonl", "t.jsonl:1: not valid JSON: "),
     ],
 )
 def test_a_broken_table_is_refused_in_one_line(write, content: Rows, name: str, message: str) -> None:  # type: ignore[no-untyped-def]
@@ -98,7 +98,7 @@ def test_a_broken_table_is_refused_in_one_line(write, content: Rows, name: str, 
     assert "\n" not in str(caught.value)
 
 
-def test_a_column_and_a_number_that_are_none_are_named(write) -> None:  # type: ignore[no-untyped-def]
+def test_an_unknown_column_and_a_cell_that_is_not_a_number_are_named(write) -> None:  # type: ignore[no-untyped-def]
     table = read_table(write("size,label\n1.5,a\n,b\nbig,c\n"))
     with pytest.raises(DataError, match=r't\.csv: unknown column "labl"\. Did you mean "label"\?'):
         table.column("labl")

@@ -1,4 +1,4 @@
-"""What is predicted is read as what was learned from."""
+"""Files to predict and to evaluate on are read like the training data."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from typing import Any
 import unrolled
 from tests.conftest import Command
 from unrolled.errors import DataError, InvalidInput
-from unrolled.runs.inference import predict_files, predict_inputs, predict_table, write_answers, write_table
+from unrolled.runs.inference import predict_files, predict_inputs, predict_table, write_predictions, write_table
 
 import numpy as np
 import pytest
@@ -48,37 +48,37 @@ def test_pictures_are_read_as_those_of_the_folder(tmp_path: Path) -> None:
             Image.fromarray(pixels).save(tmp_path / "pics" / name / f"{number}.png")
     run = trained({"folder": "pics", "side": 16}, [{"Rescaling": {"scale": 0.004}}, *GRU])
     paths = sorted(Path("pics").glob("*/*.png"))
-    said = predict_files(run, paths, Path("seen.png"))
-    shown = np.stack([np.asarray(Image.open(path).resize((16, 16), Image.Resampling.LANCZOS)) for path in paths])
-    chances = [list(one["probabilities"].values()) for one in said]
-    np.testing.assert_allclose(chances, run.predict(shown), atol=1e-6)
+    predictions = predict_files(run, paths, Path("seen.png"))
+    resized = np.stack([np.asarray(Image.open(path).resize((16, 16), Image.Resampling.LANCZOS)) for path in paths])
+    probabilities = [list(prediction["probabilities"].values()) for prediction in predictions]
+    np.testing.assert_allclose(probabilities, run.predict(resized), atol=1e-6)
     assert Path("seen.png").exists()
     assert run.evaluate("pics").examples == 16
 
 
 def test_a_wide_table_is_read_by_the_names_of_its_columns() -> None:
     run = trained({"file": str(table("x,y,z,label", WIDE)), "target": "label"})
-    assert run.reading is not None
-    assert run.reading.columns == ("x", "y", "z")
+    assert run.schema is not None
+    assert run.schema.columns == ("x", "y", "z")
     turned = [[1000, row[2], row[1], row[0]] for row in WIDE]
-    _, said = predict_table(run, table("patient,z,y,x", turned, "turned.csv"))
-    assert said == predict_table(run, Path("t.csv"))[1]
-    with pytest.raises(DataError, match=r'few.csv: unknown column "z". Choose among: x, y.'):
+    _, predictions = predict_table(run, table("patient,z,y,x", turned, "turned.csv"))
+    assert predictions == predict_table(run, Path("t.csv"))[1]
+    with pytest.raises(DataError, match=r'few.csv: unknown column "z". Columns: x, y.'):
         predict_table(run, table("x,y", [[1, 2]], "few.csv"))
     assert run.evaluate("t.csv").examples == 24
 
 
-def test_a_long_table_gives_each_row_the_answer_of_its_series() -> None:
+def test_a_long_table_gives_each_row_the_prediction_of_its_series() -> None:
     rows = [[f"d{n}", step, n % 2 + step, "ab"[n % 2]] for n in range(16) for step in range(2 + n % 3)]
     run = trained({"file": str(table("id,time,value,state", rows)), "series": "id", "target": "state"})
-    assert run.reading is not None
-    assert run.reading.columns == ("time", "value")
-    read, said = predict_table(run, table("id,time,value", [row[:3] for row in rows], "new.csv"))
-    assert len(said) == read.size == len(rows)
+    assert run.schema is not None
+    assert run.schema.columns == ("time", "value")
+    read, predictions = predict_table(run, table("id,time,value", [row[:3] for row in rows], "new.csv"))
+    assert len(predictions) == read.size == len(rows)
     series = [np.array([row[1:3] for row in rows if row[0] == f"d{n}"], np.float32) for n in range(16)]
     by_series = dict(zip((f"d{n}" for n in range(16)), run.predict(series), strict=True))
-    for row, one in zip(rows, said, strict=True):
-        np.testing.assert_allclose(list(one["probabilities"].values()), by_series[str(row[0])], atol=1e-6)
+    for row, prediction in zip(rows, predictions, strict=True):
+        np.testing.assert_allclose(list(prediction["probabilities"].values()), by_series[str(row[0])], atol=1e-6)
     assert run.evaluate("t.csv").examples == 16
 
 
@@ -90,37 +90,41 @@ def texts() -> unrolled.Run:
 def test_the_name_of_a_file_is_no_sentence() -> None:
     run = texts()
     Path("one.txt").write_text("good film", encoding="utf-8")
-    said = predict_inputs(run, ["one.txt", "good film", "x" * 5000])
-    assert said[0]["probabilities"] == said[1]["probabilities"]
-    assert said[0]["text"] == "one.txt"
+    predictions = predict_inputs(run, ["one.txt", "good film", "x" * 5000])
+    assert predictions[0]["probabilities"] == predictions[1]["probabilities"]
+    assert predictions[0]["text"] == "one.txt"
+    with pytest.raises(InvalidInput, match=r"got the table t.csv among others. Name it alone"):
+        predict_inputs(run, ["t.csv", "good"])
     with pytest.raises(DataError, match=r"^missing.csv: expected a file, got nothing there"):
         predict_inputs(run, ["missing.csv", "good"])
     Path("a.ts").write_text("")
-    with pytest.raises(InvalidInput, match=r"got a.ts. Name tables one at a time"):
+    with pytest.raises(
+        InvalidInput, match=r"^a.ts: expected tables .* for a network that reads text, got series\."
+    ):
         predict_inputs(run, ["a.ts"])
     with pytest.raises(InvalidInput, match="expected a network that reads pictures, got one of texts"):
         predict_inputs(run, ["good"], Path("seen.png"))
 
 
-def test_the_class_is_in_the_column_that_was_learned_from() -> None:
+def test_the_class_is_in_the_column_of_the_training_table() -> None:
     rows = [(f"{'good' if n % 2 else 'bad'} film {n}", n % 2) for n in range(24)]
     run = trained({"file": str(table("text,sentiment", rows))}, [{"Embedding": {"output_dim": 4}}, *GRU])
-    told = [(text, truth, 1 - truth) for text, truth in rows]
-    again = table("text,sentiment,label", told, "told.csv")
+    contradicted = [(text, truth, 1 - truth) for text, truth in rows]
+    again = table("text,sentiment,label", contradicted, "contradicted.csv")
     assert run.evaluate(str(again)) == run.evaluate("t.csv")
 
 
-def test_a_table_is_read_in_the_way_that_was_said() -> None:
+def test_a_table_is_read_with_the_options_of_the_training_table() -> None:
     rows = [f"{'dobrý' if n % 2 else 'zlý'} film {n};{n % 2}" for n in range(24)]
     Path("t.csv").write_bytes("\n".join(rows).encode("iso-8859-2"))
-    said = {"file": "t.csv", "encoding": "iso-8859-2", "header": False, "input": "1", "target": "2"}
-    run = trained(said, [{"Embedding": {"output_dim": 4}}, *GRU])
+    data = {"file": "t.csv", "encoding": "iso-8859-2", "header": False, "input": "1", "target": "2"}
+    run = trained(data, [{"Embedding": {"output_dim": 4}}, *GRU])
     assert run.evaluate("t.csv").examples == 24
-    read, answers = predict_table(run, Path("t.csv"))
-    assert (read.size, len(answers)) == (24, 24)
+    read, predictions = predict_table(run, Path("t.csv"))
+    assert (read.size, len(predictions)) == (24, 24)
 
 
-def test_orange_tables_are_predicted_as_they_are_learned_from() -> None:
+def test_orange_tables_are_predicted_like_the_training_table() -> None:
     lines = ["x\ty\tkind", "c\tc\td", "\t\tclass", *(f"{n % 5}\t{n % 3}\t{'ab'[n % 2]}" for n in range(24))]
     Path("t.tab").write_text("\n".join(lines), encoding="utf-8")
     run = trained({"file": "t.tab"})
@@ -128,7 +132,7 @@ def test_orange_tables_are_predicted_as_they_are_learned_from() -> None:
     assert run.evaluate("t.tab").examples == 24
 
 
-def test_missing_values_are_refused_where_there_were_none_to_learn_from() -> None:
+def test_missing_values_are_refused_where_training_had_none() -> None:
     inputs = np.random.default_rng(0).normal(size=(24, 5, 2)).astype(np.float32)
     np.savez("x.npz", x_train=inputs, y_train=np.arange(24) % 2)
     run = trained({"file": "x.npz"})
@@ -137,7 +141,7 @@ def test_missing_values_are_refused_where_there_were_none_to_learn_from() -> Non
         run.predict(inputs)
 
 
-def test_predicting_what_was_predicted_adds_columns_of_other_names() -> None:
+def test_predicting_a_table_of_predictions_adds_columns_of_other_names() -> None:
     run, path = texts(), Path("t.csv")
     for name in ("once.csv", "twice.csv"):
         with Path(name).open("w", newline="") as to:
@@ -148,10 +152,10 @@ def test_predicting_what_was_predicted_adds_columns_of_other_names() -> None:
     assert "predicted label 2" in header
 
 
-def test_answers_are_written_as_csv() -> None:
+def test_predictions_are_written_as_csv() -> None:
     run = texts()
     to = io.StringIO()
-    write_answers(predict_inputs(run, ["good", "bad, and long"]), to)
+    write_predictions(predict_inputs(run, ["good", "bad, and long"]), to)
     rows = list(csv.reader(io.StringIO(to.getvalue())))
     assert rows[0] == ["text", "label", "p(0)", "p(1)"]
     assert [row[0] for row in rows[1:]] == ["good", "bad, and long"]
@@ -164,17 +168,17 @@ def test_answers_are_written_as_csv() -> None:
 
 def test_the_command_refuses_before_it_writes(unrolled_command: Command, tmp_path: Path) -> None:
     run = texts()
-    said = unrolled_command("predict", run.path, "t.csv", "--json")
-    assert len(json.loads(said.stdout)) == 24
+    finished = unrolled_command("predict", run.path, "t.csv", "--json")
+    assert len(json.loads(finished.stdout)) == 24
     table("words,label", [["good", 1]], "other.csv")
-    refused = unrolled_command("predict", run.path, "other.csv", "--output", "told.csv")
-    assert refused.stderr == 'other.csv: unknown column "text". Choose among: words, label.\n'
-    assert not (tmp_path / "told.csv").exists()
-    latin = unrolled_command("predict", run.path, "good", "--output", "told.csv")
-    assert (latin.returncode, (tmp_path / "told.csv").read_text().count("\n")) == (0, 2)
+    refused = unrolled_command("predict", run.path, "other.csv", "--output", "predicted.csv")
+    assert refused.stderr == 'other.csv: unknown column "text". Columns: words, label.\n'
+    assert not (tmp_path / "predicted.csv").exists()
+    latin = unrolled_command("predict", run.path, "good", "--output", "predicted.csv")
+    assert (latin.returncode, (tmp_path / "predicted.csv").read_text().count("\n")) == (0, 2)
 
 
-def test_what_tells_no_classes_is_evaluated_on_its_own_data_alone() -> None:
+def test_a_forecasting_network_is_evaluated_on_its_own_data_alone() -> None:
     run = unrolled.train("passengers-forecast", overrides=["training.epochs=1"], quiet=True)
     again = run.evaluate()
     assert again.figures == pytest.approx(run.evaluation.figures, rel=1e-4)

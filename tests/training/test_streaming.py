@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
-from unrolled.data import examples as own
-from unrolled.data import streaming as long_text
-from unrolled.data import streaming as rows
-from unrolled.data.examples import RowTexts, open_rows
+from unrolled.data import examples, streaming
+from unrolled.data.examples import RowTexts, stream_parquet
 from unrolled.data.streaming import Stored
 from unrolled.errors import DataError
 
@@ -62,8 +60,8 @@ def test_a_run_on_data_in_pieces_is_the_run_on_the_same_data_in_memory(
         **TASKS[name],
     }
     whole = unrolled.train(experiment, runs=tmp_path / "runs", quiet=True)
-    monkeypatch.setattr(own, "LARGEST_IN_MEMORY", 0)
-    monkeypatch.setattr(long_text, "_BLOCK", 100)
+    monkeypatch.setattr(examples, "LARGEST_IN_MEMORY", 0)
+    monkeypatch.setattr(streaming, "_BLOCK", 100)
     data = unrolled.load(files[name])
     streamed = {"texts": RowTexts, "series": Stored, "book": np.ndarray}[name]
     assert isinstance(data.train.inputs, streamed)
@@ -72,7 +70,7 @@ def test_a_run_on_data_in_pieces_is_the_run_on_the_same_data_in_memory(
 
 
 def test_texts_are_chosen_as_of_an_array(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows, "ROWS_AT_ONCE", 8)
+    monkeypatch.setattr(examples, "ROWS_AT_ONCE", 8)
     texts = RowTexts(Path(files["texts"]), "text", np.arange(240))
     assert list(texts) == SENTENCES["text"]
     chosen = texts[np.array([3, 60, 61, 239])]
@@ -93,13 +91,13 @@ def test_an_empty_cell_is_refused_with_its_row(tmp_path: Path, row: dict[str, An
     table = pyarrow.table({name: [SENTENCES[name][0], row[name], SENTENCES[name][2]] for name in SENTENCES})
     parquet.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(DataError, match=message):
-        open_rows(tmp_path / "a.parquet")
+        stream_parquet(tmp_path / "a.parquet")
 
 
 def test_a_cell_that_is_no_number_and_a_column_that_is_not_there_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     parquet.write_table(pyarrow.table({"t1": [1.0, 2.0], "t2": ["3", "x"], "label": ["a", "b"]}), path)
     with pytest.raises(DataError, match=r'a.parquet:2: t2: expected a number, got "x"'):
-        open_rows(path, input=["t1", "t2"])
+        stream_parquet(path, input=["t1", "t2"])
     with pytest.raises(DataError, match=r'a.parquet: unknown column "lable". Did you mean "label"\?'):
-        open_rows(path, target="lable")
+        stream_parquet(path, target="lable")

@@ -59,9 +59,17 @@ def evaluate(run: str, data: str | None, runs: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("run")
 @click.argument("inputs", nargs=-1, required=True, metavar="FILE or TEXT...")
-@click.option("--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes to print for each.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the answers here, as CSV.")
-@click.option("--explain-input", type=click.Path(path_type=Path, dir_okay=False), help="Write what the network saw.")
+@click.option(
+    "--top", type=click.IntRange(min=1), default=3, show_default=True, help="Classes to print for each example."
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the predictions to this CSV file."
+)
+@click.option(
+    "--explain-input",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a PNG with each picture beside the network's input.",
+)
 @RUNS
 @JSON
 def predict(
@@ -73,10 +81,10 @@ def predict(
     runs: Path,
     as_json: bool,
 ) -> None:
-    """Tell the class of texts, pictures of digits (PNG, JPEG), batches (NPZ, IDX, .ts) or the rows of a table.
+    """Predict the class of texts, pictures (PNG, JPEG), arrays (NPZ, IDX), series (.ts) or the rows of a table.
 
-    A table comes back as CSV with columns added. The word - reads a text a line from the standard input. RUN is a
-    folder, the name of a run, or the word latest.
+    A table is printed as CSV with added columns. With - one text per line is read from the standard input. RUN is a
+    folder, the name of a run, or latest.
     """
     from unrolled.cli.output import print_predictions
     from unrolled.data.decoding import read_lines
@@ -85,7 +93,7 @@ def predict(
         predict_inputs,
         predict_table,
         predict_texts,
-        write_answers,
+        write_predictions,
         write_table,
     )
     from unrolled.runs.run import Run
@@ -105,7 +113,7 @@ def predict(
         return
     with new_file(output) if output else nullcontext(sys.stdout) as to:
         if table is None:
-            write_answers(predictions, to)
+            write_predictions(predictions, to)
         else:
             write_table(table, predictions, to)
 

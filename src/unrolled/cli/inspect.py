@@ -11,18 +11,18 @@ import click
 
 @click.command()
 @click.argument("data", metavar="NAME or FILE", default="mnist")
-@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Write a PNG to look at.")
-@click.option("--input", "inputs", multiple=True, metavar="COLUMN", help="Of a table, what is read; may be repeated.")
+@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw examples to this PNG.")
+@click.option("--input", "inputs", multiple=True, metavar="COLUMN", help="Input column of a table; repeat for more.")
 @click.option(
-    "--target", metavar="COLUMN", help="Of a table, the column of the class; without one, values to forecast."
+    "--target", metavar="COLUMN", help="Class column of a table; without it the inputs are a series to forecast."
 )
-@click.option("--series", metavar="COLUMN", help="Of a table with a row for each step, which series a row belongs to.")
-@click.option("--side", type=click.IntRange(min=1), help="To how many pixels pictures of a folder are brought.")
+@click.option("--series", metavar="COLUMN", help="Column that assigns the rows of a table to series.")
+@click.option("--side", type=click.IntRange(min=1), help="Resize the pictures of a folder to this height and width.")
 @JSON
 def show(
     data: str, picture: Path | None, as_json: bool, inputs: tuple[str, ...], side: int | None, **columns: str | None
 ) -> None:
-    """Look at a data set: its shapes, range and classes, and a few examples. Of a table, its columns first.
+    """Describe a data set: its shapes, range, classes and a few examples; for a table, its columns first.
 
     \b
     unrolled show mnist --picture mnist.png
@@ -30,11 +30,11 @@ def show(
     unrolled show survey.csv --input answer --target mood
     """  # noqa: D301 - click reads the backspace
     from unrolled.cli.output import print_columns, print_dataset
+    from unrolled.data.formats import preview_table
     from unrolled.data.preview import save_picture
     from unrolled.data.registry import load_to_show
-    from unrolled.data.tables import is_table, read_start
 
-    table = read_start(Path(data)) if is_table(Path(data)) else None
+    table = preview_table(Path(data))
     if table and not as_json:
         print_columns(table)
     loaded = load_to_show(data, table, inputs, side=side, **columns)

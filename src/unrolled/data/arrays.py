@@ -1,4 +1,4 @@
-"""The IDX format of MNIST and its relatives: one array of bytes behind a short header."""
+"""Files of arrays: NPZ, NPY, and the IDX format of MNIST."""
 
 import gzip
 import lzma
@@ -30,13 +30,13 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     32-bit integer, and then the values in C order.
 
     Args:
-        path: The file; how it is compressed is read from its first bytes.
+        path: The file; its compression is detected from its first bytes.
 
     Returns:
-        The array, of whatever shape the header says.
+        The array, in the shape of the header.
 
     Raises:
-        DataError: The file is missing, damaged, cut short, or not IDX.
+        DataError: The file is missing, damaged, truncated, or not IDX.
 
     Reference:
         Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits".
@@ -59,12 +59,12 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
 
 
 def is_idx(path: Path) -> bool:
-    """Whether the name follows MNIST's convention, as in ``train-images-idx3-ubyte.gz``."""
-    return path.suffix != ".npz" and ("-idx" in path.name or path.suffix == ".idx")
+    """Return True if the name follows MNIST's convention: ``train-images-idx3-ubyte.gz``, ``digits.idx``."""
+    return path.suffix.lower() != ".npz" and ("-idx" in path.name or path.suffix == ".idx")
 
 
 def _decompress(path: Path) -> bytearray:
-    """The contents in a bytearray, so that the array made of it can be written to."""
+    """Return the contents as a bytearray, so that the array made of it is writable."""
     try:
         data = path.read_bytes()
         if data.startswith(_XZ_MAGIC):
@@ -79,10 +79,9 @@ def _decompress(path: Path) -> bytearray:
 
 
 def _decompress_xz(data: bytes) -> bytearray:
-    """Decompress an xz file's streams at once, one thread each; ``lzma`` lets go of the interpreter's lock.
+    """Decompress the streams of an xz file in parallel, one thread each; ``lzma`` releases the interpreter's lock.
 
-    Streams begin with six magic bytes at a multiple of four. Whoever packs a file checks that no other place in it
-    looks like that.
+    Each stream begins with six magic bytes, which ``scripts/pack_mnist.py`` keeps from occurring elsewhere.
     """
     starts = [0]
     while (start := data.find(_XZ_MAGIC, starts[-1] + 1)) != -1:
@@ -94,8 +93,8 @@ def _decompress_xz(data: bytes) -> bytearray:
 
 _ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
-# What NumPy raises for archives that are cut off, altered, encrypted, pickled, or no archives.
-_DAMAGES = (
+# Raised by NumPy for archives that are truncated, altered, encrypted or pickled, and for other files.
+_ERRORS_OF_DAMAGED_FILES = (
     EOFError,
     ValueError,
     TypeError,
@@ -111,29 +110,32 @@ Pair = tuple[NDArray[Any], NDArray[Any]]
 
 
 def is_array_file(path: Path) -> bool:
-    """Whether the name is that of a file of many examples: NPZ, NPY or IDX."""
-    return path.suffix in (".npz", ".npy") or is_idx(path)
+    """Return True if the name is that of an NPZ, NPY or IDX file."""
+    return path.suffix.lower() in (".npz", ".npy") or is_idx(path)
 
 
-def read_arrays(path: Path, labels: Path | None) -> tuple[Pair, Pair | None]:
-    """The training (or only) arrays of a file and its test arrays, as they are stored."""
-    if path.suffix == ".npz":
+def read_arrays(path: Path, labels: Path | None = None) -> tuple[Pair, Pair | None]:
+    """Read examples and labels in the dtypes of their file.
+
+    Args:
+        path: An NPZ file, or the examples of an IDX or NPY pair (see ``load_arrays``).
+        labels: The labels of a pair, if their name does not follow the convention.
+
+    Returns:
+        The training (or only) pair, and the test pair if there is one.
+
+    Raises:
+        DataError: A file is missing or damaged, or there is not one label for each example.
+    """
+    if path.suffix.lower() == ".npz":
         return _read_npz(path)
-    if is_idx(path) or path.suffix == ".npy" or labels:
-        test = next((pair for pair in _test_pairs(path) if pair.exists()), None) if labels is None else None
-        return _read_pair(path, labels or _labels_beside(path)), _read_pair(
-            test, _labels_beside(test)
-        ) if test else None
-    if not path.exists():
-        raise DataError(f"{path}: expected a file, got nothing there. Check the path.")
-    raise DataError(
-        f"{path}: expected .csv, .tsv, .jsonl, .parquet, .tab, .ts, .txt, .npz, .npy or IDX, got another kind. "
-        "Save the arrays with: numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)"
-    )
+    test = next((pair for pair in _test_pairs(path) if pair.exists()), None) if labels is None else None
+    train = _read_pair(path, labels or _labels_beside(path))
+    return train, _read_pair(test, _labels_beside(test)) if test else None
 
 
 def open_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays in an NPZ file, by name.
+    """Read the arrays of an NPZ file, by name.
 
     Raises:
         DataError: The file is missing, damaged, or holds pickled objects.
@@ -142,7 +144,7 @@ def open_npz(path: Path) -> dict[str, NDArray[Any]]:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
             return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
-    except _DAMAGES as error:
+    except _ERRORS_OF_DAMAGED_FILES as error:
         raise DataError(
             f"{path}: expected an NPZ file of plain arrays, got a damaged or pickled one ({error}). "
             "Save it again with numpy.savez."
@@ -167,15 +169,17 @@ def _read_npz(path: Path) -> tuple[Pair, Pair | None]:
 
 
 def _read_pair(images: Path, labels: Path) -> Pair:
-    if not labels.exists():
-        raise DataError(
-            f"{images}: expected its labels in {labels}, got nothing there. Put them there, or name them in the "
-            "experiment: data: {file: IMAGES, labels: LABELS}"
-        )
+    if not images.exists():
+        raise cannot_read(images, FileNotFoundError())
     if labels == images:
         raise DataError(
-            f"{images}: expected a name with the word images, by which to find its labels, got another. "
+            f"{images}: cannot find its labels, because its name lacks the word images. "
             "Rename the pair, or name them in the experiment: data: {file: IMAGES, labels: LABELS}"
+        )
+    if not labels.exists():
+        raise DataError(
+            f"{images}: its labels {labels} do not exist. Put them there, or name them in the "
+            "experiment: data: {file: IMAGES, labels: LABELS}"
         )
     x, y = read_array(images), _as_text(read_array(labels))
     _check_pair(str(labels), x, y)
@@ -183,18 +187,18 @@ def _read_pair(images: Path, labels: Path) -> Pair:
 
 
 def read_array(path: Path) -> NDArray[Any]:
-    """The array in an NPY or IDX file.
+    """Read the array of an NPY or IDX file.
 
     Raises:
-        DataError: As in ``open_npz``.
+        DataError: The file is missing, damaged, or holds pickled objects.
     """
-    if path.suffix != ".npy":
+    if path.suffix.lower() != ".npy":
         return read_idx(path)
     try:
         array = np.load(path, allow_pickle=False)
     except OSError as error:
         raise cannot_read(path, error) from None
-    except _DAMAGES as error:
+    except _ERRORS_OF_DAMAGED_FILES as error:
         raise DataError(
             f"{path}: expected an NPY file of a plain array, got a damaged or pickled one ({error}). "
             "Save it again with numpy.save."
@@ -216,18 +220,18 @@ def _check_pair(where: str, x: NDArray[Any], y: NDArray[Any]) -> None:
 
 
 def _as_text(labels: NDArray[Any]) -> NDArray[Any]:
-    """Labels of bytes as the text that they spell."""
+    """Decode labels of bytes; other labels are returned unchanged."""
     return np.char.decode(labels, "utf-8", "replace") if labels.dtype.kind == "S" else labels
 
 
 def _labels_beside(images: Path) -> Path:
-    if images.suffix == ".npy" and images.name[0] in "xX":
+    if images.suffix.lower() == ".npy" and images.name[0] in "xX":
         return images.with_name(("y" if images.name[0] == "x" else "Y") + images.name[1:])
     return images.with_name(images.name.replace("images", "labels").replace("idx3", "idx1"))
 
 
 def _test_pairs(images: Path) -> list[Path]:
-    if images.suffix == ".npy":
+    if images.suffix.lower() == ".npy":
         return [images.with_name(images.name.replace("train", "test", 1))] if "train" in images.name else []
     if not images.name.startswith("train"):
         return []
@@ -237,92 +241,98 @@ def _test_pairs(images: Path) -> list[Path]:
 _LARGEST_CLASS_INDEX = 9_999
 
 
-def load_file(path: Path, labels: Path | None = None) -> Dataset:
-    """Make a data set of the user's own file.
+def load_arrays(path: Path, labels: Path | None = None) -> Dataset:
+    """Load a data set from an NPZ file, or from an IDX or NPY pair.
 
     Args:
-        path: An NPZ file with the arrays x_train, y_train and, where there are any, x_test, y_test; or the images of
-            an IDX pair, whose labels are found beside it (``images-idx3`` becomes ``labels-idx1``), and beside
-            ``train-images…`` a test pair ``t10k-images…`` or ``test-images…``; or ``x_train.npy``, beside it
-            ``y_train.npy`` and, where there are any, ``x_test.npy`` and ``y_test.npy``.
-        labels: The labels of a pair that is named otherwise.
+        path: One of
+
+            - an NPZ file with the arrays x_train, y_train and, optionally, x_test, y_test;
+            - the images of an IDX pair. Its labels are found beside it (``images-idx3`` becomes ``labels-idx1``), and
+              beside ``train-images…`` a test pair ``t10k-images…`` or ``test-images…``;
+            - ``x_train.npy``, with ``y_train.npy`` and, optionally, ``x_test.npy`` and ``y_test.npy`` beside it.
+        labels: The labels of a pair, if their name does not follow the convention.
 
     Returns:
-        The data set; where values are missing (NaN), one of series. Where the file has no test examples, a sixth of
-        each class is held out, always the same.
+        The data set; if values are missing (NaN), a data set of series. Without test examples a sixth of each class is
+        held out for the test, always the same.
 
     Raises:
         DataError: A file is missing or damaged, or its arrays do not fit together.
     """
     (x, y), test = read_arrays(path, labels)
     classes = _class_names(path, [y] if test is None else [y, test[1]])
-    given = [_inputs(path, part) for part in (x, *(test or ())[:1])]
-    if given[-1].shape[1:] != given[0].shape[1:]:
+    inputs = [_as_inputs(path, part) for part in (x, *(test or ())[:1])]
+    if inputs[-1].shape[1:] != inputs[0].shape[1:]:
         raise DataError(
-            f"{path}: expected test examples of the training examples' shape {list(given[0].shape[1:])}, "
-            f"got {list(given[1].shape[1:])}. Bring them to one size."
+            f"{path}: expected test examples of the training examples' shape {list(inputs[0].shape[1:])}, "
+            f"got {list(inputs[1].shape[1:])}. Bring them to one size."
         )
-    if any(_has_gaps(inputs) for inputs in given):
-        given = [_as_series(inputs) for inputs in given]
-    train = Split(given[0], label_indices(path, y, classes))
+    if any(_has_gaps(part) for part in inputs):
+        inputs = [_as_series(part) for part in inputs]
+    train = Split(inputs[0], label_indices(path, y, classes))
     if test is not None:
-        return Dataset(path.name, train, Split(given[1], label_indices(path, test[1], classes)), classes)
-    learned, measured = hold_out(train, TEST_SHARE, TEST_SEED)
-    if not measured.size:
+        return Dataset(path.name, train, Split(inputs[1], label_indices(path, test[1], classes)), classes)
+    train, held_out = hold_out(train, TEST_SHARE, TEST_SEED)
+    if not held_out.size:
         raise DataError(
-            f"{path}: expected enough examples to hold a sixth of each class out for the test, got {train.size} of "
+            f"{path}: expected enough examples to hold out a sixth of each class for the test, got {train.size} of "
             f"{len(classes)} classes. Add examples, or arrays x_test and y_test."
         )
-    return Dataset(path.name, learned, measured, classes)
+    return Dataset(path.name, train, held_out, classes)
 
 
 def load_test_examples(path: Path, classes: tuple[str, ...]) -> Split:
-    """The examples of a file to measure a trained network on: its test part, or all of it where it has none.
+    """Read the labeled examples of a file to evaluate a network on: the test part, or all if there is none.
 
     Args:
-        path: As in ``load_file``.
-        classes: The names of the network's classes, which the labels must be among.
+        path: An NPZ file, or the examples of an IDX or NPY pair (see ``load_arrays``).
+        classes: The names of the network's classes.
 
     Raises:
-        DataError: As in ``load_file``, or a label is not one of the classes.
+        DataError: A file is missing or damaged, or a label is not one of the classes.
     """
-    everything, test = read_arrays(path, None)
-    x, y = test or everything
-    return Split(_inputs(path, x), label_indices(path, y, classes))
+    train, test = read_arrays(path)
+    x, y = test or train
+    return Split(_as_inputs(path, x), label_indices(path, y, classes))
 
 
 def read_examples(path: Path) -> NDArray[Any]:
-    """The examples of a file without labels: an IDX or NPY file, or an NPZ file's ``x_test``, ``x`` or only array."""
-    if is_idx(path) or path.suffix == ".npy":
-        return _inputs(path, read_array(path))
+    """Read examples without labels: an IDX or NPY file, or the array ``x_test``, ``x`` or the only one of an NPZ file.
+
+    Raises:
+        DataError: The file is missing or damaged, or it cannot be told which array holds the examples.
+    """
+    if is_idx(path) or path.suffix.lower() == ".npy":
+        return _as_inputs(path, read_array(path))
     arrays = open_npz(path)
     for name in ("x_test", "x", "images"):
         if name in arrays:
-            return _inputs(path, arrays[name])
+            return _as_inputs(path, arrays[name])
     if len(arrays) == 1:
-        return _inputs(path, next(iter(arrays.values())))
+        return _as_inputs(path, next(iter(arrays.values())))
     raise DataError(f"{path}: expected an array x, got {', '.join(arrays)}. Save it as: numpy.savez(path, x=images)")
 
 
 def label_indices(path: Path, labels: NDArray[Any], classes: tuple[str, ...]) -> NDArray[np.int64]:
-    """Each label's place among the classes, compared by name.
+    """Return the index of each label among the classes, compared by name.
 
     Raises:
         DataError: A label is not one of the classes.
     """
-    place = {name: index for index, name in enumerate(classes)}
+    indices = {name: index for index, name in enumerate(classes)}
     distinct, inverse = np.unique(labels, return_inverse=True)
-    strange = [str(label) for label in distinct if str(label) not in place]
-    if strange:
+    unknown = [str(label) for label in distinct if str(label) not in indices]
+    if unknown:
         raise DataError(
-            f"{path}: expected labels among {', '.join(classes)}, got {', '.join(strange[:5])}. "
+            f"{path}: expected labels among {', '.join(classes)}, got {', '.join(unknown[:5])}. "
             "Relabel those examples or leave them out."
         )
-    return np.array([place[str(label)] for label in distinct], dtype=np.int64)[inverse.reshape(-1)]
+    return np.array([indices[str(label)] for label in distinct], dtype=np.int64)[inverse.reshape(-1)]
 
 
 def _class_names(path: Path, parts: list[NDArray[Any]]) -> tuple[str, ...]:
-    """0, 1, … up to the largest integer label, or the distinct labels in order."""
+    """Return 0, 1, … up to the largest integer label, or the distinct labels in order."""
     distinct = sorted(
         {label for part in parts for label in np.unique(part).tolist()}, key=lambda label: (str(type(label)), label)
     )
@@ -335,8 +345,8 @@ def _class_names(path: Path, parts: list[NDArray[Any]]) -> tuple[str, ...]:
     return names
 
 
-def _inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
-    """Examples as [B, height, width]: a last axis of one channel is dropped, numbers but uint8 become float32."""
+def _as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
+    """Return examples as [B, height, width], without a last axis of length 1; uint8 is kept, others become float32."""
     if x.ndim == 4 and x.shape[-1] == 1:
         x = x[..., 0]
     if x.ndim != 3 or x.dtype.kind not in "iufb" or 0 in x.shape:
@@ -360,7 +370,7 @@ def _has_gaps(x: NDArray[Any]) -> bool:
 
 
 def _as_series(x: NDArray[Any]) -> NDArray[Any]:
-    """[B] of [T, F], without the steps at the end that have no value."""
+    """Return series [T, F] without the empty steps at their ends, [B]."""
     has_value = ~np.isnan(x).all(axis=2)
     ends = np.maximum(1, x.shape[1] - has_value[:, ::-1].argmax(axis=1))
     ends[~has_value.any(axis=1)] = 1

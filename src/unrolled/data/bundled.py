@@ -1,4 +1,4 @@
-"""The files of data sets inside the package."""
+"""Data sets inside the package."""
 
 import lzma
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +7,7 @@ from typing import Any
 
 from unrolled.data.arrays import read_idx
 from unrolled.data.dataset import Dataset, Split, objects
-from unrolled.data.examples import corpus, series
+from unrolled.data.examples import split_series, split_text
 from unrolled.data.labeled import assemble
 from unrolled.data.ts import parse_ts
 from unrolled.errors import DataError
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 
 def packed_text(name: str) -> str:
-    """The text of a packed file.
+    """Return the text of an xz-compressed file of the package.
 
     Raises:
         DataError: The installed package is damaged.
@@ -26,7 +26,9 @@ def packed_text(name: str) -> str:
     try:
         return lzma.decompress(resource.read_bytes()).decode("utf-8")
     except (OSError, lzma.LZMAError, UnicodeDecodeError) as error:
-        raise DataError(f"{resource}: expected a file of the package, got: {error}. Install unrolled again.") from None
+        raise DataError(
+            f"{resource}: missing or damaged file of the package ({error}). Install unrolled again."
+        ) from None
 
 
 SOURCE = 'Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"; CC BY-SA 3.0'
@@ -42,7 +44,7 @@ Arrays = tuple[NDArray[Any], NDArray[Any]]
 
 
 def load_data() -> tuple[Arrays, Arrays]:
-    """The arrays of ``keras.datasets.mnist.load_data()``, from this package instead of a download.
+    """Load the arrays of ``keras.datasets.mnist.load_data()``, from this package instead of a download.
 
     Returns:
         ``(x_train, y_train), (x_test, y_test)``: uint8 images [60000, 28, 28] and [10000, 28, 28] with pixels from
@@ -62,7 +64,7 @@ def load_data() -> tuple[Arrays, Arrays]:
 
 
 def load_mnist() -> Dataset:
-    """MNIST as a Dataset."""
+    """Load MNIST: 60,000 training and 10,000 test images of handwritten digits, 28x28 pixels."""
     train, test = (Split(inputs, targets.astype(np.int64)) for inputs, targets in load_data())
     return Dataset("mnist", train, test, classes=DIGITS, source=SOURCE)
 
@@ -75,10 +77,12 @@ CLASSES = ("negative", "positive")
 
 
 def load_reviews() -> Dataset:
-    """10,568 sentences with the sign of their mean rating by 20 people, in parts that are fixed: 80/10/10 of a class.
+    """Load 10,568 sentences of film reviews, positive or negative by the mean rating of 20 people.
+
+    The parts are fixed: of each class 80 % for training, 10 % for validation, 10 % for the test.
 
     Example:
-        >>> reviews = load()
+        >>> reviews = load_reviews()
         >>> {part: split.size for part, split in reviews.parts.items()}
         {'train': 8455, 'validation': 1056, 'test': 1057}
     """
@@ -100,7 +104,7 @@ SOURCE_VOWELS = (
 
 
 def load_vowels() -> Dataset:
-    """640 utterances of 7 to 29 steps and 12 channels, by nine speakers, in the official parts.
+    """Load 640 utterances by nine speakers, 7 to 29 steps of 12 channels, in their official parts.
 
     Example:
         >>> vowels = load_vowels()
@@ -116,17 +120,17 @@ SOURCE_AUSTEN = 'Jane Austen, "Pride and Prejudice", 1813; in the public domain'
 
 
 def load_austen() -> Dataset:
-    """684,767 characters: the first 90 % to learn from, 5 % to validate with, the last 5 % to measure on.
+    """Load a novel of 684,767 characters: the first 90 % for training, 5 % for validation, the last 5 % for the test.
 
     Example:
         >>> load_austen().test.inputs[0][7:39]
         ' from eight to eight and twenty;'
     """
-    return corpus("pride-and-prejudice", packed_text("pride-and-prejudice.txt"), SOURCE_AUSTEN)
+    return split_text("pride-and-prejudice", packed_text("pride-and-prejudice.txt"), SOURCE_AUSTEN)
 
 
 SOURCE_PASSENGERS = 'G. E. P. Box, G. M. Jenkins, "Time Series Analysis: Forecasting and Control", 1970 (facts)'
-# Thousands, January to December, a year a line.
+# In thousands, January to December, one year per line.
 # fmt: off
 THOUSANDS = (
     112, 118, 132, 129, 121, 135, 148, 148, 136, 119, 104, 118,
@@ -146,15 +150,15 @@ THOUSANDS = (
 
 
 def load_passengers(test_steps: int = 24) -> Dataset:
-    """144 months from 1949 to 1960.
+    """Load the monthly airline passengers from 1949 to 1960, 144 steps of one channel.
 
     Args:
-        test_steps: How many months at the end are for the test.
+        test_steps: The number of months at the end for the test.
 
     Example:
-        >>> load_austen().test.inputs[0][:3, 0].tolist()
+        >>> load_passengers().test.inputs[0][:3, 0].tolist()
         [360.0, 342.0, 406.0]
     """
-    return series(
+    return split_series(
         "air-passengers", np.array(THOUSANDS, np.float32)[:, None], ("passengers",), test_steps, SOURCE_PASSENGERS
     )

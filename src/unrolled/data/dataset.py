@@ -1,4 +1,4 @@
-"""What a network learns from: arrays for training, arrays for testing, and what the targets mean."""
+"""Data sets: training, validation and test examples with the names of their classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 
 class Split(NamedTuple):
-    """Examples of one part of a data set; unpacks to ``inputs, targets``.
+    """Training, validation or test examples; unpacks to ``inputs, targets``.
 
     Attributes:
         inputs: [B, height, width] uint8 pixels from 0 to 255, [B, T, F] float32, or [B] objects: texts, or series
-            [T, F] float32, each of its own length; what is larger than memory is read when it is asked for.
-        targets: [B] int64, the index of each example's class.
+            [T, F] float32, each of its own length. Inputs larger than memory are read on access.
+        targets: [B] int64, the class index of each example.
     """
 
     inputs: NDArray[Any]
@@ -30,27 +30,28 @@ class Split(NamedTuple):
 
     @property
     def size(self) -> int:
-        """B, the number of examples."""
+        """The number of examples, B."""
         return len(self.targets)
 
     def select(self, indices: NDArray[np.int64]) -> "Split":
-        """The examples at ``indices``, in that order."""
+        """Return the examples at ``indices``, in that order."""
         return Split(self.inputs[indices], self.targets[indices])
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named pair of splits with the names of its classes.
+    """Training, validation and test examples under one name.
 
     Attributes:
-        name: What an experiment calls it, or the file's name.
-        train: The examples to learn from.
-        test: The examples to measure on, once.
-        classes: The name of each class, in the order of the targets' indices; empty where nothing is classified.
-        source: Who made it, and under which terms; empty for the user's own files.
-        validation: The examples to watch a training with, where the data set says which.
-        notes: What was noticed while it was loaded.
-        reading: Of a table, how it is read.
+        name: The name in an experiment, or the name of the file.
+        train: The training examples.
+        test: The test examples.
+        classes: The name of each class, by index. For a series to forecast, the names of its channels. Empty for a
+            text to continue.
+        source: Author and license; empty for files of the user.
+        validation: The validation examples of a data set that defines them.
+        notes: Remarks for the user, made while loading.
+        schema: The columns and read options of a table, as JSON (see ``TableSchema``).
 
     Example:
         >>> import unrolled
@@ -67,58 +68,61 @@ class Dataset:
     source: str = ""
     validation: Split | None = None
     notes: tuple[str, ...] = ()
-    reading: Mapping[str, Any] | None = None
+    schema: Mapping[str, Any] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Of a table, those that are read."""
-        return tuple(self.reading["columns"]) if self.reading else ()
+        """The input columns of a table; empty for other formats."""
+        return tuple(self.schema["columns"]) if self.schema else ()
 
     @property
     def kind(self) -> Literal["arrays", "series", "text"]:
-        """What an input is: an array of the same shape as all others, a series of its own length, or a text."""
+        """The type of an input: an array of one shape for all, a series of its own length, or a text."""
         if self.train.inputs.dtype != object:
             return "arrays"
         return "text" if is_text(self.train.inputs[0]) else "series"
 
     @property
     def example_shape(self) -> tuple[int | None, ...]:
-        """The shape of one input, without its batch axis; a length of its own is None."""
+        """The shape of one input without its batch axis; None for a length that varies."""
         if self.kind == "arrays":
             return tuple(self.train.inputs.shape[1:])
         return (None,) if self.kind == "text" else (None, self.train.inputs[0].shape[1])
 
     @property
     def parts(self) -> dict[str, Split]:
-        """The splits that there are, by name."""
-        found = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: split for name, split in found.items() if split is not None}
+        """The splits that hold examples, by name."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in splits.items() if split is not None and split.size}
 
     @property
     def fingerprints(self) -> dict[str, str]:
-        """A checksum of each split: other examples have another one."""
+        """A checksum of each split, by name."""
         return {part: "-".join(f"{_checksum(array):08x}" for array in split) for part, split in self.parts.items()}
 
     def head(self, examples: int) -> "Dataset":
-        """The same data set cut to its first ``examples`` to learn from and to measure on."""
+        """Return the data set cut to its first ``examples`` training examples and as many test examples."""
         train, test = (Split(part.inputs[:examples], part.targets[:examples]) for part in (self.train, self.test))
         return replace(self, train=train, test=test)
 
-    def noting(self, note: str) -> "Dataset":
-        """The same data set with one more note, unless that is empty."""
+    def with_note(self, note: str) -> "Dataset":
+        """Return the data set with one more note; an empty note is ignored."""
         return replace(self, notes=(*self.notes, note)) if note else self
 
 
 def objects(items: Sequence[Any]) -> NDArray[Any]:
-    """[B] of objects, texts or arrays; NumPy would make one array of arrays that have one shape."""
+    """Return an object array [B] of texts or arrays.
+
+    ``np.array`` would stack arrays of equal shape into one.
+    """
     array = np.empty(len(items), dtype=object)
-    for place, item in enumerate(items):
-        array[place] = item
+    for index, item in enumerate(items):
+        array[index] = item
     return array
 
 
 def is_text(item: Any) -> bool:
-    """Whether an example is one of text."""
+    """Return True if an example is a text."""
     return isinstance(item, str | LongText)
 
 
@@ -139,47 +143,49 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     """Divide a split in two, each class in the same proportion, the same way for the same seed.
 
     Args:
-        split: What to divide.
+        split: The examples to divide.
         fraction: The share of each class to hold out, between 0 and 1, rounded to whole examples. Where a
             class has two or more, at least one is held out and at least one stays.
         seed: Decides which examples.
 
     Returns:
-        The examples that stay and the examples held out, both in their original order.
+        The examples that stay and those held out, both in their original order.
     """
     random = np.random.default_rng(seed)
-    held = np.zeros(split.size, dtype=bool)
+    is_held_out = np.zeros(split.size, dtype=bool)
     for label in np.unique(split.targets):
         members = np.flatnonzero(split.targets == label)
         count = min(max(round(len(members) * fraction), 1), len(members) - 1)
-        held[random.permutation(members)[:count]] = True
-    return split.select(np.flatnonzero(~held)), split.select(np.flatnonzero(held))
+        is_held_out[random.permutation(members)[:count]] = True
+    return split.select(np.flatnonzero(~is_held_out)), split.select(np.flatnonzero(is_held_out))
 
 
 def fold_out(split: Split, fold: int, of: int, seed: int) -> tuple[Split, Split]:
-    """Divide a split as ``hold_out`` does, so that the parts held out for each fold together are the whole.
+    """Divide a split for cross-validation: the examples held out for all folds together are the whole split.
+
+    Each class is spread evenly over the folds, the same way for the same seed.
 
     Args:
-        split: What to divide.
-        fold: Which part to hold out, from 0 on.
-        of: How many parts there are.
-        seed: Decides which example is in which part.
+        split: The examples to divide.
+        fold: The index of the fold to hold out, from 0 on.
+        of: The number of folds.
+        seed: Decides which example is in which fold.
 
     Returns:
-        The examples that stay and the examples held out, both in their original order.
+        The examples that stay and those held out, both in their original order.
     """
     random = np.random.default_rng(seed)
-    part = np.empty(split.size, dtype=np.int64)
-    given = 0
+    folds = np.empty(split.size, dtype=np.int64)
+    assigned = 0
     for label in np.unique(split.targets):
         members = random.permutation(np.flatnonzero(split.targets == label))
-        part[members] = (np.arange(len(members)) + given) % of
-        given += len(members)
-    return split.select(np.flatnonzero(part != fold)), split.select(np.flatnonzero(part == fold))
+        folds[members] = (np.arange(len(members)) + assigned) % of
+        assigned += len(members)
+    return split.select(np.flatnonzero(folds != fold)), split.select(np.flatnonzero(folds == fold))
 
 
 def padded_length(length: int) -> int:
-    """The next of few lengths, so that a backend compiles for few shapes: 8, 12, 16, 24, 32, 48, 64, ...
+    """Round a length up to one of 8, 12, 16, 24, 32, 48, 64, ..., so that a backend compiles for few shapes.
 
     Example:
         >>> [padded_length(length) for length in (1, 9, 13, 17, 33)]
@@ -192,11 +198,14 @@ def padded_length(length: int) -> int:
 
 
 def pad(items: Sequence[NDArray[Any]] | NDArray[Any], length: int | None = None) -> NDArray[Any]:
-    """[B, T, ...] with each item at the left, and behind it 0 where items are integers, NaN where they are numbers.
+    """Stack arrays of unequal length, padded at the end: integers with 0, numbers with NaN.
 
     Args:
-        items: Arrays [T, ...]; what is longer than ``length`` is cut.
-        length: T; without it the next of few lengths above the longest.
+        items: Arrays [T, ...]; those longer than ``length`` are cut.
+        length: T; without it the ``padded_length`` of the longest.
+
+    Returns:
+        [B, T, ...].
     """
     length = length or padded_length(max((len(item) for item in items), default=1))
     first = items[0]
@@ -208,5 +217,5 @@ def pad(items: Sequence[NDArray[Any]] | NDArray[Any], length: int | None = None)
 
 
 def lengths(items: NDArray[Any] | Stored) -> NDArray[np.int64]:
-    """[B] the length of each."""
+    """Return the length of each item, [B]."""
     return items.lengths if isinstance(items, Stored) else np.array([len(item) for item in items], np.int64)

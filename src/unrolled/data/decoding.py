@@ -1,4 +1,4 @@
-"""From the bytes of a text file to its characters."""
+"""Decode the bytes of text files, and detect their encoding."""
 
 import codecs
 import re
@@ -13,10 +13,15 @@ _BEYOND_ASCII = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
 
 
 def read_text(path: Path, encoding: str | None = None) -> tuple[str, str]:
-    """The text of a file and the encoding that it is in.
+    """Read a text file.
 
-    Without an ``encoding``, a byte order mark says it; otherwise it is UTF-8, or Windows-1252 where the file is no
-    UTF-8 and nothing in it looks like UTF-8 either.
+    Args:
+        path: The file.
+        encoding: The name of its encoding in Python. Without it, the encoding of the file's byte order mark; else
+            UTF-8; else Windows-1252, if no byte sequence in the file looks like UTF-8.
+
+    Returns:
+        The text and its encoding.
 
     Raises:
         DataError: The file is missing or empty, or its bytes are not of one encoding; the message names the line.
@@ -45,7 +50,7 @@ def read_text(path: Path, encoding: str | None = None) -> tuple[str, str]:
 
 
 def read_lines(stream: BinaryIO) -> list[str]:
-    """The lines of UTF-8 on the standard input that are not empty.
+    """Read the lines of UTF-8 on the standard input, without empty lines.
 
     Raises:
         DataError: A line is in another encoding.
@@ -63,13 +68,13 @@ def read_lines(stream: BinaryIO) -> list[str]:
 
 
 def starting_encoding(start: bytes) -> str | None:
-    """The encoding that the byte order mark at a file's start says, if there is one."""
+    """Return the encoding of the byte order mark at the start of a file, or None without one."""
     return next((encoding for mark, encoding in _BYTE_ORDER_MARKS.items() if start.startswith(mark)), None)
 
 
 def _detect(path: Path, content: bytes) -> str:
-    if said := starting_encoding(content):
-        return said
+    if marked := starting_encoding(content):
+        return marked
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""Data sets in MNIST's format that are downloaded once, checked, and kept in Keras' folder."""
+"""Data sets in MNIST's format, downloaded once, checked, and kept in Keras' folder."""
 
 import hashlib
 import urllib.request
@@ -16,7 +16,7 @@ from unrolled.storage import cannot_write, replacing
 
 import numpy as np
 
-SECONDS_WITHOUT_AN_ANSWER = 30
+TIMEOUT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,11 @@ class Download:
     source: str
 
     def load(self) -> Dataset:
-        """The data set, from ``KERAS_HOME/datasets/<name>/`` where it is there, else downloaded to it.
+        """Load the data set from ``KERAS_HOME/datasets/<name>/``; files that are missing there are downloaded.
 
         Raises:
             DataError: The machine is offline, or the files are not the published ones.
+            WriteError: The folder cannot be written.
         """
         folder = keras_home() / "datasets" / self.name
         x_train, y_train, x_test, y_test = (read_idx(self._fetch(folder, f"{name}.gz")) for name in FILES)
@@ -51,12 +52,12 @@ class Download:
             return path
         address = f"{self.address}/{name}"
         try:
-            with urllib.request.urlopen(address, timeout=SECONDS_WITHOUT_AN_ANSWER) as answer:
-                contents = answer.read()
+            with urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS) as response:
+                contents = response.read()
         except (OSError, HTTPException) as error:
             reason = " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
             raise DataError(
-                f"{self.name}: expected to download {address}, got {reason}. "
+                f"{self.name}: cannot download {address}: {reason}. "
                 f"Connect to the internet, or put the file into {folder}."
             ) from None
         if _md5(contents) != self.checksums[name]:

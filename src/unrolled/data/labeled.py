@@ -1,4 +1,4 @@
-"""Examples with class labels, and the Dataset that they make."""
+"""Examples with class labels, and the data sets made of them."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -11,86 +11,119 @@ from unrolled.errors import DataError
 import numpy as np
 from numpy.typing import NDArray
 
+TEST_SEED = 0
+# About the share of MNIST's own test set: 10,000 of 70,000.
+TEST_SHARE = 1 / 6
+
 
 @dataclass(frozen=True)
 class LabeledExamples:
-    """Examples as they were found.
+    """Examples with the names of their classes, in the order of their file.
 
     Attributes:
         inputs: [B, height, width] uint8, or [B] texts or series [T, F].
-        labels: The class of each.
-        place: How a message names where an example stands.
-        reading: Of a table, how it was read.
+        labels: [B] the name of each example's class.
+        location: Function from the index of an example to its location, for messages: ``reviews.csv:12``.
+        schema: The columns and read options of a table, as JSON (see ``TableSchema``).
     """
 
     inputs: Any
     labels: Sequence[str]
-    place: Callable[[int], str]
-    reading: Mapping[str, Any] | None = None
+    location: Callable[[int], str]
+    schema: Mapping[str, Any] | None = None
 
 
-def assemble(name: str, parts: dict[str, LabeledExamples], source: str = "") -> Dataset:
-    """A data set of what was read; where there is no test part, a sixth of each class is held out, always the same.
+def assemble(name: str, parts: Mapping[str, LabeledExamples], source: str = "") -> Dataset:
+    """Make a data set of labeled examples.
+
+    Without a test part a sixth of each class is held out for the test, always the same.
+
+    Args:
+        name: The name of the data set.
+        parts: The examples of ``train``, and of ``test`` if the data has test examples.
+        source: Author and license.
 
     Raises:
-        DataError: There is only one class, a class with a single example, or a test label that training has not.
+        DataError: There is only one class, a class has a single example, or a label of another part is not a class of
+            the training examples.
     """
-    learned = parts["train"]
-    classes = tuple(sorted(set(learned.labels), key=_in_order(learned.labels)))
+    train = parts["train"]
+    classes = tuple(sorted(set(train.labels), key=_class_order(train.labels)))
     if len(classes) < 2:
         raise DataError(f"{name}: expected two classes or more, got {len(classes)}. Add examples of another class.")
-    counts = Counter(learned.labels)
-    for label in classes:
-        if counts[label] == 1:
-            place = learned.place(learned.labels.index(label))
-            raise DataError(
-                f'{place}: expected two examples or more of each class, got one of "{label}". '
-                "Add examples, or leave that one out."
-            )
+    _check_class_sizes(name, train, classes)
     splits = {part: split_of(labeled, classes) for part, labeled in parts.items()}
     if "test" not in splits:
         splits["train"], splits["test"] = hold_out(splits["train"], TEST_SHARE, TEST_SEED)
-    data = Dataset(name, splits["train"], splits["test"], classes, source, reading=learned.reading)
-    return data.noting(duplicates(data))
+    data = Dataset(name, splits["train"], splits["test"], classes, source, schema=train.schema)
+    return data.with_note(count_duplicates(data))
 
 
-def duplicates(data: Dataset) -> str:
-    """A note of how many test examples are training examples too; empty where none are."""
-    learned, measured = (
-        np.fromiter((hash(_key(item)) for item in part.inputs), np.int64, part.size) for part in (data.train, data.test)
+def count_duplicates(data: Dataset) -> str:
+    """Return a note with the number of test examples that are training examples too; empty if there are none."""
+    train, test = (
+        np.fromiter((hash(_key(item)) for item in split.inputs), np.int64, split.size)
+        for split in (data.train, data.test)
     )
-    found = int(np.isin(measured, learned).sum())
+    found = int(np.isin(test, train).sum())
     return f"{found:,} of {data.test.size:,} test examples are training examples too" if found else ""
 
 
 def split_of(labeled: LabeledExamples, classes: tuple[str, ...]) -> Split:
-    """The examples with the indices of their classes.
+    """Return labeled examples with the index of each label among the classes.
 
     Raises:
-        DataError: A label is none of the classes.
+        DataError: A label is not one of the classes.
     """
     indices = {name: index for index, name in enumerate(classes)}
     for example, label in enumerate(labeled.labels):
         if label not in indices:
-            place, known = labeled.place(example), ", ".join(classes[:20])
             raise DataError(
-                f'{place}: expected a class that training has ({known}), got "{label}". '
-                "Relabel the example or leave it out."
+                f"{labeled.location(example)}: expected a class of the training data ({', '.join(classes[:20])}), "
+                f'got "{label}". Relabel the example or leave it out.'
             )
     inputs = objects(labeled.inputs) if isinstance(labeled.inputs, list) else labeled.inputs
     return Split(inputs, np.array([indices[label] for label in labeled.labels], np.int64))
 
 
-def _in_order(labels: Sequence[str]) -> Callable[[str], Any]:
-    """Numbers by value, everything else by name."""
+def _check_class_sizes(name: str, train: LabeledExamples, classes: tuple[str, ...]) -> None:
+    """Check that each class has two examples or more, one of them for the test.
+
+    Raises:
+        DataError: A class has one; where the labels are measurements, the message says so.
+    """
+    counts = Counter(train.labels)
+    single = next((label for label in classes if counts[label] == 1), None)
+    if single is None:
+        return
+    if _are_measurements(classes):
+        column = f": {train.schema['target']}" if train.schema else ""
+        raise DataError(
+            f"{name}{column}: numeric target: {len(classes):,} different numbers in {len(train.labels):,} examples, "
+            "expected classes. Name a column of classes, or predict the number with unrolled.SequenceRegressor."
+        )
+    raise DataError(
+        f"{train.location(train.labels.index(single))}: expected two examples or more of each class, got one of "
+        f'"{single}". Add examples, or leave that one out.'
+    )
+
+
+_MOST_NUMBERED_CLASSES = 50
+
+
+def _are_measurements(classes: tuple[str, ...]) -> bool:
+    """Return True if the labels are fractions, or more integers than classes are numbered with."""
+    try:
+        values = [float(label) for label in classes]
+    except ValueError:
+        return False
+    return len(values) > _MOST_NUMBERED_CLASSES or not all(value.is_integer() for value in values)
+
+
+def _class_order(labels: Sequence[str]) -> Callable[[str], Any]:
+    """Return the sort key of classes: the value of integers, otherwise the name."""
     return int if all(label.lstrip("-").isdigit() for label in labels) else str
 
 
 def _key(item: NDArray[Any] | str) -> bytes | str:
     return item if isinstance(item, str) else item.tobytes()
-
-
-TEST_SEED = 0
-
-
-TEST_SHARE = 1 / 6  # MNIST's own share of its handwriting, roughly: 10,000 of 70,000

@@ -1,4 +1,4 @@
-"""Pictures that unrolled writes where the user says, and never over one that it did not write itself."""
+"""Pictures of digits brought to the form of MNIST, and PNG files."""
 
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,17 @@ _SOFTWARE = "unrolled"
 
 
 def save_png(image: Image.Image, path: Path) -> None:
-    """Write a PNG that says who made it, in the place of an earlier one of ours or of nothing.
+    """Write a PNG; only a file that was written by this function is replaced.
 
     Raises:
-        WriteError: A file that is not ours is there, or the place cannot be written.
+        WriteError: Another file has that name, or the folder cannot be written.
     """
     if path.suffix.lower() != ".png":
-        raise WriteError(f'{path}: expected a name that ends in .png, got "{path.suffix}". Name it so.')
+        raise WriteError(
+            f'{path}: expected a name that ends in .png, got "{path.suffix}". Write to {path.with_suffix(".png").name}.'
+        )
     if path.exists() and not _is_ours(path):
-        raise WriteError(f"{path}: expected a new file to write to, got something that is there already. Name another.")
+        raise WriteError(f"{path}: already exists. Choose another name.")
     mark = PngImagePlugin.PngInfo()
     mark.add_text("Software", _SOFTWARE)
     with replacing(path) as part:
@@ -42,7 +44,7 @@ SIDE = 28
 BOX = 20
 # Contrast below this share of the strongest is paper grain, JPEG noise or a shadow.
 FAINTEST_INK = 0.25
-# A part of the digit reaches this strength somewhere and is not fainter than that anywhere, on the scale that is left.
+# On the scale that remains, a part of the digit has ink of at least STRONG_INK, and none fainter than FAINTEST_PART.
 STRONG_INK, FAINTEST_PART = 0.5, 0.15
 # Parts with less than this share of the largest part's ink are specks.
 SMALLEST_PART = 0.1
@@ -79,13 +81,11 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     except DataError:
         raise
     except Image.DecompressionBombError:
-        raise DataError(
-            f"{path}: expected a picture of one digit, got one of too many pixels. Scale it down."
-        ) from None
+        raise DataError(f"{path}: too many pixels for a picture of one digit. Scale it down.") from None
     except (OSError, ValueError, SyntaxError) as error:
         if isinstance(error, OSError) and error.errno:
             raise cannot_read(path, error, "a picture") from None
-        raise DataError(f"{path}: expected a whole picture, got a damaged one ({error}). Save it again.") from None
+        raise DataError(f"{path}: damaged picture ({error}). Save it again.") from None
 
 
 def to_mnist_form(picture: Image.Image, where: str = "picture") -> NDArray[np.uint8]:
@@ -93,7 +93,7 @@ def to_mnist_form(picture: Image.Image, where: str = "picture") -> NDArray[np.ui
 
     Args:
         picture: One digit, in any mode.
-        where: How an error names it.
+        where: The location of the picture, for messages.
 
     Returns:
         [28, 28], light ink on black. The same drawing gives the same array in either polarity and wherever on the
@@ -102,18 +102,18 @@ def to_mnist_form(picture: Image.Image, where: str = "picture") -> NDArray[np.ui
     Raises:
         DataError: The picture shows one flat colour.
     """
-    grey = _grey(picture)
+    grey = to_grey(picture)
     ink = _ink(grey)
     if ink.max() < LEAST_CONTRAST:
-        raise DataError(f"{where}: expected a digit, got a picture of one flat colour. Draw with more contrast.")
+        raise DataError(f"{where}: expected a digit, got one flat colour. Draw with more contrast.")
     ink = _main_stroke(np.clip((ink / ink.max() - FAINTEST_INK) / (1 - FAINTEST_INK), 0, 1))
     boxed = _into_box(_evened(_cropped(ink)))
     image: NDArray[np.uint8] = np.rint(255 * _centred(boxed)).astype(np.uint8)
     return image
 
 
-def _grey(picture: Image.Image) -> Grey:
-    """Luminance; what is transparent becomes the paper that the visible pixels stand out from."""
+def to_grey(picture: Image.Image) -> Grey:
+    """Return the luminance; transparent pixels become white or black paper, in contrast to the visible pixels."""
     if "A" not in picture.getbands() and "transparency" not in picture.info:
         if picture.mode.startswith(("I", "F")):
             return np.asarray(ImageOps.autocontrast(_eight_bits(picture)), np.float32)
@@ -126,7 +126,7 @@ def _grey(picture: Image.Image) -> Grey:
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
-    """A picture of 16 or 32 bits a pixel, which Pillow would clip at 255."""
+    """Scale a picture of 16 or 32 bits a pixel to 8; Pillow would clip it at 255."""
     values = np.asarray(picture, np.float64)
     if not np.isfinite(values).all():
         raise ValueError("some of its numbers are not finite")
@@ -135,10 +135,10 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
 
 
 def _ink(grey: Grey) -> Grey:
-    """How far each pixel stands out from the paper around it.
+    """Return the contrast of each pixel to the paper around it.
 
-    The paper's own grey, with the light that falls on it unevenly, is what remains when every feature narrower than
-    half the picture is closed.
+    The grey of the paper, with uneven light and shadow on it, is estimated by a morphological closing that removes
+    every feature narrower than half the picture.
     """
     signed = grey if _is_light(grey) else -grey
     reach = max(3, round(max(grey.shape) * PAPER_REACH))
@@ -147,7 +147,7 @@ def _ink(grey: Grey) -> Grey:
 
 
 def _is_light(grey: Grey) -> bool:
-    """Whether the paper is the light part: more of the border and of the area is on that side of the middle grey."""
+    """Return True if the paper is light: most of the border and of the area is lighter than the middle grey."""
     middle = (float(grey.min()) + float(grey.max())) / 2
     border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     # Exact halves count for neither side, so that inverting a picture swaps the two sums.
@@ -155,9 +155,10 @@ def _is_light(grey: Grey) -> bool:
 
 
 def _main_stroke(ink: Grey) -> Grey:
-    """The digit's own strokes, without specks, rules and shadows: what hangs together with strong ink.
+    """Return the strokes of the digit, without specks, ruled lines and shadows.
 
-    A part is kept when it is large beside the largest; one that touches the border only where nothing large is inside.
+    A connected part is kept if it contains strong ink and is not small beside the largest; a part that touches the
+    border only if there is no large one inside.
     """
     parts, count = ndimage.label(ink > FAINTEST_PART, structure=np.ones((3, 3)))
     if count < 2:
@@ -169,19 +170,19 @@ def _main_stroke(ink: Grey) -> Grey:
     if mass[inside].sum() > SMALLEST_PART * mass.max():
         mass = mass * inside
     kept = indices[mass >= SMALLEST_PART * mass.max()]
-    # One pixel around belongs to them: the soft edge of the strokes.
+    # One pixel around them is the soft edge of the strokes.
     return np.where(ndimage.maximum_filter(np.isin(parts, kept), 3), ink, 0)
 
 
 def _cropped(ink: Grey) -> Grey:
-    """The rectangle around the ink, reduced to a working size."""
+    """Crop to the ink, and reduce to a working size."""
     rows, columns = np.flatnonzero(ink.max(axis=1)), np.flatnonzero(ink.max(axis=0))
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return _resized(ink, WORKING_SIDE)
 
 
 def _evened(ink: Grey) -> Grey:
-    """Strokes thinner or thicker than MNIST's pens, brought to their range."""
+    """Thicken or thin the strokes to the range of MNIST's pens."""
     unit = max(ink.shape) / BOX
     width = _stroke_width(ink) / unit
     wanted = min(max(width, THINNEST_STROKE), THICKEST_STROKE)
@@ -199,7 +200,7 @@ def _evened(ink: Grey) -> Grey:
 
 
 def _stroke_width(ink: Grey) -> float:
-    """Twice the area of the ink over the length of its outline, in pixels: exact for a long straight stroke."""
+    """Return the mean width of the strokes in pixels: twice the area of the ink over the length of its outline."""
     solid = np.pad(ink, 1) > 0.5
     # An outline counted along the axes is 4 / pi longer than it is, averaged over directions.
     outline = (solid[1:] != solid[:-1]).sum() + (solid[:, 1:] != solid[:, :-1]).sum()
@@ -207,7 +208,7 @@ def _stroke_width(ink: Grey) -> float:
 
 
 def _into_box(ink: Grey) -> Grey:
-    """Scaled so that the longer side is the box's, the darkest ink at full strength."""
+    """Scale the longer side to that of the box, and the darkest ink to full strength."""
     boxed = _resized(ink, BOX, enlarge=True)
     return np.clip(boxed / max(float(np.percentile(boxed, 98)), 1e-6), 0, 1)
 
@@ -223,7 +224,7 @@ def _resized(ink: Grey, side: int, *, enlarge: bool = False) -> Grey:
 
 
 def _centred(boxed: Grey) -> Grey:
-    """Set into 28x28 with the centre of mass in the middle, as near as whole pixels come."""
+    """Place in 28x28 with the centre of mass in the middle, to the nearest pixel."""
     height, width = boxed.shape
     mass = boxed.sum()
     row = float(boxed.sum(axis=1) @ np.arange(height)) / mass
@@ -233,16 +234,3 @@ def _centred(boxed: Grey) -> Grey:
     image: Grey = np.zeros((SIDE, SIDE), np.float32)
     image[top : top + height, left : left + width] = boxed
     return image
-
-
-def beside(pictures: list[tuple[Path, NDArray[Any]]], scale: int = 6) -> Image.Image:
-    """Each file's picture above what the network is shown of it, for ``--explain-input``."""
-    cell, gap = SIDE * scale, 12
-    sheet = Image.new("L", (len(pictures) * (cell + gap) + gap, 2 * cell + 3 * gap), 128)
-    for number, (path, image) in enumerate(pictures):
-        left = gap + number * (cell + gap)
-        with Image.open(path) as original:
-            grey = Image.fromarray(_grey(ImageOps.exif_transpose(original)).astype(np.uint8))
-        sheet.paste(ImageOps.pad(grey, (cell, cell), color=128), (left, gap))
-        sheet.paste(Image.fromarray(image).resize((cell, cell), Image.Resampling.NEAREST), (left, 2 * gap + cell))
-    return sheet

@@ -1,10 +1,13 @@
-"""Looking at a data set before learning from it: its numbers, a few examples in the terminal, and pictures."""
+"""Data sets and network inputs for people: their numbers, drawings in the terminal, and pictures."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Split, lengths
-from unrolled.data.pictures import save_png
+from unrolled.data.pictures import save_png, to_grey
 from unrolled.errors import DataError
 
 import numpy as np
@@ -12,14 +15,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 SHADES = " ░▒▓█"
-MOST_DRAWN = 6
+MOST_EXAMPLES = 6
 PAPER, INK, QUIET, ACCENT = (252, 252, 250), (28, 36, 48), (102, 112, 128), (36, 87, 197)
+PIXEL_RANGE = np.array([0, 255])
 
 Rgb = tuple[int, int, int]
 
 
 def describe(data: Dataset) -> dict[str, Any]:
-    """The numbers that one looks at first, as JSON: shapes, type, range before and after scaling, class counts."""
+    """Describe a data set as JSON: shapes, dtype, range before and after scaling, examples per class."""
     return {
         "name": data.name,
         "kind": data.kind,
@@ -47,11 +51,11 @@ def _describe_split(split: Split, data: Dataset) -> dict[str, Any]:
 
 
 def _describe_sequences(split: Split, data: Dataset) -> dict[str, Any]:
-    """How many, how long (in characters or steps), what range, and how many of each class."""
-    found = lengths(split.inputs)
+    """Describe texts or series: their number, their lengths in characters or steps, range, examples per class."""
+    steps = lengths(split.inputs)
     facts: dict[str, Any] = {
         "examples": split.size,
-        "lengths": {"least": int(found.min()), "median": float(np.median(found)), "most": int(found.max())},
+        "lengths": {"least": int(steps.min()), "median": float(np.median(steps)), "most": int(steps.max())},
     }
     if data.kind == "series":
         facts["range"] = [
@@ -66,24 +70,24 @@ def _describe_sequences(split: Split, data: Dataset) -> dict[str, Any]:
 
 
 def quote(data: Dataset, width: int) -> list[tuple[str, str]]:
-    """The first training texts with their classes, each cut to the width of the terminal."""
-    shown = []
-    for text, target in zip(data.train.inputs[:MOST_DRAWN], data.train.targets[:MOST_DRAWN], strict=True):
+    """Return the classes and beginnings of the first training texts, for a terminal of that width."""
+    quotes = []
+    for text, target in zip(data.train.inputs[:MOST_EXAMPLES], data.train.targets[:MOST_EXAMPLES], strict=True):
         line = " ".join(str(text[: 2 * width]).split())
-        shown.append((data.classes[target] if data.classes else "", line))
-    return shown
+        quotes.append((data.classes[target] if data.classes else "", line))
+    return quotes
 
 
 def draw_in_terminal(data: Dataset, width: int) -> str:
-    """The first training examples side by side, two rows of pixels to a line, with their classes.
+    """Draw the first training images side by side, two rows of pixels to a line, with their classes.
 
     Args:
-        data: Images.
-        width: The terminal's width in characters; decides how many fit.
+        data: A data set of images.
+        width: The width of the terminal in characters, which decides how many images fit.
     """
-    images = np.stack([_stretched(image) for image in data.train.inputs[:MOST_DRAWN]])
-    drawn = np.flatnonzero(images.any(axis=(0, 1)))
-    images = images[:, :, drawn[0] : drawn[-1] + 1] if drawn.size else images
+    images = np.stack([_scale_to_unit(image) for image in data.train.inputs[:MOST_EXAMPLES]])
+    inked = np.flatnonzero(images.any(axis=(0, 1)))
+    images = images[:, :, inked[0] : inked[-1] + 1] if inked.size else images
     columns = images.shape[2]
     images = images[: max(1, width // (columns + 1))]
     lines = [" ".join(parts).rstrip() for parts in zip(*(_shade(image) for image in images), strict=True)]
@@ -91,11 +95,11 @@ def draw_in_terminal(data: Dataset, width: int) -> str:
     return "\n".join(line[:width] for line in [*(line for line in lines if line), " ".join(captions).rstrip()])
 
 
-def _stretched(image: NDArray[Any]) -> NDArray[Any]:
-    """Values from 0 to 1, whatever the image's own range."""
+def _scale_to_unit(image: NDArray[Any]) -> NDArray[Any]:
+    """Scale the range of an image to 0 to 1."""
     values = image.astype(np.float32)
-    stretched: NDArray[Any] = (values - values.min()) / ((values.max() - values.min()) or 1)
-    return stretched
+    scaled: NDArray[Any] = (values - values.min()) / ((values.max() - values.min()) or 1)
+    return scaled
 
 
 def _shade(values: NDArray[Any]) -> list[str]:
@@ -107,13 +111,13 @@ def _shade(values: NDArray[Any]) -> list[str]:
 
 
 def picture(data: Dataset, seed: int = 0) -> Image.Image:
-    """A labelled grid of training examples, and one example as the network reads it, row by row.
+    """Draw a labeled grid of training images, and one image as a recurrent network reads it, row by row.
 
     Args:
-        data: Images.
+        data: A data set of images.
         seed: Decides which examples are drawn.
     """
-    grid, reading = _grid(data, seed), _reading(data)
+    grid, reading = _draw_classes(data, seed), _draw_reading(data)
     margin = 32
     sheet = Image.new(
         "RGB", (max(grid.width, reading.width) + 2 * margin, grid.height + reading.height + 3 * margin), PAPER
@@ -124,19 +128,19 @@ def picture(data: Dataset, seed: int = 0) -> Image.Image:
 
 
 def save_picture(data: Dataset, path: Path) -> None:
-    """Write ``picture`` as a PNG.
+    """Write the ``picture`` of a data set as a PNG.
 
     Raises:
         DataError: The examples are not images.
-        WriteError: The file cannot be written, or is a picture of the user's own.
+        WriteError: The file cannot be written, or another file has that name.
     """
     if data.train.inputs.ndim != 3:
         raise DataError(f"{data.name}: expected images to draw, got {list(data.example_shape)}. Leave out --picture.")
     save_png(picture(data), path)
 
 
-def _grid(data: Dataset, seed: int, columns: int = 14) -> Image.Image:
-    """A row of examples of each class, its name before it."""
+def _draw_classes(data: Dataset, seed: int, columns: int = 14) -> Image.Image:
+    """Draw a row of examples of each class, after its name."""
     random = np.random.default_rng(seed)
     shown = [index for index in range(len(data.classes)) if (data.train.targets == index).any()][:20]
     font, cell, gap = ImageFont.load_default(17), 56, 6
@@ -155,8 +159,8 @@ def _grid(data: Dataset, seed: int, columns: int = 14) -> Image.Image:
     return sheet
 
 
-def _reading(data: Dataset, frames: int = 7) -> Image.Image:
-    """One example after more and more of its rows, each row one step of time, and the row that is read last."""
+def _draw_reading(data: Dataset, frames: int = 7) -> Image.Image:
+    """Draw an image as read up to a few steps, one row of pixels a step, above the row of that step."""
     image, name = data.train.inputs[0], data.classes[data.train.targets[0]]
     steps = np.unique(np.linspace(1, len(image), frames).round().astype(int))
     cell, gap, title, strip = 112, 16, 66, 26
@@ -168,9 +172,7 @@ def _reading(data: Dataset, frames: int = 7) -> Image.Image:
         fill=INK,
         font=ImageFont.load_default(20),
     )
-    caption = (
-        f"Above: all that it has seen so far. Below: the row of {image.shape[1]} pixels that it is given at that step."
-    )
+    caption = f"Above: the rows read so far. Below: the input of that step, a row of {image.shape[1]} pixels."
     draw.text((0, 30), caption, fill=QUIET, font=ImageFont.load_default(14))
     for number, step in enumerate(steps):
         left = number * (cell + gap)
@@ -194,10 +196,72 @@ def _reading(data: Dataset, frames: int = 7) -> Image.Image:
 
 
 def _enlarged(image: NDArray[Any], side: int, span: NDArray[Any] | None = None) -> Image.Image:
-    """The image in grey levels stretched over its own range or that of ``span``, its pixels kept square."""
+    """Enlarge an image to ``side`` with square pixels, in grey levels over its own range or that of ``span``."""
     span = image if span is None else span
     low, high = float(span.min()), float(span.max())
     levels = np.clip((image.astype(np.float32) - low) / ((high - low) or 1) * 255, 0, 255).astype(np.uint8)
     height, width = (max(1, round(length * side / max(levels.shape))) for length in levels.shape)
     enlarged = Image.fromarray(levels).resize((width, height), Image.Resampling.NEAREST).convert("RGB")
     return ImageOps.pad(enlarged, (side, side), Image.Resampling.NEAREST, color=PAPER)
+
+
+@dataclass(frozen=True)
+class PredictedPicture:
+    """A picture with the input and the prediction that a network makes of it.
+
+    Attributes:
+        path: The file.
+        image: [height, width] uint8, the input of the network.
+        prediction: The predicted class and its probability, for people.
+    """
+
+    path: Path
+    image: NDArray[np.uint8]
+    prediction: str
+
+
+# In pixels.
+CELL_SIDE, CELL_GAP, CAPTION_HEIGHT, GRID_MARGIN, TITLE_HEIGHT = 112, 8, 48, 24, 48
+_CELL_WIDTH, _CELL_HEIGHT = 2 * CELL_SIDE + CELL_GAP, CELL_SIDE + CAPTION_HEIGHT
+_MOST_COLUMNS = 6
+
+
+def draw_input_grid(pictures: Sequence[PredictedPicture]) -> Image.Image:
+    """Draw each picture in grey levels beside the input of the network, above its file name and prediction."""
+    columns = grid_columns(len(pictures))
+    width, height = corner_of(columns - 1, columns)[0] + _CELL_WIDTH, corner_of(len(pictures) - 1, columns)[1]
+    sheet = Image.new("RGB", (width + GRID_MARGIN, height + _CELL_HEIGHT + GRID_MARGIN), PAPER)
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
+    draw.text((GRID_MARGIN, 14), "Left: the picture. Right: the network's input.", fill=QUIET, font=font)
+    for index, shown in enumerate(pictures):
+        left, top = corner_of(index, columns)
+        with Image.open(shown.path) as original:
+            grey = Image.fromarray(to_grey(ImageOps.exif_transpose(original)).astype(np.uint8)).convert("RGB")
+        sheet.paste(ImageOps.pad(grey, (CELL_SIDE, CELL_SIDE), color=PAPER), (left, top))
+        draw.rectangle((left - 1, top - 1, left + CELL_SIDE, top + CELL_SIDE), outline=QUIET)
+        sheet.paste(_enlarged(shown.image, CELL_SIDE, PIXEL_RANGE), (left + CELL_SIDE + CELL_GAP, top))
+        captions = ((_shorten(shown.path.name, font), INK), (shown.prediction, ACCENT))
+        for line, (text, colour) in enumerate(captions):
+            draw.text((left, top + CELL_SIDE + 6 + 20 * line), text, fill=colour, font=font)
+    return sheet
+
+
+def grid_columns(count: int) -> int:
+    """Return the number of columns that makes a grid about square, at most six."""
+    return min(count, _MOST_COLUMNS, math.ceil(math.sqrt(count * _CELL_HEIGHT / _CELL_WIDTH)))
+
+
+def corner_of(index: int, columns: int) -> tuple[int, int]:
+    """Return the left and top edge of a picture in the grid of ``draw_input_grid``, in pixels."""
+    row, column = divmod(index, columns)
+    left = GRID_MARGIN + column * (_CELL_WIDTH + GRID_MARGIN)
+    return left, TITLE_HEIGHT + row * (_CELL_HEIGHT + GRID_MARGIN)
+
+
+def _shorten(name: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """Cut the middle out of a file name that is wider than its cell."""
+    shortened, kept = name, len(name) // 2
+    while font.getlength(shortened) > _CELL_WIDTH:
+        kept -= 1
+        shortened = f"{name[:kept]}...{name[-kept:]}"
+    return shortened

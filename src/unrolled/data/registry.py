@@ -1,4 +1,4 @@
-"""From a name or a file to a Dataset."""
+"""Data sets by name, from the package or a download, and from files of the user."""
 
 import os
 from collections.abc import Sequence
@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data import bundled
-from unrolled.data.arrays import load_file
 from unrolled.data.dataset import Dataset
 from unrolled.data.downloads import FASHION_MNIST, KMNIST
-from unrolled.data.examples import FORMATS, load_folder, load_labeled, load_text, load_values
+from unrolled.data.formats import FOLDERS, LoadOptions, load_file
 from unrolled.data.schema import has_target
-from unrolled.data.tables import SUFFIXES, Table, format_list
+from unrolled.data.tables import Table, format_list
 from unrolled.errors import DataError, did_you_mean
 
 DATASETS = {
@@ -24,22 +23,24 @@ DATASETS = {
     "air-passengers": bundled.load_passengers,
 }
 
+_READ_OPTIONS = ("delimiter", "encoding", "header")
+
 
 def load(name: str | Path, *, where: str = "data", test_steps: int | None = None) -> Dataset:
-    """Load a data set by its name, or from the user's own file.
+    """Load a data set by its name, or from a file of the user.
 
     Args:
         name: ``"mnist"``, ``"movie-reviews"``, ``"japanese-vowels"``, ``"pride-and-prejudice"``, ``"air-passengers"``
             (inside the package), ``"fashion-mnist"`` or ``"kmnist"`` (downloaded once into ``KERAS_HOME``), or the
             path of a file or a folder.
-        where: How a message names the place that asks for it.
-        test_steps: Of a series to forecast, how many steps at its end are for the test.
+        where: The location of the name in a settings file, for messages.
+        test_steps: The number of steps at the end of a series for the test.
 
     Returns:
         The training and test examples, with the names of their classes.
 
     Raises:
-        DataError: The name is unknown, or the files are missing, damaged or of the wrong form.
+        DataError: The name is unknown, or a file is missing, damaged or malformed.
 
     Example:
         >>> load("mnist").test.inputs.shape
@@ -54,7 +55,7 @@ def load(name: str | Path, *, where: str = "data", test_steps: int | None = None
             f'{where}: expected {", ".join(DATASETS)} or a file, got "{name}".'
             f"{did_you_mean(str(name), DATASETS) or ' Check the spelling, or name a file: digits.npz'}"
         )
-    return load_config_data(folder=str(name)) if os.path.isdir(name) else load_config_data(file=str(name))  # noqa: PTH112
+    return load_file(Path(name), LoadOptions())
 
 
 def load_config_data(
@@ -69,68 +70,66 @@ def load_config_data(
     test_steps: int | None = None,
     **columns: Any,
 ) -> Dataset:
-    """The user's own data, in the settings' words.
+    """Load the files of the user that the ``data`` section of an experiment names.
 
     Args:
-        file: One file; its kind is told by its name.
-        labels: The labels of an IDX pair.
-        train: The file to learn from, with another one for the test.
-        test: That file.
-        folder: A folder for each class.
-        side: To how many pixels pictures are brought.
-        task: What is done with the data; decides what a table is read as.
-        test_steps: Of a series to forecast, how many steps at its end are for the test.
-        columns: What is said of a table: ``input``, ``target``, ``series``, ``delimiter``, ``encoding``, ``header``.
+        file: A file; the suffix of its name tells the format.
+        labels: The labels of an IDX or NPY pair.
+        train: The file of the training examples, beside a file of test examples.
+        test: The file of the test examples.
+        folder: A folder with a folder for each class.
+        side: The height and width to which pictures are resized.
+        task: The learning task: ``classify``, ``generate`` or ``forecast``.
+        test_steps: The number of steps at the end of a series for the test.
+        columns: The settings of a table: ``input``, ``target``, ``series``, ``delimiter``, ``encoding``, ``header``.
 
     Raises:
-        DataError: As in ``load``.
+        DataError: A file is missing, damaged or malformed, or its format does not serve the task.
     """
+    options = LoadOptions(
+        test=Path(test) if test else None,
+        labels=Path(labels) if labels else None,
+        side=side,
+        test_steps=test_steps or 0,
+        columns={name: value for name, value in columns.items() if name not in _READ_OPTIONS},
+        read_options={name: value for name, value in columns.items() if name in _READ_OPTIONS},
+    )
     if folder is not None:
-        return load_folder(Path(folder), side)
-    path = Path(file or train or "")
-    if test is not None and (task == "forecast" or path.suffix.lower() not in (*SUFFIXES, ".ts")):
-        raise DataError(
-            f"{test}: expected no file for the test beside {path.name}: what is measured on is held out from it, or "
-            "x_test and y_test in the same file. Leave it out."
-        )
-    if task == "forecast":
-        return load_values(path, test_steps=test_steps or 1, **columns)
-    if path.suffix.lower() not in FORMATS:
-        return load_file(path, Path(labels) if labels else None)
-    if path.suffix.lower() == ".txt":
-        return load_text(path, columns.get("encoding"))
-    return load_labeled({"train": path, **({"test": Path(test)} if test else {})}, **columns)
+        return FOLDERS.loaders["classify"](Path(folder), options)
+    return load_file(Path(file or train or ""), options, task)
 
 
 def load_to_show(
     name: str, table: Table | None, inputs: Sequence[str], *, side: int | None = None, **columns: str | None
 ) -> Dataset:
-    """A data set to look at, before anybody has written an experiment for it.
+    """Load a data set for display, without an experiment.
 
     Args:
-        name: As in ``load``.
-        table: The file, where it is one of rows and columns; without a class among them its values are forecast.
-        inputs: The columns that are read.
-        side: To how many pixels the pictures of a folder are brought.
-        columns: The others that are named: ``target``, ``series``.
+        name: The name of a data set, or the path of a file or folder.
+        table: The table in the file, if it is one; without a target column its values are a series to forecast, all of
+            which count as training steps.
+        inputs: The input columns.
+        side: The height and width to which the pictures of a folder are resized.
+        columns: The names of the columns ``target`` and ``series``, or None.
 
     Raises:
-        DataError: As in ``load``, or nobody can tell which column is which.
+        DataError: The name is unknown, a file is missing, damaged or malformed, or it cannot be told which column is
+            the target.
     """
-    named: dict[str, Any] = {key: column for key, column in columns.items() if column}
-    named |= {"input": list(inputs)} if inputs else {}
+    settings: dict[str, Any] = {key: column for key, column in columns.items() if column}
+    settings |= {"input": list(inputs)} if inputs else {}
     if side is not None:
         return load_config_data(folder=name, side=side)
-    if table and "target" not in named and not has_target(table):
-        if not inputs or "series" in named:
+    if table and "target" not in settings and not has_target(table):
+        if not inputs or "series" in settings:
             raise DataError(
-                f"{name}: expected to be told which column is the class, got {format_list(list(table.columns))}. "
-                "Name it with --target, or those to forecast with --input"
+                f"{name}: cannot tell which column is the target. Columns: {format_list(list(table.columns))}. "
+                "Name it with --target, or the columns to forecast with --input"
             )
-        return load_config_data(file=name, task="forecast", **named)
-    return load_config_data(file=name, **named) if named else load(name)
+        return load_config_data(file=name, task="forecast", **settings)
+    return load_config_data(file=name, **settings) if settings else load(name)
 
 
 def looks_like_a_file(name: str | Path) -> bool:
-    """Whether this can only be meant as a path: a Path, or text with a folder or an extension, or one that exists."""
+    """Return True for a Path, a name with a suffix or a folder in it, and a name of a file that exists."""
     return isinstance(name, Path) or Path(name).suffix != "" or os.sep in name or os.path.exists(name)  # noqa: PTH110

@@ -1,4 +1,4 @@
-"""Which columns of a table are read as what."""
+"""The columns of a table that are inputs, target and series, and the examples in its rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -6,51 +6,51 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.labeled import LabeledExamples
-from unrolled.data.tables import Table, is_missing, is_number, read_table
-from unrolled.data.ts import read_tab
+from unrolled.data.tables import Table, format_list, is_missing, is_number, read_table
 from unrolled.errors import DataError
 
 import numpy as np
 
-# Names under which files have their texts and classes, the likeliest first.
+# Usual names of the columns of texts and of classes, the most common first.
 _INPUTS = ("text", "sentence", "review", "message", "comment", "content", "input", "document")
 TARGETS = ("label", "class", "target", "category", "sentiment", "y")
-_LOOKED_AT = 200
+_DETECTION_ROWS = 200
 
 
 def describe_columns(table: Table) -> list[dict[str, Any]]:
-    """What is in each column, as JSON: its kind, how many different and how many empty cells, and the first."""
-    found = []
+    """Describe each column as JSON: its kind, its number of different and of empty cells, and its first value."""
+    described = []
     for name, cells in table.columns.items():
-        given = [str(cell).strip() for cell in cells if cell is not None and str(cell).strip()]
-        found.append(
+        values = [str(cell).strip() for cell in cells if cell is not None and str(cell).strip()]
+        described.append(
             {
                 "column": name,
                 "kind": "text" if is_text_column(cells) else "numbers",
-                "different": len(set(given)),
-                "empty": len(cells) - len(given),
-                "first": given[0] if given else "",
+                "different": len(set(values)),
+                "empty": len(cells) - len(values),
+                "first": values[0] if values else "",
             }
         )
-    return found
+    return described
 
 
-def examples_in(
+def extract_examples(
     table: Table, columns: Sequence[str], *, is_text: bool, series: str | None = None
 ) -> tuple[list[Any], list[list[int]]]:
-    """What a network reads in a table, and the rows of each example.
+    """Read the inputs of a network from a table; classes are ignored.
 
     Args:
-        table: Its classes are not looked at.
-        columns: The column of the text, or those of the values.
-        is_text: Which of the two.
-        series: The column that says to which series a row belongs; otherwise each row is an example.
+        table: The table.
+        columns: The column of the text, or the columns of the values.
+        is_text: If True, the inputs are texts.
+        series: The column that assigns each row to a series; without it each row is an example.
 
     Returns:
-        [B] texts, [B] series [T, 1] with their steps in columns, or [B] series [T, F] with their steps in rows.
+        [B] texts, [B] series [T, 1] with a step per column, or [B] series [T, F] with a step per row; and the indices
+        of the rows of each example.
 
     Raises:
-        DataError: A column is missing, a cell is empty or no number.
+        DataError: A column is missing, a cell is empty or not a number.
     """
     cells = [table.column(name) for name in columns]
     rows = [[row] for row in range(table.size)]
@@ -61,7 +61,7 @@ def examples_in(
         rows = list(members.values())
     if is_text:
         name = columns[0]
-        return [text_of(cell, lambda row=row: table.where(row, name)) for row, cell in enumerate(cells[0])], rows
+        return [text_of(cell, lambda row=row: table.location(row, name)) for row, cell in enumerate(cells[0])], rows
     values = np.array([table.numbers(name) for name in columns], np.float32).T
     return [values[group] if series is not None else values[group[0]][:, None] for group in rows], rows
 
@@ -69,10 +69,16 @@ def examples_in(
 def columns_to_read(
     table: Table, named: str | Sequence[str] | None, target: str | None, series: str | None = None
 ) -> list[str]:
-    """The columns that a network reads: those named, else that of a text, else all of numbers.
+    """Choose the input columns: those named, else the column of text, else all columns of numbers.
+
+    Args:
+        table: The table.
+        named: The columns that the user names.
+        target: The column of the class, which is not an input.
+        series: The column that assigns each row to a series, which is not an input either.
 
     Raises:
-        DataError: A column is missing, or none is named and which one holds the text cannot be guessed.
+        DataError: A column is missing, or several hold text and none is named or has a usual name.
     """
     if series is not None:
         table.column(series)
@@ -82,89 +88,104 @@ def columns_to_read(
     texts = [name for name in others if is_text_column(table.columns[name])]
     if series is not None or not texts:
         return others
-    return texts if len(texts) == 1 else [guess(table, _INPUTS, "input")]
+    return texts if len(texts) == 1 else [find_usual_column(table, _INPUTS, "input")]
 
 
 def columns_of_numbers(table: Table, named: str | Sequence[str] | None) -> list[str]:
-    """The columns to forecast: those named, else all that hold numbers only.
+    """Choose the columns to forecast: those named, else all columns of numbers.
 
     Raises:
-        DataError: None is named, and there is none.
+        DataError: None is named, and the table has no column of numbers.
     """
     columns = _columns(named, [name for name in table.columns if not is_text_column(table.columns[name])])
     if not columns:
-        raise DataError(f"{table.path}: expected a column of numbers to forecast, got none. Add one.")
+        raise DataError(
+            f"{table.path}: no column of numbers to forecast. Columns: {format_list(list(table.columns), 20)}."
+        )
     return columns
 
 
 def has_target(table: Table) -> bool:
-    """Whether a column has a name that those of classes have."""
-    return any(name.lower() in TARGETS for name in table.columns)
+    """Return True if the file marks a column as the class, or a column has a usual name of classes."""
+    return table.target is not None or any(name.lower() in TARGETS for name in table.columns)
 
 
-def guess(table: Table, names: Sequence[str], setting: str) -> str:
-    """The column that is called like one of ``names``.
+def find_usual_column(table: Table, names: Sequence[str], setting: str) -> str:
+    """Find the column with a usual name.
+
+    Args:
+        table: The table.
+        names: The usual names, the most common first.
+        setting: The setting that names the column otherwise, for the message.
 
     Raises:
-        DataError: None is.
+        DataError: No column has one of the names.
     """
     lower = {name.lower(): name for name in table.columns}
     for name in names:
         if name in lower:
             return lower[name]
     raise DataError(
-        f"{table.path}: expected to be told the column of the {setting}, got {', '.join(list(table.columns)[:20])}. "
-        f"Name it: data: {{file: {table.path.name}, {setting}: NAME}}"
+        f"{table.path}: cannot tell which column is the {setting}. Columns: {format_list(list(table.columns), 20)}. "
+        f"Name it: data: {{file: {table.path.name}, {setting}: {list(table.columns)[-1]}}}"
     )
 
 
-def _columns(chosen: str | Sequence[str] | None, otherwise: list[str]) -> list[str]:
-    if chosen is None:
+def _columns(named: str | Sequence[str] | None, otherwise: list[str]) -> list[str]:
+    if named is None:
         return otherwise
-    return [chosen] if isinstance(chosen, str) else list(chosen)
+    return [named] if isinstance(named, str) else list(named)
 
 
 def is_text_column(cells: Sequence[Any]) -> bool:
-    """Whether a column has more other things than numbers in it; one that is mistyped does not make it text."""
-    given = [cell for cell in cells[:_LOOKED_AT] if not is_missing(cell)]
-    return sum(map(is_number, given)) < len(given) / 2
+    """Return True if fewer than half of the first cells are numbers; a typing error does not make a column text."""
+    filled = [cell for cell in cells[:_DETECTION_ROWS] if not is_missing(cell)]
+    return sum(map(is_number, filled)) < len(filled) / 2
 
 
-def label_of(cell: Any, where: Callable[..., str]) -> str:
-    """The class that a cell names.
+def label_of(cell: Any, location: Callable[..., str]) -> str:
+    """Return the class in a cell.
+
+    Args:
+        cell: The cell.
+        location: Returns its location, for messages.
 
     Raises:
         DataError: The cell is empty.
     """
     label = "" if cell is None else str(cell).strip()
     if not label:
-        raise DataError(f"{where()}: expected a class, got an empty cell. Add it or drop the row.")
+        raise DataError(f"{location()}: expected a class, got an empty cell. Add it or drop the row.")
     return label
 
 
-def text_of(cell: Any, where: Callable[..., str]) -> str:
-    """The text in a cell.
+def text_of(cell: Any, location: Callable[..., str]) -> str:
+    """Return the text in a cell.
+
+    Args:
+        cell: The cell.
+        location: Returns its location, for messages.
 
     Raises:
-        DataError: The cell is empty, or holds something else.
+        DataError: The cell is empty, or holds another type.
     """
     if cell is not None and not isinstance(cell, str):
-        raise DataError(f"{where()}: expected text, got {type(cell).__name__} {str(cell)[:40]}. Write it as text.")
+        raise DataError(f"{location()}: expected text, got {type(cell).__name__} {str(cell)[:40]}. Write it as text.")
     if cell is None or not cell.strip():
-        raise DataError(f"{where()}: expected text, got an empty cell. Add it or drop the row.")
+        raise DataError(f"{location()}: expected text, got an empty cell. Add it or drop the row.")
     return cell
 
 
 @dataclass(frozen=True)
 class TableSchema:
-    """Which column of a table is what, kept with the run that learned from it.
+    """The columns of a table that a network is trained on, kept with its run to read other tables the same way.
 
     Attributes:
-        columns: The column of the text, or those of the values.
-        target: That of the class; empty where nobody has said.
-        series: That which says to which series a row belongs, or None where each row is an example.
-        is_text: Whether texts are read.
-        read_options: What was said of the file: ``delimiter``, ``encoding``, ``header``; the rest is detected.
+        columns: The column of the text, or the columns of the values.
+        target: The column of the class; empty if there is none.
+        series: The column that assigns each row to a series, or None if each row is an example.
+        is_text: If True, the inputs are texts.
+        read_options: The ``delimiter``, ``encoding`` and ``header`` that the user sets; the others are detected.
     """
 
     columns: tuple[str, ...]
@@ -178,17 +199,17 @@ class TableSchema:
         cls,
         table: Table,
         *,
-        input: str | Sequence[str] | None = None,  # noqa: A002 - the setting's name
+        input: str | Sequence[str] | None = None,  # noqa: A002 - the name of the setting
         target: str | None = None,
         series: str | None = None,
         read_options: Mapping[str, Any] | None = None,
     ) -> "TableSchema":
-        """As the settings say, and as the first rows suggest where they say nothing.
+        """Choose the columns: those that the user names; the others from the file, their names and the first rows.
 
         Raises:
-            DataError: A column is missing, or nobody can tell which is which.
+            DataError: A column is missing, or it cannot be told which column is the target or the input.
         """
-        target = target or guess(table, TARGETS, "target")
+        target = target or table.target or find_usual_column(table, TARGETS, "target")
         table.column(target)
         columns = tuple(columns_to_read(table, input, target, series))
         is_text = series is None and is_text_column(table.column(columns[0]))
@@ -196,45 +217,48 @@ class TableSchema:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TableSchema":
-        """The reading that ``to_json`` gave."""
+        """Restore a schema from the JSON of ``to_json``."""
         return cls(**{**values, "columns": tuple(values["columns"])})
 
     def to_json(self) -> dict[str, Any]:
-        """All of it."""
-        return {**asdict(self), "columns": list(self.columns), "how": dict(self.read_options)}
+        """Return the schema as JSON, for ``from_json``."""
+        return {**asdict(self), "columns": list(self.columns), "read_options": dict(self.read_options)}
 
     def read(self, path: Path) -> Table:
-        """Another table.
+        """Read another table with the same options.
 
         Raises:
-            DataError: As in ``read_table``.
+            DataError: The file is missing, empty or damaged, or its rows have different numbers of cells.
         """
-        return read_tab(path)[0] if path.suffix.lower() == ".tab" else read_table(path, **self.read_options)
+        return read_table(path, **self.read_options)
 
     def examples(self, table: Table) -> tuple[list[Any], list[list[int]]]:
-        """What a network reads in a table, and the rows of each example; its classes are not looked at.
+        """Read the inputs of a network from a table, and the indices of the rows of each (see ``extract_examples``).
 
         Raises:
-            DataError: A column is missing, a cell is empty or no number.
+            DataError: A column is missing, a cell is empty or not a number.
         """
-        return examples_in(table, self.columns, is_text=self.is_text, series=self.series)
+        return extract_examples(table, self.columns, is_text=self.is_text, series=self.series)
 
     def labeled(self, table: Table) -> LabeledExamples:
-        """The examples of a table with their classes.
+        """Read the examples of a table with their classes.
 
         Raises:
-            DataError: A column is missing, a cell is empty or no number, or a series has two classes.
+            DataError: A column is missing, a cell is empty or not a number, or a series has two classes.
         """
         cells = table.column(self.target)
-        names = [label_of(cell, lambda row=row: table.where(row, self.target)) for row, cell in enumerate(cells)]
+        names = [label_of(cell, lambda row=row: table.location(row, self.target)) for row, cell in enumerate(cells)]
         inputs, rows = self.examples(table)
         for first, *others in rows:
             other = next((row for row in others if names[row] != names[first]), None)
             if other is not None:
                 raise DataError(
-                    f'{table.where(other, self.target)}: expected the class "{names[first]}" as in other rows of its '
-                    f'series, got "{names[other]}". Give a series one class.'
+                    f'{table.location(other, self.target)}: expected the class "{names[first]}" of the other rows of '
+                    f'this series, got "{names[other]}". Give a series one class.'
                 )
         return LabeledExamples(
-            inputs, [names[first] for first, *_ in rows], lambda example: table.where(rows[example][0]), self.to_json()
+            inputs,
+            [names[first] for first, *_ in rows],
+            lambda example: table.location(rows[example][0]),
+            self.to_json(),
         )

@@ -1,4 +1,4 @@
-"""Arrays in a file without a name, for more of them than memory holds."""
+"""Arrays and texts on disk, for data larger than memory."""
 
 import os
 import tempfile
@@ -15,15 +15,15 @@ from unrolled.storage import cannot_read
 import numpy as np
 from numpy.typing import NDArray
 
-# Where the system keeps temporary files that may be large; /tmp is memory on many machines.
+# The system's folder for large temporary files; /tmp is in memory on many machines.
 _FOLDER = Path("/var/tmp")
 
 
 class Stored:
-    """[B] arrays [T, ...] of their own lengths, read from disk when they are asked for.
+    """Arrays [T, ...] of unequal length on disk, [B] of them, read on access.
 
-    Of an array of objects it has what choosing examples needs: ``stored[3]`` is one of them, ``stored[indices]`` are
-    some. The file is gone when nothing reads it any more, however the process ends.
+    Indexed like an object array: ``stored[3]`` is one array, ``stored[indices]`` several. The file has no name and
+    disappears with its last reader, even if the process is killed.
 
     Example:
         >>> stored = Stored.of([np.array([1, 2]), np.array([3])])
@@ -38,7 +38,7 @@ class Stored:
 
     @classmethod
     def of(cls, items: Iterable[NDArray[Any]]) -> "Stored":
-        """Write arrays of one type to disk, one after the other.
+        """Write arrays of one dtype to disk.
 
         Raises:
             WriteError: The disk is full.
@@ -68,23 +68,26 @@ class Stored:
 
 
 def on_disk(pieces: Iterable[NDArray[Any]]) -> NDArray[Any]:
-    """Arrays [N, ...] of one type behind one another, in a file that is mapped and not read.
+    """Write arrays [N, ...] of one dtype to a nameless file, and map it as one array.
 
     Args:
-        pieces: At least one; together not empty.
+        pieces: One array or more, not all empty.
+
+    Returns:
+        The concatenation along the first axis, mapped from disk.
 
     Raises:
         WriteError: The disk is full.
     """
     folder = Path(os.environ.get("TMPDIR") or (_FOLDER if _FOLDER.is_dir() else tempfile.gettempdir()))
     piece, written = np.empty(0), 0
-    with _room(folder):
+    with _naming_full_disk(folder):
         file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed below, once it is mapped
     with file:
         for piece in pieces:
-            with _room(folder):
+            with _naming_full_disk(folder):
                 written += file.write(np.ascontiguousarray(piece).data)
-        with _room(folder):
+        with _naming_full_disk(folder):
             file.flush()
         shape = piece.shape[1:]
         rows = written // (piece.itemsize * int(np.prod(shape, dtype=np.int64)))
@@ -92,13 +95,12 @@ def on_disk(pieces: Iterable[NDArray[Any]]) -> NDArray[Any]:
 
 
 @contextmanager
-def _room(folder: Path) -> Iterator[None]:
+def _naming_full_disk(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise WriteError(
-            f"{folder}: expected room for what the network reads, got: {error.strerror}. "
-            "Set TMPDIR to a folder with more."
+            f"{folder}: cannot store the data of the network: {error.strerror}. Set TMPDIR to a folder with more space."
         ) from None
 
 
@@ -106,16 +108,16 @@ _BLOCK = 1 << 22
 
 
 class LongText:
-    """A stretch of a text file, read when it is asked for.
+    """A range of a text file, read on access.
 
-    Of a text it has its length in characters and ``text[begin:end]``; ``str`` reads it whole.
+    Has the length in characters and the slices of a ``str``; ``str(text)`` reads all of it.
 
     Args:
         path: The file.
-        encoding: What it is in.
-        blocks: Where every 4,194,304th character stands, as the file's ``tell`` says it.
-        begin: The first character of the stretch.
-        end: The one behind its last.
+        encoding: Its encoding.
+        blocks: The position (from ``tell``) of every 4,194,304th character.
+        begin: The index of the first character of the range.
+        end: The index after its last character.
     """
 
     def __init__(self, path: Path, encoding: str, blocks: tuple[int, ...], begin: int, end: int):
@@ -123,11 +125,11 @@ class LongText:
 
     @classmethod
     def open(cls, path: Path, encoding: str | None = None) -> "LongText":
-        """Read a file once, to check it and to know where its characters stand.
+        """Read a file once, to check it and to index its characters.
 
         Args:
             path: The file.
-            encoding: What it is in; otherwise its byte order mark says so, or it is UTF-8.
+            encoding: Its encoding; without it that of its byte order mark, else UTF-8.
 
         Raises:
             DataError: The file is missing, or its bytes are not of that encoding; the message names the line.
@@ -152,7 +154,7 @@ class LongText:
         except UnicodeError as error:
             got = f"the byte 0x{error.object[error.start]:02x}" if isinstance(error, UnicodeDecodeError) else str(error)
             raise DataError(
-                f"{path}: expected {encoding}, got {got} behind line {lines:,}. "
+                f"{path}: expected {encoding}, got {got} after line {lines:,}. "
                 "Save the file in one encoding, or name it: encoding: cp1252"
             ) from None
         return cls(path, encoding, tuple(blocks), 0, size)
@@ -168,19 +170,19 @@ class LongText:
         return "".join(self.pieces())
 
     def pieces(self) -> Iterator[str]:
-        """The text in pieces that end where a word does, for as long as words are shorter than pieces."""
-        number, passed = divmod(self._begin, _BLOCK)
-        left, rest = len(self), ""
+        """Read the text in pieces that end at the end of a word, unless a word is longer than a piece."""
+        block_index, offset = divmod(self._begin, _BLOCK)
+        remaining, rest = len(self), ""
         with self.path.open(encoding=self.encoding, newline="") as file:
-            file.seek(self._blocks[number])
-            file.read(passed)
-            while left and (block := rest + file.read(min(_BLOCK, left))):
-                left -= len(block) - len(rest)
-                begun = block.rsplit(None, 1)[-1] if left and not block[-1].isspace() else ""
+            file.seek(self._blocks[block_index])
+            file.read(offset)
+            while remaining and (block := rest + file.read(min(_BLOCK, remaining))):
+                remaining -= len(block) - len(rest)
+                begun = block.rsplit(None, 1)[-1] if remaining and not block[-1].isspace() else ""
                 rest = begun if len(begun) < len(block) else ""
                 yield block[: len(block) - len(rest)]
 
 
 def pieces_of(text: str | LongText) -> Iterable[str]:
-    """A text in pieces that memory holds."""
+    """Return a text in pieces that fit in memory."""
     return text.pieces() if isinstance(text, LongText) else (text,)

@@ -1,4 +1,4 @@
-"""From a text to numbers and back: bytes, characters, or words."""
+"""Tokenizers: texts to numbers and back, by bytes, characters or words."""
 
 import re
 import sys
@@ -16,20 +16,20 @@ from numpy.typing import NDArray
 
 PADDING, UNKNOWN = 0, 1
 KINDS = ("bytes", "characters", "words")
-# A word with its apostrophes, or a mark that is none.
+# A word with its apostrophes, or one punctuation mark.
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """A vocabulary, and how a text is cut into its tokens.
+    """A vocabulary and the rule that divides a text into its tokens.
 
-    Number 0 pads the shorter texts of a batch on the right, 1 stands for a token that is not in the vocabulary.
+    Number 0 is padding, on the right of the shorter texts of a batch; 1 is a token outside the vocabulary.
 
     Attributes:
         kind: ``bytes`` (of UTF-8), ``characters`` or ``words``.
-        tokens: The vocabulary by number, from 2 on; empty for bytes, which are their own.
-        lowercase: Whether words lose their capitals.
+        tokens: The vocabulary, numbered from 2 on; empty for bytes, whose number is their value plus 2.
+        lowercase: If True, texts are converted to lower case.
 
     Example:
         >>> tokenizer = Tokenizer.fit(["the cat", "the hat"], kind="words")
@@ -55,48 +55,48 @@ class Tokenizer:
         vocabulary_size: int | None = None,
         most: int | None = None,
     ) -> "Tokenizer":
-        """The vocabulary of texts, the most frequent tokens first.
+        """Collect the vocabulary of texts, the most frequent tokens first.
 
         Args:
-            texts: Those to learn from, and no others.
-            kind: How a text is cut.
-            lowercase: Whether words lose their capitals.
-            min_count: How often a token has to occur to get a number of its own.
-            vocabulary_size: How many tokens get one, at most.
-            most: How many tokens of each text are looked at; None for all.
+            texts: The training texts, and no others.
+            kind: ``bytes``, ``characters`` or ``words``.
+            lowercase: If True, texts are converted to lower case.
+            min_count: The number of occurrences below which a token is left out.
+            vocabulary_size: The largest number of tokens.
+            most: The number of tokens read of each text; None for all.
         """
         if kind == "bytes":
             return cls(kind)
         counts: Counter[str] = Counter()
-        cutting = cls(kind, lowercase=lowercase)
+        tokenizer = cls(kind, lowercase=lowercase)
         for text in texts:
             for piece in pieces_of(text):
-                counts.update(cutting.cut(piece, most))
+                counts.update(tokenizer.cut(piece, most))
         frequent = sorted(token for token, count in counts.items() if count >= min_count)
         frequent.sort(key=lambda token: -counts[token])
         return cls(kind, tuple(frequent[:vocabulary_size]), lowercase)
 
     @cached_property
     def _of_characters(self) -> NDArray[np.int32]:
-        """The number of each code point."""
+        """The number of each Unicode code point."""
         numbers = np.full(sys.maxunicode + 1, UNKNOWN, np.int32)
         numbers[[ord(token) for token in self.tokens]] = np.arange(2, self.size)
         return numbers
 
     @property
     def size(self) -> int:
-        """How many numbers there are, those for padding and the unknown included."""
+        """The number of different token numbers, including padding and unknown."""
         return 2 + (256 if self.kind == "bytes" else len(self.tokens))
 
     def cut(self, text: str, most: int | None = None) -> list[str]:
-        """The text in pieces, at most so many."""
+        """Divide a text into its tokens, at most ``most`` of them."""
         text = text.lower() if self.lowercase else text
         if self.kind != "words":
             return list(text[:most])
         return _WORD.findall(text) if most is None else [found[0] for found in islice(_WORD.finditer(text), most)]
 
     def encode(self, text: str, most: int | None = None) -> NDArray[np.int32]:
-        """[T] the number of each token, at most so many."""
+        """Return the numbers of the first ``most`` tokens, [T] int32."""
         if self.kind == "bytes":
             return np.frombuffer(text[:most].encode("utf-8")[:most], np.uint8).astype(np.int32) + 2
         if self.kind == "characters":
@@ -106,7 +106,10 @@ class Tokenizer:
         return np.array([numbers.get(token, UNKNOWN) for token in self.cut(text, most)], np.int32)
 
     def encode_long(self, text: LongText) -> NDArray[Any]:
-        """[T] what ``encode`` gives for a long text, on disk and in the smallest type that holds all numbers.
+        """Encode a text piece by piece, to disk.
+
+        Returns:
+            [T], in the smallest unsigned dtype that holds all numbers.
 
         Raises:
             WriteError: The disk is full.
@@ -115,7 +118,7 @@ class Tokenizer:
         return on_disk(self.encode(piece).astype(smallest) for piece in text.pieces())
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """The text of tokens; padding is left out, and what is unknown is written as �."""
+        """Return the text of token numbers, without padding; an unknown token becomes �."""
         numbers = [int(number) for number in numbers if number != PADDING]
         if self.kind == "bytes":
             return bytes(number - 2 for number in numbers if number > UNKNOWN).decode("utf-8", "replace")
@@ -123,10 +126,10 @@ class Tokenizer:
         return (" " if self.kind == "words" else "").join(pieces)
 
     def to_json(self) -> dict[str, Any]:
-        """What makes the tokenizer again."""
+        """Return the tokenizer as JSON, for ``from_json``."""
         return {"kind": self.kind, "lowercase": self.lowercase, "tokens": list(self.tokens)}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Tokenizer":
-        """The tokenizer that ``to_json`` gave."""
+        """Restore a tokenizer from the JSON of ``to_json``."""
         return cls(values["kind"], tuple(values["tokens"]), values["lowercase"])

@@ -1,12 +1,10 @@
-"""The ``.ts`` format of the UEA and UCR archives of time series, and Orange's ``.tab``."""
+"""The ``.ts`` format of the UEA and UCR archives of time series."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from unrolled.data.decoding import read_text
 from unrolled.data.labeled import LabeledExamples
-from unrolled.data.tables import Table, number, read_table
+from unrolled.data.tables import parse_number
 from unrolled.errors import DataError
 
 import numpy as np
@@ -14,13 +12,13 @@ from numpy.typing import NDArray
 
 
 def read_ts(path: Path) -> LabeledExamples:
-    """Read series from a ``.ts`` file.
+    """Read labeled series from a ``.ts`` file.
 
-    Below a header of lines that begin with ``@`` each line is one example: its channels, between colons, each a list
-    of values between commas, ``?`` for a missing one; then its class.
+    After a header of lines that begin with ``@``, each line is one example: its channels, separated by colons, then
+    its class. A channel is a list of values, separated by commas, with ``?`` for a missing one.
 
     Raises:
-        DataError: The file is missing or no ``.ts`` file, has time stamps or no classes, or a line is broken.
+        DataError: The file is missing or not a ``.ts`` file, has time stamps or no classes, or a line is malformed.
 
     Reference:
         https://www.timeseriesclassification.com
@@ -29,14 +27,14 @@ def read_ts(path: Path) -> LabeledExamples:
 
 
 def parse_ts(path: Path | str, text: str) -> LabeledExamples:
-    """What ``read_ts`` gives, from a file's text.
+    """Parse the text of a ``.ts`` file (see ``read_ts``).
 
     Args:
-        path: How messages name the file.
-        text: All of it.
+        path: The name of the file, for messages.
+        text: The whole text.
 
     Raises:
-        DataError: As in ``read_ts``.
+        DataError: The text is not that of a ``.ts`` file, has time stamps or no classes, or a line is malformed.
     """
     header: dict[str, str] = {}
     series, labels, lines = [], [], []
@@ -78,7 +76,7 @@ def _example(path: Path | str, line: int, row: str, header: dict[str, str]) -> t
     if not channels or not label.strip() or str(len(channels)) != expected:
         raise DataError(
             f"{path}:{line}: expected {expected} channels and a class between colons, got {len(channels)} channels. "
-            "Mend the line."
+            "Fix the line."
         )
     names = header["classlabel"].split()[1:]
     if names and label.strip() not in names:
@@ -86,7 +84,7 @@ def _example(path: Path | str, line: int, row: str, header: dict[str, str]) -> t
             f"{path}:{line}: expected a class among {', '.join(names)}, got {label.strip()}. Add it to @classLabel."
         )
     values = [
-        [number(cell, lambda c=c: f"{path}:{line}: channel {c}") for cell in channel.split(",")]
+        [parse_number(cell, lambda c=c: f"{path}:{line}: channel {c}") for cell in channel.split(",")]
         for c, channel in enumerate(channels, 1)
     ]
     for c, channel in enumerate(values, 1):
@@ -96,24 +94,3 @@ def _example(path: Path | str, line: int, row: str, header: dict[str, str]) -> t
                 f"{len(channel)}. Write ? for what is missing."
             )
     return np.array(values, np.float32).T, label.strip()
-
-
-def read_tab(path: Path) -> tuple[Table, str | None]:
-    """Read Orange's tab-separated table, and which of its columns is the class.
-
-    Its first three rows say names, types and roles; or the first alone, with roles before names, as in ``cD#answer``.
-
-    Raises:
-        DataError: As in ``read_table``.
-    """
-    table = read_table(path, delimiter="\t", header=True)
-    if any("#" in name for name in table.columns):
-        roles = {name.partition("#")[2]: name.partition("#")[0] for name in table.columns if "#" in name}
-        columns = {name.partition("#")[2] if "#" in name else name: cells for name, cells in table.columns.items()}
-        return replace(table, columns=columns), next((name for name, role in roles.items() if "c" in role), None)
-    if table.size < 3:
-        raise DataError(f"{path}: expected three rows of header (names, types, roles) and data, got fewer. Add them.")
-    roles = {name: str(cells[1]) for name, cells in table.columns.items()}
-    rest: dict[str, list[Any]] = {name: cells[2:] for name, cells in table.columns.items()}
-    target = next((name for name, role in roles.items() if "class" in role), None)
-    return replace(table, columns=rest, lines=table.lines[2:]), target

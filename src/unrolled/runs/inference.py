@@ -1,4 +1,4 @@
-"""From texts and files to answers. What is read is read as it was for the training."""
+"""Predictions and evaluations of a trained network on texts and files, read like its training data."""
 
 import csv
 from collections.abc import Container, Iterator, Sequence
@@ -6,203 +6,205 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any, TextIO
 
-from unrolled.data.arrays import is_array_file, load_test_examples, read_examples
 from unrolled.data.dataset import Dataset, Split
-from unrolled.data.decoding import read_text
-from unrolled.data.examples import FORMATS
-from unrolled.data.folders import PICTURES, TEXTS, read_folder, read_pictures
-from unrolled.data.labeled import split_of
-from unrolled.data.pictures import SIDE, beside, read_picture, save_png
+from unrolled.data.formats import PICTURE_FILES, TABLES, ReadContext, names_a_file, read_inputs, read_labeled
+from unrolled.data.pictures import save_png
+from unrolled.data.preview import PredictedPicture, draw_input_grid
 from unrolled.data.registry import DATASETS, load, looks_like_a_file
-from unrolled.data.schema import TableSchema, columns_to_read
-from unrolled.data.tables import Table, is_table, read_table
-from unrolled.data.ts import read_ts
+from unrolled.data.tables import Table, read_table
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
-from unrolled.tasks.metrics import Evaluation, evaluate
-from unrolled.tasks.preprocessing import ArrayPreprocessor, SeriesPreprocessor, TextPreprocessor
+from unrolled.storage import cannot_read
+from unrolled.tasks.metrics import Evaluation
 
 import numpy as np
 from numpy.typing import NDArray
 
 Prediction = dict[str, Any]
-_FILES = (*FORMATS, *PICTURES, *TEXTS, ".npz", ".npy")
+"""One prediction as JSON: its source, then what the task predicts."""
+
+
+# The keys of a prediction that name its source.
+_SOURCES = ("text", "file", "index")
+
+
+def read_context(run: Run) -> ReadContext:
+    """Return the facts about the training data of a run by which other files are read the same way."""
+    config = run.config.data
+    dtype = run.data["dtype"]
+    return ReadContext(
+        kind=dtype if dtype in ("series", "text") else "arrays",
+        classes=run.output_names,
+        example_shape=tuple(run.data["example_shape"]),
+        schema=run.schema,
+        side=None if isinstance(config, str) else config.side,
+        is_folder=not isinstance(config, str) and config.folder is not None,
+    )
 
 
 def predict_inputs(run: Run, inputs: Sequence[str], explain_input: Path | None = None) -> list[Prediction]:
-    """What a network says of what was named: texts and files of one text each, where it reads texts, else files.
-
-    Raises:
-        DataError: A file is missing or damaged.
-        InvalidInput: The network reads something else.
-    """
-    if not isinstance(run.encoding, TextPreprocessor):
-        return predict_files(run, [Path(given) for given in inputs], explain_input)
-    if explain_input:
-        raise InvalidInput("--explain-input: expected a network that reads pictures, got one of texts. Leave it out.")
-    texts = [_text(given) for given in inputs]
-    return [said | {"text": given} for said, given in zip(predict_texts(run, texts), inputs, strict=True)]
-
-
-def predict_texts(run: Run, texts: Sequence[str]) -> list[Prediction]:
-    """What a network that reads texts says of each: ``text``, ``label`` and ``probabilities``.
-
-    Raises:
-        InvalidInput: The network reads something else.
-    """
-    if not isinstance(run.encoding, TextPreprocessor):
-        raise InvalidInput("predict: expected a network that reads texts, got one that does not. Name files.")
-    if not texts:
-        raise InvalidInput("predict: expected texts, got none. Write one a line.")
-    return [{"text": text, **answer(run, row)} for text, row in zip(texts, run.predict(list(texts)), strict=True)]
-
-
-def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = None) -> list[Prediction]:
-    """What a trained network says of each file.
+    """Predict the class of texts, or of the examples in files.
 
     Args:
         run: The trained network.
-        files: Pictures, prepared as those that it learned from: brought to MNIST's form, or read as from a folder;
-            NPZ, NPY or IDX files of many examples, taken as they are; ``.ts`` files of many series.
-        explain_input: Where to write each picture beside what the network was shown of it.
-
-    Returns:
-        For each picture, or each example of a batch, ``file``, ``index`` (in a batch), ``label`` and
-        ``probabilities`` by class.
+        inputs: If the network reads texts, texts and names of text files; otherwise names of files.
+        explain_input: The PNG to write with each picture beside the input of the network.
 
     Raises:
-        DataError: A file is missing, damaged or no picture.
-        InvalidInput: The network takes another shape, or there is no picture to explain.
+        DataError: A file is missing or damaged.
+        InvalidInput: The network reads another type of input.
+        WriteError: The PNG cannot be written.
     """
-    pictures = (
-        [] if isinstance(run.encoding, SeriesPreprocessor) else [path for path in files if not is_array_file(path)]
-    )
-    if explain_input and not pictures:
-        raise InvalidInput("--explain-input: expected a PNG or JPEG to explain, got none. Name a picture.")
-    inputs = {path: _examples(path) for path in files if path not in pictures}
-    inputs |= dict(zip(pictures, (picture[None] for picture in _prepared(run, pictures)), strict=True))
+    context = read_context(run)
+    if context.kind != "text":
+        return predict_files(run, [Path(name) for name in inputs], explain_input)
     if explain_input:
-        save_png(beside([(path, inputs[path][0]) for path in pictures]), explain_input)
-    together = run.predict([example for path in files for example in inputs[path]])
-    places = [(path, index) for path in files for index in range(len(inputs[path]))]
-    return [
-        {"file": str(path), **({} if path in pictures else {"index": index}), **answer(run, row)}
-        for (path, index), row in zip(places, together, strict=True)
+        raise InvalidInput("--explain-input: expected a network that reads pictures, got one of texts. Leave it out.")
+    predictions = predict_texts(run, [_read_text(name, context) for name in inputs])
+    return [prediction | {"text": name} for prediction, name in zip(predictions, inputs, strict=True)]
+
+
+def predict_texts(run: Run, texts: Sequence[str]) -> list[Prediction]:
+    """Predict the class of texts.
+
+    Returns:
+        For each text ``text``, ``label`` and ``probabilities`` by class.
+
+    Raises:
+        InvalidInput: There are no texts, or the network reads another type of input.
+    """
+    if read_context(run).kind != "text":
+        raise InvalidInput("predict: expected files, because the network does not read texts. Name files.")
+    if not texts:
+        raise InvalidInput("predict: expected texts, got none. Write one per line.")
+    return [{"text": text, **run.task.describe_prediction(row)} for text, row in zip(texts, run.predict(list(texts)), strict=True)]
+
+
+def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = None) -> list[Prediction]:
+    """Predict the class of the examples in files.
+
+    Args:
+        run: The trained network.
+        files: Files of one example (pictures, texts) or of several (arrays, ``.ts`` files, tables). Pictures are read
+            as for training: like those of its folder, or brought to MNIST's form.
+        explain_input: The PNG to write with each picture beside the input of the network.
+
+    Returns:
+        For each example ``file``, ``index`` (in a file of several), ``label`` and ``probabilities`` by class.
+
+    Raises:
+        DataError: A file is missing or damaged.
+        InvalidInput: The network reads another type of input or another size, or there is no picture to explain.
+        WriteError: The PNG cannot be written.
+    """
+    if explain_input and not any(PICTURE_FILES.matches(path) for path in files):
+        raise InvalidInput("--explain-input: expected a PNG or JPEG to explain, got none. Name a picture.")
+    context = read_context(run)
+    read = [(path, read_inputs(path, context)) for path in files]
+    probabilities = run.predict([example for _, inputs in read for example in inputs.examples])
+    sources = [
+        {"file": str(path), **({"index": index} if inputs.is_batch else {})}
+        for path, inputs in read
+        for index in range(len(inputs.examples))
     ]
+    predictions = [source | run.task.describe_prediction(row) for source, row in zip(sources, probabilities, strict=True)]
+    if explain_input:
+        images = {str(path): inputs.examples[0] for path, inputs in read if PICTURE_FILES.matches(path)}
+        shown = [prediction for prediction in predictions if prediction["file"] in images]
+        pictures = [PredictedPicture(Path(one["file"]), images[one["file"]], _format_best(one)) for one in shown]
+        save_png(draw_input_grid(pictures), explain_input)
+    return predictions
 
 
-def answer(run: Run, row: NDArray[Any]) -> Prediction:
-    """The most probable class, and the chance of each."""
-    chances = {name: float(chance) for name, chance in zip(run.classes, row, strict=True)}
-    return {"label": run.classes[int(np.argmax(row))], "probabilities": chances}
+def _format_best(prediction: Prediction) -> str:
+    values = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in flatten(prediction).values()]
+    if "label" in prediction:
+        return f"{prediction['label']}  {100 * prediction['probabilities'][prediction['label']]:.1f} %"
+    return "  ".join(values)
 
 
-def _text(given: str) -> str:
-    """The text, or that of the file that is named."""
-    path = Path(given)
-    is_named = path.suffix.lower() in _FILES
-    try:
-        is_file = path.is_file()
-    except (OSError, ValueError):  # too long for a name, as texts are
-        is_file = False
-    if not is_named and not is_file:
-        return given
-    if not is_file:
-        raise DataError(f"{path}: expected a file, got nothing there. Check the path.")
-    if path.suffix.lower() not in TEXTS:
-        raise InvalidInput(
-            f"predict: expected texts, files of a text each ({', '.join(TEXTS)}) or one table, got {given}. "
-            "Name tables one at a time."
-        )
-    return read_text(path)[0].strip()
+def flatten(prediction: Prediction) -> dict[str, Any]:
+    """Return what was predicted, without its source, by the names of the columns of a CSV file.
+
+    Example:
+        >>> flatten({"file": "a.png", "label": "7", "probabilities": {"7": 0.75, "8": 0.25}})
+        {'label': '7', 'p(7)': 0.75, 'p(8)': 0.25}
+    """
+    columns = {name: value for name, value in prediction.items() if name not in (*_SOURCES, "probabilities")}
+    return columns | {f"p({name})": value for name, value in prediction.get("probabilities", {}).items()}
 
 
-def _examples(path: Path) -> Any:
-    return read_examples(path) if is_array_file(path) else read_ts(path).inputs
-
-
-def _prepared(run: Run, pictures: Sequence[Path]) -> list[NDArray[Any]]:
-    """Pictures as the network had them in its training."""
-    if not pictures:
-        return []
-    data = run.experiment.data
-    if not isinstance(data, str) and data.folder is not None:
-        return list(read_pictures(list(pictures), data.side))
-    if list(run.data["example_shape"]) != [SIDE, SIDE]:
-        spelled = "x".join(str(length) for length in run.data["example_shape"])
-        raise InvalidInput(
-            f"predict: expected a network that reads {SIDE}x{SIDE} pictures, got one that reads {spelled}. "
-            "Give it an NPZ file of examples in its own shape."
-        )
-    return [read_picture(path) for path in pictures]
+def _read_text(name: str, context: ReadContext) -> str:
+    """Return a text, or the text in the file of that name."""
+    if not names_a_file(name):
+        return name
+    path = Path(name)
+    if not path.exists():
+        raise cannot_read(path, FileNotFoundError())
+    if TABLES.matches(path):
+        raise InvalidInput(f"predict: expected texts or one table, got the table {name} among others. Name it alone.")
+    return str(read_inputs(path, context).examples[0])
 
 
 def is_whole_table(inputs: Sequence[str]) -> bool:
-    """Whether what is to be predicted is one table."""
-    return len(inputs) == 1 and is_table(Path(inputs[0]))
+    """Return True if the inputs of a prediction are one table."""
+    return len(inputs) == 1 and TABLES.matches(Path(inputs[0]))
 
 
 def predict_table(run: Run, path: Path) -> tuple[Table, list[Prediction]]:
-    """A table, and what a network says of each of its rows; of a series in several rows, the same of each.
+    """Predict the class of each row of a table; the rows of one series share its prediction.
 
     Args:
-        run: The network.
-        path: A table with the columns that it learned from; that of the class may be missing.
+        run: The trained network.
+        path: A table with the columns of the training data; the column of the class may be missing.
 
     Raises:
         DataError: The table is damaged, or a column is missing.
-        InvalidInput: The network reads pictures.
+        InvalidInput: The network reads another type of input.
     """
-    if isinstance(run.encoding, ArrayPreprocessor):
-        raise InvalidInput(f"predict: expected pictures or arrays, got the table {path}. Name an NPZ file.")
-    reading = run.reading
-    if reading is None:
-        columns = tuple(columns_to_read(read_table(path), None, None))
-        reading = TableSchema(columns, "", is_text=isinstance(run.encoding, TextPreprocessor))
-    table = reading.read(path)
-    inputs, rows = reading.examples(table)
-    said = [answer(run, chances) for chances in run.predict(inputs)]
-    by_row = {row: one for one, members in zip(said, rows, strict=True) for row in members}
-    return table, [by_row[row] for row in range(table.size)]
+    inputs = read_inputs(path, read_context(run))
+    assert inputs.table is not None
+    by_row = {
+        row: prediction
+        for prediction, rows in zip(
+            (run.task.describe_prediction(row) for row in run.predict(inputs.examples)), inputs.rows, strict=True
+        )
+        for row in rows
+    }
+    return inputs.table, [by_row[row] for row in range(inputs.table.size)]
 
 
-def write_table(table: Table, said: Sequence[Prediction], to: TextIO) -> None:
-    """Write a table as CSV with the answers in columns of their own: ``label`` and ``p(CLASS)``.
+def write_table(table: Table, predictions: Sequence[Prediction], to: TextIO) -> None:
+    """Write a table as CSV with a column for each value that was predicted, such as ``label`` and ``p(CLASS)``.
 
     Args:
-        table: What was read.
-        said: What was said of each row.
-        to: Where to write.
+        table: The table.
+        predictions: The prediction of each row.
+        to: The open file to write to.
     """
-    added = ["label", *(f"p({name})" for name in said[0]["probabilities"])]
-    taken = [_free(name, table.columns) for name in added]
     writer = csv.writer(to)
-    writer.writerow([*table.columns, *taken])
-    for cells, one in zip(zip(*table.columns.values(), strict=True), said, strict=True):
-        writer.writerow([*cells, *_cells(one)])
+    writer.writerow([*table.columns, *(_free_name(name, table.columns) for name in flatten(predictions[0]))])
+    for cells, prediction in zip(zip(*table.columns.values(), strict=True), predictions, strict=True):
+        writer.writerow([*cells, *_cells(prediction)])
 
 
-def write_answers(said: Sequence[Prediction], to: TextIO) -> None:
-    """Write answers that belong to no table as one: ``text``, or ``file`` and ``index``, then as in ``write_table``."""
-    sources = [name for name in ("text", "file", "index") if any(name in one for one in said)]
+def write_predictions(predictions: Sequence[Prediction], to: TextIO) -> None:
+    """Write predictions as CSV: ``text``, or ``file`` and ``index``, then what was predicted."""
+    sources = [name for name in _SOURCES if any(name in prediction for prediction in predictions)]
     writer = csv.writer(to)
-    writer.writerow([*sources, "label", *(f"p({name})" for name in said[0]["probabilities"])])
-    for one in said:
-        writer.writerow([*(one.get(name, "") for name in sources), *_cells(one)])
+    writer.writerow([*sources, *flatten(predictions[0])])
+    for prediction in predictions:
+        writer.writerow([*(prediction.get(name, "") for name in sources), *_cells(prediction)])
 
 
-def _free(name: str, taken: Container[str]) -> str:
-    """A column's name that is not there already."""
+def _free_name(name: str, taken: Container[str]) -> str:
+    """Return the name of a new column that is not taken."""
     others = chain([name, f"predicted {name}"], (f"predicted {name} {number}" for number in count(2)))
     return next(other for other in others if other not in taken)
 
 
-def _cells(one: Prediction) -> Iterator[str]:
-    yield one["label"]
-    yield from (f"{chance:.6f}" for chance in one["probabilities"].values())
-
-
-_AT_ONCE = 256
+def _cells(prediction: Prediction) -> Iterator[str]:
+    return (f"{value:.6f}" if isinstance(value, float) else str(value) for value in flatten(prediction).values())
 
 
 def evaluate(run: Run, data: str | Path | Dataset | Split | None = None) -> Evaluation:
@@ -225,32 +227,19 @@ def evaluate(run: Run, data: str | Path | Dataset | Split | None = None) -> Eval
 
 
 def _split(run: Run, data: str | Path | Dataset | Split | None) -> Split:
+    """Return the labeled examples to evaluate a network on."""
     if isinstance(data, Split):
         return data
     if not isinstance(data, Dataset):
         if str(data) not in DATASETS and looks_like_a_file(data):
-            return _read(run, Path(data))
+            return read_labeled(Path(data), read_context(run))
         data = load(data)
-    if data.classes != run.classes:
+    if data.classes != run.output_names:
         raise DataError(
-            f"evaluate: expected the classes {', '.join(run.classes)}, got those of {data.name}: "
-            f"{', '.join(data.classes)}. Measure on data of the same classes."
+            f"evaluate: expected the classes {', '.join(run.output_names)}, got those of {data.name}: "
+            f"{', '.join(data.classes)}. Evaluate on data of the same classes."
         )
     return data.test
-
-
-def _read(run: Run, path: Path) -> Split:
-    """The examples of a file or folder."""
-    if path.is_dir():
-        own = run.experiment.data
-        parts = read_folder(path, None if isinstance(own, str) else own.side)
-        return split_of(parts["test"] if "test" in parts else parts["train"], run.classes)
-    if path.suffix.lower() == ".ts":
-        return split_of(read_ts(path), run.classes)
-    if not is_table(path):
-        return load_test_examples(path, run.classes)
-    reading = run.reading or TableSchema.decide(read_table(path))
-    return split_of(reading.labeled(reading.read(path)), run.classes)
 
 
 def read_series(run: Run, path: Path) -> NDArray[np.float32]:

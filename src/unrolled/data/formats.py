@@ -1,0 +1,364 @@
+"""File formats, and the one place that decides which format a file has.
+
+Training, evaluation, prediction and ``unrolled show`` all go through ``FORMATS``. A new format is one ``FileFormat``
+with the functions that it offers, and one entry in ``FORMATS``.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from unrolled.data.arrays import is_array_file, load_arrays, load_test_examples, read_examples
+from unrolled.data.dataset import Dataset, Split
+from unrolled.data.decoding import read_text
+from unrolled.data.examples import load_folder, load_labeled_table, load_series, load_text
+from unrolled.data.folders import PICTURES, TEXTS, is_picture, read_folder, read_grey_picture
+from unrolled.data.labeled import assemble, split_of
+from unrolled.data.schema import TableSchema, columns_to_read
+from unrolled.data.tables import SUFFIXES, Table, read_preview, read_table
+from unrolled.data.ts import read_ts
+from unrolled.errors import DataError, InvalidInput
+from unrolled.storage import cannot_read
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """Settings of a data set beside its file.
+
+    Attributes:
+        test: The file of the test examples.
+        labels: The labels of an IDX or NPY pair.
+        side: The height and width to which the pictures of a folder are resized.
+        test_steps: The number of steps at the end of a series for the test.
+        columns: The ``input``, ``target`` and ``series`` columns of a table that the user names.
+        read_options: The ``delimiter``, ``encoding`` and ``header`` that the user sets.
+    """
+
+    test: Path | None = None
+    labels: Path | None = None
+    side: int | None = None
+    test_steps: int = 0
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    read_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ReadContext:
+    """Facts about the training data of a run, to read other files the same way.
+
+    Attributes:
+        kind: The type of an input: ``arrays``, ``series`` or ``text``.
+        classes: The name of each class, by index.
+        example_shape: The shape of one input.
+        schema: The columns of a table, if the run was trained on one.
+        side: The height and width to which pictures were resized, if they were.
+        is_folder: True if the run was trained on a folder of pictures; otherwise pictures are brought to MNIST's form.
+    """
+
+    kind: str
+    classes: tuple[str, ...] = ()
+    example_shape: tuple[int | None, ...] = ()
+    schema: TableSchema | None = None
+    side: int | None = None
+    is_folder: bool = False
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Examples to predict, read from one file.
+
+    Attributes:
+        examples: [B] arrays, series or texts.
+        is_batch: True if the file can hold several examples, which are then told apart by their index.
+        table: The table that the examples are read from, if it is one.
+        rows: The indices of the table's rows of each example.
+    """
+
+    examples: Sequence[Any]
+    is_batch: bool = False
+    table: Table | None = None
+    rows: Sequence[Sequence[int]] = ()
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A kind of file with the functions that read it; a function that is missing is refused with a message.
+
+    Attributes:
+        name: A plural noun for messages.
+        suffixes: The suffixes of file names, in lower case.
+        kinds: The types of inputs that a file can hold: ``arrays``, ``series``, ``text``.
+        loaders: By learning task, the function that loads a file for training; the first task is the default.
+        read_labeled: Reads examples with classes, to evaluate a network.
+        read_inputs: Reads examples without classes, to predict.
+        preview: Reads a table for display.
+        is_match: Decides if a path has this format; without it the suffix of its name does.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    kinds: tuple[str, ...]
+    loaders: Mapping[str, Callable[[Path, LoadOptions], Dataset]] = field(default_factory=dict)
+    read_labeled: Callable[[Path, ReadContext], Split] | None = None
+    read_inputs: Callable[[Path, ReadContext], Inputs] | None = None
+    preview: Callable[[Path], Table] | None = None
+    is_match: Callable[[Path], bool] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} ({', '.join(self.suffixes)})" if self.suffixes else self.name
+
+    def matches(self, path: Path) -> bool:
+        """Return True if the path has this format."""
+        return self.is_match(path) if self.is_match else path.suffix.lower() in self.suffixes
+
+
+def load_file(path: Path, options: LoadOptions, task: str | None = None) -> Dataset:
+    """Load a file or folder as a data set for training.
+
+    Args:
+        path: The file or folder.
+        options: Settings beside the file.
+        task: The learning task; without it the first that the format serves.
+
+    Raises:
+        DataError: The format is unknown or does not serve the task, or the file is missing, damaged or malformed.
+    """
+    file_format = ARRAYS if options.labels else format_of(path)
+    task = task or next(iter(file_format.loaders), None)
+    if task not in file_format.loaders:
+        suitable = [other for other in FORMATS if task in other.loaders or (task is None and other.loaders)]
+        purpose = f"to {task}" if task else "for training"
+        raise DataError(f"{path}: {file_format.name} cannot be used {purpose}. Use {_format_choice(suitable)}.")
+    return file_format.loaders[task](path, options)
+
+
+def read_labeled(path: Path, context: ReadContext) -> Split:
+    """Read the examples of a file or folder with their classes, to evaluate a network.
+
+    A test part of its own is preferred to the rest of the file.
+
+    Raises:
+        DataError: The format is unknown or has no classes, the file is missing, damaged or malformed, or a label is not
+            one of the network's classes.
+    """
+    file_format = format_of(path)
+    if file_format.read_labeled is None:
+        suitable = [other for other in FORMATS if other.read_labeled]
+        raise DataError(f"{path}: {file_format.name} have no classes to evaluate on. Use {_format_choice(suitable)}.")
+    return file_format.read_labeled(path, context)
+
+
+def read_inputs(path: Path, context: ReadContext) -> Inputs:
+    """Read the examples of a file to predict.
+
+    Raises:
+        DataError: The format is unknown, or the file is missing, damaged or malformed.
+        InvalidInput: The network reads another type of input.
+    """
+    file_format = format_of(path)
+    if file_format.read_inputs is None or context.kind not in file_format.kinds:
+        suitable = [other for other in FORMATS if other.read_inputs and context.kind in other.kinds]
+        raise InvalidInput(
+            f"{path}: expected {_format_choice(suitable)} for a network that reads {context.kind}, "
+            f"got {file_format.name}."
+        )
+    return file_format.read_inputs(path, context)
+
+
+def preview_table(path: Path) -> Table | None:
+    """Read a table for display; None for files of other formats and for names of data sets.
+
+    Raises:
+        DataError: The file is missing, damaged or malformed.
+    """
+    file_format = next((one for one in FORMATS if one.preview and one.matches(path)), None)
+    return file_format.preview(path) if file_format and file_format.preview else None
+
+
+def format_of(path: Path) -> FileFormat:
+    """Return the format of a file or folder.
+
+    Raises:
+        DataError: The format is unknown, or there is no such file.
+    """
+    for file_format in FORMATS:
+        if file_format.matches(path):
+            return file_format
+    if not os.path.exists(path):  # noqa: PTH110 - False for a name that is too long, where Path.exists raises
+        raise cannot_read(path, FileNotFoundError())
+    raise DataError(f"{path}: unknown file format. Convert it to one of: {', '.join(map(str, FORMATS))}.")
+
+
+def names_a_file(name: str) -> bool:
+    """Return True if a word or text is the name of a file: a file exists, or its suffix is that of a format."""
+    suffix = Path(name).suffix.lower()
+    return any(suffix in file_format.suffixes for file_format in FORMATS) or os.path.isfile(name)  # noqa: PTH113
+
+
+def _format_choice(formats: Sequence[FileFormat]) -> str:
+    *first, last = map(str, formats)
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _check_no_test_file(path: Path, options: LoadOptions, remedy: str = "Leave test out.") -> None:
+    if options.test is not None:
+        raise DataError(
+            f"{options.test}: expected no test file, because the test examples are held out from {path.name}. {remedy}"
+        )
+
+
+# Tables: CSV, TSV, JSON lines, Parquet, Orange's .tab.
+
+
+def _load_labeled_table(path: Path, options: LoadOptions) -> Dataset:
+    return load_labeled_table(path, options.test, **options.columns, **options.read_options)
+
+
+def _load_series(path: Path, options: LoadOptions) -> Dataset:
+    _check_no_test_file(path, options)
+    return load_series(path, test_steps=options.test_steps, **options.columns, **options.read_options)
+
+
+def _read_labeled_table(path: Path, context: ReadContext) -> Split:
+    schema = context.schema or TableSchema.decide(read_table(path))
+    return split_of(schema.labeled(schema.read(path)), context.classes)
+
+
+def _read_table_inputs(path: Path, context: ReadContext) -> Inputs:
+    if context.schema is not None:
+        schema, table = context.schema, context.schema.read(path)
+    else:
+        table = read_table(path)
+        schema = TableSchema(tuple(columns_to_read(table, None, None)), "", is_text=context.kind == "text")
+    examples, rows = schema.examples(table)
+    return Inputs(examples, is_batch=True, table=table, rows=rows)
+
+
+TABLES = FileFormat(
+    name="tables",
+    suffixes=SUFFIXES,
+    kinds=("text", "series"),
+    loaders={"classify": _load_labeled_table, "forecast": _load_series},
+    read_labeled=_read_labeled_table,
+    read_inputs=_read_table_inputs,
+    preview=read_preview,
+)
+
+
+# Series of the UEA and UCR archives.
+
+
+def _load_ts(path: Path, options: LoadOptions) -> Dataset:
+    parts = {"train": path} | ({} if options.test is None else {"test": options.test})
+    return assemble(path.name, {part: read_ts(file) for part, file in parts.items()})
+
+
+TS_FILES = FileFormat(
+    name="series",
+    suffixes=(".ts",),
+    kinds=("series",),
+    loaders={"classify": _load_ts},
+    read_labeled=lambda path, context: split_of(read_ts(path), context.classes),
+    read_inputs=lambda path, context: Inputs(read_ts(path).inputs, is_batch=True),
+)
+
+
+# One text.
+
+
+def _load_text(path: Path, options: LoadOptions) -> Dataset:
+    _check_no_test_file(path, options)
+    return load_text(path, options.read_options.get("encoding"))
+
+
+TEXT_FILES = FileFormat(
+    name="texts",
+    suffixes=TEXTS,
+    kinds=("text",),
+    # A file of numbers, a step per line, may be called .txt.
+    loaders={"generate": _load_text, "forecast": _load_series},
+    read_inputs=lambda path, context: Inputs([read_text(path)[0].strip()]),
+)
+
+
+# Many arrays in one file, or in a pair of files.
+
+
+def _load_arrays(path: Path, options: LoadOptions) -> Dataset:
+    _check_no_test_file(path, options, "Leave test out, or save x_test and y_test in the same file.")
+    return load_arrays(path, options.labels)
+
+
+ARRAYS = FileFormat(
+    name="arrays",
+    suffixes=(".npz", ".npy", ".idx"),
+    kinds=("arrays", "series"),
+    loaders={"classify": _load_arrays},
+    read_labeled=lambda path, context: load_test_examples(path, context.classes),
+    read_inputs=lambda path, context: Inputs(read_examples(path), is_batch=True),
+    is_match=is_array_file,
+)
+
+
+# One picture.
+
+
+def _read_picture_input(path: Path, context: ReadContext) -> Inputs:
+    if context.is_folder:
+        picture = read_grey_picture(path, context.side)
+        if picture.shape != context.example_shape:
+            raise DataError(
+                f"{path}: expected {_format_size(context.example_shape)} pixels, the size that the network reads, got "
+                f"{_format_size(picture.shape)}. Resize the picture."
+            )
+        return Inputs(picture[None])
+    from unrolled.data.pictures import SIDE, read_picture  # SciPy takes longer to import than the rest together
+
+    if context.example_shape != (SIDE, SIDE):
+        raise InvalidInput(
+            f"{path}: expected an array of {_format_size(context.example_shape)}, the size that the network reads, got "
+            "a picture. Name an NPZ file of examples in that size."
+        )
+    return Inputs(read_picture(path)[None])
+
+
+def _format_size(shape: Sequence[int | None]) -> str:
+    return "x".join(str(length) for length in reversed(shape))
+
+
+PICTURE_FILES = FileFormat(
+    name="pictures",
+    suffixes=PICTURES,
+    kinds=("arrays",),
+    read_inputs=_read_picture_input,
+    is_match=is_picture,
+)
+
+
+# A folder for each class.
+
+
+def _load_folder(path: Path, options: LoadOptions) -> Dataset:
+    _check_no_test_file(path, options, "Leave test out, or add a folder test.")
+    return load_folder(path, options.side)
+
+
+def _read_labeled_folder(path: Path, context: ReadContext) -> Split:
+    parts = read_folder(path, context.side)
+    return split_of(parts.get("test") or parts["train"], context.classes)
+
+
+FOLDERS = FileFormat(
+    name="a folder with a folder for each class",
+    suffixes=(),
+    kinds=("arrays", "text"),
+    loaders={"classify": _load_folder},
+    read_labeled=_read_labeled_folder,
+    is_match=os.path.isdir,
+)
+
+
+FORMATS = (FOLDERS, TABLES, TS_FILES, TEXT_FILES, ARRAYS, PICTURE_FILES)
+"""Every format; of several that match a path, the first."""
