@@ -16,7 +16,7 @@ from unrolled.model.components import depends_on_length
 from unrolled.reports.run import write_report
 from unrolled.runs.environment import record_environment
 from unrolled.runs.run import SEARCH_FILE, Run
-from unrolled.storage import replacing, write_json
+from unrolled.storage import locked, replacing, write_json
 from unrolled.tasks.base import Examples, choose_examples
 from unrolled.tasks.batches import steps_per_epoch
 from unrolled.training.callbacks import (
@@ -30,7 +30,6 @@ from unrolled.training.callbacks import (
     TrainingPosition,
 )
 from unrolled.training.checkpoints import Checkpoint, newest_checkpoint, restore, resumable_settings, seed_everything
-from unrolled.training.locks import locked
 from unrolled.training.processes import StopRequest, stop_on_signals
 from unrolled.training.progress import Progress, choose_progress
 
