@@ -1,21 +1,23 @@
-"""Files that are whole or not there, and nothing that exists lost to a half-written one."""
+"""Files that are complete or absent, the guard of files that exist, and locks on folders."""
 
 import errno
 import json
 import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-from unrolled.errors import DataError, WriteError
+from unrolled.errors import DataError, RunError, WriteError
+from unrolled.system import flush_folder
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes ``path``'s place when the block ends and is removed when it fails.
+    """Yield a temporary path to write to, which replaces ``path`` when the block ends and is removed when it fails.
 
     Raises:
         WriteError: The disk is full, or the folder cannot be written.
@@ -26,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
         with part.open("rb") as written:
             os.fsync(written.fileno())
         part.replace(path)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     except OSError as error:
         if isinstance(error, WriteError):
             raise
@@ -35,61 +37,115 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def _flush_folder(folder: Path) -> None:
-    """A new name survives a loss of power only once its folder is on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 @contextmanager
 def new_file(path: Path) -> Iterator[TextIO]:
-    """A text file to write to that was not there before.
+    """Open a text file that does not exist yet.
 
     Raises:
-        WriteError: It is there already, or cannot be written.
+        WriteError: It exists already, or cannot be written.
     """
     if path.exists():
-        raise WriteError(f"{path}: expected a new file to write to, got something that is there already. Name another.")
+        raise WriteError(f"{path}: already exists. Choose another name.")
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as stream:
         yield stream
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all.
+    """Write a text file, completely or not at all.
 
     Raises:
-        WriteError: As in ``replacing``.
+        WriteError: The disk is full, or the folder cannot be written.
     """
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file for people and machines, whole or not at all.
+    """Write a JSON file, indented for human readers, completely or not at all.
 
     Raises:
-        WriteError: As in ``replacing``.
+        WriteError: The disk is full, or the folder cannot be written.
     """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def cannot_write(path: Path, error: OSError) -> WriteError:
-    """The error to raise where ``path`` could not be written."""
+    """Return the error to raise where ``path`` could not be written."""
     remedy = "Free some space" if error.errno in _NO_ROOM else "Check the folder and its permissions"
-    return WriteError(f"{path}: expected to write it, got: {_reason(error)}. {remedy}, or write to another place.")
+    return WriteError(f"{path}: cannot be written: {_reason(error)}. {remedy}, or write elsewhere.")
 
 
 def cannot_read(path: Path, error: OSError, what: str = "a file") -> DataError:
-    """The error to raise where ``path`` could not be read."""
+    """Return the error to raise where ``path``, which should be ``what``, could not be read."""
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return DataError(f"{path}: expected {what}, got nothing there. Check the path.")
+        return DataError(f"{path}: no such file. Check the path.")
     if isinstance(error, IsADirectoryError):
         return DataError(f"{path}: expected {what}, got a folder. Name a file in it.")
-    return DataError(f"{path}: expected {what} that can be read, got: {_reason(error)}. Check the path.")
+    return DataError(f"{path}: cannot be read: {_reason(error)}. Check the path.")
 
 
 def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
+
+
+LOCK_FILE = ".lock"
+# Its content: the process that holds the lock. The lock itself cannot hold it, since Windows lets no other process
+# read a locked file.
+_OWNER_FILE = ".lock-owner.json"
+# A process that only asks whether a folder is locked holds the lock for much less.
+_SECONDS_TO_LOCK, _SECONDS_BETWEEN_TRIES = 0.5, 0.05
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run's or a group's folder, in which one process at a time trains, for the length of a block.
+
+    The lock dies with the process that holds it.
+
+    Raises:
+        RunError: Another process holds it.
+        WriteError: The folder cannot be written.
+    """
+    from filelock import FileLock, Timeout  # which costs 20 ms that most commands do not need
+
+    owner, lock = folder / _OWNER_FILE, FileLock(folder / LOCK_FILE, mode=0o644)
+    try:
+        lock.acquire(timeout=_SECONDS_TO_LOCK, poll_interval=_SECONDS_BETWEEN_TRIES)
+    except Timeout:
+        raise RunError(
+            f"{folder}: another process{_format_owner(owner)} is training it. Wait, or stop that process."
+        ) from None
+    except OSError as error:
+        raise cannot_write(folder / LOCK_FILE, error) from None
+    try:
+        write_json(owner, {"pid": os.getpid(), "host": socket.gethostname()})
+        yield
+    finally:
+        with suppress(OSError):
+            owner.unlink()
+        lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Return True if a living process holds the lock of a folder, or if this cannot be found out."""
+    from filelock import FileLock, Timeout
+
+    path = folder / LOCK_FILE
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, mode=0o644, timeout=0):
+            return False
+    except (Timeout, PermissionError):
+        return True
+    except OSError:
+        return False
+
+
+def _format_owner(path: Path) -> str:
+    """Return " (pid 12, host a)"; nothing in the moment in which that is not written yet."""
+    try:
+        owner = json.loads(path.read_text(encoding="utf-8"))
+        return f" (pid {owner['pid']}, host {owner['host']})"
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""

@@ -9,7 +9,7 @@ from tests.runs.test_run import renamed
 from unrolled.comparison.groups import Group
 from unrolled.comparison.listing import list_runs
 from unrolled.errors import InvalidSetting, RunError
-from unrolled.training.locks import locked
+from unrolled.storage import locked
 
 import pytest
 

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from tests.conftest import environment
@@ -354,18 +353,6 @@ def test_an_impossible_setting_is_told_at_the_first_use_and_not_before(variable:
     answered = python(program, **{variable: value})
     assert answered.stdout == "imported\n"
     assert f"unrolled.errors.InvalidSetting: {message}" in answered.stderr
-
-
-def test_a_quota_of_the_control_group_is_read(tmp_path: Path) -> None:
-    assert extension._quota(tmp_path) is None
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text("300000\n")
-    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
-    assert extension._quota(tmp_path) == 3
-    (tmp_path / "cpu.max").write_text("150000 100000\n")
-    assert extension._quota(tmp_path) == 1.5
-    (tmp_path / "cpu.max").write_text("max 100000\n")
-    assert extension._quota(tmp_path) is None
 
 
 def test_an_unknown_instruction_set_is_refused_and_a_known_one_used() -> None:

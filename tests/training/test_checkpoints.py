@@ -14,8 +14,8 @@ import unrolled
 from tests.conftest import Command, environment, write_tiny_data
 from unrolled.errors import Diverged, InvalidSetting, RunError, WriteError
 from unrolled.runs.run import Run
+from unrolled.storage import is_locked, locked
 from unrolled.training.checkpoints import newest_checkpoint
-from unrolled.training.locks import is_locked, locked
 
 import numpy as np
 import pytest
@@ -190,7 +190,8 @@ def test_the_best_weights_are_not_overwritten_by_worse_ones_after_a_resume(tiny:
 
 def test_a_run_in_training_is_not_resumed_and_a_dead_lock_does_not_block(tiny: Path) -> None:
     run = train(tiny)
-    with locked(run.path), pytest.raises(RunError, match="expected a run that nobody trains"):
+    held = rf"another process \(pid {os.getpid()}, host \S+\) is training it\. Wait, or stop that process\.$"
+    with locked(run.path), pytest.raises(RunError, match=held):
         assert is_locked(run.path)
         unrolled.resume(run.path, epochs=3, quiet=True)
     assert not is_locked(run.path)

@@ -1,4 +1,4 @@
-"""Commands run side by side on cores of their own, and end when they are told to."""
+"""Commands run side by side on cores of their own, and stop when they are asked to."""
 
 import os
 import signal
@@ -6,9 +6,15 @@ import sys
 import threading
 import time
 
-from unrolled.training.processes import StopRequest, run_commands, split_cores, worker_environment
-
-import pytest
+from unrolled.system import split_cores
+from unrolled.training.processes import (
+    Finished,
+    StopRequest,
+    WorkerPool,
+    ending_signal,
+    run_commands,
+    worker_environment,
+)
 
 CORES = sorted(os.sched_getaffinity(0))
 
@@ -17,7 +23,7 @@ def python(program: str) -> list[str]:
     return [sys.executable, "-c", program]
 
 
-def test_each_command_is_given_with_what_it_said() -> None:
+def test_each_command_is_yielded_with_its_output() -> None:
     commands = [python(f"import sys; print({n}); print('e', file=sys.stderr); sys.exit({n})") for n in range(3)]
     ended = {finished.returncode: (command, finished) for command, finished in run_commands(commands, 2)}
     assert sorted(ended) == [0, 1, 2]
@@ -27,21 +33,10 @@ def test_each_command_is_given_with_what_it_said() -> None:
 
 
 def test_each_of_several_keeps_to_its_share_of_the_cores() -> None:
-    # Each waits for the other, so that one thread cannot begin both.
     program = "import os, time; print(sorted(os.sched_getaffinity(0))); time.sleep(1)"
-    said = [finished.stdout.strip() for _, finished in run_commands([python(program)] * 2, 2)]
-    assert sorted(said) == sorted(str(share) for share in split_cores(CORES, 2))
+    output = [finished.stdout.strip() for _, finished in run_commands([python(program)] * 2, 2)]
+    assert sorted(output) == sorted(str(share) for share in split_cores(CORES, 2))
     assert sorted(os.sched_getaffinity(0)) == CORES
-
-
-@pytest.mark.parametrize("jobs", [1, 2, 3, 7, 8, 20])
-def test_shares_leave_out_no_core_and_nobody(jobs: int) -> None:
-    given = split_cores(range(8), jobs)
-    assert len(given) == jobs
-    assert all(given)
-    assert {core for share in given for core in share} == set(range(8))
-    if jobs <= 8:
-        assert sum(map(len, given)) == 8
 
 
 def test_one_job_has_the_environment_of_its_parent() -> None:
@@ -70,3 +65,36 @@ def test_leaving_early_stops_what_runs() -> None:
         assert command is commands[0]
         break
     assert time.monotonic() - began < 300
+
+
+def test_a_command_that_a_signal_ended_is_retried_where_the_pool_allows_it() -> None:
+    killed = python("import os, signal; print('once more'); os.kill(os.getpid(), signal.SIGKILL)")
+    seen: list[Finished] = []
+
+    def retry(finished: Finished) -> bool:
+        seen.append(finished)
+        return len(seen) < 3
+
+    ended: list[Finished] = []
+    with WorkerPool(1, retry=retry) as pool:
+        pool.submit([killed, python("import sys; sys.exit(3)")])
+        while pool.is_busy:
+            ended += pool.poll()
+            time.sleep(0.01)
+    assert [finished.returncode for finished in ended] == [3, -signal.SIGKILL]
+    assert [finished.stdout for finished in seen] == ["once more\n"] * 3
+
+
+def test_a_process_that_ignores_a_stop_is_killed_after_a_while() -> None:
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+    began = time.monotonic()
+    with WorkerPool(1, seconds_to_stop=0.2) as pool:
+        pool.submit([python(deaf)])
+        time.sleep(1)
+    assert time.monotonic() - began < 300
+
+
+def test_the_signal_that_ended_a_process_is_known() -> None:
+    assert ending_signal(-signal.SIGKILL) is signal.SIGKILL
+    assert ending_signal(128 + signal.SIGTERM) is signal.SIGTERM
+    assert [ending_signal(code) for code in (0, 1, 2, 127, 128, 255)] == [None] * 6

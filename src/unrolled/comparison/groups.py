@@ -12,8 +12,7 @@ from unrolled.config.diff import settings_of
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidSetting, RunError, UnrolledError
 from unrolled.runs.run import GROUP_FILE, Run, expect_folder, make_folder, runs_within
-from unrolled.storage import write_json, write_text
-from unrolled.training.locks import is_locked
+from unrolled.storage import is_locked, write_json, write_text
 
 KILLED = "died"
 

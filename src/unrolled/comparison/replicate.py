@@ -9,7 +9,7 @@ from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Interrupted, InvalidSetting, RunError, TrainingStopped
 from unrolled.model.build import build_network, check_components
 from unrolled.runs.run import Run, is_group
-from unrolled.training.locks import locked
+from unrolled.storage import locked
 from unrolled.training.processes import StopRequest, run_commands, stop_on_signals, unrolled_command
 from unrolled.training.progress import Progress, choose_progress
 from unrolled.training.trainer import resume_run, train_experiment

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from unrolled.errors import InvalidInput, InvalidSetting, did_you_mean
 from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
+from unrolled.system import usable_cores
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,7 +117,7 @@ def _set_up() -> None:
         raise InvalidSetting(_no_such_isa("UNROLLED_ISA", wish))
     count = os.environ.get("UNROLLED_THREADS", "")
     whole = int(count) if count.isdecimal() and len(count) <= len(str(_MOST_THREADS)) else count
-    compiled.set_threads(_thread_count("UNROLLED_THREADS", whole) if count else _usable_cores())
+    compiled.set_threads(_thread_count("UNROLLED_THREADS", whole) if count else usable_cores())
 
 
 def _no_such_isa(where: str, name: str) -> str:
@@ -127,27 +128,9 @@ def _thread_count(where: str, count: object) -> int:
     if not isinstance(count, int) or isinstance(count, bool) or not 1 <= count <= _MOST_THREADS:
         raise InvalidSetting(
             f"{where}: expected a whole number from 1 to {_MOST_THREADS}, got {count!r}."
-            f" Name the number of cores to use, or leave it out for {_usable_cores()}."
+            f" Name the number of cores to use, or leave it out for {usable_cores()}."
         )
     return count
-
-
-def _usable_cores() -> int:
-    """The cores that this process may run on, no more than its control group pays for."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _quota(Path("/sys/fs/cgroup"))
-    return max(1, cores if quota is None else min(cores, int(quota)))
-
-
-def _quota(folder: Path) -> float | None:
-    """Seconds of computing per second that a container is allowed, from version 2 or 1 of control groups."""
-    for limits in (["cpu.max"], ["cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"]):
-        try:
-            allowed, period, *_ = " ".join((folder / name).read_text() for name in limits).split()
-        except (OSError, ValueError):
-            continue
-        return int(allowed) / int(period) if allowed.isdigit() and int(period) > 0 else None
-    return None
 
 
 Array = NDArray[np.float32]

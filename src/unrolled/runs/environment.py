@@ -1,22 +1,26 @@
-"""What a run ran on: versions, processor, threads, backend and commit, so that its numbers can be repeated."""
+"""The environment of a run: versions, processor, threads, backend and commit, so that it can be reproduced."""
 
 import os
 import platform
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import unrolled
 from unrolled.kernels import native as extension
 from unrolled.runs.run import Run
 from unrolled.storage import write_json
+from unrolled.system import allowed_cores, cpu_model
 
 import keras
 
 
 def describe_environment(seed: int) -> dict[str, Any]:
-    """The facts that decide a run's numbers and speed, as JSON."""
+    """Return what a run's numbers and speed depend on, as JSON.
+
+    Args:
+        seed: Seed of the experiment.
+    """
     backend = keras.backend.backend()
     packages = ("keras", backend, "numpy", "PIL")
     return {
@@ -27,9 +31,9 @@ def describe_environment(seed: int) -> dict[str, Any]:
         "floatx": keras.config.floatx(),
         "seed": seed,
         "platform": platform.platform(),
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
-        "threads": len(os.sched_getaffinity(0)),
+        "threads": len(allowed_cores()),
         "kernels": {"isa": extension.isa(), "threads": extension.threads()} if extension.available() else None,
         "thread_settings": {key: os.environ[key] for key in _THREAD_SETTINGS if key in os.environ},
         "git": _git_commit(),
@@ -37,7 +41,7 @@ def describe_environment(seed: int) -> dict[str, Any]:
 
 
 def record_environment(run: Run) -> None:
-    """Write what a run is computed on, after what it was computed on before it was resumed."""
+    """Write ``environment.json``; a resumed run's environment is added to that of its beginning."""
     name, now = "environment.json", describe_environment(run.experiment.seed)
     if not (run.path / name).exists():
         write_json(run.path / name, now)
@@ -49,16 +53,8 @@ def record_environment(run: Run) -> None:
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "XLA_FLAGS")
 
 
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
 def _git_commit() -> dict[str, Any] | None:
-    """The commit of the folder that the run was started in, and whether files differ from it."""
+    """Return the commit of the current folder, and whether files differ from it; None outside of a repository."""
     try:
         commit = _git("rev-parse", "HEAD")
         return {"commit": commit, "modified": bool(_git("status", "--porcelain"))}

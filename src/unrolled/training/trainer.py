@@ -14,7 +14,7 @@ from unrolled.model.build import build_model, check_config, check_memory, resolv
 from unrolled.model.components import depends_on_length
 from unrolled.runs.environment import record_environment
 from unrolled.runs.run import SEARCH_FILE, Run
-from unrolled.storage import replacing, write_json
+from unrolled.storage import locked, replacing, write_json
 from unrolled.tasks.base import Task
 from unrolled.tasks.registry import load_task
 from unrolled.training.callbacks import (
@@ -28,7 +28,6 @@ from unrolled.training.callbacks import (
     TrainingPosition,
 )
 from unrolled.training.checkpoints import Checkpoint, newest_checkpoint, restore, resumable_settings, seed_everything
-from unrolled.training.locks import locked
 from unrolled.training.processes import StopRequest
 from unrolled.training.progress import Progress
 
