@@ -55,7 +55,7 @@ def _train(recipe: str, seed: int) -> dict[str, Any]:
             **_measured(run.evaluation),
             "seconds": sum(record["seconds"] for record in run.metrics),
             "parameters": run.data["parameters"],
-            "experiment": run.experiment.model_dump(mode="json", exclude={"seed"}),
+            "experiment": run.config.model_dump(mode="json", exclude={"seed"}),
             "measured": datetime.now(UTC).isoformat(timespec="seconds"),
             "cpu": environment["cpu"],
             "cores": environment["threads"],

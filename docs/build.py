@@ -139,7 +139,7 @@ def _title(notebook: NotebookNode) -> str:
 
 
 def _report_style() -> str:
-    report = (files("unrolled.experiments") / "templates" / "report.html").read_text(encoding="utf-8")
+    report = (files("unrolled") / "templates" / "report.html").read_text(encoding="utf-8")
     return report.partition("<style>")[2].partition("</style>")[0]
 
 

@@ -81,7 +81,7 @@ def test_quiet_prints_the_run_folder_alone(tiny: Path, unrolled_command: Command
     assert finished.stderr == ""
     assert re.fullmatch(r"here/\d{8}T\d{6}Z-short\n", finished.stdout)
     run = Run.open(tiny.parent / finished.stdout.strip())
-    assert (run.experiment.name, run.experiment.seed) == ("short", 9)
+    assert (run.config.name, run.config.seed) == ("short", 9)
 
 
 def test_progress_is_plain_lines_without_a_terminal(tiny: Path, unrolled_command: Command) -> None:

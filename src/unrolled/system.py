@@ -189,7 +189,7 @@ def _has_proc() -> bool:
 
 
 def memory_bytes() -> int:
-    """Return the size of the memory that this process may use, in bytes: the machine's, or its control group's limit."""
+    """Return the memory that this process may use, in bytes: the machine's, or the limit of its control group."""
     import psutil
 
     total = int(psutil.virtual_memory().total)

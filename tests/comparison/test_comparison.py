@@ -118,7 +118,7 @@ def test_what_did_not_finish_is_left_out_by_name(tmp_path: Path) -> None:
     group = write_group(tmp_path, ROWS)
     group.ask_for([5])
     runs = group.runs
-    runs[0].write_status("diverged", "expected a finite loss")
+    runs[0].save_status("diverged", "expected a finite loss")
     (runs[1].path / "evaluation.json").write_text("{")
     (runs[2].path / "status.json").unlink()
     (runs[3].path / "experiment.yaml").write_text("data: [")
@@ -253,7 +253,7 @@ def test_forecasts_are_compared_by_what_forecasts_are_measured_by(
     runs = [unrolled.train("passengers-forecast", seed=seed, overrides=few, quiet=True) for seed in (0, 1)]
     comparison = unrolled.compare(*runs, metric="MASE")
     assert comparison.metrics == ["MAE", "RMSE", "MASE", "loss"]
-    assert comparison.arms[0].values("MASE") == {run.experiment.seed: run.evaluation.figures["MASE"] for run in runs}
+    assert comparison.arms[0].values("MASE") == {run.config.seed: run.evaluation.figures["MASE"] for run in runs}
     assert unrolled.compare(*runs).metric == "MAE"
     print_comparison(comparison, as_json=False)
     assert "MASE" in capsys.readouterr().out

@@ -20,7 +20,7 @@ def runs(tmp_path: Path) -> Path:
     runs = tmp_path / "runs"
     renamed(write_run(runs, 0.9, experiment=experiment_of("first")).path, "20260101T000001Z")
     stopped = write_run(runs, 0.5, experiment=experiment_of("stopped", ["training.epochs=7"], seed=3))
-    stopped.write_status("interrupted")
+    stopped.save_status("interrupted")
     (stopped.path / "evaluation.json").unlink()
     renamed(stopped.path, "20260101T000002Z")
     renamed(write_group(runs, {0: 0.8, 1: 0.9}, name="group").path, "20260101T000003Z")

@@ -34,7 +34,7 @@ def test_a_group_holds_a_run_for_each_seed(tiny: Path, unrolled_command: Command
     group = Group.open(tiny.parent / finished.stdout.strip())
     assert json.loads((group.path / "group.json").read_text()) == {"name": "twice", "seeds": [3, 4]}
     assert [run.path.name.partition("Z-")[2] for run in group.runs] == ["twice-seed-3", "twice-seed-4"]
-    assert [run.experiment.seed for run in group.runs] == [3, 4]
+    assert [run.config.seed for run in group.runs] == [3, 4]
     assert all(run.status["status"] == "finished" for run in group.runs)
 
 
@@ -51,7 +51,7 @@ def test_a_seed_gives_the_same_in_turn_at_once_and_alone(tiny: Path) -> None:
 def test_a_group_is_continued_with_what_is_missing(tiny: Path, unrolled_command: Command) -> None:
     group = repeat(tiny, seeds=2)
     kept, stopped = group.runs
-    stopped.write_status("interrupted", "by hand")
+    stopped.save_status("interrupted", "by hand")
     finished = unrolled_command("repeat", group.path)
     assert (finished.returncode, finished.stderr) == (0, "")
     assert finished.stdout.startswith("tiny: 1 of 2 seeds to train in ")
@@ -68,7 +68,7 @@ def test_a_group_takes_more_seeds(tiny: Path) -> None:
     group = repeat(tiny, seeds=[5])
     more = unrolled.repeat(group, seeds=[5, 8], quiet=True)
     assert more.seeds == Group.open(group.path).seeds == (5, 8)
-    assert [run.experiment.seed for run in group.runs] == [5, 8]
+    assert [run.config.seed for run in group.runs] == [5, 8]
 
 
 def test_a_group_takes_no_other_settings(tiny: Path) -> None:
@@ -150,8 +150,8 @@ def test_a_continued_group_goes_on_with_the_seeds_that_were_begun(
     for seed in group.seeds:
         run = unrolled.train(group.of_seed(seed), runs=group.path, overrides=["training.epochs=1"], quiet=True)
         resumed = run.with_overrides([f"training.epochs={whole.experiment.training.epochs}"])
-        resumed.write_experiment()
-        run.write_status("interrupted" if seed else "running")
+        resumed.save_config()
+        run.save_status("interrupted" if seed else "running")
         first_epochs[seed] = run.metrics[0]["seconds"]
     assert sorted(group.begun()) == [0, 1]
     monkeypatch.chdir(tiny.parent)
@@ -170,7 +170,7 @@ def test_a_seed_that_cannot_go_on_is_trained_anew(
     group = Group.create(ExperimentConfig.load(tiny), [0, 1], tiny.parent / "runs")
     for seed in group.seeds:
         run = unrolled.train(group.of_seed(seed), runs=group.path, quiet=True)
-        run.write_status("interrupted")
+        run.save_status("interrupted")
         shutil.rmtree(run.path / "checkpoints")
     monkeypatch.chdir(tiny.parent)
     unrolled.repeat(group, jobs=jobs)
@@ -182,7 +182,7 @@ def test_a_seed_that_cannot_go_on_is_trained_anew(
 def test_an_interruption_from_python_carries_the_group(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def train(experiment: ExperimentConfig, runs: Path, progress: Any, request: Any) -> Any:
         signal.raise_signal(signal.SIGTERM)
-        request.answer("stopped")
+        request.raise_if_requested("stopped")
 
     monkeypatch.setattr(repetition, "train_experiment", train)
     with pytest.raises(Interrupted) as caught:

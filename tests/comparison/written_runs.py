@@ -59,7 +59,7 @@ def write_run(
         }
         for epoch in (1, 2)
     ]
-    run.write_status(status)
+    run.save_status(status)
     write_json(run.path / "environment.json", dict(environment))
     write_json(run.path / "data.json", {**described, **(data or {})})
     write_json(run.path / "evaluation.json", evaluation)

@@ -141,7 +141,7 @@ def test_an_interrupted_trial_is_queued_again_and_does_not_count(tmp_path: Path)
     def train(search: Search, trial: optuna.Trial, request: StopRequest) -> float:
         if trial.number == 1:
             request.receive(signal.SIGINT, None)
-        request.answer("stopped")
+        request.raise_if_requested("stopped")
         return planted_value(search, trial, request)
 
     search = planted_search(tmp_path)

@@ -91,7 +91,7 @@ def test_averages_validate_and_end_as_the_network(tiny: Path) -> None:
 def test_another_precision_is_computed_by_keras_own_loop(tiny: Path) -> None:
     run = train(tiny, "training.precision=mixed_bfloat16")
     assert run.model.layers[2].compute_dtype == "bfloat16"
-    run.predict(run.experiment.load_data().test.inputs[:2])
+    run.predict(run.config.load_data().test.inputs[:2])
     assert "float32" in run.model.layers[2].kernel_used
     assert keras.config.dtype_policy().name == "float32"
 
@@ -99,10 +99,10 @@ def test_another_precision_is_computed_by_keras_own_loop(tiny: Path) -> None:
 @pytest.mark.parametrize("order", ["columns", "pixels", "snake", "permuted"])
 def test_a_network_reads_raw_images_in_any_order(tiny: Path, order: str) -> None:
     run = train(tiny, f"read={order}", "network.1.LSTM.units=4", "training.epochs=1")
-    images = run.experiment.load_data().test.inputs
+    images = run.config.load_data().test.inputs
     assert run.model.input_shape == (None, 6, 5)
     np.testing.assert_allclose(
-        run.evaluation.accuracy, (run.predict(images).argmax(axis=1) == run.experiment.load_data().test.targets).mean()
+        run.evaluation.accuracy, (run.predict(images).argmax(axis=1) == run.config.load_data().test.targets).mean()
     )
 
 

@@ -144,7 +144,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_over(tiny: Path) -> Non
         path.unlink()
     for name in ("model.keras", "evaluation.json", "metrics.jsonl", "report.html"):
         (run.path / name).unlink()
-    run.write_status("running")
+    run.save_status("running")
     assert_equal_runs(unrolled.resume(run.path, quiet=True), train(tiny))
 
 
@@ -152,7 +152,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tiny: Path) -> None:
     run = train(tiny, "training.epochs=3")
     newest = sorted((run.path / "checkpoints").iterdir())[-1]
     newest.write_bytes(newest.read_bytes()[:1000])
-    run.write_status("running")
+    run.save_status("running")
     before = newest_checkpoint(run.path)
     assert before is not None
     assert before.epoch == 2
@@ -203,7 +203,7 @@ def test_fewer_epochs_than_are_done_are_refused(tiny: Path) -> None:
     run = train(tiny, "training.epochs=3")
     with pytest.raises(InvalidSetting, match="expected at least 3 in all, got 2"):
         unrolled.resume(run.path, epochs=2, quiet=True)
-    assert run.experiment.training.epochs == 3
+    assert run.config.training.epochs == 3
 
 
 @pytest.mark.parametrize("keep", ["last", "best"])
@@ -213,7 +213,7 @@ def test_a_training_killed_after_its_last_epoch_is_measured_when_it_goes_on(tiny
     run = train(tiny, *settings, f"training.keep={keep}")
     for name in ("model.keras", "evaluation.json", "report.html"):
         (run.path / name).unlink()
-    run.write_status("running")
+    run.save_status("running")
     assert_equal_runs(unrolled.resume(run.path, quiet=True), whole)
 
 
@@ -274,7 +274,7 @@ def test_weights_that_are_no_numbers_are_never_a_checkpoint(tiny: Path) -> None:
 
 def test_other_data_or_settings_are_refused(tiny: Path) -> None:
     run = train(tiny, "training.epochs=3")
-    run.write_status("interrupted")
+    run.save_status("interrupted")
     text = (run.path / "experiment.yaml").read_text()
     (run.path / "experiment.yaml").write_text(text.replace("learning_rate: 0.01", "learning_rate: 0.02"))
     with pytest.raises(RunError, match=r"got another training.optimizer.Adam.learning_rate. Put it back"):

@@ -56,7 +56,7 @@ def test_a_signal_ends_the_run_after_the_batch_and_keeps_what_was_learned(
 def test_an_interruption_from_python_carries_the_run(tiny: Path) -> None:
     program = f"""
 import os, signal, threading, unrolled
-from unrolled.experiments.training import fitting
+from unrolled.training import fitting
 
 class Impatient(fitting.Recorder):
     def on_epoch_end(self, epoch, logs=None):

@@ -140,7 +140,7 @@ def unlearnable(tiny: Path) -> Path:
 def test_the_best_epoch_is_kept(unlearnable: Path) -> None:
     settings = ("training.optimizer.Adam.learning_rate=0.1", "training.epochs=12", "training.validation=0.25")
     run = train(unlearnable, *settings, "training.keep=best")
-    _, watched = CLASSIFY.divide(run.experiment.load_data(), run.experiment)
+    _, watched = CLASSIFY.divide(run.config.load_data(), run.config)
     assert watched is not None
     losses = [record["val_loss"] for record in run.metrics]
     assert losses.index(min(losses)) < len(losses) - 1

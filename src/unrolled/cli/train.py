@@ -85,9 +85,7 @@ def resume(run: str, epochs: int | None, runs: Path, quiet: bool) -> None:
 @click.option("--low", type=float, default=1e-5, show_default=True, help="The first learning rate.")
 @click.option("--high", type=float, default=1.0, show_default=True, help="The last one.")
 @click.option("--steps", type=click.IntRange(min=10), default=150, show_default=True, help="Number of steps.")
-@click.option(
-    "--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with the loss over the rate."
-)
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with the losses.")
 @JSON
 def find_lr(
     experiment: str, overrides: Sequence[str], low: float, high: float, steps: int, html: Path | None, as_json: bool

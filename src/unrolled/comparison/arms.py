@@ -51,7 +51,7 @@ def read_result(run: Run) -> RunResult:
     Raises:
         RunError: One of its files is missing, damaged, or holds a figure that is not a number.
     """
-    seed = run.experiment.seed
+    seed = run.config.seed
     try:
         evaluation, metrics, data = run.evaluation, run.metrics, run.data
         seconds = [float(record["seconds"]) for record in metrics]
@@ -85,7 +85,7 @@ def read_result(run: Run) -> RunResult:
 
 def _measured(run: Run) -> dict[str, Any]:
     """What else decides what a figure means."""
-    experiment = run.experiment
+    experiment = run.config
     if experiment.task == "generate":
         tokens = {"tokens": experiment.text.tokenizer, "vocabulary": run.encoding.vocabulary}
         return {**tokens, "test_examples": run.evaluation.examples}
@@ -196,7 +196,7 @@ def collect_arms(named: Iterable[Any], runs: Path) -> tuple[list[Arm], dict[str,
         left_out |= others
         read = [result for run in finished if (result := _read(run, left_out))]
         if read:
-            experiment = source.experiment if isinstance(source, Group) else finished[0].experiment
+            experiment = source.config if isinstance(source, Group) else finished[0].config
             name = source.name if isinstance(source, Group) else experiment.name
             arms.append(Arm(name, experiment, _by_seed(read), "group" if isinstance(source, Group) else "list"))
     return _named_apart(arms), left_out
@@ -221,12 +221,12 @@ def _runs_of(source: Group | list[Run]) -> tuple[list[Run], dict[str, str]]:
     newest: dict[int, Run] = {}
     others: dict[str, str] = {}
     for run in source:
-        if settings_of(run.experiment) != settings_of(source[0].experiment):
+        if settings_of(run.config) != settings_of(source[0].experiment):
             others[str(run.path)] = f"it is of another experiment than {source[0].path}"
-        elif run.experiment.seed in newest:
-            others[str(run.path)] = f"seed {run.experiment.seed} is there already"
+        elif run.config.seed in newest:
+            others[str(run.path)] = f"seed {run.config.seed} is there already"
         else:
-            newest[run.experiment.seed] = run
+            newest[run.config.seed] = run
     return list(newest.values()), others
 
 
@@ -244,12 +244,12 @@ def _add_run(run: Run, arms: list[Arm], left_out: dict[str, str]) -> None:
     result = _read(run, left_out)
     if result is None:
         return
-    settings = settings_of(run.experiment)
+    settings = settings_of(run.config)
     for index, arm in enumerate(arms):
         if arm.kind == "runs" and settings_of(arm.experiment) == settings and result.seed not in arm.seeds:
             arms[index] = Arm(arm.name, arm.experiment, _by_seed([*arm.results, result]))
             return
-    arms.append(Arm(run.experiment.name, run.experiment, (result,)))
+    arms.append(Arm(run.config.name, run.config, (result,)))
 
 
 def _by_seed(results: Iterable[RunResult]) -> tuple[RunResult, ...]:

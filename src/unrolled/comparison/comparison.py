@@ -256,7 +256,7 @@ def difference_between(first: Arm, second: Arm, metric: str) -> Difference:
         estimate=estimate,
         corrected_p=None,
         comparisons=0,
-        settings=diff_configs(first.experiment, second.experiment),
+        settings=diff_configs(first.config, second.config),
     )
 
 

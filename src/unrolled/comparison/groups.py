@@ -99,7 +99,7 @@ class Group:
     def runs_by_seed(self) -> tuple[dict[int, Run], dict[Path, str]]:
         """The newest finished run of each seed, and why each other one is left out."""
         members = self._members()
-        finished = {member.run.experiment.seed: member.run for member in members if member.left_out is None}
+        finished = {member.run.config.seed: member.run for member in members if member.left_out is None}
         left_out = {member.run.path: member.left_out for member in members if member.left_out is not None}
         return dict(sorted(finished.items())), left_out
 
@@ -113,12 +113,12 @@ class Group:
         missing = self._missing(members)
         begun: dict[int, Run] = {}
         for member in members:
-            if member.status in ("interrupted", KILLED) and member.run.experiment.seed in missing:
-                begun.setdefault(member.run.experiment.seed, member.run)
+            if member.status in ("interrupted", KILLED) and member.run.config.seed in missing:
+                begun.setdefault(member.run.config.seed, member.run)
         return begun
 
     def _missing(self, members: Sequence["_Member"]) -> tuple[int, ...]:
-        taken = {m.run.experiment.seed for m in members if m.left_out is None or is_locked(m.run.path)}
+        taken = {m.run.config.seed for m in members if m.left_out is None or is_locked(m.run.path)}
         return tuple(seed for seed in self.seeds if seed not in taken)
 
     def _members(self) -> list["_Member"]:
@@ -132,7 +132,7 @@ class Group:
             except UnrolledError as error:
                 member = _Member(run, str(error))
             if member.left_out is None:
-                seeds.add(run.experiment.seed)
+                seeds.add(run.config.seed)
             members.append(member)
         return members
 
@@ -169,8 +169,8 @@ class _Member:
 
 def _look_at(run: Run, settings: dict[str, Any], finished: Collection[int]) -> _Member:
     """What a run is to its group, which has these settings; newer runs have finished these seeds."""
-    seed, status = run.experiment.seed, current_status(run)
-    if settings_of(run.experiment) != settings:
+    seed, status = run.config.seed, current_status(run)
+    if settings_of(run.config) != settings:
         return _Member(run, "it is of another experiment than its group")
     if status != "finished":
         return _Member(run, f"it is {status}", status)

@@ -132,7 +132,7 @@ def _read(folder: Path) -> tuple[ListingEntry, ExperimentConfig]:
 
 
 def _read_run(run: Run) -> tuple[ListingEntry, ExperimentConfig]:
-    experiment, status = run.experiment, current_status(run)
+    experiment, status = run.config, current_status(run)
     tested = run.evaluation if (run.path / "evaluation.json").exists() else None
     entry = ListingEntry(
         kind="run",

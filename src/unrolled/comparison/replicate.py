@@ -156,7 +156,7 @@ def train_missing(group: Group, jobs: int, request: StopRequest, *, quiet: bool)
 
 
 def _train_seeds(group: Group, seeds: Sequence[int], jobs: int, request: StopRequest, *, quiet: bool) -> None:
-    say = choose_progress(quiet=quiet).say
+    say = choose_progress(quiet=quiet).log
     say(f"{group.name}: {len(seeds)} of {len(group.seeds)} seeds to train in {group.path}")
     at_once = min(jobs, len(seeds))
     train = _train_in_turn if at_once <= 1 else _train_at_once
@@ -192,7 +192,7 @@ def _train_in_turn(
             break
         except Exception as error:  # one seed's failure, of whatever kind, does not stop the others
             failures[seed] = _one_line(str(error) or type(error).__name__)
-            progress.say(f"seed {seed} failed: {failures[seed]}")
+            progress.log(f"seed {seed} failed: {failures[seed]}")
     return failures
 
 
@@ -201,7 +201,7 @@ def _goes_on(run: Run, progress: Progress, request: StopRequest) -> bool:
     try:
         resume_run(run, None, progress, request)
     except (RunError, InvalidSetting) as error:
-        progress.say(f"seed {run.experiment.seed} is trained anew: {error}")
+        progress.log(f"seed {run.config.seed} is trained anew: {error}")
         return False
     return True
 
@@ -210,7 +210,7 @@ def _train_at_once(
     group: Group, seeds: Sequence[int], jobs: int, request: StopRequest, *, quiet: bool, goes_on: bool = True
 ) -> dict[int, str]:
     """Train several at a time, each as ``unrolled train`` or ``resume`` does; the message of each seed that failed."""
-    say = choose_progress(quiet=quiet).say
+    say = choose_progress(quiet=quiet).log
     failures: dict[int, str] = {}
     begun = group.begun() if goes_on else {}
     commands = {seed: _command(group, seed, begun.get(seed)) for seed in seeds}

@@ -179,15 +179,15 @@ def target_of_experiment(experiment: ExperimentConfig) -> DiagnosticTarget:
 
 def target_of_run(run: Run) -> DiagnosticTarget:
     """A trained network with the data that it learned from."""
-    data = run.experiment.load_data()
-    examples = choose_examples(data, run.experiment, run.encoding)
+    data = run.config.load_data()
+    examples = choose_examples(data, run.config, run.encoding)
     return _of(
-        run.experiment,
+        run.config,
         data,
         examples,
         run.model,
         is_trained=True,
-        fresh=lambda: build(run.experiment, data, examples),
+        fresh=lambda: build(run.config, data, examples),
     )
 
 

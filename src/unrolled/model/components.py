@@ -266,7 +266,7 @@ class ComponentBuilder:
         Args:
             from_logits: True if the network ends in logits; an argument in the file takes precedence.
         """
-        entry = self.config.training.loss
+        entry = self._loss_entry()
         kind = self._find(entry, "loss", ("training", "loss"))
         arguments = dict(entry.arguments)
         if "from_logits" in inspect.signature(kind).parameters:
@@ -275,15 +275,15 @@ class ComponentBuilder:
 
     def dry_run(self) -> None:
         """Make optimizer, loss and metrics and let them take a step, so that no error waits for the training."""
-        training = self.config.training
-        one_hot = not training.loss.name.startswith("Sparse")
+        training, loss_entry = self.config.training, self._loss_entry()
+        one_hot = not loss_entry.name.startswith("Sparse")
         optimizer, loss = self.optimizer(), self.loss(from_logits=False)
         self._accepted(lambda: dry_run_optimizer(optimizer), ("training", "optimizer"), training.optimizer)
-        self._accepted(lambda: dry_run_loss(loss, one_hot=one_hot), ("training", "loss"), training.loss)
+        self._accepted(lambda: dry_run_loss(loss, one_hot=one_hot), ("training", "loss"), loss_entry)
         for index, metric in enumerate(self.metrics()):
             if isinstance(metric, keras.metrics.Metric):
                 rehearsed = partial(dry_run_metric, metric, one_hot=one_hot)
-                self._accepted(rehearsed, ("training", "metrics", index), training.metrics[index])
+                self._accepted(rehearsed, ("training", "metrics", index), self._metric_entries()[index])
 
     def metrics(self) -> list[Any]:
         """Return the metrics; ``accuracy`` stays a word, which Keras turns into the one that fits the targets."""
@@ -291,8 +291,16 @@ class ComponentBuilder:
             entry.name
             if entry.name == "accuracy" and not entry.arguments
             else self._make(entry, "metric", ("training", "metrics", index))
-            for index, entry in enumerate(self.config.training.metrics)
+            for index, entry in enumerate(self._metric_entries())
         ]
+
+    def _loss_entry(self) -> Component:
+        assert self.config.training.loss is not None, "the task fills it in"
+        return self.config.training.loss
+
+    def _metric_entries(self) -> tuple[Component, ...]:
+        assert self.config.training.metrics is not None, "the task fills them in"
+        return self.config.training.metrics
 
     def _make(self, entry: Component, what: str, path: tuple[Any, ...]) -> Any:
         kind = self._find(entry, what, path)

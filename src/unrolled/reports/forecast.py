@@ -29,7 +29,7 @@ def write_forecast_page(path: Path, run: Run, values: NDArray[Any], forecast: ND
     """
     steps = len(forecast)
     charts = []
-    for channel, name in enumerate(run.classes):
+    for channel, name in enumerate(run.output_names):
         history = values[-max(_SHORTEST_HISTORY, _HISTORY_PER_STEP * steps) :, channel].tolist()
         series = {
             "history": [*history, *[math.nan] * steps],
@@ -38,8 +38,6 @@ def write_forecast_page(path: Path, run: Run, values: NDArray[Any], forecast: ND
         labels = [f"{step:+d}" if step else "now" for step in range(1 - len(history), steps + 1)]
         chart = line_chart(f"{name} and its forecast", series, steps=labels)
         charts.append({"name": name, "series": list(series), "chart": chart})
-    horizon = run.experiment.forecast.horizon if run.experiment.forecast else steps
-    page = render(
-        "forecast.html", name=run.experiment.name, run=run.path.name, steps=steps, horizon=horizon, charts=charts
-    )
+    horizon = run.config.forecast.horizon if run.config.forecast else steps
+    page = render("forecast.html", name=run.config.name, run=run.path.name, steps=steps, horizon=horizon, charts=charts)
     write_page(page, path)

@@ -2,62 +2,65 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from unrolled.config.document import write_yaml
+from unrolled.model.build import describe_layers, format_shape
 from unrolled.reports.charts import line_chart
 from unrolled.reports.html import render
 from unrolled.reports.sections import render_section
 from unrolled.runs.run import Run
 from unrolled.storage import write_text
 from unrolled.tasks.metrics import Evaluation
-from unrolled.tasks.sections import Sections, compare_with_baselines, format_metric
+from unrolled.tasks.sections import compare_with_baselines, format_metric
 
 # Fields of metrics.jsonl that are no learning curves.
 _COSTS = {"epoch", "learning_rate", "seconds", "cpu_seconds", "training_seconds", "examples_per_second"}
 
 
-def write_report(
-    run: Run, *, sections: Sections, layers: Sequence[Mapping[str, Any]], input_shape: str, notes: Sequence[str]
-) -> None:
-    """Write ``report.html`` into a run's folder.
+def write_report(run: Run) -> Path:
+    """Write ``report.html`` into a run's folder; the network predicts the test set unless it has just done so.
 
     Args:
         run: A run with its metrics and its evaluation.
-        sections: The sections of its task.
-        layers: The network, layer by layer: ``name``, ``arguments``, ``shape``, ``kernel`` and ``parameters``.
-        input_shape: The shape of a batch of inputs, for example ``[B, 28, 28]``.
-        notes: Remarks on the data.
+
+    Returns:
+        The path of the page.
 
     Raises:
         RunError: A file of the run is missing or damaged.
         WriteError: The page cannot be written.
     """
-    evaluation = run.evaluation
-    metrics, headline = evaluation.scores, next(iter(evaluation.scores))
+    evaluation, task, outputs = run.evaluation, run.task, run.test_outputs
+    sections = task.report_sections(run.model, outputs)
     page = render(
         "report.html",
         title=run.path.name,
-        experiment=run.experiment,
-        validation=run.experiment.training.validation,
+        experiment=run.config,
+        validation=run.config.training.validation,
         data=run.data,
         environment=run.read_json("environment.json"),
-        headline=headline,
-        figures=[(name, format_headline(name, metrics[name])) for name in _headline_first(metrics, headline)],
-        verdict=compare_with_baselines(headline, metrics[headline], evaluation.baselines),
+        headline=evaluation.headline,
+        figures=[(name, format_headline(name, evaluation.metrics[name])) for name in _headline_first(evaluation)],
+        verdict=compare_with_baselines(
+            evaluation.headline, evaluation.metrics[evaluation.headline], evaluation.baselines
+        ),
         baselines=_baseline_rows(evaluation),
         baseline_notes=sections.notes,
-        notes=notes,
+        notes=task.notes,
         curves=learning_curves(run.metrics),
         seconds=sum(record["seconds"] for record in run.metrics),
-        layers=layers,
-        input_shape=input_shape,
+        layers=describe_layers(run.config, run.model),
+        input_shape=format_shape((None, *task.preprocessor.shape)),
         parameters=run.data["parameters"],
         sections=[render_section(section) for section in sections.sections],
-        settings=write_yaml(run.experiment.model_dump(mode="json", exclude_none=True)),
+        settings=write_yaml(run.config.model_dump(mode="json", exclude_none=True)),
         written=datetime.now(UTC),
     )
-    write_text(run.path / "report.html", page)
+    path = run.path / "report.html"
+    write_text(path, page)
+    return path
 
 
 def format_headline(name: str, value: float) -> str:
@@ -70,14 +73,14 @@ def format_headline(name: str, value: float) -> str:
     return f"{100 * value:.2f} %" if name == "accuracy" else format_metric(value)
 
 
-def _headline_first(metrics: Mapping[str, float], headline: str) -> list[str]:
-    return [headline, *(name for name in metrics if name != headline)]
+def _headline_first(evaluation: Evaluation) -> list[str]:
+    return [evaluation.headline, *(name for name in evaluation.metrics if name != evaluation.headline)]
 
 
 def _baseline_rows(evaluation: Evaluation) -> dict[str, Any]:
     """Return the metrics that the baselines have, and a row for the network and for each baseline."""
     names = list(dict.fromkeys(name for metrics in evaluation.baselines.values() for name in metrics))
-    methods = {"this network": evaluation.scores, **evaluation.baselines}
+    methods = {"this network": evaluation.metrics, **evaluation.baselines}
     return {
         "metrics": names,
         "rows": [

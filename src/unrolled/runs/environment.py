@@ -42,7 +42,7 @@ def describe_environment(seed: int) -> dict[str, Any]:
 
 def record_environment(run: Run) -> None:
     """Write ``environment.json``; a resumed run's environment is added to that of its beginning."""
-    name, now = "environment.json", describe_environment(run.experiment.seed)
+    name, now = "environment.json", describe_environment(run.config.seed)
     if not (run.path / name).exists():
         write_json(run.path / name, now)
         return

@@ -77,7 +77,10 @@ def predict_texts(run: Run, texts: Sequence[str]) -> list[Prediction]:
         raise InvalidInput("predict: expected files, because the network does not read texts. Name files.")
     if not texts:
         raise InvalidInput("predict: expected texts, got none. Write one per line.")
-    return [{"text": text, **run.task.describe_prediction(row)} for text, row in zip(texts, run.predict(list(texts)), strict=True)]
+    return [
+        {"text": text, **run.task.describe_prediction(row)}
+        for text, row in zip(texts, run.predict(list(texts)), strict=True)
+    ]
 
 
 def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = None) -> list[Prediction]:
@@ -101,13 +104,15 @@ def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = 
         raise InvalidInput("--explain-input: expected a PNG or JPEG to explain, got none. Name a picture.")
     context = read_context(run)
     read = [(path, read_inputs(path, context)) for path in files]
-    probabilities = run.predict([example for _, inputs in read for example in inputs.examples])
+    outputs = run.predict([example for _, inputs in read for example in inputs.examples])
     sources = [
         {"file": str(path), **({"index": index} if inputs.is_batch else {})}
         for path, inputs in read
         for index in range(len(inputs.examples))
     ]
-    predictions = [source | run.task.describe_prediction(row) for source, row in zip(sources, probabilities, strict=True)]
+    predictions = [
+        source | run.task.describe_prediction(row) for source, row in zip(sources, probabilities, strict=True)
+    ]
     if explain_input:
         images = {str(path): inputs.examples[0] for path, inputs in read if PICTURE_FILES.matches(path)}
         shown = [prediction for prediction in predictions if prediction["file"] in images]
@@ -226,7 +231,7 @@ def evaluate(run: Run, data: str | Path | Dataset | Split | None = None) -> Eval
     return task.evaluate(task.predict(run.model, split), split)
 
 
-def _split(run: Run, data: str | Path | Dataset | Split | None) -> Split:
+def _split(run: Run, data: str | Path | Dataset | Split) -> Split:
     """Return the labeled examples to evaluate a network on."""
     if isinstance(data, Split):
         return data

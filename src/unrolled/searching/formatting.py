@@ -104,7 +104,7 @@ class SearchProgress:
         for trial in self._ended():
             if trial.number not in self.told:
                 self.told.add(trial.number)
-                self.progress.say(format_trial(trial, self.search))
+                self.progress.log(format_trial(trial, self.search))
 
     def _ended(self) -> list[Trial]:
         return [trial for trial in self.search.trials if trial.outcome not in ("running", "waiting")]

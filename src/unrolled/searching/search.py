@@ -188,7 +188,7 @@ def find_search(
 def run_search(search: Search, jobs: int, progress: Progress, request: StopRequest) -> Search:
     """Train the trials that are still wanted, and conclude; the rest is as in ``search``."""
     wanted = int(search.settings["trials"])
-    progress.say(f"{search.path.name}: {len(search.ended)} of {wanted} trials, by {search.metric}")
+    progress.log(f"{search.path.name}: {len(search.ended)} of {wanted} trials, by {search.metric}")
     news = SearchProgress(search, progress)
     try:
         while (ended := _ended(search)) < wanted:
@@ -245,7 +245,7 @@ def finalize(search: Search, progress: Progress) -> None:
     _write_best(search, best)
     _measure_once(search, best, progress)
     write_search_report(search)
-    progress.say(f"report {search.path / 'search.html'}")
+    progress.log(f"report {search.path / 'search.html'}")
 
 
 def _ended(search: Search) -> int:
@@ -272,7 +272,7 @@ def _wait(search: Search, request: StopRequest) -> None:
 def _answer(search: Search, request: StopRequest) -> None:
     if request.signal_number is not None:
         ended, wanted = len(search.ended), search.settings["trials"]
-        request.answer(
+        request.raise_if_requested(
             f"search: interrupted after {ended} of {wanted} trials; go on with: unrolled search {search.path}"
         )
 
@@ -290,8 +290,8 @@ def _measure_once(search: Search, best: Trial, progress: Progress) -> None:
     run = search.run_of(best.number)
     assert run is not None, "a trial that finished has a run"
     if not (run.path / "evaluation.json").exists():
-        data = run.experiment.load_data()
-        measure(run.model, data, choose_examples(data, run.experiment), run, progress)
+        data = run.config.load_data()
+        measure(run.model, data, choose_examples(data, run.config), run, progress)
     look = {
         "trial": best.number,
         "trials": len(search.ended),

@@ -42,7 +42,7 @@ def train_trial(search: Search, trial: optuna.Trial, request: StopRequest) -> fl
     experiment = ExperimentConfig.parse(document.replace(("name",), f"trial-{trial.number}", "search"))
     progress = TrialProgress(trial, search.metric)
     try:
-        train_experiment(experiment, search.path / "trials", progress, request, tested=False)
+        train_experiment(experiment, search.path / "trials", progress, request, is_tested=False)
     finally:
         keras.utils.clear_session()  # a process trains many networks
         _remove_checkpoints(search.path / "trials", experiment.name)
@@ -114,13 +114,13 @@ def work(search: Search, wanted: int, request: StopRequest, train: Train) -> Non
             request.receive(signal.SIGTERM, None)
 
     message = f"search: {search.path}: interrupted"
-    request.answer(message)
+    request.raise_if_requested(message)
     while (trial := claim(search, wanted)) is not None:
         with search.leases.renewing(trial.number, stop_if_orphaned):
             attempt(search, trial, request, train)
         _drop_network(search, trial.number)
         stop_if_orphaned()
-        request.answer(message)
+        request.raise_if_requested(message)
 
 
 def attempt(search: Search, trial: optuna.Trial, request: StopRequest, train: Train) -> None:
@@ -279,7 +279,7 @@ def requeue_lost(search: Search) -> None:
             search.leases.release(trial.number)
             search.drop_network(trial.number)
             if run := search.run_of(trial.number):
-                run.write_status("failed", "its process was killed")
+                run.save_status("failed", "its process was killed")
 
 
 def requeue(search: Search, trial: FrozenTrial | optuna.Trial, outcome: str, reason: str) -> None:

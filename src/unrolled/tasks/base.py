@@ -136,6 +136,10 @@ class Task(ABC):
         """Return the test examples as the network takes them."""
         return self.encode(self.data.test)
 
+    def encode_test_as_training(self) -> Split:
+        """Return the test examples in the form of the training examples, to compare the two."""
+        return self.encode_test()
+
     @cached_property
     def train(self) -> Split:
         """The training examples, encoded."""
@@ -155,6 +159,11 @@ class Task(ABC):
     def output_names(self) -> tuple[str, ...]:
         """The names of the outputs: classes, or the channels of a series."""
         return self.data.classes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes; empty where none are predicted."""
+        return ()
 
     @property
     def channel_names(self) -> tuple[str, ...]:

@@ -57,6 +57,11 @@ class Classification(Task):
         return Split(self.preprocessor.encode(split.inputs), split.targets)
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes."""
+        return self.output_names
+
+    @property
     def one_hot_classes(self) -> int | None:
         """Number of classes unless the loss takes class indices."""
         loss = self.config.training.loss
@@ -104,7 +109,7 @@ class Classification(Task):
         )
         confusion = ConfusionSection("Confusion matrix", self.output_names, evaluation.confusion)
         needs_sklearn = self.data.kind == "text" and find_spec("sklearn") is None
-        return Sections([scores, confusion, self._mistakes(outputs)], (NEEDS_SKLEARN,) if needs_sklearn else ())
+        return Sections([confusion, scores, self._mistakes(outputs)], (NEEDS_SKLEARN,) if needs_sklearn else ())
 
     def describe_prediction(self, output: NDArray[Any]) -> Prediction:
         """Return the most probable class and the probability of each."""

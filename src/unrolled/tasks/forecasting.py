@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 # Data sets that are series to forecast.
 _SERIES = ("air-passengers",)
-_CHARTS_SHOWN = 6
+# Fewer windows make no line, so the last one is drawn with the steps before it.
+_FEWEST_WINDOWS = 8
 
 
 class Forecasting(Task):
@@ -130,28 +131,35 @@ class Forecasting(Task):
         return naive_baseline(inputs, targets, self.data.train.inputs[0], settings.season, settings.window)
 
     def report_sections(self, model: keras.Model, outputs: NDArray[Any]) -> Sections:
-        """Chart the test part beside the forecasts of its last steps, each ``horizon`` steps ahead or the last window.
+        """Chart the test part beside its forecasts, each at the end of the horizon.
 
-        With fewer windows than ``horizon`` the last window's forecast is drawn, behind the steps before it.
+        With few windows in the test part, the last one is drawn instead: the steps that the network read, and its
+        forecast of all steps of the horizon.
         """
         settings, test = self.settings, self.data.test.inputs[0]
+        horizon, window = settings.horizon, settings.window
         forecasts = self.values(outputs, np.stack(list(self._test_windows().inputs)))
-        ahead = settings.horizon
-        if len(forecasts) >= ahead:
-            first, lines = ahead - 1, forecasts[:, -1]
-            note = f"Each value is forecast {ahead} {'step' if ahead == 1 else 'steps'} ahead."
-            truth = test[first : first + len(lines)]
-            steps = [str(first + 1 + step) for step in range(len(truth))]
+        whole = np.concatenate([self.data.train.inputs[0][-window:], test])
+        # Windows with gaps in the values to forecast were left out.
+        starts = [
+            start
+            for start in range(len(test) - horizon + 1)
+            if not np.isnan(whole[start + window - settings.season : start + window + horizon]).any()
+        ]
+        if len(starts) >= _FEWEST_WINDOWS:
+            truth, line = test[horizon - 1 :], np.full((len(test) - horizon + 1, whole.shape[1]), np.nan)
+            line[starts] = forecasts[:, -1]
+            steps = [str(horizon + step) for step in range(len(line))]
+            ahead = "1 step" if horizon == 1 else f"{horizon} steps"
+            note = f"By step of the test set; each value was forecast {ahead} ahead."
         else:
-            before = self.data.train.inputs[0][-settings.window :]
-            history = np.concatenate([before, test])[-(settings.window + ahead) :]
-            truth, lines = history, np.full_like(history, np.nan)
-            lines[-ahead:] = forecasts[-1]
-            note = f"The last {ahead} steps, forecast from the {settings.window} steps before them."
-            steps = [f"{step:+d}" if step else "0" for step in range(-settings.window + 1, ahead + 1)]
+            truth = whole[starts[-1] : starts[-1] + window + horizon]
+            line = np.concatenate([np.full((window, whole.shape[1]), np.nan), forecasts[-1]])
+            steps = [f"{step:+d}" if step else "now" for step in range(1 - window, horizon + 1)]
+            note = f"The last {horizon} steps, forecast from the {window} steps before them."
         charts = {
-            name: {"series": truth[:, channel].tolist(), "forecast": lines[:, channel].tolist()}
-            for channel, name in enumerate(self.output_names[:_CHARTS_SHOWN])
+            name: {"actual": truth[:, channel].tolist(), "forecast": line[:, channel].tolist()}
+            for channel, name in enumerate(self.output_names)
         }
         return Sections([ChartSection("Forecasts on the test set", charts, steps, note)])
 

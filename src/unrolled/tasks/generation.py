@@ -82,6 +82,10 @@ class Generation(Task):
         """Return the test part in few long pieces, so that few tokens are predicted from an initial state."""
         return self._pieces(self.data.test.inputs[0], _TEST_LENGTH)
 
+    def encode_test_as_training(self) -> Split:
+        """Return the test part in pieces of the length of the training pieces."""
+        return self.encode(self.data.test)
+
     @property
     def num_outputs(self) -> int:
         """Number of tokens in the vocabulary."""
@@ -134,7 +138,8 @@ class Generation(Task):
             text = "".join(self.generate(model, prompt, length=_SAMPLE_TOKENS, temperature=_SAMPLE_TEMPERATURE))
         except InvalidInput:
             return Sections()
-        return Sections([SampleSection("Generated text", prompt, text)])
+        note = f"The prompt is the beginning of the test set; temperature {_SAMPLE_TEMPERATURE}."
+        return Sections([SampleSection("Generated text", prompt, text, note)])
 
     def predict_inputs(self, model: keras.Model, inputs: Any, batch_size: int = 256) -> NDArray[np.float32]:
         """Refuse: a text is continued by ``generate``."""

@@ -141,8 +141,8 @@ class TerminateOnNaN(keras.callbacks.Callback):
         optimizer = type(self.model.optimizer).__name__
         return (
             f"train: {self.run.config.name}: the {name} became {loss} in epoch "
-            f"{self.position.epoch + 1} at step {self.position.step}; {kept} {self.run.path}. Lower the learning rate (--set "
-            f"training.optimizer.{optimizer}.learning_rate={rate / 10:g}), clip the gradients (clipnorm: 1), or use "
+            f"{self.position.epoch + 1} at step {self.position.step}; {kept} {self.run.path}. "
+            f"Lower the learning rate (--set training.optimizer.{optimizer}.learning_rate={rate / 10:g}), clip the gradients (clipnorm: 1), or use "
             "activation tanh."
         )
 

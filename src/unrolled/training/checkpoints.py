@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the generators from which layers and initializers without a seed draw one, and torch where it is the backend.
+    """Seed the generators of layers and initializers without a seed of their own, and torch's where it is the backend.
 
     ``keras.utils.set_random_seed`` does the same and imports TensorFlow wherever it is installed, which takes 5 s.
     """

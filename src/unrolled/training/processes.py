@@ -32,7 +32,7 @@ class StopRequest:
         """Keep the first signal; further ones must not cut the saving short."""
         self.signal_number = self.signal_number or signal_number
 
-    def answer(self, message: str) -> None:
+    def raise_if_requested(self, message: str) -> None:
         """Raise if a signal has arrived.
 
         Raises:

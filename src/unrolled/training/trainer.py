@@ -324,7 +324,8 @@ def _check_checkpoint(run: Run, checkpoint: Checkpoint | None) -> None:
         return
     if changed := diff_settings(checkpoint.notes["settings"], resumable_settings(run.config)):
         raise RunError(
-            f"{run.path}: {changed[0].path} in experiment.yaml is not that of the checkpoint. Restore it, or train again."
+            f"{run.path}: {changed[0].path} in experiment.yaml is not that of the checkpoint. "
+            "Restore it, or train again."
         )
 
 
