@@ -92,7 +92,7 @@ def _with_examples(value: Any) -> Any:
 def _fields(annotation: Any, example: Any) -> list[str]:
     """Return a line on each setting of a section that is shown."""
     section = model_in(annotation)
-    if section is None or not isinstance(example, dict) or issubclass(section, Component):
+    if section is None or not isinstance(example, dict) or not issubclass(section, ConfigModel) or section is Component:
         return []
     return [line for key in example for line in _wrapped(f"  {key}: {section.describe(key)}", indent="  ")]
 

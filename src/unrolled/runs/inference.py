@@ -110,8 +110,8 @@ def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = 
         for path, inputs in read
         for index in range(len(inputs.examples))
     ]
-    predictions = [
-        source | run.task.describe_prediction(row) for source, row in zip(sources, probabilities, strict=True)
+    predictions: list[Prediction] = [
+        {**source, **run.task.describe_prediction(output)} for source, output in zip(sources, outputs, strict=True)
     ]
     if explain_input:
         images = {str(path): inputs.examples[0] for path, inputs in read if PICTURE_FILES.matches(path)}

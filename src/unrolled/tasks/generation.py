@@ -159,6 +159,7 @@ class Generation(Task):
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int = 0,
+        **options: Any,
     ) -> Iterator[str]:
         """Yield the text that a network generates after a prompt, token by token; see ``unrolled.generate``."""
         _check_sampling(length, temperature, top_k, top_p)

@@ -139,11 +139,11 @@ class TerminateOnNaN(keras.callbacks.Callback):
             else "kept nothing in"
         )
         optimizer = type(self.model.optimizer).__name__
+        position = f"epoch {self.position.epoch + 1} at step {self.position.step}"
+        remedy = f"--set training.optimizer.{optimizer}.learning_rate={rate / 10:g}"
         return (
-            f"train: {self.run.config.name}: the {name} became {loss} in epoch "
-            f"{self.position.epoch + 1} at step {self.position.step}; {kept} {self.run.path}. "
-            f"Lower the learning rate (--set training.optimizer.{optimizer}.learning_rate={rate / 10:g}), clip the gradients (clipnorm: 1), or use "
-            "activation tanh."
+            f"train: {self.run.config.name}: the {name} became {loss} in {position}; {kept} {self.run.path}. "
+            f"Lower the learning rate ({remedy}), clip the gradients (clipnorm: 1), or use activation tanh."
         )
 
 
