@@ -1,4 +1,4 @@
-"""What the package promises: its names, its contents, and what its files may import."""
+"""The public names of the package, its errors, and the contents of its wheel."""
 
 import subprocess
 import sys
@@ -6,21 +6,48 @@ import zipfile
 from pathlib import Path
 
 import unrolled
-from tests.conftest import ROOT
+from tests.conftest import ROOT, environment
 from unrolled import errors
 
 import pytest
 
 
-def test_every_exported_name_is_there() -> None:
+def test_every_public_name_exists() -> None:
     functions = ["accelerate", "compare", "diagnose", "forecast", "load", "load_model", "repeat", "resume", "search"]
-    classes = ["Dataset", "Experiment", "Finding", "Run", "Search", "SequenceClassifier", "SequenceRegressor"]
+    classes = ["Dataset", "Diagnostic", "ExperimentConfig", "Run", "Search", "SequenceClassifier", "SequenceRegressor"]
     assert unrolled.__all__ == [*classes, "__version__", *functions, "set_threads", "to_keras", "train", "write"]
     for name in unrolled.__all__:
         assert getattr(unrolled, name) is not None
     assert set(unrolled.__all__) <= set(dir(unrolled))
     with pytest.raises(AttributeError, match="has no attribute 'trian'"):
         unrolled.trian  # noqa: B018
+
+
+def test_no_submodule_shadows_a_public_name() -> None:
+    """Importing ``unrolled.sklearn`` and all other submodules leaves every public name what it is."""
+    program = """
+import importlib, pkgutil, types
+import unrolled
+
+# The command itself, and two frameworks that are slow to import.
+skipped = {"unrolled.__main__", "unrolled.backends.tensorflow", "unrolled.backends.torch"}
+for module in pkgutil.walk_packages(unrolled.__path__, "unrolled."):
+    if module.name not in skipped:
+        importlib.import_module(module.name)
+submodules = {module.name for module in pkgutil.iter_modules(unrolled.__path__)} - {"__main__"}
+assert {"kernels", "searching", "sklearn"} <= submodules <= set(vars(unrolled))
+assert not submodules & set(unrolled.__all__), submodules & set(unrolled.__all__)
+for name in unrolled.__all__:
+    value = getattr(unrolled, name)
+    assert not isinstance(value, types.ModuleType), name
+    if name != "__version__":
+        assert callable(value) and value.__name__ == name, name
+        assert value is getattr(importlib.import_module(unrolled._HOMES[name]), name), name
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment(KERAS_BACKEND="jax")
+    )
+    assert finished.returncode == 0, finished.stderr
 
 
 def test_every_error_is_also_a_built_in_one() -> None:
@@ -35,7 +62,7 @@ def test_every_error_is_also_a_built_in_one() -> None:
 
 
 def test_the_wheel_holds_the_data_and_the_licences(tmp_path: Path) -> None:
-    """Built from the tree as it stands, by the build backend that pyproject.toml names."""
+    """The wheel is built from this tree by the build backend that pyproject.toml names."""
     program = "import sys; from scikit_build_core.build import build_wheel; print(build_wheel(sys.argv[1]))"
     command = [sys.executable, "-c", program, str(tmp_path)]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)

@@ -1,8 +1,11 @@
-"""The estimators in scikit-learn's hands."""
+"""The estimators under scikit-learn's checks, searches and pipelines."""
 
 import pickle
+import subprocess
+import sys
 from typing import Any
 
+from tests.conftest import environment
 from unrolled import SequenceClassifier, SequenceRegressor, load
 
 import numpy as np
@@ -15,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 SMALL: dict[str, Any] = {"units": 4, "epochs": 1, "random_state": 0}
-# What scikit-learn asks of estimators of tables that does not hold for sequences.
+# Checks of scikit-learn for estimators of tables that do not apply to sequences.
 _LAST_BITS = "on some processors float32 products differ in their last bits with the rows of a batch"
 EXPECTED_FAILURES = {
     "check_estimators_nan_inf": "NaN is a missing value, and padding",
@@ -31,7 +34,7 @@ EXPECTED_FAILURES = {
     [SequenceClassifier(**SMALL), SequenceRegressor(**SMALL)],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES,
 )
-def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
+def test_checks_of_scikit_learn(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
@@ -46,14 +49,14 @@ def lists() -> tuple[list[NDArray[np.float32]], NDArray[np.int64]]:
     return series, labels
 
 
-def test_lists_of_unequal_length_are_learned(lists: Any) -> None:
+def test_a_classifier_fits_lists_of_unequal_length(lists: Any) -> None:
     series, labels = lists
     classifier = SequenceClassifier(units=16, epochs=30, random_state=0).fit(series[:40], labels[:40])
     assert classifier.score(series[40:], labels[40:]) > 0.9
     np.testing.assert_allclose(classifier.predict_proba(series).sum(axis=1), 1, atol=1e-5)
 
 
-def test_a_regressor_tells_several_numbers(lists: Any) -> None:
+def test_a_regressor_predicts_several_numbers(lists: Any) -> None:
     series, _ = lists
     values = np.array([item.mean(axis=0) for item in series])
     regressor = SequenceRegressor(units=16, epochs=60, random_state=0).fit(series, values)
@@ -71,7 +74,7 @@ def test_pickle_and_clone_keep_what_they_should(lists: Any) -> None:
     np.testing.assert_array_equal(twin.predict_proba(series), classifier.predict_proba(series))
 
 
-def test_pipelines_grids_and_cross_validation_take_lists(lists: Any) -> None:
+def test_pipelines_grids_and_cross_validation_accept_lists(lists: Any) -> None:
     series, labels = lists
     array = np.empty(len(series), dtype=object)
     array[:] = series
@@ -82,9 +85,9 @@ def test_pipelines_grids_and_cross_validation_take_lists(lists: Any) -> None:
     assert grid.best_params_["units"] in (2, 3)
 
 
-def test_wrong_sequences_are_refused(lists: Any) -> None:
+def test_wrong_sequences_are_rejected(lists: Any) -> None:
     series, labels = lists
-    with pytest.raises(ValueError, match="as many channels each"):
+    with pytest.raises(ValueError, match="with the same number of channels each"):
         SequenceClassifier(**SMALL).fit([series[0], series[1][:, :1]], labels[:2])
     fitted = SequenceClassifier(**SMALL).fit(series, labels)
     with pytest.raises(ValueError, match="expected 2 channels as in fit, got 1"):
@@ -93,7 +96,22 @@ def test_wrong_sequences_are_refused(lists: Any) -> None:
         SequenceClassifier(cell="gruu").fit(series, labels)
 
 
-def test_vowels_are_told_apart() -> None:
+@pytest.mark.parametrize("statement", ["import unrolled.sklearn", "from unrolled import SequenceClassifier"])
+def test_a_missing_scikit_learn_is_an_error_that_tells_how_to_install_it(statement: str) -> None:
+    program = (
+        "import sys; sys.modules['sklearn'] = None\n"
+        f"try: {statement}\n"
+        "except ModuleNotFoundError as error: print(error.name, error)"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment()
+    )
+    assert finished.stdout == (
+        "sklearn unrolled.sklearn: scikit-learn is not installed. Install it with: pip install 'unrolled[sklearn]'\n"
+    )
+
+
+def test_vowels_are_classified() -> None:
     vowels = load("japanese-vowels")
     classifier = SequenceClassifier(units=32, epochs=15, random_state=0)
     classifier.fit(list(vowels.train.inputs), vowels.train.targets)

@@ -3,19 +3,19 @@
 ::
 
     UnrolledError
-    ├── InvalidSetting    (ValueError)          an experiment, a recipe or --set says something impossible
-    ├── InvalidInput      (ValueError)          an array, a picture or an argument has the wrong form
+    ├── InvalidSetting    (ValueError)          an experiment, a recipe or --set has an impossible value
+    ├── InvalidInput      (ValueError)          an array, an image or an argument has the wrong form
     ├── DataError         (OSError)             a data file is missing, damaged or cannot be downloaded
     ├── RunError          (OSError)             a run folder is missing or incomplete
     ├── WriteError        (OSError)             a file cannot be written
-    └── TrainingStopped   (RuntimeError)        training ended before its last epoch; what was learned is kept
+    └── TrainingStopped   (RuntimeError)        training ended before its last epoch; its checkpoints are kept
         ├── Diverged                            the loss became NaN or infinite
-        ├── Pruned                              a trial of a search had no prospects
+        ├── Pruned                              a search stopped a trial that fell behind
         └── Interrupted                         Ctrl-C or SIGTERM
 
-A message has the form ``{where}: expected {what}, got {actual}. {Imperative remedy.}``. The command line prints
-it on one line and exits with the class's ``exit_code``: 2 for bad input, 1 for a failure while running, and
-128 plus the signal for an interruption.
+A message is one line of the form ``{where}: {problem}. {Imperative remedy.}``; the problem reads ``expected …, got …``
+where both are values. The command line prints it and exits with the class's ``exit_code``: 2 for bad input, 1 for a
+failure while running, and 128 plus the number of the signal for an interruption.
 """
 
 from collections.abc import Iterable
@@ -24,17 +24,17 @@ from pathlib import Path
 
 
 class UnrolledError(Exception):
-    """Ancestor of every error raised on purpose, so that one ``except`` catches them all."""
+    """Base class of every error that unrolled raises on purpose."""
 
     exit_code = 2
 
 
 class InvalidSetting(UnrolledError, ValueError):
-    """An experiment says something that cannot be."""
+    """An experiment, a recipe or an argument has an impossible value."""
 
 
 class InvalidInput(UnrolledError, ValueError):
-    """An array, a picture or an argument has the wrong form."""
+    """An array, an image or an argument has the wrong form."""
 
 
 class DataError(UnrolledError, OSError):
@@ -46,13 +46,18 @@ class RunError(UnrolledError, OSError):
 
 
 class WriteError(UnrolledError, OSError):
-    """A file cannot be written: the disk is full, or the folder is not the user's."""
+    """A file cannot be written: the disk is full, or the folder is not writable."""
 
     exit_code = 1
 
 
 class TrainingStopped(UnrolledError, RuntimeError):
-    """Training ended before its last epoch; what was learned is in the folder ``run``, if any."""
+    """Training ended before its last epoch.
+
+    Args:
+        message: The message.
+        run: The run folder with the checkpoints; None if there is none.
+    """
 
     exit_code = 1
     status = "failed"
@@ -69,13 +74,13 @@ class Diverged(TrainingStopped):
 
 
 class Pruned(TrainingStopped):
-    """A trial of a search fell behind the others."""
+    """A search stopped a trial that fell behind the others."""
 
     status = "pruned"
 
 
 class Interrupted(TrainingStopped):
-    """A signal (Ctrl-C, SIGTERM) ended the training after the batch that was under way."""
+    """A signal (Ctrl-C, SIGTERM) ended the training after the current batch."""
 
     status = "interrupted"
 
@@ -85,14 +90,14 @@ class Interrupted(TrainingStopped):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A question that names the closest known word, or nothing.
+    """Return a question that names the known word closest to a misspelt one.
 
     Args:
-        word: What was written.
-        known: What could have been meant.
+        word: The unknown word.
+        known: The words that exist.
 
     Returns:
-        ``' Did you mean "units"?'``, with its leading space, or ``""`` where nothing is close.
+        ``' Did you mean "units"?'`` with its leading space, or ``""`` if no known word is close.
 
     Example:
         >>> did_you_mean("unit", ["units", "activation"])

@@ -1,7 +1,14 @@
-"""From what scikit-learn passes to sequences."""
+"""Recurrent networks as scikit-learn estimators, for pipelines, grid searches and cross-validation."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from typing import Any, Self
+
+if find_spec("sklearn") is None:
+    raise ModuleNotFoundError(
+        "unrolled.sklearn: scikit-learn is not installed. Install it with: pip install 'unrolled[sklearn]'",
+        name="sklearn",
+    )
 
 from unrolled.data.dataset import Split, objects
 from unrolled.errors import InvalidInput, did_you_mean
@@ -18,46 +25,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d
 
-
-def as_sequences(inputs: Any, features: int | None = None) -> NDArray[Any]:
-    """[B] of float32 [T, F].
-
-    Args:
-        inputs: A list of arrays [T, F] (or [T] of one channel) of unequal length, one array [B, T, F], or a table
-            [B, T], each row of which is a series of one channel.
-        features: F, where it is known.
-
-    Raises:
-        ValueError: Something is no sequence of numbers, or has another number of channels.
-    """
-    if _is_list_of_arrays(inputs):
-        items = [np.asarray(item, np.float32) for item in inputs]
-        items = [item[:, None] if item.ndim == 1 else item for item in items]
-    else:
-        table = check_array(inputs, dtype=np.float32, allow_nd=True, ensure_all_finite="allow-nan")
-        if table.ndim > 3:
-            raise ValueError(f"expected sequences [B, T, F] or [B, T], got {list(table.shape)}. Reshape them.")
-        items = list(table[:, :, None] if table.ndim == 2 else table)
-    channels = {item.shape[1] for item in items if item.ndim == 2}
-    if any(item.ndim != 2 or not len(item) for item in items) or len(channels) != 1:
-        raise ValueError("expected sequences [T, F] with as many channels each and a step or more. Check them.")
-    if features is not None and channels != {features}:
-        raise ValueError(f"expected {features} channels as in fit, got {channels.pop()}. Give the same ones.")
-    return objects(items)
-
-
-def _is_list_of_arrays(inputs: Any) -> bool:
-    if isinstance(inputs, np.ndarray):
-        return inputs.dtype == object and inputs.ndim == 1 and len(inputs) > 0 and np.ndim(inputs[0]) > 0
-    return isinstance(inputs, Sequence) and len(inputs) > 0 and isinstance(inputs[0], np.ndarray)
-
-
 _CELLS: dict[str, Any] = {"gru": GRU, "lstm": LSTM, "simple_rnn": SimpleRNN}
 _BATCH = 256
 
 
 class _Recurrent(BaseEstimator):
-    """What both have in common: one recurrent layer (or several) over scaled sequences, and a dense one."""
+    """Base class: recurrent layers over scaled sequences, followed by a dense layer."""
 
     def __init__(
         self,
@@ -83,21 +56,22 @@ class _Recurrent(BaseEstimator):
 
     def _train(self, sequences: NDArray[Any], targets: NDArray[Any], outputs: int, loss: str) -> None:
         if self.cell not in _CELLS:
-            raise ValueError(f'unknown cell "{self.cell}".{did_you_mean(str(self.cell), _CELLS)}')
+            hint = did_you_mean(str(self.cell), _CELLS) or f" Choose among: {', '.join(_CELLS)}."
+            raise ValueError(f'{type(self).__name__}: unknown cell "{self.cell}".{hint}')
         for name in ("units", "layers", "epochs", "batch_size"):
             if getattr(self, name) < 1:
                 raise InvalidInput(
-                    f"{type(self).__name__}: expected {name} of at least 1, got {getattr(self, name)}. Change it."
+                    f"{type(self).__name__}: expected {name} of at least 1, got {getattr(self, name)}."
+                    " Leave it out for the default."
                 )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        encoding = fit_series(list(sequences))
+        preprocessor = fit_series(list(sequences))
         random = np.random.default_rng(seed)
-        self.model_ = self._build(encoding.mean, encoding.scale, outputs, random)
+        self.model_ = self._build(preprocessor.mean, preprocessor.scale, outputs, random)
         optimizer = keras.optimizers.Adam(self.learning_rate, clipnorm=1.0)
         self.model_.compile(optimizer, loss=loss)
         batches = TrainingBatches(Split(sequences, targets), batch_size=self.batch_size, epochs=self.epochs, seed=seed)
-        steps = batches.steps
-        self.model_.fit(batches, epochs=self.epochs, steps_per_epoch=steps, shuffle=False, verbose=0)
+        self.model_.fit(batches, epochs=self.epochs, steps_per_epoch=batches.steps, shuffle=False, verbose=0)
 
     def _build(
         self, mean: tuple[float, ...], scale: tuple[float, ...], outputs: int, random: np.random.Generator
@@ -113,8 +87,8 @@ class _Recurrent(BaseEstimator):
 
         inputs = keras.Input((None, len(mean)))
         values = ReadSeries(mean, scale)(inputs)
-        for place in range(self.layers):
-            is_last = place == self.layers - 1
+        for index in range(self.layers):
+            is_last = index == self.layers - 1
             layer = _CELLS[self.cell](self.units, return_sequences=not is_last, **initializers())
             if self.bidirectional:
                 backward = _CELLS[self.cell](
@@ -129,12 +103,12 @@ class _Recurrent(BaseEstimator):
         )
         return keras.Model(inputs, dense(values))
 
-    def _remember(self, inputs: Any, sequences: NDArray[Any]) -> None:
+    def _set_features(self, inputs: Any, sequences: NDArray[Any]) -> None:
         self.channels_ = sequences[0].shape[1]
         shape = np.shape(inputs) if isinstance(inputs, np.ndarray) and inputs.dtype != object else ()
         self.n_features_in_ = shape[1] if len(shape) == 2 else self.channels_
 
-    def _say(self, inputs: Any) -> NDArray[np.float32]:
+    def _predict_outputs(self, inputs: Any) -> NDArray[np.float32]:
         check_is_fitted(self, "model_")
         return predict_outputs(self.model_, as_sequences(inputs, self.channels_), _BATCH)
 
@@ -153,31 +127,26 @@ class _Recurrent(BaseEstimator):
             self.model_.set_weights(saved[1])
 
 
-def _check_lengths(sequences: NDArray[Any], targets: NDArray[Any]) -> None:
-    if len(sequences) != len(targets):
-        raise ValueError(f"expected a target for each of {len(sequences)} sequences, got {len(targets)}. Match them.")
-
-
 class SequenceClassifier(ClassifierMixin, _Recurrent):
-    """A recurrent network that tells the class of a sequence, as a scikit-learn estimator.
+    """Recurrent network that classifies sequences, as a scikit-learn estimator.
 
-    Each channel is scaled by its mean and standard deviation over the training sequences; NaN counts as missing.
+    Each channel is scaled by its mean and standard deviation over the training sequences; NaN is a missing value.
 
     Args:
-        cell: ``gru``, ``lstm`` or ``simple_rnn``.
-        units: H of each recurrent layer.
-        layers: How many there are.
-        bidirectional: Whether each reads from both ends.
-        dropout: Between layers.
-        epochs: Passes over the sequences.
-        batch_size: Sequences per step.
-        learning_rate: Of Adam, with gradients clipped to the norm 1.
-        random_state: As everywhere in scikit-learn.
+        cell: The recurrent cell: ``gru``, ``lstm`` or ``simple_rnn``.
+        units: H, the size of the state of each recurrent layer.
+        layers: The number of recurrent layers.
+        bidirectional: Read the sequences in both directions.
+        dropout: The dropout rate after each recurrent layer.
+        epochs: The number of epochs.
+        batch_size: The number of sequences in a batch.
+        learning_rate: The learning rate of Adam; gradients are clipped to the norm 1.
+        random_state: An int for reproducible results, a ``numpy.random.RandomState``, or None.
 
     Attributes:
-        classes_: The labels.
-        channels_: F.
-        model_: The ``keras.Model``.
+        classes_: The class labels.
+        channels_: F, the number of channels.
+        model_: The fitted ``keras.Model``.
 
     Example::
 
@@ -188,11 +157,14 @@ class SequenceClassifier(ClassifierMixin, _Recurrent):
     """
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
-        """Learn from sequences and their labels.
+        """Fit the network to sequences and their labels.
 
         Args:
-            X: A list of arrays [T, F] of unequal length, or an array [B, T, F] or [B, T].
-            y: [B] labels.
+            X: A list of arrays [T, F] of any lengths, or an array [B, T, F] or [B, T].
+            y: The labels [B].
+
+        Returns:
+            The fitted estimator.
         """
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None.")
@@ -202,34 +174,38 @@ class SequenceClassifier(ClassifierMixin, _Recurrent):
         _check_lengths(sequences, labels)
         self.classes_, targets = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"expected two classes or more, got one class: {self.classes_[0]!r}. Add examples.")
-        self._remember(X, sequences)
+            raise ValueError(
+                f"expected at least two classes, got one: {self.classes_[0]!r}. Add examples of another class."
+            )
+        self._set_features(X, sequences)
         self._train(sequences, targets.astype(np.int64), len(self.classes_), "sparse_categorical_crossentropy")
         return self
 
     def predict_proba(self, X: Any) -> NDArray[np.float32]:  # noqa: N803
-        """[B, classes] the probability of each class."""
-        return self._say(X)
+        """Predict the probability of each class, [B, classes]."""
+        return self._predict_outputs(X)
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
-        """[B] the most probable label of each sequence."""
-        said = self._say(X)
-        chosen: NDArray[Any] = self.classes_[said.argmax(axis=1)]
-        return chosen
+        """Predict the label of each sequence, [B]."""
+        labels: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        return labels
 
 
 class SequenceRegressor(RegressorMixin, _Recurrent):
-    """A recurrent network that tells a number of a sequence, or several, as a scikit-learn estimator.
+    """Recurrent network that predicts one or several numbers for each sequence, as a scikit-learn estimator.
 
-    The arguments are those of ``SequenceClassifier``; targets are scaled while it learns.
+    The arguments are those of ``SequenceClassifier``. Targets are standardized for training.
     """
 
     def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
-        """Learn from sequences and their values.
+        """Fit the network to sequences and their values.
 
         Args:
-            X: As in ``SequenceClassifier``.
-            y: [B], or [B, outputs].
+            X: A list of arrays [T, F] of any lengths, or an array [B, T, F] or [B, T].
+            y: The values [B] or [B, outputs].
+
+        Returns:
+            The fitted estimator.
         """
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None.")
@@ -244,12 +220,50 @@ class SequenceRegressor(RegressorMixin, _Recurrent):
         values = values.reshape(len(values), -1)
         self._mean, scale = values.mean(axis=0), values.std(axis=0)
         self._scale = np.where(scale > 0, scale, 1.0)
-        self._remember(X, sequences)
+        self._set_features(X, sequences)
         targets = ((values - self._mean) / self._scale).astype(np.float32)
         self._train(sequences, targets, targets.shape[1], "mean_squared_error")
         return self
 
     def predict(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
-        """[B], or [B, outputs], as the targets were."""
-        told: NDArray[np.float64] = self._say(X) * self._scale + self._mean
-        return told[:, 0] if self._is_flat else told
+        """Predict the values of each sequence, [B] or [B, outputs] like the targets of ``fit``."""
+        values: NDArray[np.float64] = self._predict_outputs(X) * self._scale + self._mean
+        return values[:, 0] if self._is_flat else values
+
+
+def as_sequences(inputs: Any, features: int | None = None) -> NDArray[Any]:
+    """Convert inputs to an object array [B] of sequences, each float32 [T, F].
+
+    Args:
+        inputs: A list of arrays [T, F] (or [T] with one channel) of any lengths, one array [B, T, F], or a table [B, T]
+            whose rows are series of one channel.
+        features: The expected F; None to accept any.
+
+    Raises:
+        ValueError: The inputs are not sequences of numbers, or differ in their number of channels.
+    """
+    if _is_list_of_arrays(inputs):
+        items = [np.asarray(item, np.float32) for item in inputs]
+        items = [item[:, None] if item.ndim == 1 else item for item in items]
+    else:
+        table = check_array(inputs, dtype=np.float32, allow_nd=True, ensure_all_finite="allow-nan")
+        if table.ndim > 3:
+            raise ValueError(f"expected sequences [B, T, F] or [B, T], got {list(table.shape)}. Reshape them.")
+        items = list(table[:, :, None] if table.ndim == 2 else table)
+    channels = {item.shape[1] for item in items if item.ndim == 2}
+    if any(item.ndim != 2 or not len(item) for item in items) or len(channels) != 1:
+        raise ValueError("expected sequences [T, F] of at least one step, with the same number of channels each.")
+    if features is not None and channels != {features}:
+        raise ValueError(f"expected {features} channels as in fit, got {channels.pop()}. Pass the same channels.")
+    return objects(items)
+
+
+def _is_list_of_arrays(inputs: Any) -> bool:
+    if isinstance(inputs, np.ndarray):
+        return inputs.dtype == object and inputs.ndim == 1 and len(inputs) > 0 and np.ndim(inputs[0]) > 0
+    return isinstance(inputs, Sequence) and len(inputs) > 0 and isinstance(inputs[0], np.ndarray)
+
+
+def _check_lengths(sequences: NDArray[Any], targets: NDArray[Any]) -> None:
+    if len(sequences) != len(targets):
+        raise ValueError(f"expected a target for each of {len(sequences)} sequences, got {len(targets)}. Match them.")

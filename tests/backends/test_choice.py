@@ -1,5 +1,6 @@
-"""The choice of Keras' backend, made in fresh processes whose home is empty."""
+"""The choice of Keras' backend, in fresh processes with an empty home folder."""
 
+import ast
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from unrolled import backends
 from unrolled.backends import keras_home
 
 import pytest
@@ -24,7 +26,7 @@ Python = Callable[..., str]
 
 
 def run_python(home: Path, code: str, **variables: str) -> str:
-    """What a fresh interpreter prints for the code, its home and Keras' in that folder."""
+    """Run code in a fresh interpreter with this home folder; return its output."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("KERAS_", "TF_"))}
     environment = {**inherited, "HOME": str(home), "KERAS_HOME": str(home / ".keras"), **variables}
     finished = subprocess.run(
@@ -43,52 +45,50 @@ def python(tmp_path: Path) -> Python:
 
 
 @pytest.fixture
-def settings_file(tmp_path: Path) -> Path:
-    """Where Keras looks for the user's settings."""
+def keras_json(tmp_path: Path) -> Path:
+    """The path of Keras' configuration."""
     (tmp_path / ".keras").mkdir()
     return tmp_path / ".keras" / "keras.json"
 
 
 @pytest.fixture(scope="module")
 def written_by_keras(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The file that Keras leaves behind when it is imported for the first time."""
+    """The text of the file that Keras writes when it is imported for the first time."""
     home = tmp_path_factory.mktemp("home")
     run_python(home, "import keras", KERAS_BACKEND="jax")
     return (home / ".keras" / "keras.json").read_text()
 
 
-def test_where_nothing_is_chosen_it_is_jax(python: Python, tmp_path: Path) -> None:
+def test_jax_is_the_default(python: Python, tmp_path: Path) -> None:
     assert python(SHOW_CHOICE) == "jax"
     assert list(tmp_path.iterdir()) == []
 
 
-def test_keras_computes_on_the_backend_chosen(python: Python) -> None:
+def test_keras_computes_on_the_chosen_backend(python: Python) -> None:
     assert python("import unrolled, keras; print(keras.backend.backend())") == "jax"
 
 
-def test_the_file_that_keras_writes_by_itself_is_no_choice(
-    python: Python, settings_file: Path, written_by_keras: str
-) -> None:
+def test_a_file_written_by_keras_is_not_a_choice(python: Python, keras_json: Path, written_by_keras: str) -> None:
     assert json.loads(written_by_keras)["backend"] == "tensorflow"
-    settings_file.write_text(written_by_keras)
+    keras_json.write_text(written_by_keras)
     assert python(SHOW_CHOICE) == "jax"
 
 
 @pytest.mark.parametrize("choice", CHOICES, ids=str)
 def test_a_file_that_the_user_changed_is_a_choice(
-    choice: dict[str, object], python: Python, settings_file: Path, written_by_keras: str
+    choice: dict[str, object], python: Python, keras_json: Path, written_by_keras: str
 ) -> None:
-    settings_file.write_text(json.dumps({**json.loads(written_by_keras), **choice}))
+    keras_json.write_text(json.dumps({**json.loads(written_by_keras), **choice}))
     assert python(SHOW_CHOICE) == "not set"
 
 
-def test_a_file_in_the_home_folder_is_found_without_keras_home(python: Python, settings_file: Path) -> None:
-    settings_file.write_text('{"backend": "torch"}')
+def test_a_file_in_the_home_folder_is_found_without_keras_home(python: Python, keras_json: Path) -> None:
+    keras_json.write_text('{"backend": "torch"}')
     assert python("import os; del os.environ['KERAS_HOME']; " + SHOW_CHOICE) == "not set"
 
 
-def test_a_file_that_names_no_backend_is_no_choice_of_one(python: Python, settings_file: Path) -> None:
-    settings_file.write_text('{"floatx": "float64"}')
+def test_a_file_that_names_no_backend_is_not_a_choice(python: Python, keras_json: Path) -> None:
+    keras_json.write_text('{"floatx": "float64"}')
     assert python(SHOW_CHOICE) == "jax"
 
 
@@ -97,27 +97,27 @@ def test_a_file_that_names_no_backend_is_no_choice_of_one(python: Python, settin
     [b"", b"{", b"[]", b"3", b"null", b'"jax"', b"\xff\xfe"],
     ids=["empty", "cut off", "list", "number", "null", "text", "not text"],
 )
-def test_a_malformed_file_is_no_choice(contents: bytes, python: Python, settings_file: Path) -> None:
-    settings_file.write_bytes(contents)
+def test_a_malformed_file_is_not_a_choice(contents: bytes, python: Python, keras_json: Path) -> None:
+    keras_json.write_bytes(contents)
     assert python(SHOW_CHOICE) == "jax"
 
 
-def test_a_folder_in_the_place_of_the_file_is_no_choice(python: Python, settings_file: Path) -> None:
-    settings_file.mkdir()
+def test_a_folder_instead_of_the_file_is_not_a_choice(python: Python, keras_json: Path) -> None:
+    keras_json.mkdir()
     assert python(SHOW_CHOICE) == "jax"
 
 
 @pytest.mark.parametrize("backend", ["torch", "tensorflow", "jax"])
-def test_the_environment_variable_stands(backend: str, python: Python, settings_file: Path) -> None:
-    settings_file.write_text('{"backend": "numpy"}')
+def test_the_environment_variable_is_kept(backend: str, python: Python, keras_json: Path) -> None:
+    keras_json.write_text('{"backend": "numpy"}')
     assert python(SHOW_CHOICE, KERAS_BACKEND=backend) == backend
 
 
-def test_an_empty_environment_variable_is_no_choice_as_for_keras(python: Python) -> None:
+def test_an_empty_environment_variable_is_not_a_choice(python: Python) -> None:
     assert python(SHOW_CHOICE, KERAS_BACKEND="") == "jax"
 
 
-def test_nothing_is_touched_where_keras_is_imported_already(python: Python) -> None:
+def test_nothing_changes_where_keras_is_already_imported(python: Python) -> None:
     code = "import keras, os; del os.environ['KERAS_BACKEND']; before = dict(os.environ)\n"
     code += "import unrolled; print(dict(os.environ) == before, keras.backend.backend())"
     assert python(code, KERAS_BACKEND="jax") == "True jax"
@@ -129,9 +129,29 @@ def test_importing_unrolled_loads_no_framework(python: Python) -> None:
     assert python(code) == "[]"
 
 
-def test_naming_an_unknown_attribute_is_an_attribute_error(python: Python) -> None:
+def test_an_unknown_attribute_is_an_attribute_error(python: Python) -> None:
     code = "import unrolled\ntry: unrolled.lode\nexcept AttributeError as error: print(error)"
     assert python(code) == "module 'unrolled' has no attribute 'lode'"
+
+
+def interface(tree: ast.Module | ast.ClassDef) -> dict[str, list[str]]:
+    """The public functions and constants of a module or class, with the names of their parameters."""
+    found: dict[str, list[str]] = {}
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            found[node.name] = [argument.arg for argument in node.args.args if argument.arg != "self"]
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {t.id: [] for t in targets if isinstance(t, ast.Name) and not t.id.startswith("_")}
+    return found
+
+
+@pytest.mark.parametrize("name", ["jax", "tensorflow", "torch"])
+def test_every_backend_has_the_same_interface(name: str) -> None:
+    folder = Path(str(backends.__file__)).parent
+    package = ast.parse((folder / "__init__.py").read_text())
+    (protocol,) = (node for node in package.body if isinstance(node, ast.ClassDef) and node.name == "Backend")
+    assert interface(ast.parse((folder / f"{name}.py").read_text())) == interface(protocol)
 
 
 IMPORT_TENSORFLOW = """
@@ -146,26 +166,26 @@ except ModuleNotFoundError as error:
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_tensorflow_counts_as_not_installed_where_it_is_not_the_backend(backend: str, python: Python) -> None:
+def test_tensorflow_appears_not_installed_unless_it_is_the_backend(backend: str, python: Python) -> None:
     assert python(IMPORT_TENSORFLOW, KERAS_BACKEND=backend) == "No module named 'tensorflow'"
 
 
 def test_tensorflow_stays_where_the_environment_variable_chooses_it(python: Python) -> None:
     code = (
-        "import sys; before = list(sys.meta_path)\nimport unrolled.backends\nunrolled.backend.leave_out_tensorflow()\n"
+        "import sys; before = list(sys.meta_path)\nimport unrolled.backends\nunrolled.backends.leave_out_tensorflow()\n"
     )
     assert python(code + "print(sys.meta_path == before)", KERAS_BACKEND="tensorflow") == "True"
 
 
-def test_tensorflow_stays_where_the_file_chooses_it(python: Python, settings_file: Path) -> None:
-    settings_file.write_text('{"backend": "tensorflow", "floatx": "float64"}')
+def test_tensorflow_stays_where_the_file_chooses_it(python: Python, keras_json: Path) -> None:
+    keras_json.write_text('{"backend": "tensorflow", "floatx": "float64"}')
     code = (
-        "import sys; before = list(sys.meta_path)\nimport unrolled.backends\nunrolled.backend.leave_out_tensorflow()\n"
+        "import sys; before = list(sys.meta_path)\nimport unrolled.backends\nunrolled.backends.leave_out_tensorflow()\n"
     )
     assert python(code + "print(sys.meta_path == before)") == "True"
 
 
-def test_keras_home_is_where_keras_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keras_home_equals_that_of_keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("KERAS_HOME", "~/elsewhere")
     assert keras_home() == tmp_path / "elsewhere"

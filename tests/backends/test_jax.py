@@ -1,9 +1,9 @@
-"""The kernels under JAX's transformations give what the reference gives, and compute no more than is asked."""
+"""The kernels under JAX's transformations equal the reference, and compute no more than is wanted."""
 
 from typing import Any
 
-from tests.kernels.joins import RECURRENCES, TIME, assert_close, expected, make_cotangents, make_inputs
-from unrolled.backends import jax as kernels
+from tests.backends.cases import RECURRENCES, TIME, assert_close, expected, make_cotangents, make_inputs
+from unrolled.backends import jax as backend
 from unrolled.errors import InvalidInput
 from unrolled.kernels.spec import Inputs, RecurrenceSpec
 
@@ -20,7 +20,7 @@ def arrays(recurrence: RecurrenceSpec) -> Inputs:
 
 
 def loss(recurrence: RecurrenceSpec, differentiated: dict[str, Any], inputs: Inputs) -> Any:
-    results = kernels.run(recurrence, inputs._replace(**differentiated))
+    results = backend.run_recurrence(recurrence, inputs._replace(**differentiated))
     weights = make_cotangents(recurrence)
     return sum(jnp.sum(result * weight) for result, weight in zip(results, weights, strict=True) if result is not None)
 
@@ -32,15 +32,15 @@ def differentiable(recurrence: RecurrenceSpec) -> dict[str, Any]:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[tuple[int, ...]]]]:
-    """The targets called and the shapes of what they give."""
+    """The targets that were called and the shapes of their results."""
     made: list[tuple[str, list[tuple[int, ...]]]] = []
-    call = kernels._call
+    call = backend._call
 
     def record(target: str, recurrence: RecurrenceSpec, shapes: list[tuple[int, ...]], operands: list[Any]) -> Any:
         made.append((target, shapes))
         return call(target, recurrence, shapes, operands)
 
-    monkeypatch.setattr(kernels, "_call", record)
+    monkeypatch.setattr(backend, "_call", record)
     return made
 
 
@@ -48,7 +48,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[tuple[int, ..
 def test_results_and_gradients_equal_the_reference(recurrence: RecurrenceSpec) -> None:
     results, gradients = expected(recurrence)
     for actual, wanted in zip(
-        jax.jit(kernels.run, static_argnums=0)(recurrence, arrays(recurrence)), results, strict=False
+        jax.jit(backend.run_recurrence, static_argnums=0)(recurrence, arrays(recurrence)), results, strict=False
     ):
         if actual is not None:
             assert_close(actual, wanted)
@@ -59,24 +59,24 @@ def test_results_and_gradients_equal_the_reference(recurrence: RecurrenceSpec) -
         assert_close(gradient, getattr(gradients, name))
 
 
-def test_what_is_constant_is_not_differentiated_by(calls: list[Any]) -> None:
+def test_gradients_of_constants_are_not_computed(calls: list[Any]) -> None:
     inputs = arrays(LSTM)
-    jax.grad(lambda kernel: kernels.run(LSTM, inputs._replace(kernel=kernel)).h.sum())(inputs.kernel)
+    jax.grad(lambda kernel: backend.run_recurrence(LSTM, inputs._replace(kernel=kernel)).h.sum())(inputs.kernel)
     (forward, forward_shapes), (backward, backward_shapes) = calls
     assert (forward, backward) == ("unrolled_forward", "unrolled_backward")
     assert forward_shapes[-1] != (0,)
     assert backward_shapes == ((0,), inputs.kernel.shape, (0,), (0,), (0,), (0,))
 
 
-def test_a_function_compiled_first_knows_as_much(calls: list[Any]) -> None:
+def test_gradients_of_constants_of_a_compiled_function_are_not_computed(calls: list[Any]) -> None:
     inputs = arrays(LSTM)
-    compiled = jax.jit(lambda kernel, sequences: kernels.run(LSTM, inputs._replace(kernel=kernel)).h.sum())
+    compiled = jax.jit(lambda kernel, sequences: backend.run_recurrence(LSTM, inputs._replace(kernel=kernel)).h.sum())
     jax.grad(compiled)(inputs.kernel, inputs.sequences)
     assert calls[-1][1] == ((0,), inputs.kernel.shape, (0,), (0,), (0,), (0,))
 
 
-def test_nothing_is_remembered_where_nothing_is_differentiated(calls: list[Any]) -> None:
-    jax.jit(lambda inputs: kernels.run(LSTM, inputs))(arrays(LSTM))
+def test_no_tape_is_kept_where_nothing_is_differentiated(calls: list[Any]) -> None:
+    jax.jit(lambda inputs: backend.run_recurrence(LSTM, inputs))(arrays(LSTM))
     assert [shapes[-1] for _, shapes in calls] == [(0,)]
 
 
@@ -88,26 +88,26 @@ def test_vmap_equals_a_loop() -> None:
     kernel = jnp.stack([inputs.kernel, 2 * inputs.kernel])
 
     def run(kernel: Any) -> Any:
-        return kernels.run(LSTM, inputs._replace(kernel=kernel)).outputs
+        return backend.run_recurrence(LSTM, inputs._replace(kernel=kernel)).outputs
 
     assert_close(jax.jit(jax.vmap(run))(kernel), jnp.stack([run(one) for one in kernel]))
 
 
 def test_checkpoint_and_scan_change_no_gradient() -> None:
-    inputs, given = arrays(LSTM), differentiable(LSTM)
-    plain = jax.grad(loss, argnums=1)(LSTM, given, inputs)
-    again = jax.grad(jax.checkpoint(loss, static_argnums=0), argnums=1)(LSTM, given, inputs)
+    inputs, parameters = arrays(LSTM), differentiable(LSTM)
+    plain = jax.grad(loss, argnums=1)(LSTM, parameters, inputs)
+    again = jax.grad(jax.checkpoint(loss, static_argnums=0), argnums=1)(LSTM, parameters, inputs)
 
-    def scanned(given: dict[str, Any]) -> Any:
-        return jax.lax.scan(lambda total, _: (total + loss(LSTM, given, inputs), None), 0.0, length=2, xs=None)[0]
+    def scanned(parameters: dict[str, Any]) -> Any:
+        return jax.lax.scan(lambda total, _: (total + loss(LSTM, parameters, inputs), None), 0.0, length=2, xs=None)[0]
 
-    twice = jax.grad(scanned)(given)
+    twice = jax.grad(scanned)(parameters)
     for name, gradient in plain.items():
         assert_close(again[name], gradient)
         assert_close(twice[name], 2 * gradient)
 
 
-def test_other_derivatives_are_refused() -> None:
+def test_other_derivatives_are_rejected() -> None:
     inputs = arrays(LSTM)
 
     def run(kernel: Any) -> Any:
@@ -116,11 +116,11 @@ def test_other_derivatives_are_refused() -> None:
     with pytest.raises(TypeError, match="forward-mode"):
         jax.jvp(run, (inputs.kernel,), (inputs.kernel,))
     for twice in (jax.grad(lambda kernel: jax.grad(run)(kernel).sum()), jax.hessian(run)):
-        with pytest.raises(InvalidInput, match="a derivative of a derivative"):
+        with pytest.raises(InvalidInput, match="second derivatives are not supported"):
             twice(inputs.kernel)
 
 
 def test_a_wrong_shape_is_an_error_that_names_it() -> None:
     inputs = arrays(LSTM)
     with pytest.raises(jax.errors.JaxRuntimeError, match=rf"expected mask \[3, {TIME}\], got \[1, {TIME}\]"):
-        kernels.run(LSTM, inputs._replace(mask=jnp.ones((1, TIME), bool))).h.block_until_ready()
+        backend.run_recurrence(LSTM, inputs._replace(mask=jnp.ones((1, TIME), bool))).h.block_until_ready()

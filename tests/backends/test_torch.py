@@ -1,9 +1,9 @@
-"""The kernels under autograd give what the reference gives, without copies, and compute no more than is asked."""
+"""The kernels under autograd equal the reference, without copies, and compute no more than is wanted."""
 
 from typing import Any
 
-from tests.kernels.joins import RECURRENCES, assert_close, expected, make_cotangents, make_inputs
-from unrolled.backends import torch as kernels
+from tests.backends.cases import RECURRENCES, assert_close, expected, make_cotangents, make_inputs
+from unrolled.backends import torch as backend
 from unrolled.errors import InvalidInput
 from unrolled.kernels import native
 from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
@@ -36,7 +36,7 @@ def loss(recurrence: RecurrenceSpec, results: Outputs) -> torch.Tensor:
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Whether each forward call kept a tape, and what each backward call was asked for."""
+    """The calls of the kernels: of each forward pass its ``training``, of each backward pass what was wanted."""
     made: list[Any] = []
     forward, backward = native.forward, native.backward
 
@@ -57,7 +57,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_results_and_gradients_equal_the_reference(recurrence: RecurrenceSpec) -> None:
     wanted_results, wanted_gradients = expected(recurrence)
     inputs = tensors(recurrence, *Inputs._fields[:6])
-    results = kernels.run(recurrence, inputs)
+    results = backend.run_recurrence(recurrence, inputs)
     loss(recurrence, results).backward()  # type: ignore[no-untyped-call]
     for actual, wanted in zip(results, wanted_results, strict=False):
         if actual is not None:
@@ -67,68 +67,68 @@ def test_results_and_gradients_equal_the_reference(recurrence: RecurrenceSpec) -
             assert_close(tensor.grad, getattr(wanted_gradients, name))
 
 
-def test_only_what_requires_a_gradient_is_computed(calls: list[Any]) -> None:
+def test_only_required_gradients_are_computed(calls: list[Any]) -> None:
     inputs = tensors(LSTM, "kernel", "initial_c")
-    kernels.run(LSTM, inputs).h.sum().backward()
+    backend.run_recurrence(LSTM, inputs).h.sum().backward()
     assert calls == [True, (["kernel", "initial_c"], ["h"])]
     assert inputs.bias.grad is None
 
 
-def test_nothing_is_remembered_where_nothing_is_differentiated(calls: list[Any]) -> None:
-    kernels.run(LSTM, tensors(LSTM))
+def test_no_tape_is_kept_where_nothing_is_differentiated(calls: list[Any]) -> None:
+    backend.run_recurrence(LSTM, tensors(LSTM))
     with torch.no_grad():
-        kernels.run(LSTM, tensors(LSTM, "kernel"))
+        backend.run_recurrence(LSTM, tensors(LSTM, "kernel"))
     assert calls == [False, False]
 
 
-def test_tensors_of_any_order_are_read_right() -> None:
+def test_tensors_may_have_any_memory_layout() -> None:
     inputs = tensors(LSTM)
-    straight = kernels.run(LSTM, inputs)
+    straight = backend.run_recurrence(LSTM, inputs)
     sequences = inputs.sequences.permute(2, 1, 0).contiguous().permute(2, 1, 0)
     kernel = inputs.kernel.t().contiguous().t()
     assert not sequences.is_contiguous()
-    turned = kernels.run(LSTM, inputs._replace(sequences=sequences, kernel=kernel))
+    turned = backend.run_recurrence(LSTM, inputs._replace(sequences=sequences, kernel=kernel))
     np.testing.assert_array_equal(straight.outputs, turned.outputs)
     gradients = []
     for tensor in (inputs.sequences.clone(), sequences.detach()):
         tensor.requires_grad_()
         # An expanded cotangent has strides of zero.
-        kernels.run(LSTM, inputs._replace(sequences=tensor)).outputs.sum().backward()
+        backend.run_recurrence(LSTM, inputs._replace(sequences=tensor)).outputs.sum().backward()
         gradients.append(tensor.grad)
     np.testing.assert_array_equal(*gradients)
 
 
 def test_nothing_is_copied() -> None:
     tensor = torch.ones(2, 3)
-    assert kernels._array(tensor).ctypes.data == tensor.data_ptr()
-    again = kernels._tensor(kernels._array(tensor))
+    assert backend._array(tensor).ctypes.data == tensor.data_ptr()
+    again = backend._tensor(backend._array(tensor))
     assert again is not None
     assert again.data_ptr() == tensor.data_ptr()
 
 
-def test_a_second_derivative_is_refused() -> None:
+def test_a_second_derivative_is_rejected() -> None:
     inputs = tensors(LSTM, "kernel")
-    (gradient,) = torch.autograd.grad(kernels.run(LSTM, inputs).h.sum(), inputs.kernel, create_graph=True)
-    with pytest.raises(InvalidInput, match="a derivative of a derivative"):
+    (gradient,) = torch.autograd.grad(backend.run_recurrence(LSTM, inputs).h.sum(), inputs.kernel, create_graph=True)
+    with pytest.raises(InvalidInput, match="second derivatives are not supported"):
         gradient.sum().backward()
 
 
 def test_weights_changed_before_backward_are_noticed_by_torch() -> None:
     inputs = tensors(LSTM, "kernel")
-    total = kernels.run(LSTM, inputs).h.sum()
+    total = backend.run_recurrence(LSTM, inputs).h.sum()
     with torch.no_grad():
         inputs.kernel.add_(1)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         total.backward()
 
 
-def test_what_torch_wraps_has_no_kernel() -> None:
+def test_wrapped_tensors_have_no_kernel() -> None:
     reasons: list[str | None] = []
 
     def ask(sequences: torch.Tensor) -> torch.Tensor:
-        reasons.append(kernels.unsupported_reason(LSTM, "float32", sequences))
+        reasons.append(backend.unsupported_reason(LSTM, "float32", sequences))
         return sequences
 
     torch.vmap(ask)(torch.ones(2, 3))
     assert reasons == ["torch.vmap and torch.func have no native kernel"]
-    assert kernels.unsupported_reason(LSTM, "float32", torch.ones(2, device="meta")) is not None
+    assert backend.unsupported_reason(LSTM, "float32", torch.ones(2, device="meta")) is not None

@@ -1,4 +1,4 @@
-"""The command on each backend: it trains, measures, and ends in one line when it is interrupted."""
+"""The command on each backend: it trains and evaluates, and ends in one line when it is interrupted."""
 
 import re
 import signal
@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 from tests.conftest import Command, environment
+from unrolled.runs.run import Run
 
 import pytest
-from unrolled.runs.run import Run
 
 BACKENDS = ("jax", "tensorflow", "torch")
 
 
 def without_tensorflows_log(text: str) -> str:
-    """What we wrote to stderr: TensorFlow's C++ parts write there too, whatever their log level."""
+    """Remove the lines that TensorFlow's C++ code writes to stderr, whatever its log level."""
     return re.sub(
         r"^(WARNING: All log messages before absl|[IWE]\d{4} |To enable the following|\t ).*\n",
         "",
@@ -25,14 +25,14 @@ def without_tensorflows_log(text: str) -> str:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_the_command_trains_and_measures(backend: str, tiny: Path, unrolled_command: Command) -> None:
+def test_the_command_trains_and_evaluates(backend: str, tiny: Path, unrolled_command: Command) -> None:
     trained = unrolled_command("train", tiny, "--quiet", KERAS_BACKEND=backend)
     assert (trained.returncode, without_tensorflows_log(trained.stderr)) == (0, "")
     run = Run.open(tiny.parent / trained.stdout.strip())
     assert run.read_json("environment.json")["backend"] == backend
-    measured = unrolled_command("evaluate", "latest", KERAS_BACKEND=backend)
-    assert without_tensorflows_log(measured.stderr) == ""
-    assert f"accuracy {run.evaluation.accuracy:.4f}" in measured.stdout
+    evaluated = unrolled_command("evaluate", "latest", KERAS_BACKEND=backend)
+    assert without_tensorflows_log(evaluated.stderr) == ""
+    assert f"accuracy {run.evaluation.accuracy:.4f}" in evaluated.stdout
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -57,7 +57,7 @@ def test_an_interruption_is_one_line(backend: str, tiny: Path) -> None:
 
 
 @pytest.mark.parametrize("backend", ["numpy", "abacus"])
-def test_a_backend_that_cannot_train_is_refused(backend: str, tiny: Path, unrolled_command: Command) -> None:
+def test_a_backend_that_cannot_train_is_rejected(backend: str, tiny: Path, unrolled_command: Command) -> None:
     finished = unrolled_command("train", tiny, KERAS_BACKEND=backend)
     assert finished.returncode == 2
     assert finished.stderr == (

@@ -1,4 +1,4 @@
-"""Arrays for the kernels, chosen to hurt, and how close to the specification what they give must be."""
+"""Inputs chosen to break kernels, and the tolerances of the kernels' results."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from unrolled.kernels import native, reference
-from unrolled.kernels import native as extension
 from unrolled.kernels.reference import ACTIVATIONS
 from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 
@@ -42,17 +41,17 @@ class Sizes(NamedTuple):
     units: int
 
 
-@pytest.fixture(params=extension.isas())
+@pytest.fixture(params=native.isas())
 def every_isa(request: pytest.FixtureRequest) -> Iterator[None]:
     """The kernels of each instruction set that this processor has, in turn."""
-    before = extension.isa()
-    extension.set_isa(request.param)
+    before = native.isa()
+    native.set_isa(request.param)
     yield
-    extension.set_isa(before)
+    native.set_isa(before)
 
 
 def make_mask(pattern: str, batch: int, time: int) -> Array | None:
-    """One of `MASKS`: which steps are read, [B, T]."""
+    """Return one of `MASKS`, [B, T], True at the steps that are read."""
     steps, rows = np.arange(time), np.arange(batch)[:, None]
     masks = {
         "none": None,
@@ -76,7 +75,7 @@ def make_inputs(
     without: Iterable[str] = (),
     seed: int = 0,
 ) -> Inputs:
-    """Everything that the recurrence can take but what is in `without`; of dropout as many masks as are named."""
+    """Every input that the recurrence can have except those in `without`, with the numbers of dropout masks."""
     random = np.random.default_rng(seed)
     batch, time, features, units = sizes
     columns = recurrence.gates * units
@@ -110,7 +109,7 @@ def make_cotangents(results: Outputs, seed: int = 1) -> Outputs:
 
 
 def with_zeros(recurrence: RecurrenceSpec, inputs: Inputs) -> Inputs:
-    """What may be absent and counts as zero as an array of zeros, so that the specification differentiates by it."""
+    """Replace absent states and biases by zeros, so that the specification differentiates with respect to them."""
     batch, time, features = np.shape(inputs.sequences)
     everything = make_inputs(recurrence, Sizes(batch, time, features, len(inputs.recurrent_kernel)))
     zeros = {
@@ -122,14 +121,17 @@ def with_zeros(recurrence: RecurrenceSpec, inputs: Inputs) -> Inputs:
 
 
 def specified(recurrence: RecurrenceSpec, inputs: Inputs, cotangents: Outputs | None = None) -> tuple[Outputs, Inputs]:
-    """The results and the gradients, of absent states and biases too; without cotangents those of `make_cotangents`."""
+    """Outputs and gradients by the reference, absent states and biases included.
+
+    The default cotangents are those of `make_cotangents`.
+    """
     inputs = with_zeros(recurrence, inputs)
     results, tape = reference.forward(recurrence, inputs)
     return results, reference.backward(recurrence, inputs, tape, cotangents or make_cotangents(results))
 
 
 def assert_close(ours: Outputs | Inputs, theirs: Outputs | Inputs, tolerance: float) -> None:
-    """Every array has its shape, is of float32 and equal but for `tolerance` of the largest entry."""
+    """Assert that every array has the right shape, is float32, and is equal up to `tolerance` of the largest entry."""
     for name, our, their in zip(ours._fields, ours, theirs, strict=True):
         assert (our is None) == (their is None), name
         if our is not None:
@@ -140,7 +142,7 @@ def assert_close(ours: Outputs | Inputs, theirs: Outputs | Inputs, tolerance: fl
 
 
 def assert_same_bits(ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> None:
-    """Each array is the other's bit for bit, and absent where the other is."""
+    """Assert that arrays are equal bit for bit, and absent in the same positions."""
     for our, their in zip(ours, theirs, strict=True):
         assert (our is None) == (their is None)
         if our is not None:
@@ -148,13 +150,13 @@ def assert_same_bits(ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> None:
 
 
 def run(recurrence: RecurrenceSpec, inputs: Inputs, cotangents: Outputs | None = None) -> tuple[Outputs, Inputs]:
-    """As `specified`, by the kernels."""
+    """Outputs and gradients by the native kernels."""
     results, tape = native.forward(recurrence, inputs, training=True)
     return results, native.backward(recurrence, inputs, tape, cotangents or make_cotangents(results))
 
 
 def check(recurrence: RecurrenceSpec, inputs: Inputs, cotangents: Outputs | None = None) -> None:
-    """Both passes, and the forward pass without a tape, give what is specified."""
+    """Assert that both passes, and the forward pass without a tape, equal the reference."""
     results, gradients = specified(recurrence, inputs, cotangents)
     ours, our_gradients = run(recurrence, inputs, cotangents)
     assert_close(ours, results, FORWARD)
@@ -165,7 +167,7 @@ def check(recurrence: RecurrenceSpec, inputs: Inputs, cotangents: Outputs | None
 
 
 def with_outputs(cell: str, **changes: Any) -> RecurrenceSpec:
-    """The recurrence of a cell that shows the outputs of every step."""
+    """The recurrence of a cell, with the outputs of every step."""
     return replace(CELLS[cell], return_sequences=True, **changes)
 
 
@@ -192,7 +194,7 @@ def activation_inputs(count: int) -> Array:
 
 
 def assert_activation(name: str, inputs: Array, values: Array, slopes: Array) -> None:
-    """The values and slopes that a kernel gave are as close to float64 as csrc/kernel/activations.h says."""
+    """Assert that a kernel's values and slopes are as close to float64 as its activations promise."""
     # Denormals may count as zero.
     normal = np.where(np.abs(inputs) < SMALLEST_NORMAL, 0, inputs).astype(np.float64)
     expected, expected_slopes = ACTIVATIONS[name](normal)

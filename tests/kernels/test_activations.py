@@ -34,7 +34,7 @@ LIMITS = {
 
 
 def activate(activation: str, inputs: Array, units: int) -> tuple[Array, Array]:
-    """The activation of every input and its slope there, with as many units side by side."""
+    """The activation of every input and its slope, computed with this number of units side by side."""
     recurrence = RecurrenceSpec("simple_rnn", activation=activation)
     rows = Inputs(inputs.reshape(-1, 1, units), np.eye(units, dtype=np.float32), np.zeros((units, units), np.float32))
     results, tape = native.forward(recurrence, rows, training=True)
@@ -44,14 +44,14 @@ def activate(activation: str, inputs: Array, units: int) -> tuple[Array, Array]:
 
 
 @every_activation
-def test_activations_and_slopes_are_those_of_float64(activation: str) -> None:
+def test_activations_and_slopes_equal_float64(activation: str) -> None:
     inputs = activation_inputs(100_000)
     assert_activation(activation, inputs, *activate(activation, inputs, units=64))
 
 
 @every_activation
 @pytest.mark.parametrize("units", [1, 2, 3, 4, 5, 8, 13, 16, 17, 31, 32, 33])
-def test_activations_do_not_depend_on_their_place_in_a_vector(activation: str, units: int) -> None:
+def test_activations_do_not_depend_on_their_position_in_a_vector(activation: str, units: int) -> None:
     inputs = np.linspace(-20, 20, 33, dtype=np.float32)
     one_by_one, _ = activate(activation, inputs, units=1)
     rotated = np.resize(inputs, (33, units))

@@ -1,4 +1,4 @@
-"""The kernels against the specification, for each instruction set that this processor has."""
+"""The native kernels equal the reference, on every instruction set that this processor has."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -26,7 +26,6 @@ from tests.kernels.cases import (
 )
 from unrolled.errors import InvalidInput
 from unrolled.kernels import native
-from unrolled.kernels import native as extension
 from unrolled.kernels.reference import ACTIVATIONS
 from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 from unrolled.kernels.stream import Stream
@@ -39,8 +38,8 @@ from hypothesis import strategies as st
 pytestmark = pytest.mark.usefixtures("every_isa")
 
 SMALL = Sizes(batch=5, time=7, features=3, units=11)
-# Each hurts in its own way: no second element, one that is left over, more than a block of rows (64), of units (256)
-# or of features (256).
+# Each is an edge case: a single element, a remainder, more than one block of rows (64), of units (256) or of features
+# (256).
 SIZES = [
     Sizes(1, 1, 1, 1),
     Sizes(3, 1, 5, 8),
@@ -57,7 +56,7 @@ SIZES = [
 ]
 # The backward pass takes these in several chunks of steps. In the second, dropout makes every step a chunk.
 LONG = [Sizes(10, 200, 1000, 8), Sizes(130, 5, 2100, 2), Sizes(1, 1100, 1000, 5)]
-ALL_GIVEN: dict[str, Any] = {"mask": "holes", "input_masks": 1, "recurrent_masks": 1}
+EVERYTHING: dict[str, Any] = {"mask": "holes", "input_masks": 1, "recurrent_masks": 1}
 BOOLEANS = (False, True)
 
 every_size = pytest.mark.parametrize("sizes", SIZES, ids=str)
@@ -89,7 +88,7 @@ def test_gradients_of_what_takes_several_chunks(cell: str, sizes: Sizes, mask: s
 
 @every_cell
 @pytest.mark.parametrize("mask", MASKS)
-def test_every_way_to_read_under_every_mask(cell: str, mask: str) -> None:
+def test_every_option_under_every_mask(cell: str, mask: str) -> None:
     for go_backwards, return_sequences, zero_output_for_mask in itertools.product(BOOLEANS, repeat=3):
         recurrence = replace(
             CELLS[cell],
@@ -136,7 +135,7 @@ def test_dropout(cell: str, masks: str) -> None:
 
 
 @every_cell
-def test_whatever_may_be_absent(cell: str) -> None:
+def test_every_combination_of_absent_inputs(cell: str) -> None:
     recurrence = with_outputs(cell)
     optional = ("bias", "initial_h", "initial_c")
     for present in itertools.product(BOOLEANS, repeat=len(optional)):
@@ -148,17 +147,17 @@ def test_whatever_may_be_absent(cell: str) -> None:
 @pytest.mark.parametrize("return_sequences", BOOLEANS)
 def test_absent_cotangents_are_zero(cell: str, return_sequences: bool) -> None:
     recurrence = replace(CELLS[cell], return_sequences=return_sequences)
-    inputs = make_inputs(recurrence, SMALL, **ALL_GIVEN)
-    given = make_cotangents(specified(recurrence, inputs)[0])
+    inputs = make_inputs(recurrence, SMALL, **EVERYTHING)
+    every = make_cotangents(specified(recurrence, inputs)[0])
     for present in itertools.product(BOOLEANS, repeat=3):
-        cotangents = Outputs(*(d if here else None for d, here in zip(given, present, strict=True)))
+        cotangents = Outputs(*(d if here else None for d, here in zip(every, present, strict=True)))
         check(recurrence, inputs, cotangents)
 
 
 @every_cell
-def test_any_gradients_may_be_asked_for(cell: str) -> None:
+def test_every_combination_of_wanted_gradients(cell: str) -> None:
     recurrence = with_outputs(cell)
-    inputs = make_inputs(recurrence, SMALL, **ALL_GIVEN)
+    inputs = make_inputs(recurrence, SMALL, **EVERYTHING)
     results, expected = specified(recurrence, inputs)
     _, tape = native.forward(recurrence, inputs, training=True)
     for present in itertools.product(BOOLEANS, repeat=len(DIFFERENTIABLE)):
@@ -169,15 +168,15 @@ def test_any_gradients_may_be_asked_for(cell: str) -> None:
 
 
 @every_cell
-def test_nothing_that_is_given_is_changed(cell: str) -> None:
+def test_inputs_are_not_modified(cell: str) -> None:
     recurrence = with_outputs(cell)
-    inputs = make_inputs(recurrence, SMALL, **ALL_GIVEN)
+    inputs = make_inputs(recurrence, SMALL, **EVERYTHING)
     results, tape = native.forward(recurrence, inputs, training=True)
-    given = [array for array in (*inputs, *results, tape) if array is not None]
-    before = [array.tobytes() for array in given]
+    arrays = [array for array in (*inputs, *results, tape) if array is not None]
+    before = [array.tobytes() for array in arrays]
     native.backward(recurrence, inputs, tape, results)
     native.forward(recurrence, inputs, training=False)
-    assert before == [array.tobytes() for array in given]
+    assert before == [array.tobytes() for array in arrays]
 
 
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
@@ -191,9 +190,9 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
 
 @every_cell
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_arrays_may_lie_in_memory_as_they_like(cell: str, layout: str) -> None:
+def test_arrays_may_have_any_memory_layout(cell: str, layout: str) -> None:
     recurrence = with_outputs(cell)
-    inputs = make_inputs(recurrence, SMALL, **ALL_GIVEN)
+    inputs = make_inputs(recurrence, SMALL, **EVERYTHING)
     moved = Inputs(*(None if array is None else LAYOUTS[layout](array) for array in inputs))
     expected = run(recurrence, inputs)
     cotangents = make_cotangents(expected[0])
@@ -202,7 +201,7 @@ def test_arrays_may_lie_in_memory_as_they_like(cell: str, layout: str) -> None:
         assert_same_bits(ours, theirs)
 
 
-def test_a_sequence_repeated_without_a_copy_is_read_as_often() -> None:
+def test_a_sequence_broadcast_without_a_copy_is_read() -> None:
     recurrence = with_outputs("lstm")
     one = make_inputs(recurrence, SMALL).sequences[:1]
     inputs = make_inputs(recurrence, SMALL)._replace(sequences=np.broadcast_to(one, (5, 7, 3)))
@@ -240,7 +239,7 @@ def assert_margins_untouched(memories: list[Array]) -> None:
 @every_cell
 @every_size
 @pytest.mark.parametrize("mask", ["none", "holes"])
-def test_nothing_beside_an_array_is_read_or_written_and_results_are_written_in_full(
+def test_nothing_outside_an_array_is_accessed_and_results_are_written_in_full(
     cell: str, sizes: Sizes, mask: str
 ) -> None:
     recurrence = with_outputs(cell)
@@ -253,8 +252,8 @@ def test_nothing_beside_an_array_is_read_or_written_and_results_are_written_in_f
     assert_same_bits(results, expected)
 
     gradients, gradient_memories = room_for(expected_gradients)
-    given = Outputs(*(None if d is None else between_margins(d)[0] for d in make_cotangents(expected)))
-    native.backward_into(recurrence, apart, tape, given, gradients)
+    cotangents = Outputs(*(None if d is None else between_margins(d)[0] for d in make_cotangents(expected)))
+    native.backward_into(recurrence, apart, tape, cotangents, gradients)
     assert_same_bits(gradients, expected_gradients)
     assert_margins_untouched([*memories, tape_memory, *gradient_memories])
 
@@ -267,9 +266,7 @@ def with_a_row_for_each_sequence(results: Outputs, gradients: Inputs) -> list[Ar
 @every_cell
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
-def test_nan_reaches_all_that_follows_in_its_own_sequence_and_nothing_else(
-    cell: str, activation: str, poison: float
-) -> None:
+def test_nan_spreads_to_later_steps_of_its_own_sequence_only(cell: str, activation: str, poison: float) -> None:
     recurrence = with_outputs(cell, activation=activation, recurrent_activation=activation)
     inputs = make_inputs(recurrence, SMALL)
     sequences = inputs.sequences.copy()
@@ -293,7 +290,7 @@ def test_nan_reaches_all_that_follows_in_its_own_sequence_and_nothing_else(
 @pytest.mark.parametrize("go_backwards", BOOLEANS)
 @pytest.mark.parametrize("poison", [np.nan, np.inf])
 @pytest.mark.parametrize("mask", ["holes", "leading", "trailing", "every row"])
-def test_what_masked_steps_hold_is_never_read(cell: str, go_backwards: bool, poison: float, mask: str) -> None:
+def test_inputs_of_masked_steps_are_never_read(cell: str, go_backwards: bool, poison: float, mask: str) -> None:
     recurrence = with_outputs(cell, go_backwards=go_backwards)
     inputs = make_inputs(recurrence, SMALL, mask=mask, input_masks=1)
     padded = inputs._replace(sequences=np.where(inputs.mask[:, :, None], inputs.sequences, np.float32(poison)))
@@ -349,16 +346,16 @@ def denormal_product() -> Array:
 
 
 @pytest.fixture(params=[1, 3])
-def every_count_of_threads(request: pytest.FixtureRequest) -> Iterator[None]:
-    before = extension.threads()
-    extension.set_threads(request.param)
+def every_thread_count(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = native.threads()
+    native.set_threads(request.param)
     yield
-    extension.set_threads(before)
+    native.set_threads(before)
 
 
 @every_cell
-@pytest.mark.usefixtures("every_count_of_threads")
-def test_the_caller_computes_with_denormals_as_before(cell: str) -> None:
+@pytest.mark.usefixtures("every_thread_count")
+def test_the_calling_thread_keeps_its_denormals(cell: str) -> None:
     recurrence = CELLS[cell]
     inputs = make_inputs(recurrence, Sizes(70, 20, 50, 60))
     run(recurrence, inputs)
@@ -423,10 +420,10 @@ def test_a_sum_over_many_rows_of_one_sign_keeps_its_digits(cell: str) -> None:
     )
     cotangents = Outputs(np.full((200, 300, 1), 0.1, np.float32), None)
     _, tape = native.forward(recurrence, inputs, training=True)
-    given = native.backward(recurrence, inputs, tape, cotangents, ["kernel", "bias"])
+    gradients = native.backward(recurrence, inputs, tape, cotangents, ["kernel", "bias"])
     _, expected = specified(recurrence, inputs, cotangents)
     for name in ("kernel", "bias"):
-        np.testing.assert_allclose(getattr(given, name), getattr(expected, name), rtol=GRADIENTS)
+        np.testing.assert_allclose(getattr(gradients, name), getattr(expected, name), rtol=GRADIENTS)
 
 
 @every_cell
@@ -437,9 +434,9 @@ def test_an_infinite_input_spoils_no_gradient_that_is_finite_in_the_specificatio
     inputs.sequences[0, 1, 0] = np.inf
     results, tape = native.forward(recurrence, inputs, training=True)
     cotangents = make_cotangents(results)
-    given = native.backward(recurrence, inputs, tape, cotangents)
+    gradients = native.backward(recurrence, inputs, tape, cotangents)
     with np.errstate(all="ignore"):
         _, expected = specified(recurrence, inputs, cotangents)
-    for ours, theirs in zip(given[:6], expected[:6], strict=True):
+    for ours, theirs in zip(gradients[:6], expected[:6], strict=True):
         if theirs is not None:
             assert np.isfinite(ours)[np.isfinite(theirs)].all()

@@ -1,4 +1,4 @@
-"""How the kernels are called: what is refused, what is copied, and what the environment sets. Not their numbers."""
+"""The interface of the native kernels: errors, copies and environment variables; not their numbers."""
 
 import subprocess
 import sys
@@ -8,7 +8,6 @@ from typing import Any
 from tests.conftest import environment
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.kernels import _extension, native
-from unrolled.kernels import native as extension
 from unrolled.kernels.spec import GATES, Inputs, Outputs, RecurrenceSpec
 from unrolled.kernels.stream import Stream
 
@@ -32,7 +31,7 @@ every_cell = pytest.mark.parametrize("cell", CELLS)
 
 
 def make_inputs(recurrence: RecurrenceSpec, *, batch: int = B) -> Inputs:
-    """Everything that the recurrence can take."""
+    """Every input that the recurrence can have."""
     random = np.random.default_rng(0)
     columns = recurrence.gates * H
     shapes: dict[str, tuple[int, ...]] = {
@@ -53,7 +52,7 @@ def make_inputs(recurrence: RecurrenceSpec, *, batch: int = B) -> Inputs:
 
 
 def make_results(recurrence: RecurrenceSpec, *, batch: int = B, value: float = 0.0) -> Outputs:
-    """Arrays of the shapes that `recurrence` gives, without `return_sequences`."""
+    """Arrays shaped like the outputs of `recurrence` without `return_sequences`."""
     state = (batch, H)
     c = np.full(state, value, np.float32) if recurrence.cell == "lstm" else None
     return Outputs(np.full((batch, 1, H), value, np.float32), np.full(state, value, np.float32), c)
@@ -64,7 +63,7 @@ def make_tape(recurrence: RecurrenceSpec, *, batch: int = B) -> Any:
 
 
 def assert_same(actual: Any, expected: Any) -> None:
-    """Tuples of arrays are equal bit for bit, and absent in the same places."""
+    """Assert that tuples of arrays are equal bit for bit, and absent in the same positions."""
     assert [array is None for array in actual] == [array is None for array in expected]
     for one, other in zip(actual, expected, strict=True):
         if one is not None:
@@ -76,7 +75,7 @@ def present(arrays: Any) -> list[str]:
 
 
 def python(program: str, **changes: str) -> subprocess.CompletedProcess[str]:
-    """Runs a program in a process of its own, with variables set in its environment."""
+    """Run a program in a process of its own, with changes to its environment."""
     command = [sys.executable, *(["-S"] if sys.flags.no_site else []), "-c", program]
     return subprocess.run(command, capture_output=True, text=True, env=environment(**changes), timeout=120)
 
@@ -88,7 +87,7 @@ WRONG_INPUTS = [(cell, name) for cell, recurrence in CELLS.items() for name in p
 
 @pytest.mark.parametrize(("cell", "name"), WRONG_INPUTS)
 @pytest.mark.parametrize("way", ["longer", "shorter", "flat"])
-def test_an_input_of_another_shape_is_refused(cell: str, name: str, way: str) -> None:
+def test_an_input_of_another_shape_is_rejected(cell: str, name: str, way: str) -> None:
     recurrence, inputs = CELLS[cell], make_inputs(CELLS[cell])
     array = getattr(inputs, name)
     wrong = {
@@ -105,7 +104,7 @@ def test_an_input_of_another_shape_is_refused(cell: str, name: str, way: str) ->
 
 @every_cell
 @pytest.mark.parametrize("name", Outputs._fields)
-def test_a_result_or_cotangent_of_another_shape_is_refused(cell: str, name: str) -> None:
+def test_a_result_or_cotangent_of_another_shape_is_rejected(cell: str, name: str) -> None:
     recurrence, inputs, results = CELLS[cell], make_inputs(CELLS[cell]), make_results(CELLS[cell])
     wrong = results._replace(**{name: np.zeros((B + 1, H), np.float32)})
     with pytest.raises(InvalidInput, match=name):
@@ -116,7 +115,7 @@ def test_a_result_or_cotangent_of_another_shape_is_refused(cell: str, name: str)
 
 @every_cell
 @pytest.mark.parametrize("name", DIFFERENTIABLE)
-def test_a_gradient_of_another_shape_is_refused(cell: str, name: str) -> None:
+def test_a_gradient_of_another_shape_is_rejected(cell: str, name: str) -> None:
     recurrence = CELLS[cell]
     gradients = Inputs(*[None] * 9)._replace(**{name: np.zeros((7, 7), np.float32)})
     with pytest.raises(InvalidInput, match=f"{name} gradient"):
@@ -124,7 +123,7 @@ def test_a_gradient_of_another_shape_is_refused(cell: str, name: str) -> None:
 
 
 @every_cell
-def test_a_tape_of_another_size_is_refused(cell: str) -> None:
+def test_a_tape_of_another_size_is_rejected(cell: str) -> None:
     recurrence, inputs, results = CELLS[cell], make_inputs(CELLS[cell]), make_results(CELLS[cell])
     short = make_tape(recurrence)[1:]
     with pytest.raises(InvalidInput, match=f"expected tape .{len(short) + 1}., got .{len(short)}."):
@@ -133,25 +132,23 @@ def test_a_tape_of_another_size_is_refused(cell: str) -> None:
         native.backward_into(recurrence, inputs, short, results, Inputs(*[None] * 9))
 
 
-def test_a_refusal_names_the_shapes() -> None:
+def test_an_error_names_the_shapes() -> None:
     inputs = make_inputs(CELLS["lstm"])
-    with pytest.raises(InvalidInput) as refusal:
+    with pytest.raises(InvalidInput) as error:
         native.forward(CELLS["lstm"], inputs._replace(recurrent_kernel=inputs.recurrent_kernel[:, :15]), training=False)
-    assert str(refusal.value) == (
+    assert str(error.value) == (
         "native kernel: expected recurrent_kernel [5, 20], got [5, 15]. Shape arrays as unrolled.kernels.spec says."
     )
-    with pytest.raises(InvalidInput) as refusal:
+    with pytest.raises(InvalidInput) as error:
         native.forward(CELLS["lstm"], inputs._replace(sequences=inputs.sequences[0]), training=False)
-    assert str(refusal.value) == (
-        "native kernel: expected sequences [B, T, F], got [4, 2]. Add the axes that are missing."
-    )
-    with pytest.raises(InvalidInput) as refusal:
+    assert str(error.value) == ("native kernel: expected sequences [B, T, F], got [4, 2]. Add the missing axes.")
+    with pytest.raises(InvalidInput) as error:
         native.forward(CELLS["lstm"], inputs._replace(kernel=inputs.kernel.astype(float)), training=False)
-    assert str(refusal.value) == ("native kernel: expected kernel of float32, got float64. Convert it with astype.")
+    assert str(error.value) == ("native kernel: expected kernel of float32, got float64. Convert it with astype.")
 
 
 @pytest.mark.parametrize("shape", [(B, 0, F), (B, T, 0)])
-def test_no_steps_and_no_features_are_refused(shape: tuple[int, int, int]) -> None:
+def test_no_steps_and_no_features_are_rejected(shape: tuple[int, int, int]) -> None:
     inputs = make_inputs(CELLS["gru"])._replace(sequences=np.zeros(shape, np.float32))
     with pytest.raises(InvalidInput, match="expected"):
         native.forward(CELLS["gru"], inputs, training=False)
@@ -171,10 +168,10 @@ def test_an_empty_batch_gives_empty_results_and_zero_gradients_of_weights(cell: 
         np.testing.assert_array_equal(getattr(gradients, name), np.zeros_like(getattr(inputs, name)))
 
 
-# What is copied, and what is written.
+# Copies and outputs.
 
 
-def test_arrays_of_another_type_order_or_place_are_never_copied_behind_the_back() -> None:
+def test_arrays_of_another_dtype_order_or_device_are_never_copied() -> None:
     recurrence, inputs, results = CELLS["gru"], make_inputs(CELLS["gru"]), make_results(CELLS["gru"])
     h = results.h
     read_only = h.copy()
@@ -189,7 +186,7 @@ def test_arrays_of_another_type_order_or_place_are_never_copied_behind_the_back(
 
 
 @every_cell
-def test_arrays_in_any_order_may_be_given(cell: str) -> None:
+def test_arrays_may_have_any_order(cell: str) -> None:
     recurrence, inputs = CELLS[cell], make_inputs(CELLS[cell])
     other_order = Inputs(*(None if array is None else np.asfortranarray(array) for array in inputs))
     results, tape = native.forward(recurrence, inputs, training=True)
@@ -204,7 +201,7 @@ def test_arrays_in_any_order_may_be_given(cell: str) -> None:
 
 
 @every_cell
-def test_inputs_are_left_as_they_were_and_may_be_read_only(cell: str) -> None:
+def test_inputs_are_not_modified_and_may_be_read_only(cell: str) -> None:
     recurrence, inputs, before = CELLS[cell], make_inputs(CELLS[cell]), make_inputs(CELLS[cell])
     for array in inputs:
         if array is not None:
@@ -215,7 +212,7 @@ def test_inputs_are_left_as_they_were_and_may_be_read_only(cell: str) -> None:
 
 
 @every_cell
-def test_results_do_not_depend_on_whether_a_tape_is_kept(cell: str) -> None:
+def test_results_do_not_depend_on_the_tape(cell: str) -> None:
     recurrence, inputs = CELLS[cell], make_inputs(CELLS[cell])
     kept, _ = native.forward(recurrence, inputs, training=True)
     results, tape = native.forward(recurrence, inputs, training=False)
@@ -224,17 +221,17 @@ def test_results_do_not_depend_on_whether_a_tape_is_kept(cell: str) -> None:
 
 
 @every_cell
-def test_torch_tensors_are_used_where_they_are(cell: str) -> None:
+def test_torch_tensors_are_used_without_a_copy(cell: str) -> None:
     recurrence, inputs, results = CELLS[cell], make_inputs(CELLS[cell]), make_results(CELLS[cell])
     as_tensors = Inputs(*(None if array is None else torch.from_numpy(array) for array in inputs))
-    given = Outputs(*(None if array is None else torch.from_numpy(array) for array in results))
-    native.forward_into(recurrence, as_tensors, given, None)
+    outputs = Outputs(*(None if array is None else torch.from_numpy(array) for array in results))
+    native.forward_into(recurrence, as_tensors, outputs, None)
     expected, _ = native.forward(recurrence, inputs, training=False)
     assert_same(results, expected)
 
 
 @every_cell
-def test_only_wanted_gradients_are_given(cell: str) -> None:
+def test_only_wanted_gradients_are_computed(cell: str) -> None:
     recurrence, inputs = CELLS[cell], make_inputs(CELLS[cell])
     _, tape = native.forward(recurrence, inputs, training=True)
     cotangents = make_results(recurrence, value=1)
@@ -244,14 +241,14 @@ def test_only_wanted_gradients_are_given(cell: str) -> None:
         alone = native.backward(recurrence, inputs, tape, cotangents, [name])
         assert present(alone) == [name]
         np.testing.assert_array_equal(getattr(alone, name), getattr(everything, name))
-    with pytest.raises(InvalidInput, match=r'got "kernal"\. Did you mean "kernel"\?$'):
+    with pytest.raises(InvalidInput, match=r'no gradient with respect to "kernal"\. Did you mean "kernel"\?$'):
         native.backward(recurrence, inputs, tape, cotangents, ["kernal"])
 
 
-# Which recurrences there are kernels for.
+# Supported recurrences.
 
 
-def test_enumerations_are_those_of_the_recurrence() -> None:
+def test_enumerations_match_the_recurrence() -> None:
     assert _extension.cells == tuple(GATES)
     for number, name in enumerate(_extension.activations):
         attributes = native.attributes(RecurrenceSpec("gru", activation=name, recurrent_activation=name))
@@ -259,7 +256,7 @@ def test_enumerations_are_those_of_the_recurrence() -> None:
     assert [int(native.attributes(RecurrenceSpec(cell))["cell"]) for cell in ("lstm", "gru", "simple_rnn")] == [0, 1, 2]
 
 
-def test_what_is_not_supported_has_one_reason() -> None:
+def test_an_unsupported_recurrence_has_one_reason() -> None:
     gru = RecurrenceSpec("gru")
     assert native.unsupported_reason(gru, dtype="float32") is None
     assert native.unsupported_reason(RecurrenceSpec("simple_rnn", recurrent_activation="selu"), dtype="float32") is None
@@ -278,9 +275,9 @@ def test_what_is_not_supported_has_one_reason() -> None:
     ]
 
 
-def test_calling_what_is_not_supported_is_refused() -> None:
+def test_calling_an_unsupported_recurrence_is_an_error() -> None:
     recurrence = RecurrenceSpec("lstm", activation="selu")
-    with pytest.raises(InvalidSetting, match='whose activation "selu" has no native kernel'):
+    with pytest.raises(InvalidSetting, match='cannot compute this recurrence: activation "selu" has no native kernel'):
         native.forward(recurrence, make_inputs(recurrence), training=False)
 
 
@@ -288,20 +285,20 @@ def test_without_the_extension_there_is_a_reason_and_no_kernel() -> None:
     program = """
 import sys
 sys.modules["unrolled.kernels._extension"] = None
-from unrolled.kernels import extension, native
-from unrolled.kernels.spec import Recurrence
-print(extension.available())
-print(extension.load_failure())
-print(native.unsupported_reason(Recurrence("gru"), dtype="float32"))
-extension.threads()
+from unrolled.kernels import native
+from unrolled.kernels.spec import RecurrenceSpec
+print(native.available())
+print(native.load_failure())
+print(native.unsupported_reason(RecurrenceSpec("gru"), dtype="float32"))
+native.threads()
 """
-    answered = python(program)
-    available, failure, reason = answered.stdout.splitlines()
+    finished = python(program)
+    available, failure, reason = finished.stdout.splitlines()
     assert available == "False"
     assert reason == f"the extension could not be loaded: {failure}"
-    assert answered.stderr.splitlines()[-1] == (
-        f"unrolled.errors.InvalidSetting: native kernel: expected the extension of unrolled, got none ({failure}). "
-        "Install unrolled where it can be compiled, with GCC or Clang."
+    assert finished.stderr.splitlines()[-1] == (
+        f"unrolled.errors.InvalidSetting: native kernel: the compiled extension cannot be loaded ({failure}). "
+        "Install unrolled where GCC or Clang can compile it."
     )
 
 
@@ -309,70 +306,72 @@ extension.threads()
 
 
 @pytest.mark.parametrize("count", [0, -1, 1025, True, 1.5, "two"])
-def test_an_impossible_number_of_threads_is_refused(count: Any) -> None:
-    with pytest.raises(InvalidSetting, match=r"^set_threads: expected a whole number from 1 to 1024, got .*\. Name "):
-        extension.set_threads(count)
+def test_an_impossible_number_of_threads_is_rejected(count: Any) -> None:
+    with pytest.raises(InvalidSetting, match=r"^set_threads: expected a whole number from 1 to 1024, got .*\. Choose "):
+        native.set_threads(count)
 
 
 def test_the_number_of_threads_can_be_set() -> None:
-    before = extension.threads()
+    before = native.threads()
     try:
-        extension.set_threads(3)
-        assert extension.threads() == 3
+        native.set_threads(3)
+        assert native.threads() == 3
     finally:
-        extension.set_threads(before)
+        native.set_threads(before)
 
 
 def test_the_environment_sets_threads_and_instruction_set() -> None:
-    slowest = extension.isas()[-1]
-    program = "from unrolled.kernels import extension; print(extension.threads(), extension.isa())"
-    answered = python(program, UNROLLED_THREADS="5", UNROLLED_ISA=slowest)
-    assert answered.stdout.split() == ["5", slowest]
+    slowest = native.isas()[-1]
+    program = "from unrolled.kernels import native; print(native.threads(), native.isa())"
+    finished = python(program, UNROLLED_THREADS="5", UNROLLED_ISA=slowest)
+    assert finished.stdout.split() == ["5", slowest]
 
 
-def test_without_a_setting_there_are_as_many_threads_as_cores_to_run_on() -> None:
+def test_the_default_number_of_threads_is_that_of_usable_cores() -> None:
     program = """
 import os
-from unrolled.kernels import extension
+from unrolled.kernels import native
 os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])
-print(extension.threads())
+print(native.threads())
 """
-    answered = python(program, UNROLLED_THREADS="")
-    assert answered.stdout.strip() == "1"
+    finished = python(program, UNROLLED_THREADS="")
+    assert finished.stdout.strip() == "1"
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("UNROLLED_THREADS", "many", "UNROLLED_THREADS: expected a whole number from 1 to 1024, got 'many'. Name"),
+        ("UNROLLED_THREADS", "many", "UNROLLED_THREADS: expected a whole number from 1 to 1024, got 'many'. Choose"),
         ("UNROLLED_ISA", "mmx", "UNROLLED_ISA: expected one of "),
     ],
 )
-def test_an_impossible_setting_is_told_at_the_first_use_and_not_before(variable: str, value: str, message: str) -> None:
-    program = "from unrolled.kernels import extension; print('imported'); extension.isa()"
-    answered = python(program, **{variable: value})
-    assert answered.stdout == "imported\n"
-    assert f"unrolled.errors.InvalidSetting: {message}" in answered.stderr
+def test_an_impossible_setting_is_an_error_at_the_first_use_and_not_before(
+    variable: str, value: str, message: str
+) -> None:
+    program = "from unrolled.kernels import native; print('imported'); native.isa()"
+    finished = python(program, **{variable: value})
+    assert finished.stdout == "imported\n"
+    assert f"unrolled.errors.InvalidSetting: {message}" in finished.stderr
 
 
-def test_an_unknown_instruction_set_is_refused_and_a_known_one_used() -> None:
-    before = extension.isa()
-    assert before in extension.isas()
-    with pytest.raises(InvalidSetting, match=r'^set_isa: expected one of .*, got "mmx"\. Name one'):
-        extension.set_isa("mmx")
+def test_an_unknown_instruction_set_is_rejected_and_a_known_one_used() -> None:
+    before = native.isa()
+    assert before in native.isas()
+    with pytest.raises(InvalidSetting, match=r'^set_isa: expected one of .*, got "mmx"\. Choose one'):
+        native.set_isa("mmx")
     try:
-        for name in extension.isas():
-            extension.set_isa(name)
-            assert extension.isa() == name
+        for name in native.isas():
+            native.set_isa(name)
+            assert native.isa() == name
     finally:
-        extension.set_isa(before)
+        native.set_isa(before)
 
 
 # Streams.
 
 
 @every_cell
-def test_a_stream_says_what_a_forward_call_says(cell: str) -> None:
+def test_a_stream_equals_a_forward_call(cell: str) -> None:
     recurrence = replace(CELLS[cell], return_sequences=True)
     inputs = make_inputs(recurrence)
     inputs = Inputs(inputs.sequences, inputs.kernel, inputs.recurrent_kernel, inputs.bias)
@@ -387,7 +386,7 @@ def test_a_stream_says_what_a_forward_call_says(cell: str) -> None:
     assert_same((stream.h, stream.c), results[1:])
 
 
-def test_a_stream_keeps_its_state_and_gives_away_copies() -> None:
+def test_a_stream_keeps_its_state_and_returns_copies() -> None:
     stream = Stream(CELLS["lstm"], np.ones((F, 4 * H)), np.ones((H, 4 * H)))
     h, c = stream.h, stream.c
     first = stream.step(np.ones((1, F)))
@@ -402,7 +401,7 @@ def test_a_stream_keeps_its_state_and_gives_away_copies() -> None:
 
 
 def test_a_stream_outlives_its_weights_and_a_change_of_instruction_set() -> None:
-    inputs, before = make_inputs(CELLS["gru"], batch=1), extension.isa()
+    inputs, before = make_inputs(CELLS["gru"], batch=1), native.isa()
     weights = [array.copy() for array in (inputs.kernel, inputs.recurrent_kernel, inputs.bias)]
     stream = Stream(CELLS["gru"], *weights)
     expected = stream.step(inputs.sequences[:, 0]).copy()
@@ -411,10 +410,10 @@ def test_a_stream_outlives_its_weights_and_a_change_of_instruction_set() -> None
         array[...] = np.nan
     del weights
     try:
-        extension.set_isa(extension.isas()[-1])
+        native.set_isa(native.isas()[-1])
         np.testing.assert_array_equal(stream.step(inputs.sequences[:, 0]), expected)
     finally:
-        extension.set_isa(before)
+        native.set_isa(before)
 
 
 @pytest.mark.parametrize(
@@ -427,7 +426,7 @@ def test_a_stream_outlives_its_weights_and_a_change_of_instruction_set() -> None
         {"batch": 0},
     ],
 )
-def test_a_stream_refuses_other_shapes(wrong: dict[str, Any]) -> None:
+def test_a_stream_rejects_other_shapes(wrong: dict[str, Any]) -> None:
     arguments: dict[str, Any] = {"kernel": np.ones((F, 4 * H)), "recurrent_kernel": np.ones((H, 4 * H))}
     with pytest.raises(InvalidInput, match=r"^native kernel: expected .*, got \[.*\]\. Shape arrays"):
         Stream(CELLS["lstm"], **arguments | wrong)
@@ -437,17 +436,17 @@ def test_a_stream_refuses_other_shapes(wrong: dict[str, Any]) -> None:
             stream.step(x)
     with pytest.raises(InvalidInput, match=r"^Stream: expected h \[1, 5\], got \[5\]\. "):
         stream.reset(h=np.ones(5))
-    with pytest.raises(InvalidInput, match=r"^Stream: expected no c but in an LSTM, got one\. "):
+    with pytest.raises(InvalidInput, match=r"^Stream: only an LSTM has a cell state c\. "):
         Stream(CELLS["simple_rnn"], np.ones((F, H)), np.ones((H, H))).reset(c=np.ones((1, H)))
-    with pytest.raises(InvalidSetting, match="expected a recurrence that reads forwards"):
+    with pytest.raises(InvalidSetting, match="Stream: go_backwards=True needs the whole sequence"):
         Stream(replace(CELLS["lstm"], go_backwards=True), **arguments)
 
 
-# What XLA calls.
+# The targets of XLA.
 
 
 def call_xla(target: str, recurrence: RecurrenceSpec, shapes: list[tuple[int, ...]], *arrays: Any) -> Any:
-    """Calls a target as it is, with an array without elements in place of each that is None."""
+    """Call a target directly, with an array without elements in place of each None."""
     for name, capsule in native.xla_targets().items():
         jax.ffi.register_ffi_target(name, capsule, platform="cpu")
     operands = [np.zeros(0, np.float32) if array is None else array for array in arrays]
@@ -462,7 +461,7 @@ def shapes_of(arrays: Any) -> list[tuple[int, ...]]:
 
 @every_cell
 @pytest.mark.parametrize("batch", [B, 0])
-def test_xla_gets_what_numpy_gets(cell: str, batch: int) -> None:
+def test_xla_and_numpy_get_the_same(cell: str, batch: int) -> None:
     recurrence, inputs = CELLS[cell], make_inputs(CELLS[cell], batch=batch)
     results, tape = native.forward(recurrence, inputs, training=True)
     assert tape is not None
@@ -477,7 +476,7 @@ def test_xla_gets_what_numpy_gets(cell: str, batch: int) -> None:
 
 
 @every_cell
-def test_xla_is_told_of_wrong_shapes(cell: str) -> None:
+def test_wrong_shapes_are_an_error_of_xla(cell: str) -> None:
     recurrence, inputs, results = CELLS[cell], make_inputs(CELLS[cell]), make_results(CELLS[cell])
     shapes = shapes_of([*results, None])
     for name in ("kernel", "recurrent_kernel", "bias", "initial_h", "mask", "input_dropout", "recurrent_dropout"):

@@ -1,4 +1,4 @@
-"""A few sequences, whose units the threads share: no bit depends on who computes what, nor on who comes late."""
+"""Small batches, whose units the threads share: no bit depends on the number of threads or on their timing."""
 
 import itertools
 from collections.abc import Iterator
@@ -19,7 +19,6 @@ from tests.kernels.cases import (
     with_outputs,
 )
 from unrolled.kernels import native
-from unrolled.kernels import native as extension
 from unrolled.kernels.spec import Inputs, RecurrenceSpec
 
 import pytest
@@ -35,18 +34,18 @@ several_threads = pytest.mark.parametrize("threads", [2, 3])
 
 @pytest.fixture(autouse=True)
 def threads_as_before() -> Iterator[None]:
-    before = extension.threads()
+    before = native.threads()
     yield
-    extension.set_threads(before)
+    native.set_threads(before)
 
 
-def make(cell: str, batch: int, **given: Any) -> Inputs:
-    return make_inputs(CELLS[cell], Sizes(batch, TIME, FEATURES, UNITS[cell]), **given)
+def make(cell: str, batch: int, **options: Any) -> Inputs:
+    return make_inputs(CELLS[cell], Sizes(batch, TIME, FEATURES, UNITS[cell]), **options)
 
 
 def everything(recurrence: RecurrenceSpec, inputs: Inputs, threads: int) -> tuple[Any, ...]:
-    """What inference gives, what training gives, and the gradients."""
-    extension.set_threads(threads)
+    """The outputs of inference, the outputs of training, and the gradients."""
+    native.set_threads(threads)
     inference, _ = native.forward(recurrence, inputs, training=False)
     results, gradients = run(recurrence, inputs)
     return (*inference, *results, *gradients)
@@ -75,7 +74,7 @@ def test_no_bit_depends_on_the_number_of_threads_under_dropout(cell: str, masks:
 
 
 @every_cell
-def test_no_bit_depends_on_the_number_of_threads_in_any_way_to_read(cell: str) -> None:
+def test_no_bit_depends_on_the_number_of_threads_with_any_options(cell: str) -> None:
     for go_backwards, return_sequences, zero_output_for_mask in itertools.product(BOOLEANS, repeat=3):
         recurrence = replace(
             CELLS[cell],
@@ -87,7 +86,7 @@ def test_no_bit_depends_on_the_number_of_threads_in_any_way_to_read(cell: str) -
 
 
 @every_cell
-def test_no_bit_depends_on_the_number_of_threads_with_nothing_optional(cell: str) -> None:
+def test_no_bit_depends_on_the_number_of_threads_without_optional_inputs(cell: str) -> None:
     check_bits(CELLS[cell], make(cell, 1, without=("bias", "initial_h", "initial_c")))
 
 
@@ -95,8 +94,8 @@ def test_no_bit_depends_on_the_number_of_threads_with_nothing_optional(cell: str
 @every_batch
 @several_threads
 @pytest.mark.usefixtures("every_isa")
-def test_threads_that_share_units_compute_what_is_specified(cell: str, batch: int, threads: int) -> None:
-    extension.set_threads(threads)
+def test_threads_that_share_units_equal_the_reference(cell: str, batch: int, threads: int) -> None:
+    native.set_threads(threads)
     check(with_outputs(cell), make(cell, batch, mask="holes", recurrent_masks=1))
     check(with_outputs(cell, go_backwards=True, activation="relu"), make(cell, batch))
 
@@ -105,20 +104,20 @@ def test_threads_that_share_units_compute_what_is_specified(cell: str, batch: in
 @several_threads
 def test_many_calls_one_after_another_give_the_same(cell: str, threads: int) -> None:
     recurrence, inputs = with_outputs(cell), make(cell, 1)
-    extension.set_threads(1)
+    native.set_threads(1)
     alone, _ = native.forward(recurrence, inputs, training=False)
-    extension.set_threads(threads)
+    native.set_threads(threads)
     for _ in range(400):
         results, _ = native.forward(recurrence, inputs, training=False)
         assert_same_bits(results, alone)
 
 
 @several_threads
-def test_different_sequences_in_different_threads_of_python_do_not_meet(threads: int) -> None:
+def test_different_sequences_in_different_threads_of_python_do_not_interfere(threads: int) -> None:
     inputs = {cell: make(cell, 1) for cell in CELLS}
-    extension.set_threads(1)
+    native.set_threads(1)
     alone = {cell: native.forward(with_outputs(cell), inputs[cell], training=False)[0] for cell in CELLS}
-    extension.set_threads(threads)
+    native.set_threads(threads)
     wrong: list[str] = []
 
     def repeat(cells: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The specification: its gradients against finite differences, its numbers against Keras' own layers."""
+"""The reference: gradients equal finite differences, outputs equal Keras' own layers."""
 
 from dataclasses import replace
 from typing import Any, TypedDict
@@ -34,7 +34,7 @@ every_cell = pytest.mark.parametrize("cell", CELLS)
 
 
 def make_inputs(recurrence: RecurrenceSpec, *, masks: int | None = None, without: tuple[str, ...] = ()) -> Inputs:
-    """Everything that the recurrence can take but dropout, which has `masks` masks, and what is in `without`."""
+    """Every input that the recurrence can have except those in `without`; dropout only with `masks` masks."""
     random = np.random.default_rng(1)
     columns = recurrence.gates * H
     two_rows = recurrence.cell == "gru" and recurrence.reset_after
@@ -58,7 +58,7 @@ def run(recurrence: RecurrenceSpec, inputs: Inputs) -> Outputs:
 
 
 def check_gradients(recurrence: RecurrenceSpec, inputs: Inputs) -> Inputs:
-    """Each entry of each gradient against a central difference of the same loss."""
+    """Compare each entry of each gradient with a central difference of the same loss."""
     results, tape = forward(recurrence, inputs)
     random = np.random.default_rng(2)
     cotangents = Outputs(*(None if result is None else random.normal(size=result.shape) for result in results))
@@ -97,7 +97,7 @@ def check_gradients(recurrence: RecurrenceSpec, inputs: Inputs) -> Inputs:
     ],
     ids=str,
 )
-def test_gradients_of_every_way_to_read(cell: str, changes: dict[str, Any]) -> None:
+def test_gradients_of_every_option(cell: str, changes: dict[str, Any]) -> None:
     recurrence = replace(CELLS[cell], **changes)
     check_gradients(recurrence, make_inputs(recurrence))
 
@@ -111,7 +111,7 @@ def test_gradients_under_dropout(cell: str, masks: str) -> None:
 
 @every_cell
 @pytest.mark.parametrize("without", [("mask",), ("bias",), ("initial_h",), ("initial_h", "initial_c", "bias", "mask")])
-def test_gradients_without_what_may_be_absent(cell: str, without: tuple[str, ...]) -> None:
+def test_gradients_without_optional_inputs(cell: str, without: tuple[str, ...]) -> None:
     check_gradients(CELLS[cell], make_inputs(CELLS[cell], without=without))
 
 
@@ -148,12 +148,12 @@ def test_slopes_at_kinks_are_those_of_the_flat_side() -> None:
 
 
 def gate_bias(recurrence: RecurrenceSpec, **values: float) -> np.ndarray[Any, Any]:
-    """A bias whose columns hold, gate by gate, the value given by name; else 0."""
+    """A bias with one value per gate, named by its letter; 0 by default."""
     return np.repeat([values.get(gate, 0.0) for gate in GATES[recurrence.cell]], H)
 
 
 def only_bias(recurrence: RecurrenceSpec, bias: np.ndarray[Any, Any]) -> Outputs:
-    """The results where nothing but bias and initial state speaks: an initial h of 2, an initial c of 5."""
+    """The outputs that depend on bias and initial state alone: an initial h of 2, an initial c of 5."""
     columns = recurrence.gates * H
     weights = {"kernel": np.zeros((F, columns)), "recurrent_kernel": np.zeros((H, columns))}
     c = np.full((B, H), 5.0) if recurrence.cell == "lstm" else None
@@ -190,7 +190,7 @@ def test_the_gates_of_a_gru_are_in_keras_order(gates: dict[str, float], h: float
 
 
 @every_cell
-def test_all_masked_is_a_step_not_taken(cell: str) -> None:
+def test_a_fully_masked_row_keeps_its_state(cell: str) -> None:
     recurrence = replace(CELLS[cell], return_sequences=True)
     inputs = make_inputs(recurrence)
     results, tape = forward(recurrence, inputs)
@@ -203,7 +203,7 @@ def test_all_masked_is_a_step_not_taken(cell: str) -> None:
 
 
 @every_cell
-def test_what_a_masked_step_holds_is_never_read(cell: str) -> None:
+def test_inputs_of_masked_steps_are_never_read(cell: str) -> None:
     recurrence = replace(CELLS[cell], return_sequences=True)
     inputs = make_inputs(recurrence)
     padded = inputs._replace(sequences=np.where(MASK[:, :, None], inputs.sequences, np.nan))
@@ -280,7 +280,7 @@ def keras_layer(recurrence: RecurrenceSpec, inputs: Inputs, **arguments: Any) ->
 
 
 def check_keras(recurrence: RecurrenceSpec, inputs: Inputs, layer: keras.Layer, *, training: bool = False) -> None:
-    """The layer called on the inputs gives the same outputs and states."""
+    """Assert that the layer returns the same outputs and states for the inputs."""
     initial = [state.astype(np.float32) for state in (inputs.initial_h, inputs.initial_c) if state is not None]
     outputs, *states = layer(
         inputs.sequences.astype(np.float32), initial_state=initial or None, mask=inputs.mask, training=training

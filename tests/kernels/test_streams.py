@@ -1,4 +1,4 @@
-"""A stream, step by step, is the whole sequence."""
+"""A stream equals the kernels over whole sequences, step by step."""
 
 from dataclasses import replace
 from typing import Any
@@ -45,7 +45,7 @@ def open_stream(recurrence: RecurrenceSpec, inputs: Inputs) -> Stream:
 
 
 def read(stream: Stream, sequences: Array) -> Outputs:
-    """Every step after another, as the results of a recurrence with the outputs of every step."""
+    """Run every step in turn; return the outputs as of a recurrence with `return_sequences`."""
     outputs = [stream.step(x).copy() for x in np.moveaxis(sequences, 1, 0)]
     return Outputs(np.stack(outputs, 1), stream.h, stream.c)
 
@@ -53,7 +53,7 @@ def read(stream: Stream, sequences: Array) -> Outputs:
 @every_cell
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 @pytest.mark.parametrize("without", [STATELESS, (*STATELESS, "bias")], ids=["bias", "no bias"])
-def test_step_by_step_is_the_whole_sequence(cell: str, sizes: Sizes, without: tuple[str, ...]) -> None:
+def test_a_stream_equals_the_whole_sequence(cell: str, sizes: Sizes, without: tuple[str, ...]) -> None:
     recurrence = with_outputs(cell)
     inputs = make_inputs(recurrence, sizes, without=without)
     streamed = read(open_stream(recurrence, inputs), inputs.sequences)
@@ -70,7 +70,7 @@ def test_every_activation(cell: str, activation: str) -> None:
 
 
 @every_cell
-def test_a_stream_begins_again_from_zero_or_from_a_state(cell: str) -> None:
+def test_a_stream_starts_again_from_zero_or_from_a_state(cell: str) -> None:
     recurrence = with_outputs(cell)
     inputs = make_inputs(recurrence, SMALL, without=STATELESS)
     stream = open_stream(recurrence, inputs)
@@ -103,7 +103,7 @@ def test_a_step_that_is_long_enough_to_let_other_threads_run() -> None:
 
 
 @every_cell
-def test_options_that_speak_of_outputs_and_masks_change_nothing(cell: str) -> None:
+def test_options_of_outputs_and_masks_have_no_effect(cell: str) -> None:
     inputs = make_inputs(CELLS[cell], SMALL, without=STATELESS)
     expected = read(open_stream(CELLS[cell], inputs), inputs.sequences).outputs
     other = replace(CELLS[cell], return_sequences=True, zero_output_for_mask=True)
@@ -128,21 +128,21 @@ def test_nan_stays_in_its_own_sequence_until_reset(cell: str) -> None:
 @pytest.mark.parametrize("x", [np.ones((3, 4)), np.asfortranarray(np.ones((3, 4), np.float32)), [[1, 1, 1, 1]] * 3])
 def test_inputs_may_be_of_any_type_and_order(x: Any) -> None:
     inputs = make_inputs(CELLS["gru"], SMALL, without=STATELESS)
-    given, plain = open_stream(CELLS["gru"], inputs), open_stream(CELLS["gru"], inputs)
-    np.testing.assert_array_equal(given.step(x), plain.step(np.ones((3, 4), np.float32)))
+    converted, plain = open_stream(CELLS["gru"], inputs), open_stream(CELLS["gru"], inputs)
+    np.testing.assert_array_equal(converted.step(x), plain.step(np.ones((3, 4), np.float32)))
 
 
 @every_cell
-def test_wrong_shapes_are_refused_on_one_line_and_the_state_is_kept(cell: str) -> None:
+def test_wrong_shapes_are_rejected_on_one_line_and_the_state_is_kept(cell: str) -> None:
     inputs = make_inputs(CELLS[cell], SMALL, without=STATELESS)
     stream = open_stream(CELLS[cell], inputs)
     state = stream.step(inputs.sequences[:, 0]).copy()
     for wrong in (np.ones(4), np.ones((3, 5)), np.ones((1, 4)), np.ones((3, 1, 4))):
-        with pytest.raises(InvalidInput, match=r"expected inputs \[3, 4\], got \[") as refused:
+        with pytest.raises(InvalidInput, match=r"expected inputs \[3, 4\], got \[") as error:
             stream.step(wrong)
-        assert "\n" not in str(refused.value)
+        assert "\n" not in str(error.value)
     for wrong in (np.ones(11), np.ones((1, 11)), np.ones((3, 12))):
-        with pytest.raises(InvalidInput, match=r"expected h \[3, 11\], got \[") as refused:
+        with pytest.raises(InvalidInput, match=r"expected h \[3, 11\], got \[") as error:
             stream.reset(wrong)
-        assert "\n" not in str(refused.value)
+        assert "\n" not in str(error.value)
     np.testing.assert_array_equal(stream.h, state)

@@ -1,4 +1,4 @@
-"""Threads: how many there are changes no bit, any of Python's may call, and a process may fork and run for long."""
+"""Threads: their number changes no bit, any thread of Python may call, and a process may fork and run for long."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.conftest import environment
 from tests.kernels.cases import CELLS, ROOT, Sizes, assert_same_bits, check, every_cell, make_inputs, run, with_outputs
-from unrolled.kernels import native as extension
+from unrolled.kernels import native
 from unrolled.kernels.spec import Inputs, Outputs
 
 import pytest
@@ -19,9 +19,9 @@ LARGE = Sizes(batch=37, time=180, features=16, units=72)
 
 @pytest.fixture(autouse=True)
 def threads_as_before() -> Iterator[None]:
-    before = extension.threads()
+    before = native.threads()
     yield
-    extension.set_threads(before)
+    native.set_threads(before)
 
 
 def everything(results: Outputs, gradients: Inputs) -> tuple[Any, ...]:
@@ -29,34 +29,34 @@ def everything(results: Outputs, gradients: Inputs) -> tuple[Any, ...]:
 
 
 @every_cell
-@pytest.mark.parametrize("isa", extension.isas())
+@pytest.mark.parametrize("isa", native.isas())
 @pytest.mark.parametrize("mask", ["none", "holes", "leading"])
 def test_no_bit_depends_on_the_number_of_threads(cell: str, isa: str, mask: str) -> None:
     recurrence = with_outputs(cell)
     masks = recurrence.gates if mask == "holes" else 0
     inputs = make_inputs(recurrence, LARGE, mask=mask, input_masks=masks, recurrent_masks=masks)
-    before = extension.isa()
-    extension.set_isa(isa)
+    before = native.isa()
+    native.set_isa(isa)
     try:
-        extension.set_threads(1)
+        native.set_threads(1)
         alone = everything(*run(recurrence, inputs))
         for count in (2, 3, 5, 5, 2, 1):
-            extension.set_threads(count)
+            native.set_threads(count)
             assert_same_bits(everything(*run(recurrence, inputs)), alone)
     finally:
-        extension.set_isa(before)
+        native.set_isa(before)
 
 
 @every_cell
-def test_several_threads_compute_what_is_specified(cell: str) -> None:
-    extension.set_threads(5)
+def test_several_threads_equal_the_reference(cell: str) -> None:
+    native.set_threads(5)
     recurrence = with_outputs(cell)
     check(recurrence, make_inputs(recurrence, LARGE, mask="holes"))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_different_kernels_in_different_threads_of_python_do_not_meet(count: int) -> None:
-    extension.set_threads(count)
+def test_different_kernels_in_different_threads_of_python_do_not_interfere(count: int) -> None:
+    native.set_threads(count)
     sizes = {"lstm": LARGE, "gru": Sizes(20, 30, 40, 64), "gru_reset_before": Sizes(3, 5, 4, 7), "simple_rnn": LARGE}
     inputs = {cell: make_inputs(with_outputs(cell), size) for cell, size in sizes.items()}
     alone = {cell: everything(*run(with_outputs(cell), inputs[cell])) for cell in CELLS}
@@ -78,7 +78,7 @@ def test_different_kernels_in_different_threads_of_python_do_not_meet(count: int
 
 
 def python(program: str, *prefix: str, **changes: str) -> str:
-    """What a program prints that runs in a process of its own."""
+    """Run a program in a process of its own; return its output."""
     command = [*prefix, sys.executable, *(["-S"] if sys.flags.no_site else []), "-c", program]
     finished = subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, env=environment(**changes), timeout=60, check=False
@@ -93,15 +93,15 @@ import time
 from pathlib import Path
 
 from tests.kernels.cases import Sizes, assert_same_bits, make_inputs, run, with_outputs
-from unrolled.kernels import extension
+from unrolled.kernels import native
 
 lstm = with_outputs("lstm")
 small, large = make_inputs(lstm, Sizes(2, 3, 4, 5)), make_inputs(lstm, Sizes(64, 20, 32, 64))
-extension.set_threads(3)
+native.set_threads(3)
 """
 
 
-def test_as_many_threads_work_as_may() -> None:
+def test_the_number_of_threads_is_respected() -> None:
     program = """
 def count():
     return len(os.listdir("/proc/self/task"))
@@ -111,43 +111,43 @@ run(lstm, small)
 print(count() - before)
 run(lstm, large)
 print(count() - before)
-extension.set_threads(4)
+native.set_threads(4)
 run(lstm, large)
 print(count() - before)
-extension.set_threads(2)
+native.set_threads(2)
 run(lstm, large)
 print(count() - before)
 """
     assert python(PROGRAM + program).split() == ["0", "2", "3", "3"]
 
 
-def test_helpers_may_run_where_they_might_before() -> None:
+def test_worker_threads_keep_their_affinity() -> None:
     program = """
 cores = os.sched_getaffinity(0)
 before = set(os.listdir("/proc/self/task"))
 for count in (2, 3, 2):
-    extension.set_threads(count)
+    native.set_threads(count)
     run(lstm, large)
     for core in cores:
         os.sched_setaffinity(0, [core])
         for _ in range(5):
             run(lstm, large)
     os.sched_setaffinity(0, cores)
-helpers = [int(thread) for thread in set(os.listdir("/proc/self/task")) - before]
+workers = [int(thread) for thread in set(os.listdir("/proc/self/task")) - before]
 time.sleep(0.1)
-print([os.sched_getaffinity(helper) == cores for helper in helpers])
-for helper in helpers:
-    os.sched_setaffinity(helper, [min(cores)])
+print([os.sched_getaffinity(worker) == cores for worker in workers])
+for worker in workers:
+    os.sched_setaffinity(worker, [min(cores)])
 for core in cores:
     os.sched_setaffinity(0, [core])
     run(lstm, large)
 time.sleep(0.1)
-print([os.sched_getaffinity(helper) == {min(cores)} for helper in helpers])
+print([os.sched_getaffinity(worker) == {min(cores)} for worker in workers])
 """
     assert python(PROGRAM + program) == "[True, True]\n[True, True]\n"
 
 
-# A child that hangs is ended by its alarm, and its status tells.
+# An alarm ends a child that hangs, which its status shows.
 FORK = """
 import signal
 import warnings
@@ -239,7 +239,7 @@ def everything():
 before = len(os.listdir("/proc/self/task"))
 refused = [everything() for _ in range(2)]
 print(len(os.listdir("/proc/self/task")) - before)
-extension.set_threads(1)
+native.set_threads(1)
 for computed in refused:
     assert_same_bits(computed, everything())
 print("done")
@@ -274,7 +274,7 @@ for _ in range(10_000):
     call()
 print(resident() - before)
 """
-    # A page for every tenth call would be 4 MB. The address sanitizer keeps what is freed, unless told not to.
+    # A page for every tenth call would be 4 MB. The address sanitizer keeps freed memory up to its quarantine size.
     options = ":".join(filter(None, [environment().get("ASAN_OPTIONS"), "quarantine_size_mb=1"]))
     assert float(python(PROGRAM + program, ASAN_OPTIONS=options)) < 3
 
@@ -289,10 +289,10 @@ def count():
     return len(os.listdir("/proc/self/task"))
 
 alone = everything()
-assert not extension.share_threads(Path("/nowhere/libtorch_cpu.so"))
-assert not extension.share_threads(Path(extension.compiled.__file__))
+assert not native.share_threads(Path("/nowhere/libtorch_cpu.so"))
+assert not native.share_threads(Path(native._extension.__file__))
 before = count()
-assert extension.share_threads(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")
+assert native.share_threads(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")
 
 def again():
     for _ in range(3):
@@ -315,23 +315,23 @@ print("done")
 def test_xlas_threads_give_the_same_bits() -> None:
     program = """
 import jax
-from unrolled.kernels import jax as kernels
+from unrolled.backends import jax as backend
 
 inputs = type(large)(*(None if array is None else jax.numpy.asarray(array) for array in large))
 
 @jax.jit
 def on_xla(sequences, kernel):
-    results = kernels.run(lstm, inputs._replace(sequences=sequences, kernel=kernel))
+    results = backend.run_recurrence(lstm, inputs._replace(sequences=sequences, kernel=kernel))
     return (results.outputs ** 2).sum(), results.outputs
 
 def everything():
     (_, outputs), gradients = jax.value_and_grad(on_xla, argnums=(0, 1), has_aux=True)(inputs.sequences, inputs.kernel)
     return outputs, *gradients
 
-extension.set_threads(1)
+native.set_threads(1)
 alone = everything()
 for count in (2, 3, 2):
-    extension.set_threads(count)
+    native.set_threads(count)
     for _ in range(10):
         assert_same_bits(everything(), alone)
 print("done")

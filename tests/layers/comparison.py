@@ -1,4 +1,4 @@
-"""Our layer beside Keras' own: equal weights, and what each gives and learns, on whichever backend the tests run."""
+"""A native layer and Keras' own with equal weights: outputs and gradients, on the backend that the tests run on."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,7 @@ LAYERS: dict[str, tuple[str, dict[str, Any]]] = {
     "SimpleRNN": ("SimpleRNN", {}),
 }
 
-# Rows that are full, empty, hidden at their beginning, in their middle and at their end.
+# Rows that are full, empty, and masked at their start, in the middle and at their end.
 MASKS: dict[str, Array] = {
     "holes": np.array([[1, 1, 0, 1, 0, 0, 1], [1, 0, 0, 0, 1, 1, 0], [1, 1, 1, 1, 1, 1, 1]], bool),
     "leading": np.array([[0, 0, 1, 1, 1, 0, 1], [0, 0, 0, 0, 0, 0, 0], [1, 1, 1, 1, 1, 1, 1]], bool),
@@ -30,7 +30,7 @@ _FAST_TO_COMPILE = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expen
 
 
 def both(kind: str, batch: int | None = None, **arguments: Any) -> tuple[keras.Layer, keras.Layer]:
-    """Our layer and Keras' of the same name, with equal weights, for inputs [batch, T, FEATURES]."""
+    """The native layer and Keras' layer of the same name, with equal weights, for inputs [batch, T, FEATURES]."""
     name, own = LAYERS[kind]
     ours = getattr(unrolled.layers, name)(UNITS, **own, **arguments)
     theirs = getattr(keras.layers, name)(UNITS, **own, **arguments)
@@ -54,7 +54,7 @@ def initial_state(kind: str) -> list[Array]:
 
 
 def differentiate(layer: keras.Layer, arrays: list[Array], **arguments: Any) -> tuple[list[Array], list[Array]]:
-    """The outputs, and the gradients of a loss by ``arrays`` (sequences, then initial states) and by the weights."""
+    """The outputs, and the gradients of a loss with respect to ``arrays`` (sequences, initial states) and weights."""
     function = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}[keras.backend.backend()]
     outputs, gradients = function(layer, arrays, arguments)
     return [np.array(keras.ops.convert_to_numpy(output)) for output in outputs], [
@@ -63,14 +63,14 @@ def differentiate(layer: keras.Layer, arrays: list[Array], **arguments: Any) -> 
 
 
 def assert_equal(ours: Sequence[Array], theirs: Sequence[Array], *, tolerance: float) -> None:
-    """Equal but for ``tolerance``, relative to each value and, near zero, to the largest one."""
+    """Assert equality up to ``tolerance``, relative to each value and, near zero, to the largest one."""
     assert len(ours) == len(theirs)
     for our, their in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(our, their, rtol=tolerance, atol=tolerance * max(1e-3, float(np.abs(their).max())))
 
 
 def _call(layer: keras.Layer, arrays: list[Any], arguments: dict[str, Any]) -> tuple[list[Any], Any]:
-    """The layer's outputs, and a loss in which every one of them has its own weight."""
+    """The layer's outputs, and a loss in which each has a weight of its own."""
     states = {"initial_state": arrays[1:]} if len(arrays) > 1 else {}
     outputs = keras.tree.flatten(layer(arrays[0], **states, **arguments))
     return outputs, _loss(outputs)
@@ -98,26 +98,26 @@ def _jax(layer: keras.Layer, arrays: list[Array], arguments: dict[str, Any]) -> 
         return value, outputs
 
     weights = [variable.value for variable in layer.trainable_variables]
-    given = [jax.numpy.asarray(array) for array in arrays]
+    tensors = [jax.numpy.asarray(array) for array in arrays]
     compiled = jax.jit(jax.value_and_grad(loss, argnums=(1, 0), has_aux=True), compiler_options=_FAST_TO_COMPILE)
-    (_, outputs), gradients = compiled(weights, given)
+    (_, outputs), gradients = compiled(weights, tensors)
     return outputs, [*gradients[0], *gradients[1]]
 
 
 def _tensorflow(layer: keras.Layer, arrays: list[Array], arguments: dict[str, Any]) -> tuple[list[Any], list[Any]]:
     import tensorflow as tf
 
-    given = [tf.constant(array) for array in arrays]
+    tensors = [tf.constant(array) for array in arrays]
     with tf.GradientTape() as tape:
-        tape.watch(given)
-        outputs, value = _call(layer, given, arguments)
-    return outputs, tape.gradient(value, [*given, *(variable.value for variable in layer.trainable_variables)])
+        tape.watch(tensors)
+        outputs, value = _call(layer, tensors, arguments)
+    return outputs, tape.gradient(value, [*tensors, *(variable.value for variable in layer.trainable_variables)])
 
 
 def _torch(layer: keras.Layer, arrays: list[Array], arguments: dict[str, Any]) -> tuple[list[Any], list[Any]]:
     import torch
 
-    given = [torch.tensor(array, requires_grad=True) for array in arrays]
-    outputs, value = _call(layer, given, arguments)
-    wanted = [*given, *(variable.value for variable in layer.trainable_variables)]
+    tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
+    outputs, value = _call(layer, tensors, arguments)
+    wanted = [*tensors, *(variable.value for variable in layer.trainable_variables)]
     return outputs, list(torch.autograd.grad(value, wanted))

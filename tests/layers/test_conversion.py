@@ -1,4 +1,4 @@
-"""Models change their recurrent layers, and nothing else."""
+"""Conversion changes the recurrent layers of a model, and nothing else."""
 
 import subprocess
 import sys
@@ -36,18 +36,18 @@ def nested() -> keras.Model:
     return keras.Model(inputs, keras.Sequential([functional(), LAYERS.Dense(1)])(inputs))
 
 
-class StatefulDecoder(keras.Model):  # type: ignore[misc]
+class Stack(keras.Model):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
-        self.readers = [LAYERS.GRU(UNITS, return_sequences=True), LAYERS.LSTM(1)]
+        self.recurrent = [LAYERS.GRU(UNITS, return_sequences=True), LAYERS.LSTM(1)]
 
     def call(self, inputs: Any) -> Any:
-        for reader in self.readers:
-            inputs = reader(inputs)
+        for layer in self.recurrent:
+            inputs = layer(inputs)
         return inputs
 
 
-MODELS = {"sequential": sequential, "functional": functional, "nested": nested, "subclassed": StatefulDecoder}
+MODELS = {"sequential": sequential, "functional": functional, "nested": nested, "subclassed": Stack}
 
 
 def recurrent_layers(model: keras.Model) -> list[Any]:
@@ -59,7 +59,7 @@ def data() -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("build", MODELS.values(), ids=MODELS)
-def test_a_model_goes_on_training_as_it_would_have(build: Any) -> None:
+def test_a_converted_model_continues_training(build: Any) -> None:
     keras.utils.set_random_seed(0)
     model, twin = build(), build()
     for each in (model, twin):
@@ -88,7 +88,7 @@ def test_to_keras_undoes_accelerate(build: Any) -> None:
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(model(sequences())), before)
 
 
-def test_what_was_converted_loads_without_unrolled(tmp_path: Path) -> None:
+def test_a_converted_model_loads_without_unrolled(tmp_path: Path) -> None:
     model = unrolled.accelerate(functional())
     model.compile("adam", "mse")
     model.fit(*data(), verbose=0)
@@ -113,7 +113,7 @@ def test_load_model_loads_either_kind(tmp_path: Path, accelerated: bool) -> None
     assert [type(layer) for layer in loaded.layers] == [type(layer) for layer in model.layers]
 
 
-def test_the_layers_of_others_stay() -> None:
+def test_subclasses_are_not_converted() -> None:
     class Own(keras.layers.LSTM):  # type: ignore[misc]
         pass
 
@@ -121,13 +121,13 @@ def test_the_layers_of_others_stay() -> None:
     assert [type(layer) for layer in unrolled.accelerate(model).layers] == [Own, LAYERS.RNN]
 
 
-def test_what_a_layer_was_told_survives() -> None:
+def test_the_argument_kernel_survives() -> None:
     layer = unrolled.layers.LSTM(UNITS, kernel="reference")
     assert type(unrolled.to_keras(layer)) is LAYERS.LSTM
     assert unrolled.accelerate(layer).get_config()["kernel"] == "reference"
 
 
-def test_a_model_that_xla_compiles_is_compiled_anew() -> None:
+def test_a_model_compiled_by_xla_is_compiled_again() -> None:
     model = sequential()
     model.compile("sgd", "mse", jit_compile=keras.backend.backend() != "torch")
     model.fit(*data(), verbose=0)
@@ -140,11 +140,11 @@ def test_a_model_that_xla_compiles_is_compiled_anew() -> None:
     assert recurrent_layers(model)[0].kernel_used == "native"
 
 
-def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+def test_other_objects_and_files_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"accelerate: expected a Keras model, got str\. Pass a keras\.Model\."):
         unrolled.accelerate("model.keras")
-    with pytest.raises(DataError, match=r"load_model: expected a saved model, got nothing at .*nowhere"):
+    with pytest.raises(DataError, match=r"nowhere\.keras: no such file\. Check the path\."):
         unrolled.load_model(tmp_path / "nowhere.keras")
     (tmp_path / "notes.keras").write_text("no model")
-    with pytest.raises(DataError, match=r"load_model: expected a saved model, got another file at .*notes"):
+    with pytest.raises(DataError, match=r"notes\.keras: not a Keras model\. Save it again with model\.save\."):
         unrolled.load_model(tmp_path / "notes.keras")

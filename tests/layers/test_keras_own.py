@@ -1,4 +1,4 @@
-"""Keras' own tests of its recurrent layers and their wrappers, passed by ours."""
+"""The native layers pass Keras' own tests of its recurrent layers and their wrappers."""
 
 import json
 import os
@@ -15,7 +15,7 @@ NAMES = ("lstm", "gru", "simple_rnn", "bidirectional", "time_distributed")
 
 
 def test_our_layers_pass_the_tests_of_keras(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.layers.in_place_of_keras", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.layers.keras_plugin", "-p", "no:cacheprovider"]
     command += ["--import-mode=importlib", "-c", os.devnull, "--rootdir", str(tmp_path)]
     command += [str(TESTS / f"{name}_test.py") for name in NAMES]
     counts = tmp_path / "kernels.json"

@@ -1,4 +1,4 @@
-"""Our layers in models: wrapped, stacked, trained, saved, and exchanged with Keras' own."""
+"""The layers in models: wrapped, stacked, trained, saved, and exchanged with Keras' own."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ def layer_of(module: Any, kind: str) -> Make:
 
 
 def two_models(kind: str, build: Callable[[Make], keras.Model]) -> tuple[keras.Model, keras.Model]:
-    """The same model of our layers and of Keras', with equal weights."""
+    """The same model of native layers and of Keras' layers, with equal weights."""
     keras.utils.set_random_seed(0)
     ours, theirs = (build(layer_of(module, kind)) for module in (unrolled.layers, keras.layers))
     ours.set_weights(theirs.get_weights())
@@ -50,7 +50,7 @@ def data() -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_training_learns_the_same_weights(kind: str) -> None:
+def test_training_gives_the_same_weights(kind: str) -> None:
     """With regularizers, constraints, dropout, masks and wrappers."""
     models = two_models(kind, stack)
     histories = []
@@ -108,7 +108,7 @@ def test_distributed_over_time_equals_keras(kind: str, time: int | None) -> None
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "SimpleRNN"])
-def test_unknown_sizes_take_any(kind: str) -> None:
+def test_unknown_sizes_accept_any(kind: str) -> None:
     models = two_models(kind, lambda make: stack(make, time=None))
     for batch, time in ((1, 2), (5, 9)):
         # A single value may come near zero; it is as exact as the terms that it is the sum of.
@@ -137,7 +137,7 @@ def test_the_configuration_is_that_of_keras(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU, reset before"])
-def test_a_saved_model_goes_on_training_where_it_stopped(kind: str, tmp_path: Path) -> None:
+def test_a_saved_model_continues_training(kind: str, tmp_path: Path) -> None:
     model = stack(layer_of(unrolled.layers, kind), dropout=0)  # its seed is not saved by Keras
     model.compile("adam", "mse")
     model.fit(*data(), verbose=0)

@@ -1,4 +1,4 @@
-"""The contract: whatever its arguments, our layer gives and learns what Keras' gives and learns."""
+"""The contract: whatever its arguments, a native layer has the outputs and gradients of Keras' layer."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ import pytest
 OUTPUTS = 1e-5
 GRADIENTS = 1e-4
 
-# Arguments of the layer, and of the call: the name of a mask, whether a state is given, training.
+# Arguments of the layer, and of the call: the name of a mask, whether it has initial states, training.
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "plain": ({}, {}),
     "states": ({"return_sequences": True, "return_state": True}, {"states": True}),
@@ -66,10 +66,10 @@ ACTIVATIONS = ("linear", "tanh", "sigmoid", "hard_sigmoid", "relu", "elu", "soft
 def assert_parity(kind: str, arguments: dict[str, Any], call: dict[str, Any], *, time: int = TIME) -> None:
     ours, theirs = both(kind, **arguments)
     arrays = [sequences(time=time), *(initial_state(kind) if call.get("states") else [])]
-    given = {"training": call.get("training", False)}
+    options = {"training": call.get("training", False)}
     if "mask" in call:
-        given["mask"] = keras.ops.convert_to_tensor(MASKS[call["mask"]])
-    outputs, gradients = zip(*(differentiate(layer, arrays, **given) for layer in (ours, theirs)), strict=True)
+        options["mask"] = keras.ops.convert_to_tensor(MASKS[call["mask"]])
+    outputs, gradients = zip(*(differentiate(layer, arrays, **options) for layer in (ours, theirs)), strict=True)
     assert ours.kernel_used == "native"
     assert_equal(*outputs, tolerance=OUTPUTS)
     assert_equal(*gradients, tolerance=GRADIENTS)
@@ -93,7 +93,7 @@ def test_every_activation_in_both_roles_equals_keras(index: int) -> None:
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_before_its_first_unmasked_step_a_row_gives_zeros(kind: str) -> None:
+def test_outputs_before_the_first_unmasked_step_are_zero(kind: str) -> None:
     """As Keras does on TensorFlow and torch; its loop on JAX gives the initial state."""
     ours, theirs = both(kind, return_sequences=True)
     outputs = [
@@ -109,7 +109,7 @@ def test_before_its_first_unmasked_step_a_row_gives_zeros(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_a_stateful_layer_goes_on_where_it_stopped(kind: str) -> None:
+def test_a_stateful_layer_keeps_its_state(kind: str) -> None:
     ours, theirs = both(kind, batch=BATCH, stateful=True, return_sequences=True)
     for _ in range(2):
         outputs = [[keras.ops.convert_to_numpy(layer(sequences()))] for layer in (ours, theirs)]
@@ -127,7 +127,7 @@ def test_a_stateful_layer_goes_on_where_it_stopped(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_inputs_of_integers_are_numbers_too(kind: str) -> None:
+def test_integer_inputs_are_converted(kind: str) -> None:
     ours, theirs = both(kind)
     counts = np.arange(24, dtype="int32").reshape(2, 3, 4) % 5
     assert_equal(*([keras.ops.convert_to_numpy(layer(counts))] for layer in (ours, theirs)), tolerance=OUTPUTS)
@@ -136,6 +136,6 @@ def test_inputs_of_integers_are_numbers_too(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_a_batch_of_nothing_gives_nothing(kind: str) -> None:
+def test_an_empty_batch_has_empty_outputs(kind: str) -> None:
     ours, _ = both(kind, return_sequences=True)
     assert ours(sequences(batch=0)).shape == (0, 7, UNITS)

@@ -1,4 +1,4 @@
-"""How an image becomes a sequence, on each backend."""
+"""Images as sequences, on each backend."""
 
 import hashlib
 from pathlib import Path
@@ -60,6 +60,6 @@ def test_a_saved_model_reads_in_the_same_order(order: str, tmp_path: Path) -> No
     np.testing.assert_array_equal(again.predict(IMAGES, verbose=0), read(order))
 
 
-def test_an_unknown_order_is_refused_by_name() -> None:
+def test_an_unknown_order_is_rejected() -> None:
     with pytest.raises(InvalidSetting, match=r'ReadImage: unknown order "colums". Did you mean "columns"'):
         ReadImage("colums")

@@ -1,4 +1,4 @@
-"""Series of their own scale and length, as a network takes them."""
+"""Series of any scale and length as inputs of a network."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def test_channels_are_scaled_and_gaps_filled() -> None:
     np.testing.assert_array_equal(mask, [[True, True, False], [True, True, True]])
 
 
-def test_a_relative_series_does_not_know_its_level() -> None:
+def test_a_relative_series_does_not_depend_on_its_level() -> None:
     layer = ReadSeries([1.0], [0.5], relative=True)
     series = np.array([[[1.0], [2.0], [3.0], [np.nan]]], np.float32)
     once, thrice = (keras.ops.convert_to_numpy(layer(factor * series)) for factor in (1, 3))
@@ -39,7 +39,7 @@ def stacked(kind: type, *, bidirectional: bool) -> keras.Model:
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("kind", [GRU, LSTM])
-def test_a_padded_batch_gives_what_each_series_alone_gives(kind: type, bidirectional: bool) -> None:
+def test_a_padded_batch_equals_each_series_alone(kind: type, bidirectional: bool) -> None:
     model = stacked(kind, bidirectional=bidirectional)
     random = np.random.default_rng(0)
     series = [random.normal(size=(length, 3)).astype(np.float32) for length in (3, 9, 5, 1)]
@@ -52,7 +52,7 @@ def test_a_padded_batch_gives_what_each_series_alone_gives(kind: type, bidirecti
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_padded_batch_of_tokens_gives_what_each_text_alone_gives(bidirectional: bool) -> None:
+def test_a_padded_batch_of_tokens_equals_each_text_alone(bidirectional: bool) -> None:
     inputs = keras.Input((None,), dtype="int32")
     values = keras.layers.Embedding(20, 4, mask_zero=True)(inputs)
     for sequences in (True, False):
@@ -76,6 +76,6 @@ def test_a_saved_layer_is_the_same(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.predict_on_batch(GAPS), model.predict_on_batch(GAPS))
 
 
-def test_a_scale_of_nothing_is_refused() -> None:
+def test_a_scale_of_zero_is_rejected() -> None:
     with pytest.raises(InvalidSetting, match="expected a mean and a scale other than 0 for each channel"):
         ReadSeries([0.0, 0.0], [1.0, 0.0])

@@ -1,4 +1,4 @@
-"""Who computes a layer, what tells it, and the seam with Keras that all of it hangs on."""
+"""The choice of the kernel that computes a layer, and the method of Keras that it replaces."""
 
 import inspect
 import logging
@@ -7,7 +7,7 @@ from typing import Any
 import unrolled.layers
 from tests.layers.comparison import FEATURES, LAYERS, UNITS, assert_equal, both, sequences
 from unrolled.errors import InvalidSetting
-from unrolled.kernels import native as extension
+from unrolled.kernels import native
 from unrolled.layers.recurrent import NativeLoop
 
 import keras
@@ -23,7 +23,7 @@ def twice(x: Any) -> Any:
     return 2 * x
 
 
-# Arguments of an LSTM, and why no kernel computes it.
+# Arguments of an LSTM, and the reason why no kernel can compute it.
 REASONS: dict[str, tuple[dict[str, Any], str]] = {
     "activation": ({"activation": "selu"}, 'activation "selu" has no native kernel'),
     "own activation": ({"recurrent_activation": twice}, "recurrent_activation twice is not one of Keras'"),
@@ -33,7 +33,7 @@ REASONS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "dtype": ({"dtype": "mixed_bfloat16"}, "dtype bfloat16 has no native kernel, only float32 has"),
 }
-if BACKEND != "jax":  # which knows no float64 unless it is told to
+if BACKEND != "jax":  # where float64 is off by default
     REASONS["float64"] = ({"dtype": "float64"}, "dtype float64 has no native kernel, only float32 has")
 
 
@@ -41,8 +41,8 @@ def make(name: str = "LSTM", **arguments: Any) -> Any:
     return getattr(unrolled.layers, name)(UNITS, name="reader", **arguments)
 
 
-def test_keras_still_has_the_seam() -> None:
-    """``RNN.call`` gives these four by name, and takes three back."""
+def test_keras_still_has_the_method_to_replace() -> None:
+    """``RNN.call`` passes these four arguments by name, and gets three values back."""
     parameters = inspect.signature(keras.layers.RNN.inner_loop).parameters
     assert list(parameters) == ["self", "sequences", "initial_state", "mask", "training"]
     call = inspect.getsource(keras.layers.RNN.call)
@@ -61,7 +61,7 @@ def test_the_signature_is_that_of_keras_and_kernel(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_layer_says_what_computed_it(name: str) -> None:
+def test_a_layer_names_the_kernel_that_it_used(name: str) -> None:
     layer = make(name)
     assert layer.kernel_used == "none yet: the layer has not been called"
     layer(sequences())
@@ -80,7 +80,9 @@ def test_the_choice_is_kept_in_the_configuration(name: str, kernel: str) -> None
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_what_has_no_kernel_is_computed_by_keras_and_told_once(reason: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_layer_without_a_kernel_is_computed_by_keras_and_logged_once(
+    reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
     arguments, expected = REASONS[reason]
     layer = make(**arguments)
     theirs = keras.layers.LSTM(UNITS, **arguments)
@@ -98,18 +100,18 @@ def test_what_has_no_kernel_is_computed_by_keras_and_told_once(reason: str, capl
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_native_or_nothing(reason: str) -> None:
+def test_native_without_a_kernel_is_an_error(reason: str) -> None:
     arguments, expected = REASONS[reason]
     with pytest.raises(InvalidSetting) as raised:
         make(kernel="native", **arguments)(sequences())
     assert str(raised.value) == (
-        f'LSTM "reader": expected what a native kernel can compute, got something else: {expected}. '
-        'Change that, or leave out kernel="native".'
+        f'LSTM "reader": kernel="native" cannot compute this layer: {expected}. '
+        'Leave out kernel="native" to use Keras\' own loop.'
     )
 
 
-def test_an_extension_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extension, "_load_failure", "no such file")
+def test_a_missing_extension_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_load_failure", "no such file")
     layer = make()
     assert layer(sequences()).shape == (3, UNITS)
     assert layer.kernel_used == "the extension could not be loaded: no such file"
@@ -118,7 +120,7 @@ def test_an_extension_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("kernel", "remedy"), [("nativ", 'Did you mean "native"?'), (3, "Leave it out."), (None, "Leave it out.")]
 )
-def test_an_unknown_choice_is_refused(kernel: Any, remedy: str) -> None:
+def test_an_unknown_kernel_is_rejected(kernel: Any, remedy: str) -> None:
     with pytest.raises(InvalidSetting) as raised:
         make("GRU", kernel=kernel)
     assert str(raised.value) == f'GRU: expected kernel "auto", "native" or "reference", got {kernel!r}. {remedy}'
@@ -137,8 +139,8 @@ def test_masks_and_states_of_other_shapes_go_to_keras() -> None:
 def reason_of(layer: Any, *, inputs: Any = None, states: Any = (), mask: Any = None) -> str | None:
     from unrolled.layers.recurrent import unsupported_reason
 
-    given = sequences() if inputs is None else inputs
-    return unsupported_reason(layer, keras.ops.convert_to_tensor(given), states, mask)
+    tensor = keras.ops.convert_to_tensor(sequences() if inputs is None else inputs)
+    return unsupported_reason(layer, tensor, states, mask)
 
 
 def test_a_mask_of_numbers_is_a_mask() -> None:
@@ -152,11 +154,11 @@ def test_a_mask_of_numbers_is_a_mask() -> None:
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_shapes_are_worked_out_without_a_kernel(kind: str) -> None:
-    """Keras calls the layers of a model of its own kind on nothing, to learn the shapes."""
+def test_shapes_are_inferred_without_a_kernel(kind: str) -> None:
+    """Keras calls the layers of a subclassed model on symbolic inputs to infer the shapes."""
     name, own = LAYERS[kind]
 
-    class StatefulDecoder(keras.Model):  # type: ignore[misc]
+    class Reader(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.layer = getattr(unrolled.layers, name)(UNITS, kernel="native", **own)
@@ -164,24 +166,24 @@ def test_shapes_are_worked_out_without_a_kernel(kind: str) -> None:
         def call(self, inputs: Any) -> Any:
             return self.layer(inputs)
 
-    reader = StatefulDecoder()
+    reader = Reader()
     assert reader(keras.Input((None, FEATURES))).shape == (None, UNITS)
     assert reader(sequences()).shape == (3, UNITS)
     assert reader.layer.kernel_used == "native"
 
 
-def test_keras_learns_whether_it_may_compile_a_layer() -> None:
+def test_keras_compiles_a_layer_only_where_the_backend_can() -> None:
     may = BACKEND == "jax"
     assert make().supports_jit is may
     assert make(kernel="reference").supports_jit is True
     assert make(activation="selu").supports_jit is True
 
 
-def test_a_class_derived_from_ours_is_native_too() -> None:
-    class StatefulDecoder(unrolled.layers.LSTM):
+def test_a_subclass_is_native_too() -> None:
+    class Reader(unrolled.layers.LSTM):
         def __init__(self, units: int, **named: Any) -> None:
             super().__init__(units, return_sequences=True, **named)
 
-    reader = StatefulDecoder(UNITS)
+    reader = Reader(UNITS)
     assert reader(sequences()).shape == (3, 7, UNITS)
     assert reader.kernel_used == "native"

@@ -1,24 +1,29 @@
-"""Which backend Keras computes on, decided before Keras is imported.
+"""Everything that differs between the frameworks that Keras computes on: JAX, TensorFlow and torch.
 
-Keras reads its choice once, when it is imported: from ``KERAS_BACKEND``, else from ``keras.json``, else
-TensorFlow. JAX is several times faster than the others for recurrent networks on a CPU, so unrolled chooses JAX
-where the user has chosen nothing.
+Each framework has one module here, named after it, and every module has the functions that `Backend` lists. No other
+module of unrolled names a framework, and none is imported before it is used: a framework takes seconds to import, most
+users have one of the three installed, and Keras must find its choice made when it is imported.
+
+Keras reads that choice once: from ``KERAS_BACKEND``, else from ``keras.json``, else TensorFlow. On a CPU, JAX is
+several times faster than the others for recurrent networks, so `choose_backend` chooses JAX unless the user has chosen.
 """
 
 import json
 import os
 import sys
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol, cast
 
 from unrolled.errors import InvalidSetting
+from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 
 _BACKENDS = ("jax", "tensorflow", "torch")
-# What Keras itself writes to keras.json on its first import, in this and in earlier releases.
+# The contents of keras.json as Keras itself writes it on its first import, in this and in earlier releases.
 _WRITTEN_BY_KERAS = {
     "floatx": "float32",
     "epsilon": 1e-07,
@@ -27,8 +32,42 @@ _WRITTEN_BY_KERAS = {
 }
 
 
+class Backend(Protocol):
+    """The interface of the modules of this package. Tensors are those of the framework."""
+
+    CAN_COMPILE: bool
+    """True if the kernels can be part of a function that the framework compiles."""
+
+    def unsupported_reason(self, recurrence: RecurrenceSpec, dtype: str, array: Any = None) -> str | None:
+        """Return the reason why no kernel can compute a recurrence here, as the end of a sentence; None if one can.
+
+        Args:
+            recurrence: The computation.
+            dtype: The name of the dtype of all tensors.
+            array: A tensor that it will read, where one is at hand: on torch, each has a device of its own.
+        """
+
+    def run_recurrence(self, recurrence: RecurrenceSpec, inputs: Inputs) -> Outputs:
+        """Run the native kernels; differentiable once, in reverse mode, with respect to the six first inputs."""
+
+    def gradients(self, loss: Callable[[Sequence[Any]], Any], at: Sequence[Any]) -> Sequence[Any]:
+        """Return the gradient of a scalar function of tensors with respect to each of them, zero where unconnected."""
+
+    def seed(self, number: int) -> None:
+        """Seed the framework's global random generator, if Keras draws from one."""
+
+    def random_state(self) -> list[int] | None:
+        """Return the state of that generator as JSON; None if there is none."""
+
+    def restore_random_state(self, state: list[int] | None) -> None:
+        """Restore the state that `random_state` returned."""
+
+    def as_dataset(self, batches: Any) -> Any:
+        """Return a ``PyDataset`` of batches of unequal length (axis 1) in a form that ``fit`` accepts."""
+
+
 def keras_home() -> Path:
-    """The folder where Keras keeps ``keras.json`` and downloads: ``KERAS_HOME``, else ``~/.keras``."""
+    """Return the folder of ``keras.json`` and of Keras' downloads: ``KERAS_HOME``, else ``~/.keras``."""
     if home := os.environ.get("KERAS_HOME"):
         return Path(home).expanduser()
     home = os.path.expanduser("~")  # noqa: PTH111 - Path.home() raises where there is no home
@@ -36,9 +75,9 @@ def keras_home() -> Path:
 
 
 def choose_backend() -> None:
-    """Choose JAX unless Keras is imported already or the user has chosen a backend.
+    """Choose JAX unless Keras is already imported or the user has chosen a backend.
 
-    A ``keras.json`` equal to the one that Keras writes by itself is not a choice.
+    A ``keras.json`` that Keras wrote by itself is not a choice.
     """
     if "keras" in sys.modules:
         return
@@ -47,10 +86,10 @@ def choose_backend() -> None:
 
 
 def check_backend() -> None:
-    """Refuse a backend that cannot train.
+    """Raise unless the chosen backend can train.
 
     Raises:
-        InvalidSetting: ``KERAS_BACKEND`` or ``keras.json`` names another than JAX, TensorFlow or torch.
+        InvalidSetting: ``KERAS_BACKEND`` or ``keras.json`` names another backend than JAX, TensorFlow or torch.
     """
     chosen = os.environ.get("KERAS_BACKEND") or _configured()
     if chosen not in _BACKENDS:
@@ -58,32 +97,28 @@ def check_backend() -> None:
         raise InvalidSetting(f'{source}: expected {", ".join(_BACKENDS)}, got "{chosen}". Set KERAS_BACKEND=jax')
 
 
-def current() -> Any:
-    """Return the module of this package that computes on Keras' backend.
-
-    Each has the recurrent operation (``run``, ``unsupported_reason``, ``COMPILES``) and ``gradients``; torch also has
-    its random state, TensorFlow also ``as_dataset``.
-    """
+def current() -> Backend:
+    """Return the module of this package for the backend that Keras computes on."""
     import keras
 
-    return import_module(f"{__name__}.{keras.backend.backend()}")
+    return cast("Backend", import_module(f"{__name__}.{keras.backend.backend()}"))
 
 
 def leave_out_tensorflow() -> None:
-    """Make TensorFlow count as not installed where it is not the backend.
+    """Make TensorFlow appear not installed in this process, unless it is the backend.
 
-    For a process of our own: Keras imports an installed TensorFlow whenever it saves a model, whatever the backend,
-    which takes 5 s and prints a banner.
+    Keras imports an installed TensorFlow whenever it saves a model, whatever the backend, which takes 5 s and prints a
+    banner. Call this in processes that run unrolled alone.
     """
     if (os.environ.get("KERAS_BACKEND") or _configured()) != "tensorflow":
         sys.meta_path.insert(0, _WithoutTensorFlow())
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what it logs is not ours
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 class _WithoutTensorFlow(MetaPathFinder, Loader):
-    """Answers an import of TensorFlow as Python does for what is not installed.
+    """An import hook under which importing TensorFlow fails as if it were not installed.
 
-    Looking it up must go well all the same: torch does, to learn where it is.
+    Finding its spec must succeed nevertheless: torch does that to learn where TensorFlow is.
     """
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:
@@ -93,17 +128,17 @@ class _WithoutTensorFlow(MetaPathFinder, Loader):
         raise ModuleNotFoundError(f"No module named {spec.name!r}", name=spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Never reached; Python asks for a loader that has it."""
+        """Do nothing: `create_module` always raises before."""
 
 
 def _configured() -> str | None:
-    """The backend that ``keras.json`` names, unless Keras wrote that file by itself."""
+    """Return the backend that ``keras.json`` names, or None if Keras wrote that file by itself."""
     try:
-        settings = json.loads((keras_home() / "keras.json").read_text())
+        config = json.loads((keras_home() / "keras.json").read_text())
     except (OSError, ValueError):
         return None
-    if not isinstance(settings, dict) or "backend" not in settings:
+    if not isinstance(config, dict) or "backend" not in config:
         return None
     # Some releases add this key to the file that they write.
-    written_by_keras = {"nnx_enabled": False} | settings == {"nnx_enabled": False} | _WRITTEN_BY_KERAS
-    return None if written_by_keras else str(settings["backend"])
+    written_by_keras = {"nnx_enabled": False} | config == {"nnx_enabled": False} | _WRITTEN_BY_KERAS
+    return None if written_by_keras else str(config["backend"])

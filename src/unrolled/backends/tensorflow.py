@@ -1,13 +1,13 @@
-"""The kernels as a TensorFlow function: eagerly, inside ``tf.function``, and under ``GradientTape``.
+"""Everything that differs on TensorFlow.
 
-They are two operations of TensorFlow's own kind, registered when they are first used: they run without Python and
-without a copy. XLA cannot compile them, and a SavedModel that holds them loads only where
-`unsupported_reason` has been asked before.
+The recurrent operation works eagerly, inside ``tf.function`` and under ``GradientTape``. The kernels are two operations
+of TensorFlow's own kind, registered at their first use, which run without Python and without a copy. XLA cannot compile
+them, and a SavedModel with them loads only in a process that has called `unsupported_reason` or `run_recurrence`.
 
-A tape does not say which gradients it will ask for, only what it watches. What it watches is computed by one
-operation; in a graph, where a tape outside may still ask for the others, they are a second operation, which
-TensorFlow drops where nobody does. A forward pass that nothing watches keeps no tape; if it is differentiated all the
-same, backward runs it again.
+A gradient tape knows which tensors it watches, but not yet which gradients it will ask for. Gradients with respect to watched
+tensors are computed by one operation. In a graph, an outer tape may still ask for the others; a second operation
+computes those, and TensorFlow drops it where nothing does. A forward pass that no tape watches keeps no tape of its
+own; if it is differentiated nevertheless, the backward pass runs it again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ from typing import Any
 
 from unrolled.errors import InvalidInput
 from unrolled.kernels import native
-from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
+from unrolled.kernels.spec import DIFFERENTIABLE, Inputs, Outputs, RecurrenceSpec
 
 import keras
 import numpy as np
@@ -27,57 +27,62 @@ from tensorflow.python.eager import context, execute
 from tensorflow.python.eager.record import should_record_backprop
 from tensorflow.python.framework import op_def_library
 
-COMPILES = False
-"""Whether the kernels may be part of what the framework compiles."""
+CAN_COMPILE = False
+"""True if the kernels can be part of a function that the framework compiles."""
 
 _FORWARD, _BACKWARD = "UnrolledForward", "UnrolledBackward"
 _REGISTERING = Lock()
-_DIFFERENTIABLE = Inputs._fields[:6]
 _COTANGENTS = tuple(f"{name}_cotangent" for name in Outputs._fields)
 
 
+# The recurrent operation.
+
+
 def unsupported_reason(recurrence: RecurrenceSpec, dtype: str, array: Any = None) -> str | None:
-    """Why the kernels cannot compute this here: TensorFlow computes on a GPU where it has one."""
+    """Return the reason why no kernel can compute a recurrence here; None if one can.
+
+    TensorFlow computes on a GPU wherever it finds one.
+    """
     device = "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
     if reason := native.unsupported_reason(recurrence, dtype=dtype, device=device):
         return reason
     failure = _registration_failure()
-    return failure and f"this TensorFlow does not take our operations: {failure}"
+    return failure and f"this TensorFlow does not accept the operations of unrolled: {failure}"
 
 
-def run(recurrence: RecurrenceSpec, inputs: Inputs) -> Outputs:
-    """The results, differentiable once, in reverse mode, by the six first inputs; a ``ForwardAccumulator`` finds None.
+def run_recurrence(recurrence: RecurrenceSpec, inputs: Inputs) -> Outputs:
+    """Run the native kernels; differentiable once, in reverse mode, with respect to the six first inputs.
 
-    Batch and time may be unknown while tracing.
+    A ``ForwardAccumulator`` gets None. Batch and time may be unknown while tracing.
 
     Example:
         >>> inputs = Inputs(tf.ones((2, 3, 4)), tf.ones((4, 5)), tf.zeros((5, 5)))
-        >>> run(RecurrenceSpec("simple_rnn", activation="relu"), inputs).h[0].numpy()
+        >>> run_recurrence(RecurrenceSpec("simple_rnn", activation="relu"), inputs).h[0].numpy()
         array([4., 4., 4., 4., 4.], dtype=float32)
     """
     inputs = Inputs(*(None if array is None else tf.convert_to_tensor(array) for array in inputs))
     present = [name for name, array in inputs._asdict().items() if array is not None]
-    given = [name for name in present if name in _DIFFERENTIABLE]
-    watched = [name for name in given if should_record_backprop([getattr(inputs, name)])]
+    floats = [name for name in present if name in DIFFERENTIABLE]
+    watched = [name for name in floats if should_record_backprop([getattr(inputs, name)])]
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def differentiable(*arrays: Any) -> tuple[tuple[Any, ...], Callable[..., Any]]:
         call = _Call(recurrence, Inputs(**dict(zip(present, arrays, strict=True))))
-        results, tape = call.forward(training=bool(watched))
-        return results, lambda *cotangents: call.gradients(given, watched, tape, cotangents)
+        outputs, tape = call.forward(training=bool(watched))
+        return outputs, lambda *cotangents: call.gradients(floats, watched, tape, cotangents)
 
     return Outputs(*differentiable(*(getattr(inputs, name) for name in present)))
 
 
 class _Call:
-    """One call of the kernels: its arrays, and what is known of their shapes."""
+    """One call of the kernels: the recurrence and its tensors."""
 
     def __init__(self, recurrence: RecurrenceSpec, inputs: Inputs):
         self.recurrence = recurrence
         self.inputs = inputs
 
     def forward(self, *, training: bool) -> tuple[tuple[Any, ...], Any]:
-        """The results that are there and the tape, None unless training."""
+        """Return the outputs that the cell has, and the tape; None unless training."""
         outputs, h, c, tape = self._operate(_FORWARD, {}, 4, keeps_tape=training)
         batch, time, _ = self.inputs.sequences.shape
         units = self.inputs.recurrent_kernel.shape[0]
@@ -88,10 +93,10 @@ class _Call:
         return (outputs, *states), tape if training else None
 
     def gradients(
-        self, given: Sequence[str], watched: Sequence[str], tape: Any, cotangents: Sequence[Any]
+        self, floats: Sequence[str], watched: Sequence[str], tape: Any, cotangents: Sequence[Any]
     ) -> list[Any]:
-        """One for each array that is present; None where it cannot be asked for."""
-        unwatched = [] if tf.executing_eagerly() else [name for name in given if name not in watched]
+        """Return one gradient for each present input; None where no tape can ask for it."""
+        unwatched = [] if tf.executing_eagerly() else [name for name in floats if name not in watched]
         named: dict[str, Any] = {}
         for wanted in filter(None, (watched, unwatched)):
             named |= self._backward(wanted, tape, cotangents)
@@ -101,39 +106,39 @@ class _Call:
         present = [array for array in self.inputs if array is not None]
 
         @tf.custom_gradient  # type: ignore[untyped-decorator]
-        def differentiable_no_more(*arrays: Any) -> tuple[tuple[Any, ...], Callable[..., Any]]:
-            remembered = self.forward(training=True)[1] if tape is None else tape
-            given = dict(zip(_COTANGENTS, [*cotangents, None], strict=False))
-            wish = sum(1 << number for number, name in enumerate(_DIFFERENTIABLE) if name in wanted)
-            gradients = self._operate(_BACKWARD, {"tape": remembered} | given, 6, wanted=wish)
-            named = dict(zip(_DIFFERENTIABLE, gradients, strict=True))
+        def not_differentiable(*arrays: Any) -> tuple[tuple[Any, ...], Callable[..., Any]]:
+            kept = self.forward(training=True)[1] if tape is None else tape
+            operands = {"tape": kept} | dict(zip(_COTANGENTS, [*cotangents, None], strict=False))
+            bits = sum(1 << number for number, name in enumerate(DIFFERENTIABLE) if name in wanted)
+            found = self._operate(_BACKWARD, operands, 6, wanted=bits)
+            named = dict(zip(DIFFERENTIABLE, found, strict=True))
             for name in wanted:
                 named[name].set_shape(getattr(self.inputs, name).shape)
-            return tuple(named[name] for name in wanted), lambda *second: _refuse(arrays, second)
+            return tuple(named[name] for name in wanted), lambda *second: _second_derivative(arrays, second)
 
         arrays = [*present, *([] if tape is None else [tape]), *cotangents]
-        return dict(zip(wanted, differentiable_no_more(*arrays), strict=True))
+        return dict(zip(wanted, not_differentiable(*arrays), strict=True))
 
-    def _operate(self, name: str, more: dict[str, Any], results: int, **settings: Any) -> list[Any]:
-        arrays = {key: _or_nothing(key, array) for key, array in (self.inputs._asdict() | more).items()}
+    def _operate(self, name: str, more: dict[str, Any], results: int, **options: Any) -> list[Any]:
+        arrays = {key: _or_empty(key, array) for key, array in (self.inputs._asdict() | more).items()}
         attributes = {
             key: value if isinstance(value, bool) else int(value)
             for key, value in native.attributes(self.recurrence).items()
         }
-        return _operation(name, arrays, results, attributes | settings)
+        return _operation(name, arrays, results, attributes | options)
 
 
-def _refuse(arrays: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
-    """The derivative of a derivative, which is known only where it is multiplied by zero.
+def _second_derivative(arrays: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
+    """Raise unless every cotangent is zero; return zeros.
 
-    A graph that is differentiated as a whole asks for it, with cotangents of zero, even where nobody needs it.
+    Differentiating a whole graph asks for second derivatives with cotangents of zero, even where nothing uses them.
     """
     floats = [array for array in arrays if array.dtype == tf.float32]
 
-    def compute(*given: Any) -> list[Any]:
-        if any(np.any(cotangent) for cotangent in given[: len(cotangents)]):
+    def compute(*values: Any) -> list[Any]:
+        if any(np.any(cotangent) for cotangent in values[: len(cotangents)]):
             raise InvalidInput(native.SECOND_DERIVATIVE)
-        return [np.zeros_like(array) for array in given[len(cotangents) :]]
+        return [np.zeros_like(array) for array in values[len(cotangents) :]]
 
     if tf.executing_eagerly():
         zeros = iter(map(tf.convert_to_tensor, compute(*cotangents, *floats)))
@@ -143,7 +148,10 @@ def _refuse(arrays: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
 
 
 def _operation(name: str, arrays: dict[str, Any], results: int, attributes: dict[str, Any]) -> list[Any]:
-    """Run now, or as part of the graph that is being built. It is stateless, so unused it is dropped."""
+    """Run an operation now, or add it to the graph that is being traced.
+
+    It is stateless, so that TensorFlow drops it where its results are unused.
+    """
     _registration_failure()
     if not tf.executing_eagerly():
         return list(op_def_library.apply_op(name, **arrays, **attributes))
@@ -151,12 +159,12 @@ def _operation(name: str, arrays: dict[str, Any], results: int, attributes: dict
     return list(execute.execute(name.encode(), results, list(arrays.values()), flat, context.context()))
 
 
-def _or_nothing(name: str, array: Any) -> Any:
+def _or_empty(name: str, array: Any) -> Any:
     return tf.zeros((0,), tf.bool if name == "mask" else tf.float32) if array is None else array
 
 
 def _registration_failure() -> str | None:
-    """Why TensorFlow does not know the operations; None once it does."""
+    """Register the operations once; return the reason why TensorFlow does not accept them, or None."""
     with _REGISTERING:
         return _register()
 
@@ -165,18 +173,21 @@ def _registration_failure() -> str | None:
 def _register() -> str | None:
     names = [flag.removeprefix("-l:") for flag in tf.sysconfig.get_link_flags() if flag.startswith("-l:")]
     if not names:
-        return "it does not say what its library is called"
+        return "the name of its library is unknown"
     try:
         native.register_with_tensorflow(Path(tf.sysconfig.get_lib()) / names[0])
     except RuntimeError as error:
         return str(error)
     for operation in (_FORWARD, _BACKWARD):
-        tf.no_gradient(operation)  # the gradients of what `run` makes of them are said there
+        tf.no_gradient(operation)  # `run_recurrence` defines their gradients
     return None
 
 
+# Gradients.
+
+
 def gradients(loss: Callable[[Sequence[Any]], Any], at: Sequence[Any]) -> Sequence[Any]:
-    """The gradient of a scalar function of tensors with respect to each of them."""
+    """Return the gradient of a scalar function of tensors with respect to each of them, zero where unconnected."""
     with tf.GradientTape() as tape:
         for tensor in at:
             tape.watch(tensor)
@@ -185,17 +196,36 @@ def gradients(loss: Callable[[Sequence[Any]], Any], at: Sequence[Any]) -> Sequen
     return found
 
 
-def as_dataset(batches: keras.utils.PyDataset) -> Any:
-    """A ``tf.data.Dataset`` of batches whose second axis may have any length.
+# Random state: Keras' layers draw from variables of their own, not from TensorFlow's global generator.
 
-    Keras would take the shapes of the first two batches for those of all.
+
+def seed(number: int) -> None:
+    """Do nothing."""
+
+
+def random_state() -> list[int] | None:
+    """Return None."""
+    return None
+
+
+def restore_random_state(state: list[int] | None) -> None:
+    """Do nothing."""
+
+
+# Feeding.
+
+
+def as_dataset(batches: keras.utils.PyDataset) -> Any:
+    """Return a ``tf.data.Dataset`` of batches whose axis 1 may have any length.
+
+    From a ``PyDataset``, Keras would take the shapes of the first two batches for those of all.
     """
     first = batches[0]
     shapes = [(None, None, *first[0].shape[2:]), *((None, *array.shape[1:]) for array in first[1:])]
     signature = tuple(tf.TensorSpec(shape, array.dtype) for shape, array in zip(shapes, first, strict=True))
 
-    def each() -> Iterator[tuple[Any, ...]]:
+    def generate() -> Iterator[tuple[Any, ...]]:
         for index in range(batches.num_batches):
             yield batches[index]
 
-    return tf.data.Dataset.from_generator(each, output_signature=signature).prefetch(tf.data.AUTOTUNE)
+    return tf.data.Dataset.from_generator(generate, output_signature=signature).prefetch(tf.data.AUTOTUNE)

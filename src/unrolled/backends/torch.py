@@ -1,4 +1,8 @@
-"""The kernels as a torch function, without a copy of tensors that are contiguous."""
+"""Everything that differs on torch.
+
+The recurrent operation is a function of autograd. The kernels read and write the memory of contiguous tensors, without
+a copy, and compute on torch's threads.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -7,17 +11,22 @@ from typing import Any
 
 from unrolled.errors import InvalidInput
 from unrolled.kernels import native
-from unrolled.kernels import native as extension
 from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 
 import torch
 
-COMPILES = False
-"""Whether the kernels may be part of what the framework compiles."""
+CAN_COMPILE = False
+"""True if the kernels can be part of a function that the framework compiles."""
+
+
+# The recurrent operation.
 
 
 def unsupported_reason(recurrence: RecurrenceSpec, dtype: str, array: torch.Tensor | None = None) -> str | None:
-    """Why the kernels cannot compute this here, where the array is; without one, on the CPU."""
+    """Return the reason why no kernel can compute a recurrence on the tensor's device; None if one can.
+
+    Without a tensor, the device is the CPU.
+    """
     if array is not None and torch._C._functorch.is_functorch_wrapped_tensor(array):
         return "torch.vmap and torch.func have no native kernel"
     if torch.compiler.is_compiling():
@@ -26,42 +35,46 @@ def unsupported_reason(recurrence: RecurrenceSpec, dtype: str, array: torch.Tens
     return native.unsupported_reason(recurrence, dtype=dtype, device=device)
 
 
-def run(recurrence: RecurrenceSpec, inputs: Inputs) -> Outputs:
-    """The results, differentiable once by the six first inputs; only what ``requires_grad`` is worked for.
+def run_recurrence(recurrence: RecurrenceSpec, inputs: Inputs) -> Outputs:
+    """Run the native kernels; differentiable once, in reverse mode, with respect to the six first inputs.
+
+    Gradients are computed only for tensors that ``requires_grad``.
 
     Example:
         >>> inputs = Inputs(torch.ones(2, 3, 4), torch.ones(4, 5), torch.zeros(5, 5))
-        >>> run(RecurrenceSpec("simple_rnn", activation="relu"), inputs).h[0]
+        >>> run_recurrence(RecurrenceSpec("simple_rnn", activation="relu"), inputs).h[0]
         tensor([4., 4., 4., 4., 4.])
     """
     _share_threads()
-    differentiated = torch.is_grad_enabled() and any(array is not None and array.requires_grad for array in inputs[:6])
-    if not differentiated:
-        results, _ = native.forward(recurrence, _numpy(inputs), training=False)
-        return Outputs(*map(_tensor, results))
+    is_differentiated = torch.is_grad_enabled() and any(
+        array is not None and array.requires_grad for array in inputs[:6]
+    )
+    if not is_differentiated:
+        outputs, _ = native.forward(recurrence, _numpy(inputs), training=False)
+        return Outputs(*map(_tensor, outputs))
     return Outputs(*_Run.apply(recurrence, *inputs))  # type: ignore[no-untyped-call]
 
 
 class _Run(torch.autograd.Function):
-    """Forward, joined to backward; arguments and results are flat, as autograd wants them."""
+    """The forward pass; arguments and results are flat, because autograd requires it."""
 
     @staticmethod
     def forward(ctx: Any, recurrence: RecurrenceSpec, *inputs: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
-        results, tape = native.forward(recurrence, _numpy(Inputs(*inputs)), training=True)
+        outputs, tape = native.forward(recurrence, _numpy(Inputs(*inputs)), training=True)
         ctx.recurrence = recurrence
         ctx.save_for_backward(_tensor(tape), *inputs)
         ctx.set_materialize_grads(False)
-        return tuple(map(_tensor, results))
+        return tuple(map(_tensor, outputs))
 
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
         wanted = [name for name, needed in zip(Inputs._fields, ctx.needs_input_grad[1:], strict=True) if needed]
-        gradients = _Differentiate.apply(ctx.recurrence, wanted, *ctx.saved_tensors, *cotangents)  # type: ignore[no-untyped-call]
-        return (None, *gradients)
+        found = _RunBackward.apply(ctx.recurrence, wanted, *ctx.saved_tensors, *cotangents)  # type: ignore[no-untyped-call]
+        return (None, *found)
 
 
-class _Differentiate(torch.autograd.Function):
-    """Backward, which has no backward of its own."""
+class _RunBackward(torch.autograd.Function):
+    """The backward pass, which cannot be differentiated again."""
 
     @staticmethod
     def forward(
@@ -78,8 +91,8 @@ class _Differentiate(torch.autograd.Function):
 
 @cache
 def _share_threads() -> bool:
-    """Torch's idle threads spin for milliseconds, on the cores that the kernels compute on."""
-    return extension.share_threads(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")
+    # Torch's idle threads spin for milliseconds on the cores that the kernels would compute on.
+    return native.share_threads(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")
 
 
 def _numpy(inputs: Inputs) -> Inputs:
@@ -87,7 +100,7 @@ def _numpy(inputs: Inputs) -> Inputs:
 
 
 def _array(tensor: torch.Tensor | None) -> Any:
-    """A view of the tensor's memory."""
+    """Return a view of the tensor's memory."""
     return None if tensor is None else tensor.detach().contiguous().numpy()
 
 
@@ -95,25 +108,40 @@ def _tensor(array: Any) -> torch.Tensor | None:
     return None if array is None else torch.from_numpy(array)
 
 
+# Gradients.
+
+
 def gradients(loss: Callable[[Sequence[Any]], Any], at: Sequence[Any]) -> Sequence[Any]:
-    """The gradient of a scalar function of tensors with respect to each of them."""
+    """Return the gradient of a scalar function of tensors with respect to each of them, zero where unconnected."""
     tensors = [tensor.detach().requires_grad_() for tensor in at]
     with torch.enable_grad():
         value = loss(tensors)
         return torch.autograd.grad(value, tensors, materialize_grads=True)
 
 
+# Random state: dropout and initializers draw from torch's global generator.
+
+
 def seed(number: int) -> None:
-    """Seed the generator."""
+    """Seed torch's global random generator."""
     torch.manual_seed(number)
 
 
-def random_state() -> list[int]:
-    """Its state, as JSON."""
+def random_state() -> list[int] | None:
+    """Return the state of torch's global random generator as JSON."""
     state: list[int] = torch.get_rng_state().tolist()
     return state
 
 
-def restore_random_state(state: list[int]) -> None:
-    """Give it the state that ``random_state`` gave."""
-    torch.set_rng_state(torch.tensor(state, dtype=torch.uint8))
+def restore_random_state(state: list[int] | None) -> None:
+    """Restore the state that `random_state` returned."""
+    if state is not None:
+        torch.set_rng_state(torch.tensor(state, dtype=torch.uint8))
+
+
+# Feeding.
+
+
+def as_dataset(batches: Any) -> Any:
+    """Return the batches unchanged: on torch, ``fit`` accepts batches of unequal length."""
+    return batches

@@ -1,4 +1,7 @@
-"""What csrc/python.cc defines. Arrays are in C order, float32 (mask: bool) and on the CPU; none is copied."""
+"""The compiled extension, defined in csrc/bindings.
+
+Arrays are in C order, of float32 (masks: bool) and on the CPU; none is copied.
+"""
 
 from typing import Any
 

@@ -1,6 +1,21 @@
-"""Every activation with its slope: v -> (y, dy/dv), elementwise in float64, as Keras defines them.
+"""The specification of every recurrent kernel: slow, plain NumPy in float64.
 
-At a kink the slope is the one from the flat side, as on every Keras backend: relu'(0) = 0.
+It is three things at once. It is the specification: the compiled kernels compute these equations and never define
+their own. It is the oracle: every test of a kernel compares with it. And it is the documentation: each equation of a
+recurrent layer, and of its gradients, stands here once.
+
+It reads in the order of the computation:
+
+1. Activations: v -> (y, dy/dv).
+2. Projections: the linear maps of the input and of the state to the gates.
+3. Cells: one step of a SimpleRNN, an LSTM and a GRU, each followed by its reverse.
+4. Sequences: `forward` runs the steps in turn, `backward` walks them back (backpropagation through time).
+5. Layout: from Keras' arrays to one matrix per gate, and back.
+
+Notation: x is the input of a step and h, c the state before it; h', c' the state after it. x_k and h_k are the
+projections of x and of h for gate k. s is the activation of the gates (`recurrent_activation`), a that of the candidate
+(`activation`); s'(v) and a'(v) are their slopes. d_y is the gradient of a loss with respect to y. All products but
+those with a kernel are elementwise. Axes: B batch, T time, F features, H units, G gates.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,61 +28,66 @@ from numpy.typing import NDArray
 from scipy.special import erfc, expit
 
 Array = NDArray[np.float64]
+
+# 1. Activations.
+
 Activation = Callable[[Array], tuple[Array, Array]]
+"""An elementwise function v -> (y, dy/dv), as Keras defines it. At a kink, the slope is that of the flat side, as on
+every Keras backend: relu'(0) = 0."""
 
 
 def linear(v: Array) -> tuple[Array, Array]:
-    """No bound and no bend: y = v."""
+    """Identity: y = v."""
     return v, np.ones_like(v)
 
 
 def tanh(v: Array) -> tuple[Array, Array]:
-    """From -1 to 1: y = (e^v - e^-v) / (e^v + e^-v), y' = 1 - y^2."""
+    """Hyperbolic tangent, from -1 to 1: y = (e^v - e^-v) / (e^v + e^-v), y' = 1 - y^2."""
     y = np.tanh(v)
     return y, 1 - y * y
 
 
 def sigmoid(v: Array) -> tuple[Array, Array]:
-    """A gate, from 0 (closed) to 1 (open): y = 1 / (1 + e^-v), y' = y (1 - y)."""
+    """Logistic function, from 0 (a closed gate) to 1 (an open gate): y = 1 / (1 + e^-v), y' = y (1 - y)."""
     y = expit(v)
     return y, y * (1 - y)
 
 
 def hard_sigmoid(v: Array) -> tuple[Array, Array]:
-    """A gate made of three straight lines: y = min(max(v + 3, 0), 6) / 6."""
+    """Sigmoid made of three straight lines: y = min(max(v + 3, 0), 6) / 6."""
     return np.clip(v + 3, 0, 6) / 6, np.where(np.abs(v) < 3, 1 / 6, 0)
 
 
 def relu(v: Array) -> tuple[Array, Array]:
-    """Nothing below zero: y = max(v, 0)."""
+    """Rectified linear unit: y = max(v, 0)."""
     return np.maximum(v, 0), np.where(v > 0, 1.0, 0)
 
 
 def elu(v: Array) -> tuple[Array, Array]:
-    """As relu, but falling smoothly to -1: y = v above zero, e^v - 1 below."""
+    """Exponential linear unit: y = v above zero, e^v - 1 below."""
     below = np.minimum(v, 0)
     return np.where(v > 0, v, np.expm1(below)), np.exp(below)
 
 
 def softsign(v: Array) -> tuple[Array, Array]:
-    """As tanh, but slower to saturate: y = v / (1 + |v|), y' = 1 / (1 + |v|)^2."""
+    """Rational alternative to tanh, slower to saturate: y = v / (1 + |v|), y' = 1 / (1 + |v|)^2."""
     scale = 1 + np.abs(v)
     return v / scale, 1 / scale**2
 
 
 def softplus(v: Array) -> tuple[Array, Array]:
-    """As relu with the kink rounded: y = log(1 + e^v) = max(v, 0) + log(1 + e^-|v|), y' = sigmoid(v)."""
+    """Smooth relu: y = log(1 + e^v) = max(v, 0) + log(1 + e^-|v|), y' = sigmoid(v)."""
     return np.maximum(v, 0) + np.log1p(np.exp(-np.abs(v))), expit(v)
 
 
 def silu(v: Array) -> tuple[Array, Array]:
-    """A value that is its own gate: y = v s with s = sigmoid(v), y' = s + v s (1 - s)."""
+    """Value gated by its own sigmoid: y = v s with s = sigmoid(v), y' = s + v s (1 - s)."""
     s = expit(v)
     return v * s, s + v * s * (1 - s)
 
 
 def gelu(v: Array) -> tuple[Array, Array]:
-    """A value gated by the normal distribution: y = v P, P = (1 + erf(v / sqrt 2)) / 2, y' = v P' + P."""
+    """Value gated by the normal distribution: y = v P, P = (1 + erf(v / sqrt 2)) / 2, y' = v P' + P."""
     p = erfc(-v / np.sqrt(2)) / 2
     density = np.exp(-v * v / 2) / np.sqrt(2 * np.pi)
     return v * p, v * density + p
@@ -77,19 +97,20 @@ ACTIVATIONS: dict[str, Activation] = {
     activation.__name__: activation
     for activation in (linear, tanh, sigmoid, hard_sigmoid, relu, elu, softsign, softplus, silu, gelu)
 }
-"""By the names that Keras gives them."""
+"""The activations by their Keras names."""
 
+# 2. Projections.
 
 State = tuple[Array, ...]
-"""(h, c) of an LSTM, (h,) of the others."""
-Memory = tuple[Array, ...]
-"""What a step leaves for its way back."""
-Weights = tuple[Array, Array]
-"""The gradients of the kernel and of the bias of a projection."""
+"""(h, c) of an LSTM, (h,) of the other cells; each [B, H]."""
+Residuals = tuple[Array, ...]
+"""The values that a step saves for its reverse."""
+ProjectionGradients = tuple[Array, Array]
+"""The gradients of a projection's kernel and bias."""
 
 
 class Projection(NamedTuple):
-    """A linear map for each gate, from vectors v of V numbers: v_k = (v * dropout_k) kernel_k + bias_k."""
+    """A linear map to each gate k, from vectors v of V numbers: v_k = (v * dropout_k) kernel_k + bias_k."""
 
     kernel: Array  # [G, V, H]
     bias: Array  # [G, 1, H]
@@ -97,7 +118,7 @@ class Projection(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A recurrence with its weights taken apart by gate; what was absent has become zeros or ones."""
+    """The activations and the projections of a recurrence; absent biases are zeros, absent dropout factors are ones."""
 
     s: Activation
     a: Activation
@@ -106,23 +127,28 @@ class Layer(NamedTuple):
 
 
 def project(projection: Projection, v: Array) -> Array:
-    """What each gate hears of v [B, V]: v_k = (v * dropout_k) kernel_k + bias_k, as [G, B, H]."""
+    """Map v [B, V] to every gate: v_k = (v * dropout_k) kernel_k + bias_k, as [G, B, H]."""
     return (v * projection.dropout) @ projection.kernel + projection.bias
 
 
-def project_backward(projection: Projection, v: Array, d: Array) -> tuple[Array, Weights]:
-    """The way back, from d [G, B, H] to the gradients of v and of (kernel, bias).
+def project_backward(projection: Projection, v: Array, d: Array) -> tuple[Array, ProjectionGradients]:
+    """Return the gradients of v and of (kernel, bias), from d [G, B, H], the gradient of each v_k.
 
-    d_v      = sum over k of (d_k kernel_k^T) * dropout_k       v was heard by every gate
+    d_v      = sum over k of (d_k kernel_k^T) * dropout_k       v goes to every gate
     d_kernel = (v * dropout_k)^T d_k
-    d_bias   = sum over B of d_k                                a bias was added to every example
+    d_bias   = sum over B of d_k                                the bias goes to every example
     """
     d_v = ((d @ projection.kernel.mT) * projection.dropout).sum(axis=0)
     return d_v, ((v * projection.dropout).mT @ d, d.sum(axis=1, keepdims=True))
 
 
-def simple_rnn_step(layer: Layer, x: Array, h: Array) -> tuple[State, Memory]:
-    """A state rewritten in full at every step.
+# 3. Cells. A step takes the projected input x_k [G, B, H] and the state, and returns the new state and the residuals.
+# Its reverse takes the residuals and the gradients of the new state, and returns the gradients of x_k, of the state,
+# and of the kernel and bias of the state's projection.
+
+
+def simple_rnn_step(layer: Layer, x: Array, h: Array) -> tuple[State, Residuals]:
+    """Run one step of a SimpleRNN, which rewrites its whole state.
 
     h' = a(x_h + h_h)
     """
@@ -131,24 +157,26 @@ def simple_rnn_step(layer: Layer, x: Array, h: Array) -> tuple[State, Memory]:
     return (h_new,), (h, slope)
 
 
-def simple_rnn_step_backward(layer: Layer, memory: Memory, d_h: Array) -> tuple[Array, State, Weights]:
-    """From the gradient of h' to those of x_k, of (h,) and of (recurrent_kernel, bias).
+def simple_rnn_step_backward(
+    layer: Layer, residuals: Residuals, d_h: Array
+) -> tuple[Array, State, ProjectionGradients]:
+    """Reverse `simple_rnn_step`: from the gradient of h' to those of x_k, (h,) and (recurrent_kernel, bias).
 
     d_x_h = d_h_h = d_h' * a'(x_h + h_h)
     """
-    h, slope = memory
+    h, slope = residuals
     d = np.stack([d_h * slope])
     d_h, d_weights = project_backward(layer.from_state, h, d)
     return d, (d_h,), d_weights
 
 
-def lstm_step(layer: Layer, x: Array, h: Array, c: Array) -> tuple[State, Memory]:
-    """A memory c that gates decide to keep, to write and to show.
+def lstm_step(layer: Layer, x: Array, h: Array, c: Array) -> tuple[State, Residuals]:
+    """Run one step of an LSTM: gates decide what enters the cell state c, what stays in it and what it shows.
 
-    i = s(x_i + h_i)        what to write
-    f = s(x_f + h_f)        what to keep
-    g = a(x_c + h_c)        what could be written
-    o = s(x_o + h_o)        what to show
+    i = s(x_i + h_i)        input gate
+    f = s(x_f + h_f)        forget gate
+    g = a(x_c + h_c)        candidate
+    o = s(x_o + h_o)        output gate
     c' = f * c + i * g
     h' = o * a(c')
     """
@@ -159,33 +187,35 @@ def lstm_step(layer: Layer, x: Array, h: Array, c: Array) -> tuple[State, Memory
     g, slope_g = layer.a(x_c + h_c)
     o, slope_o = layer.s(x_o + h_o)
     c_new = f * c + i * g
-    shown, slope_shown = layer.a(c_new)
-    return (o * shown, c_new), (h, c, i, f, g, o, shown, slope_i, slope_f, slope_g, slope_o, slope_shown)
+    a_c, slope_c = layer.a(c_new)
+    return (o * a_c, c_new), (h, c, i, f, g, o, a_c, slope_i, slope_f, slope_g, slope_o, slope_c)
 
 
-def lstm_step_backward(layer: Layer, memory: Memory, d_h: Array, d_c: Array) -> tuple[Array, State, Weights]:
-    """From the gradients of h', c' to those of x_k, of (h, c) and of (recurrent_kernel, bias).
+def lstm_step_backward(
+    layer: Layer, residuals: Residuals, d_h: Array, d_c: Array
+) -> tuple[Array, State, ProjectionGradients]:
+    """Reverse `lstm_step`: from the gradients of h', c' to those of x_k, (h, c) and (recurrent_kernel, bias).
 
     h' = o * a(c')          d_o = d_h' * a(c')      d_c' += d_h' * o * a'(c')
     c' = f * c + i * g      d_i = d_c' * g          d_f = d_c' * c      d_g = d_c' * i      d_c = d_c' * f
     i = s(x_i + h_i)        d_x_i = d_h_i = d_i * s'(x_i + h_i), and so for f, g and o
 
-    d_c is d_c' times f, with no weights in between: where f is near 1 it does not fade on its way through time.
-    That is why an LSTM remembers for long.
+    d_c is d_c' times f, with no weights in between: where f is near 1, the gradient does not vanish on its way back
+    through time. That is why an LSTM learns long-range dependencies.
     """
-    h, c, i, f, g, o, shown, slope_i, slope_f, slope_g, slope_o, slope_shown = memory
-    d_c = d_c + d_h * o * slope_shown
-    d = np.stack([d_c * g * slope_i, d_c * c * slope_f, d_c * i * slope_g, d_h * shown * slope_o])
+    h, c, i, f, g, o, a_c, slope_i, slope_f, slope_g, slope_o, slope_c = residuals
+    d_c = d_c + d_h * o * slope_c
+    d = np.stack([d_c * g * slope_i, d_c * c * slope_f, d_c * i * slope_g, d_h * a_c * slope_o])
     d_h, d_weights = project_backward(layer.from_state, h, d)
     return d, (d_h, d_c * f), d_weights
 
 
-def gru_step(layer: Layer, x: Array, h: Array) -> tuple[State, Memory]:
-    """A state that one gate mixes with a candidate; the other gate resets what the candidate hears (`reset_after`).
+def gru_step(layer: Layer, x: Array, h: Array) -> tuple[State, Residuals]:
+    """Run one step of a GRU (`reset_after`): the update gate mixes the state with a candidate.
 
-    z = s(x_z + h_z)        what to keep
-    r = s(x_r + h_r)        how much of the state the candidate hears
-    g = a(x_h + r * h_h)    what could take the place of what is not kept
+    z = s(x_z + h_z)        update gate
+    r = s(x_r + h_r)        reset gate
+    g = a(x_h + r * h_h)    candidate
     h' = z * h + (1 - z) * g
     """
     x_z, x_r, x_h = x
@@ -196,26 +226,26 @@ def gru_step(layer: Layer, x: Array, h: Array) -> tuple[State, Memory]:
     return (z * h + (1 - z) * g,), (h, h_h, z, r, g, slope_z, slope_r, slope_g)
 
 
-def gru_step_backward(layer: Layer, memory: Memory, d_h: Array) -> tuple[Array, State, Weights]:
-    """From the gradient of h' to those of x_k, of (h,) and of (recurrent_kernel, second row of bias).
+def gru_step_backward(layer: Layer, residuals: Residuals, d_h: Array) -> tuple[Array, State, ProjectionGradients]:
+    """Reverse `gru_step`: from the gradient of h' to those of x_k, (h,) and (recurrent_kernel, second row of bias).
 
     h' = z * h + (1 - z) * g    d_z = d_h' * (h - g)    d_g = d_h' * (1 - z)    d_h = d_h' * z
     g = a(x_h + r * h_h)        d_x_h = d_g * a'(...)   d_r = d_x_h * h_h       d_h_h = d_x_h * r
     """
-    h, h_h, z, r, g, slope_z, slope_r, slope_g = memory
+    h, h_h, z, r, g, slope_z, slope_r, slope_g = residuals
     d_z = d_h * (h - g) * slope_z
     d_g = d_h * (1 - z) * slope_g
     d_r = d_g * h_h * slope_r
-    d_heard, d_weights = project_backward(layer.from_state, h, np.stack([d_z, d_r, d_g * r]))
-    return np.stack([d_z, d_r, d_g]), (d_h * z + d_heard,), d_weights
+    d_projected, d_weights = project_backward(layer.from_state, h, np.stack([d_z, d_r, d_g * r]))
+    return np.stack([d_z, d_r, d_g]), (d_h * z + d_projected,), d_weights
 
 
-def gru_reset_before_step(layer: Layer, x: Array, h: Array) -> tuple[State, Memory]:
-    """The GRU of Cho et al. (arXiv 1406.1078v3): the state is reset before the candidate's matrix product.
+def gru_reset_before_step(layer: Layer, x: Array, h: Array) -> tuple[State, Residuals]:
+    """Run one step of the GRU of Cho et al. (arXiv 1406.1078v3), which resets the state before its projection.
 
     z = s(x_z + h_z)
     r = s(x_r + h_r)
-    g = a(x_h + (r * h)_h)      (r * h)_h = (r * h * q_h) U_h
+    g = a(x_h + (r * h)_h)      (r * h)_h is the projection of r * h for gate h
     h' = z * h + (1 - z) * g
     """
     x_z, x_r, x_h = x
@@ -227,24 +257,26 @@ def gru_reset_before_step(layer: Layer, x: Array, h: Array) -> tuple[State, Memo
     return (z * h + (1 - z) * g,), (h, z, r, g, slope_z, slope_r, slope_g)
 
 
-def gru_reset_before_step_backward(layer: Layer, memory: Memory, d_h: Array) -> tuple[Array, State, Weights]:
-    """From the gradient of h' to those of x_k, of (h,) and of (recurrent_kernel, bias).
+def gru_reset_before_step_backward(
+    layer: Layer, residuals: Residuals, d_h: Array
+) -> tuple[Array, State, ProjectionGradients]:
+    """Reverse `gru_reset_before_step`: from the gradient of h' to those of x_k, (h,) and (recurrent_kernel, bias).
 
-    The state was heard twice, by the candidate as r * h and by the gates as h, so the way back has two parts.
+    The state is projected twice, as r * h for the candidate and as h for the gates, so its gradient has two parts.
     """
-    h, z, r, g, slope_z, slope_r, slope_g = memory
+    h, z, r, g, slope_z, slope_r, slope_g = residuals
     d_z = d_h * (h - g) * slope_z
     d_g = d_h * (1 - z) * slope_g
-    none = np.zeros_like(h)
-    d_reset, by_candidate = project_backward(layer.from_state, r * h, np.stack([none, none, d_g]))
+    zeros = np.zeros_like(h)
+    d_reset, by_candidate = project_backward(layer.from_state, r * h, np.stack([zeros, zeros, d_g]))
     d_r = d_reset * h * slope_r
-    d_heard, by_gates = project_backward(layer.from_state, h, np.stack([d_z, d_r, none]))
+    d_projected, by_gates = project_backward(layer.from_state, h, np.stack([d_z, d_r, zeros]))
     d_weights = (by_candidate[0] + by_gates[0], by_candidate[1] + by_gates[1])
-    return np.stack([d_z, d_r, d_g]), (d_h * z + d_reset * r + d_heard,), d_weights
+    return np.stack([d_z, d_r, d_g]), (d_h * z + d_reset * r + d_projected,), d_weights
 
 
-def steps_of(recurrence: RecurrenceSpec) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The step of a recurrence and its way back."""
+def get_step(recurrence: RecurrenceSpec) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return the step of the recurrence's cell and its reverse."""
     if recurrence.cell == "lstm":
         return lstm_step, lstm_step_backward
     if recurrence.cell == "simple_rnn":
@@ -254,54 +286,67 @@ def steps_of(recurrence: RecurrenceSpec) -> tuple[Callable[..., Any], Callable[.
     return gru_reset_before_step, gru_reset_before_step_backward
 
 
-Tape = list[tuple[Array, Memory]]
-"""The input and the memory of each step, in the order of the steps."""
+# 4. Sequences.
+
+Tape = list[tuple[Array, Residuals]]
+"""The input and the residuals of each step, in the order of the steps."""
 
 
 def forward(recurrence: RecurrenceSpec, inputs: Inputs) -> tuple[Outputs, Tape]:
-    """Read the sequences one step after another; step n reads time n, or T-1-n with `go_backwards`.
+    """Run the recurrence over the sequences, one step after another.
 
-    A masked step changes nothing, and since it is not read it may hold anything:
+    Step n reads time n, or T-1-n with `go_backwards`. A masked step leaves the state unchanged; since its input is not
+    read, it may hold anything::
 
         state[n]  = step(x[n], state[n-1])  if unmasked, else state[n-1]
         output[n] = h of that step          if unmasked, else output[n-1]; with `zero_output_for_mask`, else 0
 
-    Before the first unmasked step the output is 0, even where the initial h is not. (Keras' backends disagree
-    there: its loop on JAX shows the initial h, those on TensorFlow and torch show 0.)
+    Before the first unmasked step the output is 0, even where the initial h is not. (Keras' backends disagree here: its
+    loop on JAX outputs the initial h, those on TensorFlow and torch output 0.)
+
+    Args:
+        recurrence: The computation.
+        inputs: Arrays that NumPy can convert to float64, the mask to booleans.
 
     Returns:
-        Results of float64, and the tape that `backward` needs.
+        The outputs in float64, and the tape that `backward` needs.
+
+    Example:
+        >>> inputs = Inputs(sequences=[[[1.0], [2.0]]], kernel=[[1.0]], recurrent_kernel=[[0.5]])
+        >>> outputs, tape = forward(RecurrenceSpec("simple_rnn", activation="relu"), inputs)
+        >>> outputs.h
+        array([[2.5]])
     """
-    layer, (step, _) = _take_apart(recurrence, inputs), steps_of(recurrence)
+    layer, (step, _) = _split_gates(recurrence, inputs), get_step(recurrence)
     sequences, state = _float64(inputs.sequences), _initial_state(recurrence, inputs)
     output = np.zeros_like(state[0])
     outputs: list[Array] = []
     tape: Tape = []
-    for time, unmasked in _reading_order(recurrence, inputs):
+    for time, unmasked in _steps(recurrence, inputs):
         x = np.where(unmasked, sequences[:, time], 0)
-        new_state, memory = step(layer, project(layer.from_input, x), *state)
+        new_state, residuals = step(layer, project(layer.from_input, x), *state)
         state = tuple(np.where(unmasked, new, old) for new, old in zip(new_state, state, strict=True))
         output = np.where(unmasked, new_state[0], 0 if recurrence.zero_output_for_mask else output)
         outputs.append(output)
-        tape.append((x, memory))
-    shown = outputs if recurrence.return_sequences else outputs[-1:]
-    return Outputs(np.stack(shown, axis=1), *state), tape
+        tape.append((x, residuals))
+    returned = outputs if recurrence.return_sequences else outputs[-1:]
+    return Outputs(np.stack(returned, axis=1), *state), tape
 
 
 def backward(recurrence: RecurrenceSpec, inputs: Inputs, tape: Tape, cotangents: Outputs) -> Inputs:
-    """Walk the steps back, last one first, and pass on what each is to blame for.
+    """Backpropagate through time: run the steps in reverse, from the last to the first.
 
     Args:
-        recurrence: As given to `forward`.
-        inputs: As given to `forward`.
-        tape: What `forward` returned beside its results.
-        cotangents: The gradients of a loss with respect to the results; None means zero.
+        recurrence: The computation passed to `forward`.
+        inputs: The inputs passed to `forward`.
+        tape: The tape that `forward` returned.
+        cotangents: The gradients of a loss with respect to the outputs; None means zero.
 
     Returns:
         The gradients of the loss with respect to the inputs, in float64; None for the mask, for the dropout factors
-        and for what was absent.
+        and for absent inputs.
     """
-    layer, (_, step_backward) = _take_apart(recurrence, inputs), steps_of(recurrence)
+    layer, (_, step_backward) = _split_gates(recurrence, inputs), get_step(recurrence)
     state = _initial_state(recurrence, inputs)
     d_sequences = np.zeros(np.shape(inputs.sequences))
     d_from_input = np.zeros_like(layer.from_input.kernel), np.zeros_like(layer.from_input.bias)
@@ -313,28 +358,50 @@ def backward(recurrence: RecurrenceSpec, inputs: Inputs, tape: Tape, cotangents:
     if cotangents.outputs is not None:
         d_outputs[:, slice(None) if recurrence.return_sequences else slice(-1, None)] = cotangents.outputs
 
-    d_kept_output = np.zeros_like(state[0])  # of an output that later, masked steps repeated
-    steps = zip(tape, _reading_order(recurrence, inputs), np.moveaxis(d_outputs, 1, 0), strict=True)
-    for (x, memory), (time, unmasked), d_shown in reversed(list(steps)):
-        d_output = d_shown + d_kept_output
-        d_kept_output = np.where(unmasked | recurrence.zero_output_for_mask, 0, d_output)
+    d_repeated = np.zeros_like(state[0])  # from later, masked steps, which repeat this step's output
+    steps = zip(tape, _steps(recurrence, inputs), np.moveaxis(d_outputs, 1, 0), strict=True)
+    for (x, residuals), (time, unmasked), d_step in reversed(list(steps)):
+        d_output = d_step + d_repeated
+        d_repeated = np.where(unmasked | recurrence.zero_output_for_mask, 0, d_output)
         d_h, *d_c = (np.where(unmasked, d, 0) for d in d_state)
-        d_passed = (np.where(unmasked, 0, d) for d in d_state)
-        d_gates, d_old, d_weights = step_backward(layer, memory, d_h + np.where(unmasked, d_output, 0), *d_c)
-        d_state = tuple(stepped + passed for stepped, passed in zip(d_old, d_passed, strict=True))
-        _add(d_from_state, d_weights)
+        d_skipped = (np.where(unmasked, 0, d) for d in d_state)
+        d_gates, d_old, d_weights = step_backward(layer, residuals, d_h + np.where(unmasked, d_output, 0), *d_c)
+        d_state = tuple(stepped + skipped for stepped, skipped in zip(d_old, d_skipped, strict=True))
+        _accumulate(d_from_state, d_weights)
         d_sequences[:, time], d_weights = project_backward(layer.from_input, x, d_gates)
-        _add(d_from_input, d_weights)
-    return _put_together(inputs, d_sequences, d_from_input, d_from_state, d_state)
+        _accumulate(d_from_input, d_weights)
+    return _join_gates(inputs, d_sequences, d_from_input, d_from_state, d_state)
 
 
-def _take_apart(recurrence: RecurrenceSpec, inputs: Inputs) -> Layer:
-    """The weights by gate, [V, G*H] -> [G, V, H], and the dropout factors of each gate."""
+def _steps(recurrence: RecurrenceSpec, inputs: Inputs) -> Iterator[tuple[int, Any]]:
+    """Yield the time that each step reads and the examples that are unmasked there, [B, 1]."""
+    batch, time, _ = np.shape(inputs.sequences)
+    mask = np.ones((batch, time), bool) if inputs.mask is None else np.asarray(inputs.mask, bool)
+    for t in reversed(range(time)) if recurrence.go_backwards else range(time):
+        yield t, mask[:, t, None]
+
+
+def _initial_state(recurrence: RecurrenceSpec, inputs: Inputs) -> State:
+    zeros = np.zeros((len(inputs.sequences), len(inputs.recurrent_kernel)))
+    arrays = (inputs.initial_h, inputs.initial_c) if recurrence.cell == "lstm" else (inputs.initial_h,)
+    return tuple(zeros if array is None else _float64(array) for array in arrays)
+
+
+def _accumulate(totals: ProjectionGradients, parts: ProjectionGradients) -> None:
+    for total, part in zip(totals, parts, strict=True):
+        total += part
+
+
+# 5. Layout.
+
+
+def _split_gates(recurrence: RecurrenceSpec, inputs: Inputs) -> Layer:
+    """Split the weights by gate, [V, G*H] -> [G, V, H], and repeat shared dropout factors for each gate."""
     batch, gates = len(inputs.sequences), recurrence.gates
     biases = np.zeros((2, gates, 1, len(inputs.recurrent_kernel)))
     if inputs.bias is not None:
-        given = _float64(inputs.bias).reshape(-1, *biases.shape[1:])  # one row, or a GRU's two
-        biases[: len(given)] = given
+        rows = _float64(inputs.bias).reshape(-1, *biases.shape[1:])  # one, or a GRU's two
+        biases[: len(rows)] = rows
 
     def projection(kernel: Any, bias: Array, dropout: Any) -> Projection:
         width = len(kernel)
@@ -352,13 +419,17 @@ def _take_apart(recurrence: RecurrenceSpec, inputs: Inputs) -> Layer:
     )
 
 
-def _put_together(
-    inputs: Inputs, d_sequences: Array, d_from_input: Weights, d_from_state: Weights, d_state: State
+def _join_gates(
+    inputs: Inputs,
+    d_sequences: Array,
+    d_from_input: ProjectionGradients,
+    d_from_state: ProjectionGradients,
+    d_state: State,
 ) -> Inputs:
-    """The gradients in the shapes of the inputs: `_take_apart` reversed."""
+    """Join the gradients of the gates, [G, V, H] -> [V, G*H], so that each has the shape of its input."""
     (d_kernel, d_b), (d_recurrent_kernel, d_e) = d_from_input, d_from_state
     initial = (inputs.initial_h, inputs.initial_c)
-    d_initial = [None if given is None else d for given, d in zip(initial, d_state, strict=False)]
+    d_initial = [None if array is None else d for array, d in zip(initial, d_state, strict=False)]
     return Inputs(
         d_sequences,
         np.moveaxis(d_kernel, 0, 1).reshape(np.shape(inputs.kernel)),
@@ -369,24 +440,5 @@ def _put_together(
     )
 
 
-def _reading_order(recurrence: RecurrenceSpec, inputs: Inputs) -> Iterator[tuple[int, Any]]:
-    """For each step the time that it reads and which examples are unmasked there, [B, 1]."""
-    batch, time, _ = np.shape(inputs.sequences)
-    mask = np.ones((batch, time), bool) if inputs.mask is None else np.asarray(inputs.mask, bool)
-    for t in reversed(range(time)) if recurrence.go_backwards else range(time):
-        yield t, mask[:, t, None]
-
-
-def _initial_state(recurrence: RecurrenceSpec, inputs: Inputs) -> State:
-    zeros = np.zeros((len(inputs.sequences), len(inputs.recurrent_kernel)))
-    given = (inputs.initial_h, inputs.initial_c) if recurrence.cell == "lstm" else (inputs.initial_h,)
-    return tuple(zeros if array is None else _float64(array) for array in given)
-
-
 def _float64(array: Any) -> Array:
     return np.asarray(array, np.float64)
-
-
-def _add(totals: Weights, parts: Weights) -> None:
-    for total, part in zip(totals, parts, strict=True):
-        total += part

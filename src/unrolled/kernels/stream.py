@@ -1,4 +1,4 @@
-"""The kernels one step at a time, for sequences that are not over yet."""
+"""The compiled kernels one step at a time, for sequences whose end is not known yet."""
 
 from typing import Any
 
@@ -11,25 +11,26 @@ import numpy as np
 
 
 class Stream:
-    """A recurrence that lives: it takes what a sensor measures, one step at a time, and answers in microseconds.
+    """A recurrence that is computed one step at a time, as its inputs arrive: a few microseconds for each step.
 
     ::
 
         h[n], c[n] = step(x[n], h[n-1], c[n-1])
 
-    The weights are packed once, when the stream is opened; changing the arrays afterwards changes nothing. One thread
-    at a time may use a stream.
+    The weights are packed once, by the constructor; later changes to the arrays have no effect. A stream may be used
+    by one thread at a time.
 
     Args:
-        recurrence: What to compute. It must not `go_backwards`; what it says of outputs and masks has no meaning here.
+        recurrence: The computation, without `go_backwards`; `return_sequences` and `zero_output_for_mask` have no
+            effect.
         kernel: [F, G*H]
         recurrent_kernel: [H, G*H]
-        bias: [G*H], or [2, G*H] in a GRU with `reset_after`; absent if None.
-        batch: B, how many sequences advance together.
+        bias: [G*H], or [2, G*H] in a GRU with `reset_after`; None if absent.
+        batch: B, the number of sequences that advance together.
 
     Raises:
         InvalidInput: An array has the wrong shape.
-        InvalidSetting: There is no kernel for this recurrence.
+        InvalidSetting: No kernel can compute this recurrence.
 
     Example:
         >>> recurrence = RecurrenceSpec("simple_rnn", activation="relu")
@@ -48,25 +49,22 @@ class Stream:
         self, recurrence: RecurrenceSpec, kernel: Any, recurrent_kernel: Any, bias: Any = None, *, batch: int = 1
     ) -> None:
         if recurrence.go_backwards:
-            raise InvalidSetting(
-                "Stream: expected a recurrence that reads forwards, got go_backwards=True. Leave it out."
-            )
-        recurrent_kernel = np.ascontiguousarray(recurrent_kernel, np.float32)
+            raise InvalidSetting("Stream: go_backwards=True needs the whole sequence. Leave it out.")
+        kernel, recurrent_kernel = (np.ascontiguousarray(weights, np.float32) for weights in (kernel, recurrent_kernel))
+        bias = None if bias is None else np.ascontiguousarray(bias, np.float32)
         shape = (max(0, int(batch)), recurrent_kernel.shape[0])
         self._h: Array = np.zeros(shape, np.float32)
         self._c: Array | None = np.zeros(shape, np.float32) if recurrence.cell == "lstm" else None
-        kernel = np.ascontiguousarray(kernel, np.float32)
-        bias = None if bias is None else np.ascontiguousarray(bias, np.float32)
         self._stream = native.open_stream(recurrence, kernel, recurrent_kernel, bias, self._h, self._c)
 
     @property
     def h(self) -> Array:
-        """[B, H], the state; every step overwrites it."""
+        """The state [B, H]; every step overwrites it."""
         return self._h
 
     @property
     def c(self) -> Array | None:
-        """[B, H], the cell state of an LSTM; every step overwrites it."""
+        """The cell state [B, H] of an LSTM; every step overwrites it."""
         return self._c
 
     def step(self, x: Any) -> Array:
@@ -76,7 +74,7 @@ class Stream:
             x: [B, F]
 
         Returns:
-            `h` [B, H]
+            A copy of `h` [B, H].
 
         Raises:
             InvalidInput: The array has the wrong shape.
@@ -88,7 +86,7 @@ class Stream:
         return self._h.copy()
 
     def reset(self, h: Any = None, c: Any = None) -> None:
-        """Begin again from a state, or from zero.
+        """Start again from the state h, c.
 
         Args:
             h: [B, H]; zeros if None.
@@ -98,12 +96,12 @@ class Stream:
             InvalidInput: An array has the wrong shape.
         """
         if self._c is None and c is not None:
-            raise InvalidInput("Stream: expected no c but in an LSTM, got one. Leave it out.")
+            raise InvalidInput("Stream: only an LSTM has a cell state c. Leave it out.")
         for name, state, value in (("h", self._h, h), ("c", self._c, c)):
             if value is not None and state is not None and np.shape(value) != state.shape:
                 raise InvalidInput(
                     f"Stream: expected {name} {list(state.shape)}, got {list(np.shape(value))}."
-                    " Give each sequence a state of its own."
+                    " Pass one state for each sequence."
                 )
         self._h[...] = 0 if h is None else h
         if self._c is not None:

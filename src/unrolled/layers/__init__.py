@@ -1,4 +1,7 @@
-"""Recurrent layers that take the place of Keras' own: the same arguments, weights and numbers; and what reads data.
+"""Keras layers: recurrent ones computed by native CPU kernels, and preprocessing.
+
+`LSTM`, `GRU` and `SimpleRNN` have the arguments, weights and results of the Keras layers of the same names. `ReadImage`
+and `ReadSeries` turn images and time series into the sequences that they read.
 
 Example:
     >>> from unrolled.layers import LSTM

@@ -1,4 +1,4 @@
-"""Models that exist already: their recurrent layers become ours, or Keras' own again."""
+"""Conversion of existing models: replace their recurrent layers by native ones, or by Keras' own."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,76 +11,81 @@ from unrolled.layers.recurrent import declare_compilable
 
 import keras
 
-_OURS: dict[type, type] = {keras.layers.LSTM: LSTM, keras.layers.GRU: GRU, keras.layers.SimpleRNN: SimpleRNN}
-_KERAS = {ours: theirs for theirs, ours in _OURS.items()}
+_NATIVE: dict[type, type] = {keras.layers.LSTM: LSTM, keras.layers.GRU: GRU, keras.layers.SimpleRNN: SimpleRNN}
+_KERAS = {native: own for own, native in _NATIVE.items()}
 
 
 def accelerate(model: Any) -> Any:
-    """Put our layers in the place of Keras' in a model, also inside wrappers and models within it.
+    """Replace the recurrent layers of a Keras model by native ones, in place.
 
-    The model itself is changed, and nothing else about it: its weights, its optimizer and how it was compiled stay.
-    Each ``LSTM``, ``GRU`` and ``SimpleRNN`` of Keras changes its class, in models of every kind. Classes derived from
-    them and ``RNN(cell)`` stay what they are.
+    Each ``LSTM``, ``GRU`` and ``SimpleRNN`` of Keras becomes the layer of ``unrolled.layers`` with the same name, also
+    inside wrappers and nested models. Weights, optimizer and compile arguments stay unchanged, and so do subclasses of
+    these layers and ``RNN(cell)``.
 
     Args:
-        model: A ``keras.Model`` or layer; a ``Sequential``, functional or subclassed one.
+        model: A ``keras.Model`` (sequential, functional or subclassed) or layer.
 
     Returns:
-        The same object.
+        The same model.
 
     Raises:
-        InvalidInput: It is neither a model nor a layer of Keras.
+        InvalidInput: The argument is not a Keras model or layer.
 
     Example:
         >>> model = keras.Sequential([keras.Input((28, 28)), keras.layers.LSTM(8), keras.layers.Dense(10)])
         >>> type(accelerate(model).layers[0])
         <class 'unrolled.layers.recurrent.LSTM'>
     """
-    _exchange("accelerate", model, _OURS)
+    _replace_layers("accelerate", model, _NATIVE)
     return model
 
 
 def to_keras(model: Any) -> Any:
-    """Put Keras' layers in the place of ours, so that a saved model loads where unrolled is not installed.
+    """Replace the native recurrent layers of a model by Keras' own, in place: the reverse of ``accelerate``.
 
-    The reverse of ``accelerate``: the model itself is changed and returned. ``model.export`` needs it too, where
-    what it writes is to run without unrolled.
+    Call it before ``model.save`` or ``model.export`` if the file is to load where unrolled is not installed.
+
+    Args:
+        model: A ``keras.Model`` or layer.
+
+    Returns:
+        The same model.
 
     Raises:
-        InvalidInput: It is neither a model nor a layer of Keras.
+        InvalidInput: The argument is not a Keras model or layer.
 
     Example:
         >>> model = keras.Sequential([keras.Input((28, 28)), GRU(8), keras.layers.Dense(10)])
         >>> type(to_keras(model).layers[0]) is keras.layers.GRU
         True
     """
-    _exchange("to_keras", model, _KERAS)
+    _replace_layers("to_keras", model, _KERAS)
     return model
 
 
 def load_model(path: str | Path, **arguments: Any) -> Any:
-    """Load a saved model, whether its recurrent layers are Keras' or ours; they stay what they were.
+    """Load a saved model with recurrent layers of Keras or of unrolled; neither is converted.
 
     Args:
-        path: A ``.keras`` file, or another that ``keras.saving.load_model`` reads.
-        **arguments: As for ``keras.saving.load_model``: ``custom_objects``, ``compile``, ``safe_mode``.
+        path: A ``.keras`` file, or another format that ``keras.saving.load_model`` reads.
+        **arguments: The arguments of ``keras.saving.load_model``: ``custom_objects``, ``compile``, ``safe_mode``.
 
     Returns:
         The model.
 
     Raises:
-        DataError: There is nothing at that path, or a ``.keras`` file that is none.
-        ValueError: It is not a saved model; Keras words it.
+        DataError: The file does not exist, or is not in the format that its suffix ``.keras`` names.
+        ValueError: Keras cannot load the file.
     """
     if "://" not in str(path) and not Path(path).exists():
-        raise DataError(f"load_model: expected a saved model, got nothing at {path}. Name an existing file.")
+        raise DataError(f"{path}: no such file. Check the path.")
     if Path(path).suffix == ".keras" and Path(path).is_file() and not is_zipfile(path):
-        raise DataError(f"load_model: expected a saved model, got another file at {path}. Save the model anew.")
+        raise DataError(f"{path}: not a Keras model. Save it again with model.save.")
     return keras.saving.load_model(path, **arguments)
 
 
-def _exchange(where: str, model: Any, classes: Mapping[type, type]) -> None:
-    """Change the class of every layer that is listed; ours add no state, so nothing else about a layer changes."""
+def _replace_layers(where: str, model: Any, classes: Mapping[type, type]) -> None:
+    """Change the class of every layer that has a counterpart; native layers add no state, so nothing else changes."""
     if not isinstance(model, keras.Layer):
         raise InvalidInput(f"{where}: expected a Keras model, got {type(model).__name__}. Pass a keras.Model.")
     parts = model._flatten_layers()
@@ -95,8 +100,8 @@ def _exchange(where: str, model: Any, classes: Mapping[type, type]) -> None:
 
 
 def _forget_compiled_functions(model: Any) -> None:
-    """Have Keras trace the model anew, by XLA where it was compiled so and every layer allows it."""
+    """Make Keras trace the model again, with XLA if it was compiled so and every layer supports it."""
     model.train_function = model.test_function = model.predict_function = None
     compiled = getattr(model, "_compile_config", None)
-    is_wished = model.jit_compile if compiled is None else compiled.config["jit_compile"]
-    model.jit_compile = bool(is_wished and all(layer.supports_jit for layer in model._flatten_layers()))
+    jit_compile = model.jit_compile if compiled is None else compiled.config["jit_compile"]
+    model.jit_compile = bool(jit_compile and all(layer.supports_jit for layer in model._flatten_layers()))

@@ -1,4 +1,4 @@
-"""An image as a sequence."""
+"""Preprocessing layers: an image or a time series as a sequence for a recurrent layer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,9 +14,9 @@ ORDERS = ("rows", "columns", "pixels", "snake", "permuted")
 
 
 def permutation(pixels: int) -> NDArray[np.int64]:
-    """The one random order in which ``permuted`` reads: the index of the pixel that is read at each step.
+    """Return the fixed random order of ``permuted``: the index of the pixel at each step.
 
-    NumPy keeps the numbers that its legacy generator gives the same for ever, so that this order is, too.
+    It is drawn from NumPy's legacy generator, whose numbers never change between releases.
 
     Args:
         pixels: Height times width.
@@ -30,22 +30,22 @@ def permutation(pixels: int) -> NDArray[np.int64]:
 
 @keras.saving.register_keras_serializable("unrolled")
 class ReadImage(keras.layers.Layer):
-    """The order in which a recurrent layer reads an image [B, height, width].
+    """Layer that turns an image [B, height, width] into a sequence, in a chosen order.
 
     ::
 
         rows       [B, height, width]       row by row, from the top
         columns    [B, width, height]       column by column, from the left
         pixels     [B, height * width, 1]   pixel by pixel, row by row
-        snake      [B, height * width, 1]   the same with every other row from right to left: neighbours in the
+        snake      [B, height * width, 1]   pixel by pixel, every other row from right to left: neighbours in the
                                             sequence are neighbours in the image
         permuted   [B, height * width, 1]   pixel by pixel in the order of ``permutation``
 
     Args:
-        order: One of the above.
+        order: One of these names.
 
     Raises:
-        InvalidSetting: There is no such order.
+        InvalidSetting: The order is unknown.
 
     Reference:
         Le, Jaitly and Hinton, "A Simple Way to Initialize Recurrent Networks of Rectified Linear Units", 2015
@@ -62,7 +62,7 @@ class ReadImage(keras.layers.Layer):
         self.order = order
 
     def call(self, inputs: Any) -> Any:
-        """Put the pixels in order.
+        """Reorder the pixels.
 
         Args:
             inputs: [B, height, width].
@@ -73,84 +73,84 @@ class ReadImage(keras.layers.Layer):
         if self.order == "columns":
             return ops.transpose(inputs, (0, 2, 1))
         if self.order == "snake":
-            turned = (np.arange(height) % 2 == 1)[:, None]
-            inputs = ops.where(turned, ops.flip(inputs, axis=2), inputs)
+            is_reversed = (np.arange(height) % 2 == 1)[:, None]
+            inputs = ops.where(is_reversed, ops.flip(inputs, axis=2), inputs)
         pixels = ops.reshape(inputs, (-1, height * width, 1))
         return ops.take(pixels, permutation(height * width), axis=1) if self.order == "permuted" else pixels
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """[B, T, F]."""
+        """Return the shape [B, T, F] of the sequence."""
         batch, height, width = input_shape
         if self.order == "rows" or height is None or width is None:
             return input_shape
         return (batch, width, height) if self.order == "columns" else (batch, height * width, 1)
 
     def get_config(self) -> dict[str, Any]:
-        """What makes the layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "order": self.order}
 
 
 @keras.saving.register_keras_serializable("unrolled")
 class ReadSeries(keras.layers.Layer):
-    """Scales each channel of a series [B, T, F], fills its gaps, and masks the steps that have no value at all.
+    """Layer that scales each channel of a series [B, T, F], fills gaps, and masks steps without any value.
 
     ::
 
-        y = (x - mean) / scale          0 where x is NaN: as if it were the mean
-        y = (x / level - mean) / scale  where relative: level is the mean of the series' own values
+        y = (x - mean) / scale          0 where x is NaN, as if it were the mean
+        y = (x / level - mean) / scale  with relative=True; level is the mean of the channel's values in this series
 
-    A step whose channels are all NaN is masked, as the padding behind a shorter series is.
+    A step whose channels are all NaN is masked, such as the padding after a shorter series.
 
     Args:
-        mean: [F].
-        scale: [F], none of them 0.
-        relative: Whether a series is divided by its own level first, for swings that grow with the level.
+        mean: [F], the mean of each channel.
+        scale: [F], the standard deviation of each channel; not 0.
+        relative: Divide each series by its own level first, for series whose variation grows with their level.
 
     Raises:
-        InvalidSetting: The two differ in length, or a scale is 0.
+        InvalidSetting: The lengths of mean and scale differ, or a scale is 0.
     """
 
     def __init__(self, mean: Sequence[float], scale: Sequence[float], *, relative: bool = False, **arguments: Any):
         super().__init__(**arguments)
         if len(mean) != len(scale) or not all(scale):
             raise InvalidSetting(
-                f"ReadSeries: expected a mean and a scale other than 0 for each channel, got {len(mean)} and "
-                f"{[float(value) for value in scale]}. Change them."
+                f"ReadSeries: expected a mean and a scale other than 0 for each channel, got {len(mean)} means and the "
+                f"scales {[float(value) for value in scale]}. Use a scale of 1 for a constant channel."
             )
         self.mean, self.scale = [float(value) for value in mean], [float(value) for value in scale]
         self.relative = relative
         self.supports_masking = True
 
     def call(self, inputs: Any) -> Any:
-        """Scale and fill.
+        """Scale the channels and fill the gaps.
 
         Args:
-            inputs: [B, T, F], NaN where there is no value.
+            inputs: [B, T, F], NaN where a value is missing.
         """
         mean = ops.convert_to_tensor(self.mean, self.compute_dtype)
         scale = ops.convert_to_tensor(self.scale, self.compute_dtype)
         inputs = ops.cast(inputs, self.compute_dtype)
         missing = ops.isnan(inputs)
         if self.relative:
-            inputs = inputs / level(ops.where(missing, 0.0, inputs), ops.logical_not(missing))
+            inputs = inputs / _level(ops.where(missing, 0.0, inputs), ops.logical_not(missing))
         return ops.where(missing, 0.0, (inputs - mean) / scale)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        """[B, T] where a step has a value."""
+        """Return the mask [B, T], True at steps that have a value."""
         present = ops.any(ops.logical_not(ops.isnan(inputs)), axis=-1)
         return present if previous_mask is None else ops.logical_and(present, previous_mask)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """As it came."""
+        """Return the input shape."""
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        """What makes the layer again."""
+        """Return the arguments that recreate the layer."""
         return {**super().get_config(), "mean": self.mean, "scale": self.scale, "relative": self.relative}
 
 
-def level(values: Any, present: Any) -> Any:
-    """[B, 1, F] the mean over the steps that have a value; 1 where that is 0."""
+def _level(values: Any, present: Any) -> Any:
+    """Return the mean over the steps that have a value, [B, 1, F]; 1 where it is 0."""
     count = ops.maximum(ops.sum(ops.cast(present, values.dtype), axis=1, keepdims=True), 1.0)
     mean = ops.sum(values, axis=1, keepdims=True) / count
     return ops.where(mean == 0, ops.ones_like(mean), mean)

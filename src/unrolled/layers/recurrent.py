@@ -1,4 +1,9 @@
-"""Where Keras' loop over time gives way to the kernels."""
+"""Recurrent layers of Keras, computed by native kernels.
+
+`NativeLoop` replaces one method of a Keras layer: the loop over time. `LSTM`, `GRU` and `SimpleRNN` are Keras' layers
+with that mixin. The functions after them decide whether a kernel can compute a layer, and translate the layer into the
+interface of the kernels.
+"""
 
 import inspect
 import logging
@@ -13,32 +18,31 @@ import keras
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
 KERNELS = ("auto", "native", "reference")
-"""What the argument ``kernel`` of a layer may be."""
+"""The values of a layer's argument ``kernel``."""
+
+NOT_CALLED = "none yet: the layer has not been called"
+"""The value of a layer's ``kernel_used`` before its first call."""
 
 _CELLS: dict[type, str] = {
     keras.layers.LSTMCell: "lstm",
     keras.layers.GRUCell: "gru",
     keras.layers.SimpleRNNCell: "simple_rnn",
 }
-_JOINED = ("jax", "tensorflow", "torch")
+_BACKENDS = ("jax", "tensorflow", "torch")
 _LOG = logging.getLogger("unrolled")
 _Method = TypeVar("_Method", bound=Callable[..., None])
 
 
-# What computed a layer that has computed nothing.
-NOT_CALLED = "none yet: the layer has not been called"
-
-
 class NativeLoop:
-    """Computes what stands between a layer's arguments and its outputs, ahead of a Keras layer among its ancestors.
+    """Mixin that computes a Keras recurrent layer by native kernels; it comes before the Keras class.
 
-    ``RNN.call`` prepares states and dropout, calls ``inner_loop`` and takes care of what it returns; that method is
-    all that is replaced. Where the kernels cannot compute a layer, Keras' own loop does.
+    ``RNN.call`` prepares states and dropout masks, calls ``inner_loop`` and handles what it returns. The mixin
+    overrides that method alone. Where no kernel can compute a layer, Keras' own loop does.
     """
 
     _kernel = "auto"
     _kernel_used = NOT_CALLED
-    _has_told = False
+    _is_logged = False
 
     def __init__(self, *arguments: Any, kernel: str = "auto", **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -52,16 +56,16 @@ class NativeLoop:
 
     @property
     def kernel_used(self) -> str:
-        """What computed the last call: "native", or else why Keras' own loop did."""
+        """The kernel that computed the last call: "native", or the reason why Keras' own loop did."""
         return self._kernel_used
 
     def get_config(self) -> dict[str, Any]:
-        """Keras' configuration; it names the kernel only where one was chosen."""
+        """Return Keras' configuration, with ``kernel`` unless it is "auto"."""
         config: dict[str, Any] = super().get_config()  # type: ignore[misc]
         return config if self._kernel == "auto" else {**config, "kernel": self._kernel}
 
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
-        """The last output, all outputs and the last states, as ``RNN.call`` wants them."""
+        """Run the loop over time; return the last output, all outputs and the last states."""
         states = initial_state if isinstance(initial_state, list | tuple) else [initial_state]
         steps = mask[0] if isinstance(mask, list | tuple) else mask
         if not in_symbolic_scope():
@@ -69,11 +73,11 @@ class NativeLoop:
         if in_symbolic_scope() or self._kernel_used != "native":
             return super().inner_loop(sequences, initial_state, mask, training)  # type: ignore[misc]
         inputs = gather_inputs(self, sequences, states, steps, training=training)
-        outputs, *last_states = current().run(describe(self), inputs)
+        outputs, *last_states = current().run_recurrence(describe(self), inputs)
         return outputs[:, -1], outputs, last_states[: len(states)]
 
     def _choose(self, reason: str | None) -> str:
-        """What ``kernel_used`` becomes, given why the kernels cannot compute this call, or None."""
+        """Return the new ``kernel_used``; ``reason`` is the reason why no kernel can compute this call, or None."""
         if self._kernel == "reference":
             return 'Keras\' own loop, chosen by kernel="reference"'
         if reason is None:
@@ -81,40 +85,229 @@ class NativeLoop:
         where = f'{type(self).__name__} "{self.name}"'  # type: ignore[attr-defined]
         if self._kernel == "native":
             error = InvalidSetting(
-                f"{where}: expected what a native kernel can compute, got something else: {reason}. "
-                'Change that, or leave out kernel="native".'
+                f'{where}: kernel="native" cannot compute this layer: {reason}. '
+                'Leave out kernel="native" to use Keras\' own loop.'
             )
-            # Keras leaves what is marked like this as it is; else it adds a page about the arguments of the call.
+            # Keeps Keras from appending a page about the arguments of the call.
             error._keras_call_info_injected = True  # type: ignore[attr-defined]
             raise error
-        if not self._has_told:
-            self._has_told = True
+        if not self._is_logged:
+            self._is_logged = True
             _LOG.warning("%s: computed by Keras' own loop: %s", where, reason)
         return reason
 
 
-def takes_arguments_of(keras_layer: Any) -> Callable[[_Method], _Method]:
-    """Give a constructor the signature of Keras' layer, with ``kernel`` added, for whoever inspects it."""
+def with_signature_of(keras_layer: Any) -> Callable[[_Method], _Method]:
+    """Decorate a constructor with the signature of a Keras layer, plus ``kernel``, for introspection."""
 
-    def with_signature(constructor: _Method) -> _Method:
+    def decorate(constructor: _Method) -> _Method:
         signature = inspect.signature(keras_layer.__init__)
         *parameters, rest = signature.parameters.values()
         kernel = inspect.Parameter("kernel", inspect.Parameter.KEYWORD_ONLY, default="auto", annotation=str)
         constructor.__signature__ = signature.replace(parameters=[*parameters, kernel, rest])  # type: ignore[attr-defined]
         return constructor
 
-    return with_signature
+    return decorate
+
+
+@keras.saving.register_keras_serializable(package="unrolled")
+class LSTM(NativeLoop, keras.layers.LSTM):
+    """Long short-term memory layer, computed by native CPU kernels.
+
+    A drop-in replacement of ``keras.layers.LSTM``. Gates control the cell state c: what is written to it, what
+    stays in it and what it outputs.
+
+    At each step, with the input x [B, F] and the state h, c [B, H]::
+
+        i = recurrent_activation(x Wi + h Ui + bi)      input gate
+        f = recurrent_activation(x Wf + h Uf + bf)      forget gate
+        g = activation(x Wc + h Uc + bc)                candidate
+        o = recurrent_activation(x Wo + h Uo + bo)      output gate
+        c = f * c + i * g
+        h = o * activation(c)
+
+    Args:
+        units: H, the size of the state.
+        kernel: The implementation. "auto": native kernels where they can compute the layer, else Keras' own loop, which
+            is logged once. "native": native kernels, or an error with the reason. "reference": Keras' own loop.
+        **arguments: Every other argument of ``keras.layers.LSTM``, with the same name, default and meaning.
+
+    Call arguments:
+        sequences: [B, T, F].
+        initial_state: The pair (h, c), each [B, H]; zeros by default.
+        mask: [B, T], False at the steps to skip.
+        training: Apply dropout.
+
+    Returns:
+        The last h [B, H], or the h of every step [B, T, H] with ``return_sequences``; followed by h and c with
+        ``return_state``.
+
+    Raises:
+        ValueError: Keras rejects an argument or an input.
+        InvalidSetting: ``kernel`` is none of the three, or is "native" where no kernel can compute the layer.
+
+    Example:
+        >>> import numpy as np
+        >>> LSTM(3, return_sequences=True)(np.zeros((2, 5, 4))).shape
+        (2, 5, 3)
+
+    Reference:
+        S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997; the forget
+        gate from F. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget", Neural Computation 12(10), 2000.
+    """
+
+    @with_signature_of(keras.layers.LSTM)
+    def __init__(self, *arguments: Any, kernel: str = "auto", **named: Any) -> None:
+        super().__init__(*arguments, kernel=kernel, **named)
+
+
+@keras.saving.register_keras_serializable(package="unrolled")
+class GRU(NativeLoop, keras.layers.GRU):
+    """Gated recurrent unit layer, computed by native CPU kernels.
+
+    A drop-in replacement of ``keras.layers.GRU``. The update gate mixes the state h with a candidate; there are three
+    quarters as many weights as in an LSTM.
+
+    At each step, with the input x [B, F] and the state h [B, H]::
+
+        z = recurrent_activation(x Wz + h Uz + bz)               update gate
+        r = recurrent_activation(x Wr + h Ur + br)               reset gate
+        g = activation(x Wh + bh + r * (h Uh + rh))              candidate, reset_after=True (the default)
+        g = activation(x Wh + bh + (r * h) Uh)                   candidate, reset_after=False
+        h = z * h + (1 - z) * g
+
+    Args:
+        units: H, the size of the state.
+        kernel: The implementation. "auto": native kernels where they can compute the layer, else Keras' own loop, which
+            is logged once. "native": native kernels, or an error with the reason. "reference": Keras' own loop.
+        **arguments: Every other argument of ``keras.layers.GRU``, with the same name, default and meaning.
+
+    Call arguments:
+        sequences: [B, T, F].
+        initial_state: h [B, H]; zeros by default.
+        mask: [B, T], False at the steps to skip.
+        training: Apply dropout.
+
+    Returns:
+        The last h [B, H], or the h of every step [B, T, H] with ``return_sequences``; followed by h with
+        ``return_state``.
+
+    Raises:
+        ValueError: Keras rejects an argument or an input.
+        InvalidSetting: ``kernel`` is none of the three, or is "native" where no kernel can compute the layer.
+
+    Example:
+        >>> import numpy as np
+        >>> GRU(3)(np.zeros((2, 5, 4))).shape
+        (2, 3)
+
+    Reference:
+        K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
+        Translation", EMNLP 2014.
+    """
+
+    @with_signature_of(keras.layers.GRU)
+    def __init__(self, *arguments: Any, kernel: str = "auto", **named: Any) -> None:
+        super().__init__(*arguments, kernel=kernel, **named)
+
+
+@keras.saving.register_keras_serializable(package="unrolled")
+class SimpleRNN(NativeLoop, keras.layers.SimpleRNN):
+    """Simple recurrent layer (Elman network), computed by native CPU kernels.
+
+    A drop-in replacement of ``keras.layers.SimpleRNN``. It has no gates: the whole state is rewritten at every step, so
+    that gradients vanish over long sequences.
+
+    At each step, with the input x [B, F] and the state h [B, H]::
+
+        h = activation(x W + h U + b)
+
+    Args:
+        units: H, the size of the state.
+        kernel: The implementation. "auto": native kernels where they can compute the layer, else Keras' own loop, which
+            is logged once. "native": native kernels, or an error with the reason. "reference": Keras' own loop.
+        **arguments: Every other argument of ``keras.layers.SimpleRNN``, with the same name, default and meaning.
+
+    Call arguments:
+        sequence: [B, T, F].
+        initial_state: h [B, H]; zeros by default.
+        mask: [B, T], False at the steps to skip.
+        training: Apply dropout.
+
+    Returns:
+        The last h [B, H], or the h of every step [B, T, H] with ``return_sequences``; followed by h with
+        ``return_state``.
+
+    Raises:
+        ValueError: Keras rejects an argument or an input.
+        InvalidSetting: ``kernel`` is none of the three, or is "native" where no kernel can compute the layer.
+
+    Example:
+        >>> import numpy as np
+        >>> SimpleRNN(3)(np.zeros((2, 5, 4))).shape
+        (2, 3)
+
+    Reference:
+        J. L. Elman, "Finding Structure in Time", Cognitive Science 14(2), 1990.
+    """
+
+    @with_signature_of(keras.layers.SimpleRNN)
+    def __init__(self, *arguments: Any, kernel: str = "auto", **named: Any) -> None:
+        super().__init__(*arguments, kernel=kernel, **named)
+
+
+# From a Keras layer to the kernels.
+
+
+def unsupported_layer(layer: Any, sequences: Any = None, dtype: str | None = None) -> str | None:
+    """Return the reason why no kernel can compute a layer, as the end of a sentence; None if one can.
+
+    Args:
+        layer: A Keras layer with a cell.
+        sequences: The inputs of a call, where they are known.
+        dtype: Their dtype. Default: the compute dtype of the cell.
+    """
+    cell, backend = layer.cell, keras.backend.backend()
+    if backend not in _BACKENDS:
+        return f"the backend {backend} has no native kernel"
+    if type(cell) not in _CELLS:
+        return f"a cell of class {type(cell).__name__} has no native kernel"
+    if getattr(layer, "use_cudnn", "auto") is True:
+        return "use_cudnn=True asks for another kernel"
+    for role in ("activation", "recurrent_activation"):
+        activation = getattr(cell, role, keras.activations.linear)
+        if getattr(keras.activations, _name(activation), None) is not activation:
+            return f"{role} {_name(activation)} is not one of Keras'"
+    return current().unsupported_reason(describe(layer), dtype or cell.compute_dtype, sequences)
+
+
+def unsupported_reason(layer: Any, sequences: Any, states: Any, mask: Any) -> str | None:
+    """Return the reason why no kernel can compute a call, as the end of a sentence; None if one can."""
+    dtype = keras.backend.standardize_dtype(sequences.dtype)
+    if reason := unsupported_layer(layer, sequences, dtype if "float" in dtype else None):
+        return reason
+    batch, time, features = sequences.shape
+    if not all(isinstance(size, int | None) for size in sequences.shape):
+        return f"inputs of shape {tuple(sequences.shape)} have sizes without a number"
+    if time == 0 or features == 0:
+        return "inputs of no time step or no feature have no native kernel"
+    if mask is not None and not _is_compatible(mask.shape, (batch, time)):
+        return f"a mask of shape {tuple(mask.shape)} has no native kernel for inputs of {tuple(sequences.shape)}"
+    for state in states:
+        if not _is_compatible(state.shape, (batch, layer.cell.units)):
+            return f"an initial state of shape {tuple(state.shape)} has no native kernel"
+    return None
 
 
 def declare_compilable(layer: Any) -> None:
-    """Tell Keras, which asks when it compiles a model, whether what computes this layer may be compiled with it."""
+    """Set ``supports_jit``, by which Keras decides whether it compiles a model with this layer."""
     if unsupported_layer(layer) is None:
         is_native = isinstance(layer, NativeLoop) and layer._kernel != "reference"
-        layer.supports_jit = current().COMPILES or not is_native
+        layer.supports_jit = current().CAN_COMPILE or not is_native
 
 
 def describe(layer: Any) -> RecurrenceSpec:
-    """What the layer computes, apart from its arrays."""
+    """Return the computation of a layer, apart from its arrays."""
     cell = layer.cell
     return RecurrenceSpec(
         cell=_CELLS[type(cell)],  # type: ignore[arg-type]
@@ -127,52 +320,17 @@ def describe(layer: Any) -> RecurrenceSpec:
     )
 
 
-def unsupported_layer(layer: Any, sequences: Any = None, dtype: str | None = None) -> str | None:
-    """Why no kernel computes a layer, judged by its arguments and by the sequences where they are known."""
-    cell, backend = layer.cell, keras.backend.backend()
-    if backend not in _JOINED:
-        return f"the backend {backend} has no native kernel"
-    if type(cell) not in _CELLS:
-        return f"a cell of class {type(cell).__name__} has no native kernel"
-    if getattr(layer, "use_cudnn", "auto") is True:
-        return "use_cudnn=True asks for another kernel"
-    for role in ("activation", "recurrent_activation"):
-        activation = getattr(cell, role, keras.activations.linear)
-        if getattr(keras.activations, _name(activation), None) is not activation:
-            return f"{role} {_name(activation)} is not one of Keras'"
-    reason: str | None = current().unsupported_reason(describe(layer), dtype or cell.compute_dtype, sequences)
-    return reason
-
-
-def unsupported_reason(layer: Any, sequences: Any, states: Any, mask: Any) -> str | None:
-    """Why no kernel computes a call, in words that end a sentence; None where one does."""
-    dtype = keras.backend.standardize_dtype(sequences.dtype)
-    if reason := unsupported_layer(layer, sequences, dtype if "float" in dtype else None):
-        return reason
-    batch, time, features = sequences.shape
-    if not all(isinstance(size, int | None) for size in sequences.shape):
-        return f"inputs of shape {tuple(sequences.shape)} have sizes without a number"
-    if time == 0 or features == 0:
-        return "inputs of no time step or no feature have no native kernel"
-    if mask is not None and not _fits(mask.shape, (batch, time)):
-        return f"a mask of shape {tuple(mask.shape)} has no native kernel for inputs of {tuple(sequences.shape)}"
-    for state in states:
-        if not _fits(state.shape, (batch, layer.cell.units)):
-            return f"an initial state of shape {tuple(state.shape)} has no native kernel"
-    return None
-
-
 def gather_inputs(layer: Any, sequences: Any, states: Any, mask: Any, *, training: bool) -> Inputs:
-    """The arrays of one call, as the kernels want them."""
+    """Return the arrays of a call: its arguments, the layer's weights and the dropout factors."""
     ops, cell, dtype = keras.ops, layer.cell, layer.cell.compute_dtype
 
     def factors(masks: Any, rate: float) -> Any:
-        # Keras' SimpleRNN also applies a rate of 1; its other cells leave that out.
+        # At a rate of 1, Keras' SimpleRNN applies dropout and its other cells do not.
         if masks is None or not training or not (rate < 1 or isinstance(cell, keras.layers.SimpleRNNCell)):
             return None
         return ops.cast(ops.stack(masks) if isinstance(masks, list) else masks[None], dtype)
 
-    # Keras' torch backend writes the next state into the memory of this one.
+    # On torch, Keras writes the next state into the memory of this one.
     h, *c = [ops.copy(state) if layer.stateful else state for state in states]
     return Inputs(
         sequences=ops.cast(sequences, dtype),
@@ -191,142 +349,8 @@ def _name(activation: Any) -> str:
     return str(getattr(activation, "__name__", type(activation).__name__))
 
 
-def _fits(shape: Any, expected: tuple[int | None, ...]) -> bool:
-    """Whether two shapes can be the same; an unknown size fits any."""
+def _is_compatible(shape: Any, expected: tuple[int | None, ...]) -> bool:
+    """Return True if two shapes can be equal; an unknown size equals any."""
     return len(shape) == len(expected) and all(
         None in sizes or sizes[0] == sizes[1] for sizes in zip(shape, expected, strict=True)
     )
-
-
-@keras.saving.register_keras_serializable(package="unrolled")
-class LSTM(NativeLoop, keras.layers.LSTM):
-    """A memory cell c that gates decide to keep, to write and to show.
-
-    At each step, with the input x [B, F] and the state h, c [B, H]::
-
-        i = recurrent_activation(x Wi + h Ui + bi)      what to write
-        f = recurrent_activation(x Wf + h Uf + bf)      what to keep
-        g = activation(x Wc + h Uc + bc)                what could be written
-        o = recurrent_activation(x Wo + h Uo + bo)      what to show
-        c = f * c + i * g
-        h = o * activation(c)
-
-    Args:
-        units: H, the width of the state.
-        kernel: What computes the layer. "auto": our kernels where they can, else Keras' own loop, which is logged
-            once. "native": our kernels, or an error that says why not. "reference": Keras' own loop.
-        **arguments: Every other argument of ``keras.layers.LSTM``, with its name, default and meaning.
-
-    Call arguments:
-        sequences: [B, T, F].
-        initial_state: The pair (h, c), each [B, H]; zeros where it is left out.
-        mask: [B, T], False at the steps to skip.
-        training: Whether dropout is applied.
-
-    Returns:
-        The last h [B, H], or each step's [B, T, H] with ``return_sequences``; then h and c with ``return_state``.
-
-    Raises:
-        ValueError: An argument or an input has the wrong form; Keras words it.
-        InvalidSetting: ``kernel`` is none of the three, or "native" where no kernel can compute the layer.
-
-    Example:
-        >>> import numpy as np
-        >>> LSTM(3, return_sequences=True)(np.zeros((2, 5, 4))).shape
-        (2, 5, 3)
-
-    Reference:
-        S. Hochreiter and J. Schmidhuber, "Long Short-Term Memory", Neural Computation 9(8), 1997; the forget
-        gate from F. Gers, J. Schmidhuber and F. Cummins, "Learning to Forget", Neural Computation 12(10), 2000.
-    """
-
-    @takes_arguments_of(keras.layers.LSTM)
-    def __init__(self, *arguments: Any, kernel: str = "auto", **named: Any) -> None:
-        super().__init__(*arguments, kernel=kernel, **named)
-
-
-@keras.saving.register_keras_serializable(package="unrolled")
-class GRU(NativeLoop, keras.layers.GRU):
-    """One state h, updated by as much as the gate z lets through: two thirds of an LSTM's weights.
-
-    At each step, with the input x [B, F] and the state h [B, H]::
-
-        z = recurrent_activation(x Wz + h Uz + bz)               how much to keep
-        r = recurrent_activation(x Wr + h Ur + br)               how much of h the candidate sees
-        g = activation(x Wh + bh + r * (h Uh + rh))              reset_after=True, the default
-        g = activation(x Wh + bh + (r * h) Uh)                   reset_after=False
-        h = z * h + (1 - z) * g
-
-    Args:
-        units: H, the width of the state.
-        kernel: What computes the layer. "auto": our kernels where they can, else Keras' own loop, which is logged
-            once. "native": our kernels, or an error that says why not. "reference": Keras' own loop.
-        **arguments: Every other argument of ``keras.layers.GRU``, with its name, default and meaning.
-
-    Call arguments:
-        sequences: [B, T, F].
-        initial_state: h [B, H]; zeros where it is left out.
-        mask: [B, T], False at the steps to skip.
-        training: Whether dropout is applied.
-
-    Returns:
-        The last h [B, H], or each step's [B, T, H] with ``return_sequences``; then h with ``return_state``.
-
-    Raises:
-        ValueError: An argument or an input has the wrong form; Keras words it.
-        InvalidSetting: ``kernel`` is none of the three, or "native" where no kernel can compute the layer.
-
-    Example:
-        >>> import numpy as np
-        >>> GRU(3)(np.zeros((2, 5, 4))).shape
-        (2, 3)
-
-    Reference:
-        K. Cho et al., "Learning Phrase Representations using RNN Encoder-Decoder for Statistical Machine
-        Translation", EMNLP 2014.
-    """
-
-    @takes_arguments_of(keras.layers.GRU)
-    def __init__(self, *arguments: Any, kernel: str = "auto", **named: Any) -> None:
-        super().__init__(*arguments, kernel=kernel, **named)
-
-
-@keras.saving.register_keras_serializable(package="unrolled")
-class SimpleRNN(NativeLoop, keras.layers.SimpleRNN):
-    """No gates: the state is rewritten whole at every step, so that long sequences fade from it.
-
-    At each step, with the input x [B, F] and the state h [B, H]::
-
-        h = activation(x W + h U + b)
-
-    Args:
-        units: H, the width of the state.
-        kernel: What computes the layer. "auto": our kernels where they can, else Keras' own loop, which is logged
-            once. "native": our kernels, or an error that says why not. "reference": Keras' own loop.
-        **arguments: Every other argument of ``keras.layers.SimpleRNN``, with its name, default and meaning.
-
-    Call arguments:
-        sequence: [B, T, F].
-        initial_state: h [B, H]; zeros where it is left out.
-        mask: [B, T], False at the steps to skip.
-        training: Whether dropout is applied.
-
-    Returns:
-        The last h [B, H], or each step's [B, T, H] with ``return_sequences``; then h with ``return_state``.
-
-    Raises:
-        ValueError: An argument or an input has the wrong form; Keras words it.
-        InvalidSetting: ``kernel`` is none of the three, or "native" where no kernel can compute the layer.
-
-    Example:
-        >>> import numpy as np
-        >>> SimpleRNN(3)(np.zeros((2, 5, 4))).shape
-        (2, 3)
-
-    Reference:
-        J. L. Elman, "Finding Structure in Time", Cognitive Science 14(2), 1990.
-    """
-
-    @takes_arguments_of(keras.layers.SimpleRNN)
-    def __init__(self, *arguments: Any, kernel: str = "auto", **named: Any) -> None:
-        super().__init__(*arguments, kernel=kernel, **named)

@@ -1,6 +1,6 @@
-"""A pytest plugin: ``keras.layers`` gives our layers, and what computed each of their calls is counted.
+"""A pytest plugin that puts the native layers into ``keras.layers`` and counts the kernels of their calls.
 
-The counts go to the JSON file that KERNELS_USED names.
+The counts are written to the JSON file that KERNELS_USED names.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Inputs for the three frameworks, and what the reference makes of them."""
+"""Inputs for the three frameworks, and the results of the reference."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ BATCH, TIME, FEATURES, UNITS = 3, 6, 4, 5
 
 
 def make_inputs(recurrence: RecurrenceSpec) -> Inputs:
-    """Every array that the recurrence can have, in NumPy."""
+    """Every input that the recurrence can have, in NumPy."""
     random = np.random.default_rng(0)
     columns = recurrence.gates * UNITS
 
@@ -38,7 +38,7 @@ def make_inputs(recurrence: RecurrenceSpec) -> Inputs:
 
 
 def make_cotangents(recurrence: RecurrenceSpec) -> Outputs:
-    """Weights of every result, whose weighted sum is the loss."""
+    """The weight of every output in the loss, which is their weighted sum."""
     random = np.random.default_rng(1)
     shapes = [(BATCH, TIME if recurrence.return_sequences else 1, UNITS), (BATCH, UNITS)]
     arrays = [random.normal(size=shape).astype(np.float32) for shape in [*shapes, (BATCH, UNITS)]]
@@ -46,12 +46,12 @@ def make_cotangents(recurrence: RecurrenceSpec) -> Outputs:
 
 
 def expected(recurrence: RecurrenceSpec) -> tuple[Outputs, Inputs]:
-    """The results and the gradients of the loss, by the reference."""
+    """The outputs and the gradients of the loss, by the reference."""
     inputs = make_inputs(recurrence)
     results, tape = reference.forward(recurrence, inputs)
     return results, reference.backward(recurrence, inputs, tape, make_cotangents(recurrence))
 
 
 def assert_close(actual: Any, wanted: Any) -> None:
-    """Float32 beside the reference's float64."""
+    """Assert that float32 equals the reference's float64."""
     np.testing.assert_allclose(np.asarray(actual), np.asarray(wanted), rtol=2e-5, atol=2e-6)
