@@ -25,7 +25,7 @@ def bumps(seed: int = 0, *, examples: int = 240, time: int = 12, classes: int = 
 
 
 def sentences(seed: int = 0, *, examples: int = 240, time: int = 12) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Tokens [B, T] from 1 to 19, padded with 0 at the end to half as much again; the class is the most frequent kind."""
+    """Tokens [B, T] from 1 to 19, padded with 0 at the end to half as much again; the class is the more frequent."""
     random = np.random.default_rng(seed)
     targets = random.permutation(np.arange(examples) % 2)
     tokens = random.integers(1, 10, (examples, time)) + 10 * (

@@ -52,7 +52,7 @@ def show(
 @JSON
 @click.pass_context
 def doctor(context: click.Context, source: str, overrides: Sequence[str], runs: Path, as_json: bool) -> None:
-    """Check a network and its data for common problems, and suggest fixes.
+    """Check a network and its data for problems, and suggest fixes.
 
     The network of an experiment is trained for a few steps at several learning rates; a run is checked as it was
     trained. Exits with 0 if no problem was found, and with 1 otherwise.

@@ -127,7 +127,7 @@ def _rescale(target: DiagnosticTarget, trace: Trace, weighted: LayerCall) -> str
     rescaling = next((call for call in before if isinstance(call.layer, keras.layers.Rescaling)), None)
     if rescaling is None:
         return f"Put Rescaling: {{scale: {1 / largest:.3g}}} first in the network."
-    if not np.isscalar(rescaling.layer.scale):
+    if np.ndim(rescaling.layer.scale):
         return "Scale the inputs to about -1 to 1, in the Rescaling that the network has."
     scale = target.locations.set_argument(rescaling, "scale", f"{rescaling.layer.scale / largest:.3g}")
     return f"Scale the inputs to about -1 to 1: {scale}"
