@@ -1,4 +1,4 @@
-"""Small networks and data for the doctor's tests: healthy unless told otherwise."""
+"""Small networks and data for the doctor's tests, healthy by default."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,7 +25,7 @@ def bumps(seed: int = 0, *, examples: int = 240, time: int = 12, classes: int = 
 
 
 def sentences(seed: int = 0, *, examples: int = 240, time: int = 12) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Tokens [B, T] from 1 to 19, padded with 0 at the end to half as much again; the class is who has the majority."""
+    """Tokens [B, T] from 1 to 19, padded with 0 at the end to half as much again; the class is the more frequent."""
     random = np.random.default_rng(seed)
     targets = random.permutation(np.arange(examples) % 2)
     tokens = random.integers(1, 10, (examples, time)) + 10 * (
@@ -56,5 +56,5 @@ def reader(*, cell: str = "lstm", classes: int = 3, seed: int = 0, **arguments: 
     return compiled(LAYERS[cell](**{"units": 8, **arguments}), keras.layers.Dense(classes), seed=seed)
 
 
-def names(findings: Iterable[Diagnostic]) -> set[str]:
-    return {finding.name for finding in findings}
+def codes(diagnostics: Iterable[Diagnostic]) -> set[str]:
+    return {diagnostic.code for diagnostic in diagnostics}

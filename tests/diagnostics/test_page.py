@@ -1,42 +1,45 @@
-"""The doctor's page says what the code says."""
+"""The page about the doctor agrees with the rules."""
 
 import os
 import re
 import subprocess
 import sys
+from typing import Any
 
 from tests.conftest import ROOT, environment
 from tests.docs.pages import blocks
-from unrolled.diagnostics.diagnose import RULES
-from unrolled.diagnostics.diagnostic import Rule
+from unrolled.diagnostics.diagnose import RULE_SETS, RULES
+from unrolled.diagnostics.diagnostic import SEVERITIES, Rule
 
 PAGE = ROOT / "docs/doctor.md"
-TABLE = re.compile(r"(?<=test_page\.py -->\n).*(?=<!-- end -->)", re.DOTALL)
+SECTION = re.compile(r"(?<=test_page\.py -->\n).*(?=<!-- end -->)", re.DOTALL)
 
 
-def row(kind: Rule) -> str:
-    bound = f"{'above' if kind.side == 'above' else 'below'} {kind.bound:g} {kind.unit}"
-    return f"| `{kind.name}` | {kind.severity} | {kind.meaning} | {bound} | {kind.reason} | {kind.remedy} |\n"
+def entry(rule: Rule[Any]) -> str:
+    return (
+        f"\n#### {rule.code}\n\n**{rule.severity.capitalize()}.** {rule.summary}\n\n"
+        f"- Reported {rule.side} {rule.threshold:g} {rule.unit}. {rule.why}\n- Fix: {rule.fix}\n"
+    )
 
 
-def test_the_table_lists_every_kind_with_its_bound() -> None:
+def test_the_page_lists_every_rule_with_its_threshold() -> None:
     """To record a changed one: UNROLLED_RECORD=1 pytest tests/diagnostics/test_page.py."""
-    head = "| finding | | what it means | found | why there | what to do |\n|---|---|---|---|---|---|\n"
-    table = f"\n{head}{''.join(map(row, RULES))}\n"
+    section = "".join(f"\n### {rules.title}\n{''.join(map(entry, rules.rules))}" for rules in RULE_SETS) + "\n"
     if os.environ.get("UNROLLED_RECORD"):
-        PAGE.write_text(TABLE.sub(lambda _: table, PAGE.read_text()))
-    found = TABLE.search(PAGE.read_text())
+        PAGE.write_text(SECTION.sub(lambda _: section, PAGE.read_text()))
+    found = SECTION.search(PAGE.read_text())
     assert found is not None
-    assert found[0] == table
+    assert found[0] == section
 
 
-def test_kinds_are_named_apart() -> None:
-    assert len({kind.name for kind in RULES}) == len(RULES)
-    for kind in RULES:
-        assert re.fullmatch(r"[a-z]+(-[a-z]+)+|leakage", kind.name)
+def test_codes_are_unique_and_in_kebab_case() -> None:
+    assert len({rule.code for rule in RULES}) == len(RULES)
+    for rule in RULES:
+        assert re.fullmatch(r"[a-z]+(-[a-z]+)+|leakage", rule.code)
+        assert rule.severity in SEVERITIES
 
 
-def test_the_python_block_runs_and_finds_what_it_says() -> None:
+def test_the_python_block_runs_and_prints_its_comment() -> None:
     (program,) = blocks(PAGE.read_text(), "python")
     command = [sys.executable, "-c", program]
     finished = subprocess.run(command, capture_output=True, text=True, env=environment())

@@ -3,9 +3,16 @@
 from typing import Any
 
 from tests.diagnostics.networks import bumps, compiled, reader
-from unrolled.diagnostics.model_rules import check_gradients
-from unrolled.diagnostics.probe import Part, input_gradients, listen, norms_over_time, parts_of, spread
+from unrolled.diagnostics.probe import (
+    LocatedLayer,
+    Trace,
+    gradient_range,
+    input_gradients,
+    list_layers,
+    norms_over_time,
+)
 from unrolled.diagnostics.target import target_of_model
+from unrolled.diagnostics.training_rules import exploding_gradient, vanishing_gradient
 from unrolled.layers import GRU, LSTM, SimpleRNN
 
 import keras
@@ -13,10 +20,10 @@ import numpy as np
 import pytest
 
 
-def examined(model: keras.Model, inputs: Any, targets: Any) -> list[tuple[str, str]]:
-    subject = target_of_model(model, inputs, targets)
-    sample = subject.sample(16)
-    return [(f.name, f.where) for f in check_gradients(subject, listen(model, sample.inputs), sample)]
+def check_gradients(model: keras.Model, inputs: Any, targets: Any) -> list[tuple[str, str]]:
+    target = target_of_model(model, inputs, targets)
+    trace = Trace(model, target.first_examples(16))
+    return [(f.code, f.where) for rule in (exploding_gradient, vanishing_gradient) for f in rule.check(target, trace)]
 
 
 def recurrent(gain: float, **arguments: Any) -> keras.Layer:
@@ -24,10 +31,10 @@ def recurrent(gain: float, **arguments: Any) -> keras.Layer:
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "simple_rnn"])
-def test_the_gradient_of_what_a_layer_reads_is_the_slope_of_the_loss(cell: str) -> None:
+def test_the_gradient_of_the_inputs_of_a_layer_is_the_slope_of_the_loss(cell: str) -> None:
     model, (inputs, targets) = reader(cell=cell), bumps(examples=6, time=6)
-    part = parts_of(model)[0]
-    (gradient,) = input_gradients(model, inputs, targets, [part])
+    layer = list_layers(model)[0]
+    (gradient,) = input_gradients(model, inputs, targets, [layer])
     assert gradient.shape == inputs.shape
     step = np.zeros_like(inputs)
     step[2, 1, 3] = 1e-2
@@ -42,55 +49,57 @@ def loss(model: keras.Model, inputs: Any, targets: Any) -> Any:
 def test_the_gradient_reaches_layers_behind_others_and_within_both_directions() -> None:
     model = compiled(LSTM(5, return_sequences=True), keras.layers.Bidirectional(GRU(4)), keras.layers.Dense(3))
     inputs, targets = bumps(examples=6)
-    parts = [part for part in parts_of(model) if not isinstance(part.layer, keras.layers.Dense)]
-    assert [part.path for part in parts] == [(0,), (1,), (1, "forward_layer"), (1, "backward_layer")]
-    gradients = input_gradients(model, inputs, targets, parts)
+    located = [layer for layer in list_layers(model) if not isinstance(layer.layer, keras.layers.Dense)]
+    assert [layer.path for layer in located] == [(0,), (1,), (1, "forward_layer"), (1, "backward_layer")]
+    gradients = input_gradients(model, inputs, targets, located)
     assert [gradient.shape for gradient in gradients] == [(6, 12, 4), (6, 12, 5), (6, 12, 5), (6, 12, 5)]
     np.testing.assert_allclose(gradients[1], gradients[2] + gradients[3], atol=1e-6)
-    assert isinstance(parts[0], Part)
+    assert isinstance(located[0], LocatedLayer)
 
 
 def test_a_gradient_that_vanishes_is_found() -> None:
     model = compiled(recurrent(0.3), keras.layers.Dense(3), shape=(30, 4))
-    assert examined(model, *bumps(time=30)) == [("vanishing-gradient", "layers[0].SimpleRNN")]
+    assert check_gradients(model, *bumps(time=30)) == [("vanishing-gradient", "layers[0].SimpleRNN")]
 
 
 def test_a_gradient_that_explodes_is_found() -> None:
     model = compiled(recurrent(1.5, activation="linear"), keras.layers.Dense(3), shape=(30, 4))
     inputs, targets = bumps(time=30)
-    assert examined(model, 1e-4 * inputs, targets) == [("exploding-gradient", "layers[0].SimpleRNN")]
+    assert check_gradients(model, 1e-4 * inputs, targets) == [("exploding-gradient", "layers[0].SimpleRNN")]
 
 
 def test_a_gradient_that_vanishes_on_its_way_from_either_end_is_found() -> None:
     model = compiled(keras.layers.Bidirectional(recurrent(0.1)), keras.layers.Dense(3), shape=(30, 4))
-    assert examined(model, *bumps(time=30)) == [("vanishing-gradient", "layers[0].Bidirectional")]
+    assert check_gradients(model, *bumps(time=30)) == [("vanishing-gradient", "layers[0].Bidirectional")]
 
 
 def test_reading_backwards_turns_near_and_far_around() -> None:
     model = compiled(recurrent(1.5, activation="linear", go_backwards=True), keras.layers.Dense(3), shape=(30, 4))
     inputs, targets = bumps(time=30)
-    assert examined(model, 1e-4 * inputs, targets) == [("exploding-gradient", "layers[0].SimpleRNN")]
+    assert check_gradients(model, 1e-4 * inputs, targets) == [("exploding-gradient", "layers[0].SimpleRNN")]
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_healthy_layers_give_no_finding(seed: int) -> None:
+def test_healthy_layers_have_no_problem(seed: int) -> None:
     for layer in (LSTM(8), GRU(8), keras.layers.Bidirectional(LSTM(4)), LSTM(8, go_backwards=True)):
-        assert examined(compiled(layer, keras.layers.Dense(3), seed=seed), *bumps(seed)) == []
+        assert check_gradients(compiled(layer, keras.layers.Dense(3), seed=seed), *bumps(seed)) == []
 
 
 def test_masked_steps_do_not_count() -> None:
     model = compiled(keras.layers.Masking(), LSTM(8), keras.layers.Dense(3))
     inputs, targets = bumps()
     inputs[:, 6:] = 0
-    assert examined(model, inputs, targets) == []
+    assert check_gradients(model, inputs, targets) == []
     norms = norms_over_time(np.ones((2, 3, 4)), np.array([[True, False, False], [True, True, False]]))
     np.testing.assert_array_equal(norms, [2, 2, np.nan])
 
 
-def test_the_spread_over_time_is_measured_from_the_steps_read_last() -> None:
+def test_the_gradient_range_is_relative_to_the_steps_read_last() -> None:
     norms = np.array([1e-6, 1e-3, 1, 2, 10, 10, 10, 10.0])
-    assert spread(norms, is_backwards=False, has_both=False) == (1e-7, 1)
-    assert spread(norms, is_backwards=True, has_both=False)[1] == pytest.approx(20 / 1.001e-3 / 1, rel=0.01)
-    assert spread(norms, is_backwards=False, has_both=True) == (1e-7, 1)
-    assert spread(np.zeros(8), is_backwards=False, has_both=False) == (1, 1)
-    assert spread(np.array([1.0, 2, np.inf, 1]), is_backwards=False, has_both=False) == (1, np.inf)
+    assert gradient_range(norms, is_backwards=False, is_bidirectional=False) == (1e-7, 1)
+    assert gradient_range(norms, is_backwards=True, is_bidirectional=False)[1] == pytest.approx(
+        20 / 1.001e-3 / 1, rel=0.01
+    )
+    assert gradient_range(norms, is_backwards=False, is_bidirectional=True) == (1e-7, 1)
+    assert gradient_range(np.zeros(8), is_backwards=False, is_bidirectional=False) == (1, 1)
+    assert gradient_range(np.array([1.0, 2, np.inf, 1]), is_backwards=False, is_bidirectional=False) == (1, np.inf)

@@ -1,12 +1,12 @@
-"""Where a finding is, and the setting that helps."""
+"""Locations, and the settings that fix a problem there."""
 
 from typing import Any
 
 from tests.diagnostics.networks import bumps, compiled
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.dataset import Dataset, Split
-from unrolled.diagnostics.probe import listen, parts_of
-from unrolled.diagnostics.target import Places
+from unrolled.diagnostics.locations import ExperimentLocations, ModelLocations
+from unrolled.diagnostics.probe import list_layers, record_calls
 from unrolled.layers import LSTM
 from unrolled.model.build import build_network
 
@@ -25,19 +25,20 @@ def experiment() -> ExperimentConfig:
     return ExperimentConfig.load({"data": "mnist", "network": network, "training": {"optimizer": {"SGD": {}}}})
 
 
-def test_an_experiment_names_paths_and_settings_that_it_takes(experiment: ExperimentConfig) -> None:
+def test_an_experiment_accepts_the_settings_that_fixes_name(experiment: ExperimentConfig) -> None:
     split = Split(*bumps())
-    places, parts = Places(experiment), parts_of(build_network(experiment, Dataset("b", split, split, ("a", "b", "c"))))
-    both, forward, _, plain, _ = parts
-    assert places.layer(both) == "experiment: network[0].Bidirectional"
-    assert places.layer(forward) == "experiment: network[0].Bidirectional.forward_layer"
-    for remedy, changed in (
-        (places.change(forward, "activation", "tanh"), ("network", 0)),
-        (places.change(plain, "activation", "elu"), ("network", 1)),
-        (places.replace(plain, "LSTM"), ("network", 1)),
-        (places.optimizer("clipnorm", 1), ("training", "optimizer")),
+    locations = ExperimentLocations(experiment)
+    layers = list_layers(build_network(experiment, Dataset("b", split, split, ("a", "b", "c"))))
+    both, forward, _, plain, _ = layers
+    assert locations.layer(both) == "experiment: network[0].Bidirectional"
+    assert locations.layer(forward) == "experiment: network[0].Bidirectional.forward_layer"
+    for fix, changed in (
+        (locations.set_argument(forward, "activation", "tanh"), ("network", 0)),
+        (locations.set_argument(plain, "activation", "elu"), ("network", 1)),
+        (locations.replace_layer(plain, "LSTM"), ("network", 1)),
+        (locations.set_optimizer("clipnorm", 1), ("training", "optimizer")),
     ):
-        setting = remedy.removeprefix("--set ").strip('"')
+        setting = fix.removeprefix("--set ").strip('"')
         after = ExperimentConfig.load(experiment, overrides=[setting])
         build_network(after, Dataset("b", split, split, ("a", "b", "c")))
         before: Any = experiment.model_dump(mode="json")
@@ -47,8 +48,8 @@ def test_an_experiment_names_paths_and_settings_that_it_takes(experiment: Experi
 
 def test_a_model_names_layers_within_models_and_layers() -> None:
     inner = keras.Sequential([keras.Input((12, 4)), LSTM(5, return_sequences=True)])
-    parts = parts_of(compiled(inner, keras.layers.Bidirectional(LSTM(3)), keras.layers.Dense(3)))
-    assert [Places(None).layer(part) for part in parts] == [
+    layers = list_layers(compiled(inner, keras.layers.Bidirectional(LSTM(3)), keras.layers.Dense(3)))
+    assert [ModelLocations().layer(layer) for layer in layers] == [
         "layers[0].layers[0].LSTM",
         "layers[1].Bidirectional",
         "layers[1].forward_layer.LSTM",
@@ -57,13 +58,13 @@ def test_a_model_names_layers_within_models_and_layers() -> None:
     ]
 
 
-def test_layers_of_branches_are_heard_once_each_and_let_go() -> None:
+def test_layers_of_branches_are_recorded_once_each_and_restored() -> None:
     inputs = keras.Input((12, 4))
     shared = LSTM(3)
     joined = keras.layers.Concatenate()([shared(inputs), shared(inputs[:, ::-1]), keras.layers.Flatten()(inputs)])
     model = keras.Model(inputs, keras.layers.Dense(3)(joined))
-    calls = listen(model, bumps(examples=4)[0])
-    assert sum(call.part.layer is shared for call in calls) == 1
+    calls = record_calls(model, bumps(examples=4)[0])
+    assert sum(call.layer is shared for call in calls) == 1
     assert calls[-1].outputs.shape == (4, 3)
     assert "call" not in vars(shared)
     np.testing.assert_allclose(calls[-1].outputs, np.asarray(model(bumps(examples=4)[0])), atol=1e-6)

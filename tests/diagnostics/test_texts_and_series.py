@@ -1,14 +1,14 @@
-"""The doctor on texts and series: the same causes, and padding and gaps that are none."""
+"""Texts and series: the same problems, and padding and missing values that are none."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import unrolled
-from tests.diagnostics.networks import names
+from tests.diagnostics.networks import codes
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.diagnostics import target as subject_module
-from unrolled.diagnostics.data_rules import non_finite_examples
+from unrolled.diagnostics import target as target_module
+from unrolled.diagnostics.data_rules import count_non_finite
 from unrolled.diagnostics.target import target_of_experiment, target_of_run
 
 import numpy as np
@@ -39,15 +39,15 @@ def series() -> None:
 
 
 @pytest.mark.parametrize("recipe", ["vowels-gru", "austen-characters"])
-def test_recipes_for_series_and_for_a_text_to_continue_are_healthy(recipe: str) -> None:
-    assert names(unrolled.diagnose(recipe)) == set()
+def test_recipes_for_series_and_for_text_generation_are_healthy(recipe: str) -> None:
+    assert codes(unrolled.diagnose(recipe)) == set()
 
 
 def test_texts_in_training_and_test_are_found() -> None:
     texts(copies=4)
-    assert "leakage" in names(unrolled.diagnose({"data": {"file": "texts.csv"}, **TEXTS}))
+    assert "leakage" in codes(unrolled.diagnose({"data": {"file": "texts.csv"}, **TEXTS}))
     texts()
-    assert names(unrolled.diagnose({"data": {"file": "texts.csv"}, **TEXTS})) == set()
+    assert codes(unrolled.diagnose({"data": {"file": "texts.csv"}, **TEXTS})) == set()
 
 
 def test_padding_that_an_embedding_does_not_mask_is_found() -> None:
@@ -55,46 +55,46 @@ def test_padding_that_an_embedding_does_not_mask_is_found() -> None:
     Path("texts.csv").write_text("text,label\n" + "\n".join(rows), encoding="utf-8")
     network = [{"Embedding": {"output_dim": 8, "mask_zero": False}}, {"GRU": {"units": 8}}]
     found = unrolled.diagnose({"data": {"file": "texts.csv"}, "network": network, "training": TRAINING})
-    remedies = {finding.name: finding.remedy for finding in found}
-    assert remedies["padding-read-last"] == "Mask the padding: --set network.0.Embedding.mask_zero=true"
+    fixes = {finding.code: finding.fix for finding in found}
+    assert fixes["padding-read-last"] == "Mask the padding: --set network.0.Embedding.mask_zero=true"
 
 
-def test_gaps_and_padding_of_series_are_no_finding() -> None:
+def test_missing_values_and_padding_of_series_are_no_problem() -> None:
     experiment = {"data": {"train": "a.ts", "test": "a.ts"}, "network": [{"GRU": {"units": 8}}], "training": TRAINING}
     series()
-    assert "non-finite-inputs" not in names(unrolled.diagnose(experiment))
+    assert "non-finite-inputs" not in codes(unrolled.diagnose(experiment))
 
 
-def test_infinity_is_a_finding_even_where_gaps_are_none() -> None:
+def test_infinity_is_a_problem_even_where_values_may_be_missing() -> None:
     inputs = np.array([[[np.nan], [1.0]], [[np.inf], [1.0]]])
-    assert non_finite_examples(inputs, may_be_missing=True) == 1
-    assert non_finite_examples(inputs) == 2
+    assert count_non_finite(inputs, has_missing_values=True) == 1
+    assert count_non_finite(inputs) == 2
 
 
-def test_a_run_on_texts_is_examined_with_the_vocabulary_that_it_has(tmp_path: Path) -> None:
+def test_a_run_on_texts_is_checked_with_its_own_vocabulary(tmp_path: Path) -> None:
     texts()
     run = unrolled.train({"data": {"file": "texts.csv"}, **TEXTS}, runs=tmp_path / "runs", quiet=True)
     kept = run.read_json("encoding.json")
     kept["tokenizer"]["tokens"].reverse()
     (run.path / "encoding.json").write_text(json.dumps(kept), encoding="utf-8")
-    subject = target_of_run(unrolled.Run.open(run.path))
-    encoded = subject.learned.inputs[subject.order[0]]
-    given = list(unrolled.load("texts.csv").train.inputs)
+    target = target_of_run(unrolled.Run.open(run.path))
+    encoded = target.train.inputs[target.train_order[0]]
+    sources = list(unrolled.load("texts.csv").train.inputs)
     tokens = ["", "", *kept["tokenizer"]["tokens"]]
-    assert " ".join(tokens[number] for number in encoded if number) in given
+    assert " ".join(tokens[number] for number in encoded if number) in sources
 
 
 def test_no_more_than_some_examples_are_examined_and_those_of_all_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     texts()
     rows = Path("texts.csv").read_text().splitlines()
     Path("texts.csv").write_text("\n".join([rows[0], *sorted(rows[1:])]), encoding="utf-8")
-    monkeypatch.setattr(subject_module, "MOST_EXAMINED", 50)
-    subject = target_of_experiment(ExperimentConfig.load({"data": {"file": "texts.csv"}, **TEXTS}))
-    assert subject.learned.size == 50
-    assert sorted(subject.order) == list(range(50))
-    assert set(subject.learned.targets.tolist()) == {0, 1}
-    assert max(split.size for split in subject.held.values()) <= 50
+    monkeypatch.setattr(target_module, "MAX_EXAMPLES", 50)
+    target = target_of_experiment(ExperimentConfig.load({"data": {"file": "texts.csv"}, **TEXTS}))
+    assert target.train.size == 50
+    assert sorted(target.train_order) == list(range(50))
+    assert set(target.train.targets.tolist()) == {0, 1}
+    assert max(split.size for split in target.held_out.values()) <= 50
 
 
-def test_few_windows_to_measure_a_forecast_on_are_doubtful() -> None:
-    assert names(unrolled.diagnose("passengers-forecast")) == {"few-test-examples"}
+def test_few_windows_to_test_a_forecast_on_are_found() -> None:
+    assert codes(unrolled.diagnose("passengers-forecast")) == {"few-test-examples"}

@@ -46,28 +46,28 @@ def show(
 
 
 @click.command()
-@click.argument("subject", metavar="[FILE, RECIPE or RUN]", default="mnist-rows")
+@click.argument("source", metavar="[FILE, RECIPE or RUN]", default="mnist-rows")
 @OVERRIDES
 @RUNS
 @JSON
 @click.pass_context
-def doctor(context: click.Context, subject: str, overrides: Sequence[str], runs: Path, as_json: bool) -> None:
-    """Look for what goes wrong with recurrent networks, and say what to do.
+def doctor(context: click.Context, source: str, overrides: Sequence[str], runs: Path, as_json: bool) -> None:
+    """Check a network and its data for problems, and suggest fixes.
 
-    Of an experiment, its data is looked at and its network tries a few steps; of a run, the trained network is
-    examined. Exits with 0 where nothing was found, and with 1 where something was.
+    The network of an experiment is trained for a few steps at several learning rates; a run is checked as it was
+    trained. Exits with 0 if no problem was found, and with 1 otherwise.
 
     \b
     unrolled doctor digits.yaml                       before training
-    unrolled doctor latest                            after it
+    unrolled doctor latest                            after training
     """  # noqa: D301 - click reads the backspace
     check_backend()
     from unrolled.cli.output import print_diagnostics
     from unrolled.diagnostics.diagnose import diagnose
 
-    findings = diagnose(subject, overrides=overrides, runs=runs)
-    print_diagnostics(findings, as_json=as_json)
-    context.exit(1 if findings else 0)
+    diagnostics = diagnose(source, overrides=overrides, runs=runs)
+    print_diagnostics(diagnostics, as_json=as_json)
+    context.exit(1 if diagnostics else 0)
 
 
 @click.command()

@@ -14,7 +14,6 @@ from unrolled.data.dataset import Dataset
 from unrolled.data.preview import describe, draw_in_terminal, quote
 from unrolled.data.schema import describe_columns
 from unrolled.data.tables import Table as FileTable
-from unrolled.diagnostics.diagnose import RULES
 from unrolled.diagnostics.diagnostic import Diagnostic
 from unrolled.searching.folder import Search
 from unrolled.searching.formatting import format_outcomes, format_params, format_test_measurements, short_names
@@ -250,38 +249,36 @@ def print_description(description: Mapping[str, Any], *, as_json: bool) -> None:
     )
 
 
-_COLOURS = {"fatal": "bold red", "harmful": "yellow", "doubtful": "cyan"}
-_SIDES = {kind.name: kind.side for kind in RULES}
+_COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
-def print_diagnostics(findings: Sequence[Diagnostic], *, as_json: bool) -> None:
-    """Each finding: its name and place, what is wrong, how much, and what to do."""
+def print_diagnostics(diagnostics: Sequence[Diagnostic], *, as_json: bool) -> None:
+    """Print the severity, code and location of each problem, its summary, the measured value, and the fix."""
     if as_json:
-        print_json([finding.to_json() for finding in findings])
+        print_json([diagnostic.to_json() for diagnostic in diagnostics])
         return
     console = Console(highlight=False)
-    if not findings:
-        console.print("Nothing found: the network is healthy, as far as the doctor can tell.")
+    if not diagnostics:
+        console.print("No problems found.")
         return
-    for finding in findings:
-        colour = _COLOURS[finding.severity]
-        heading = Text.assemble((finding.name, colour), "  ", finding.where, f"  ({finding.severity})")
-        console.print(heading, soft_wrap=True)
-        text = f"{finding.meaning} {format_measurement(finding)}"
-        console.print(Text(fill(text, console.width, initial_indent="  ", subsequent_indent="  ")))
-        console.print(Text(f"  {finding.remedy}", style="bold"), soft_wrap=True)  # to be copied whole
+    for diagnostic in diagnostics:
+        severity = (f"{diagnostic.severity}: ", _COLOURS[diagnostic.severity])
+        console.print(Text.assemble(severity, (diagnostic.code, "bold"), "  ", diagnostic.where), soft_wrap=True)
+        for line in (diagnostic.summary, format_measurement(diagnostic)):
+            console.print(Text(fill(line, console.width, initial_indent="  ", subsequent_indent="  ")))
+        console.print(Text(f"  Fix: {diagnostic.fix}", style="bold"), soft_wrap=True)  # to be copied whole
 
 
-def format_measurement(finding: Diagnostic) -> str:
-    """The value, its unit and the bound that it crossed.
+def format_measurement(diagnostic: Diagnostic) -> str:
+    """Format the measured value, its unit and the threshold.
 
     Example:
-        >>> from unrolled.diagnostics.model_rules import DEAD_UNITS
-        >>> format_measurement(*DEAD_UNITS.judge(75.0, "layers[0].Dense"))
-        "75 % of the layer's units; healthy at 50 or less."
+        >>> from unrolled.diagnostics.diagnostic import Measurement
+        >>> from unrolled.diagnostics.training_rules import dead_units
+        >>> format_measurement(*dead_units.compare(Measurement(75.0, "layers[0].Dense")))
+        "75 % of the layer's units; threshold: 50"
     """
-    side = "less" if _SIDES[finding.name] == "above" else "more"
-    return f"{finding.value:.3g} {finding.unit}; healthy at {finding.bound:g} or {side}."
+    return f"{diagnostic.value:.3g} {diagnostic.unit}; threshold: {diagnostic.threshold:g}"
 
 
 _ROWS = 24

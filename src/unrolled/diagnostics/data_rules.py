@@ -1,327 +1,270 @@
-"""The kinds of finding that lie in the data, each with its bound and the reason for it."""
+"""Rules about the examples and their labels, which need no network."""
 
-from collections.abc import Sequence
-from hashlib import blake2b
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from unrolled.data.dataset import Split
-from unrolled.diagnostics.diagnostic import Diagnostic, Rule
-from unrolled.diagnostics.probe import Call, outermost
-from unrolled.diagnostics.target import DiagnosticTarget, Labels, labels_of
+from unrolled.diagnostics.diagnostic import Measurement, RuleSet
+from unrolled.diagnostics.target import DiagnosticTarget, Labels, hash_examples, labels_of
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
-NON_FINITE_INPUTS = Rule(
-    "non-finite-inputs",
-    "fatal",
-    "Inputs are NaN or infinite, and so will be every weight that they reach.",
-    "examples",
-    0,
-    "above",
-    "One such example is enough.",
-    "Remove those examples, or fill in what is missing.",
-)
-TARGETS_OUT_OF_RANGE = Rule(
-    "targets-out-of-range",
-    "fatal",
-    "Targets name classes for which the network has no output; backends answer with NaN or with another class.",
-    "examples",
-    0,
-    "above",
-    "One such example is enough.",
-    "Give the last layer an output for each class.",
-)
-LEAKAGE = Rule(
-    "leakage",
-    "fatal",
-    "Held-out examples are training examples too, so that what is measured on them is partly memory.",
-    "% of the held-out examples",
-    0.5,
-    "above",
-    "Below it an accuracy moves by less than half a point; MNIST has none.",
-    "Remove from the training examples those that are held out.",
-)
-CONTRADICTORY_LABELS = Rule(
-    "contradictory-labels",
-    "harmful",
-    "Identical training examples have different labels, which no network can learn.",
-    "% of the training examples",
-    1,
-    "above",
-    "Up to half of these stay wrong for ever, whatever the network; a few slips of the hand do no harm.",
-    "Relabel them, or leave them out.",
-)
-CLASS_IMBALANCE = Rule(
-    "class-imbalance",
-    "harmful",
-    "One class has many times the training examples of another; a network may never say the rare one.",
-    "times",
-    10,
-    "above",
-    "With ten classes a batch of 32 then has a rare example in every third batch or less.",
-    "Add examples of the rare class, or weigh it, and look at its F1: unrolled evaluate latest.",
-)
-MAJORITY = Rule(
-    "majority-class",
-    "harmful",
-    "Always saying the same class is right this often, so that accuracy says little.",
-    "% of the training examples",
-    80,
-    "above",
-    "What is left for the network to be right about is then less than one example in five.",
-    "Look at each class' F1 instead of accuracy: unrolled evaluate latest.",
-)
-ABSENT_CLASS = Rule(
-    "absent-class",
-    "harmful",
-    "Classes have no training example, so that the network learns never to say them.",
-    "classes",
-    0,
-    "above",
-    "One such class is enough.",
-    "Add examples of them, or number the classes from 0 without gaps.",
-)
-SORTED_ORDER = Rule(
-    "sorted-order",
-    "harmful",
-    "Examples are given in an order in which neighbours have the same label; each batch undoes the last.",
-    "% more equal neighbours than by chance",
-    20,
-    "above",
-    "Counted between chance (0) and sorted (100), and only where it is four standard deviations from chance.",
-    "Shuffle the examples before each epoch.",
-)
-SHIFTED_CLASSES = Rule(
-    "shifted-classes",
-    "harmful",
-    "The held-out examples have other shares of the classes than the training examples.",
-    "% of the examples",
-    20,
-    "above",
-    "As many would have to change their class for both to be alike; what chance explains is taken off first.",
-    "Mix all examples, then divide them, each class in the same proportion.",
-)
-SHIFTED_INPUTS = Rule(
-    "shifted-inputs",
-    "harmful",
-    "The held-out inputs have another mean than the training inputs, as when only one of them was scaled.",
-    "standard deviations",
-    0.5,
-    "above",
-    "Random halves of one set differ by hundredths.",
-    "Prepare both in the same way; best inside the network.",
-)
-FEW_TEST_EXAMPLES = Rule(
-    "few-test-examples",
-    "doubtful",
-    "The test set is too small to tell a good network from a lucky one.",
-    "examples",
-    50,
-    "below",
-    "With fewer, the 95 % interval of an accuracy of 0.8 is more than 22 points wide.",
-    "Hold out more examples: in another file, or with forecast.test_steps.",
-)
-CONSTANT_FEATURES = Rule(
-    "constant-features",
-    "doubtful",
-    "Features never change, so that nothing can be learned from them.",
-    "% of the features",
-    50,
-    "above",
-    "Pictures have blank borders, though MNIST has no column that is always blank; half of all is no border.",
-    "Leave those features out, or see whether they were read as they should.",
-)
+DATA_RULES: RuleSet[[DiagnosticTarget]] = RuleSet("Data")
 
 
-_SCALING = (
-    keras.layers.Normalization,
-    keras.layers.BatchNormalization,
-    keras.layers.LayerNormalization,
-    keras.layers.GroupNormalization,
-    keras.layers.UnitNormalization,
+@DATA_RULES.rule(
+    code="non-finite-inputs",
+    severity="error",
+    summary="Inputs are NaN or infinite, and so will be every weight that they reach.",
+    unit="examples",
+    threshold=0,
+    why="One such example is enough.",
+    fix="Remove those examples, or fill in the missing values.",
 )
+def non_finite_inputs(target: DiagnosticTarget) -> Iterator[Measurement]:
+    """Count the examples of each split that are not finite."""
+    for name, split in {"train": target.train, **target.held_out}.items():
+        count = count_non_finite(split.inputs, has_missing_values=target.has_missing_values)
+        yield Measurement(count, target.locations.data(name))
 
 
-def first_weighted(calls: Sequence[Call]) -> Call | None:
-    """The first layer with weights to learn; None where what it reads was scaled by a layer or looked up by one."""
-    for call in outermost(calls):
-        layer = call.part.layer
-        if isinstance(layer, (*_SCALING, keras.layers.Embedding)):
-            return None
-        if layer.trainable_weights:
-            return call
-    return None
-
-
-def feature_sizes(values: NDArray[np.generic]) -> NDArray[np.float64]:
-    """The root mean square of each feature, the last axis, over examples and steps."""
-    features = values.reshape(-1, values.shape[-1]).astype(np.float64)
-    sizes: NDArray[np.float64] = np.sqrt((features**2).mean(axis=0))
-    return sizes
-
-
-def constant_share(values: NDArray[np.generic]) -> float:
-    """The share of the features, the last axis, that are the same in all examples and steps, in per cent."""
-    features = values.reshape(-1, values.shape[-1])
-    return 100 * float((np.fmax.reduce(features) == np.fmin.reduce(features)).mean())
-
-
-def non_finite_examples(values: NDArray[np.generic], *, may_be_missing: bool = False) -> int:
-    """How many examples hold a NaN, where that does not stand for what is missing, or an infinity."""
-    if values.dtype.kind != "f":
+def count_non_finite(inputs: NDArray[np.generic], *, has_missing_values: bool = False) -> int:
+    """Count the examples with an infinity, or with a NaN unless that stands for a missing value."""
+    if inputs.dtype.kind != "f":
         return 0
-    strange = np.isinf(values) if may_be_missing else ~np.isfinite(values)
-    return int(strange.reshape(len(values), -1).any(axis=1).sum())
+    is_non_finite = np.isinf(inputs) if has_missing_values else ~np.isfinite(inputs)
+    return int(is_non_finite.reshape(len(inputs), -1).any(axis=1).sum())
 
 
-def imbalance(labels: Labels) -> tuple[float, int, int]:
-    """How many times more examples the largest class has than the smallest that occurs; both classes."""
-    present, counts = np.unique(labels, return_counts=True)
-    largest, smallest = counts.argmax(), counts.argmin()
-    return float(counts[largest] / counts[smallest]), int(present[largest]), int(present[smallest])
+@DATA_RULES.rule(
+    code="leakage",
+    severity="error",
+    summary="Held-out examples are training examples too, so their metrics partly measure memory.",
+    unit="% of the held-out examples",
+    threshold=0.5,
+    why="Below this, an accuracy changes by less than half a point. MNIST has no such example.",
+    fix="Remove the held-out examples from the training examples.",
+    unless=(non_finite_inputs,),
+)
+def leakage(target: DiagnosticTarget) -> Iterator[Measurement]:
+    """Measure the share of each held-out split that also occurs in the training examples."""
+    for name, split in target.held_out.items():
+        share = leaked_share(target.train_hashes, hash_examples(split.inputs))
+        yield Measurement(share, target.locations.data(name))
 
 
-def majority(labels: Labels) -> float:
-    """The share of the largest class, in per cent."""
-    return 100 * float(np.unique(labels, return_counts=True)[1].max() / len(labels))
+def leaked_share(train: Sequence[bytes], held_out: Sequence[bytes]) -> float:
+    """Return the share of held-out examples that are training examples too, in per cent; takes their hashes."""
+    known = set(train)
+    return 100 * sum(example in known for example in held_out) / max(1, len(held_out))
 
 
-def absent_classes(labels: Labels, classes: int) -> list[int]:
-    """The classes without an example."""
-    return sorted(set(range(classes)) - set(np.unique(labels).tolist()))
-
-
-def excess_agreement(labels: Labels) -> float:
-    """How far neighbours agree more often than in a shuffled order: 0 as by chance, 100 as if sorted, in per cent.
-
-    Chance is the sum of the squared shares of the classes. What lies within four standard deviations of it counts as
-    0.
-
-    Args:
-        labels: In the order in which a network is given the examples.
-    """
-    split_cores = np.unique(labels, return_counts=True)[1] / len(labels)
-    chance = float((split_cores**2).sum())
-    if len(labels) < 3 or chance == 1:
-        return 0.0
-    agreement = float((labels[1:] == labels[:-1]).mean())
-    deviation = np.sqrt(chance * (1 - chance) / (len(labels) - 1))
-    return 100 * (agreement - chance) / (1 - chance) if agreement > chance + 4 * deviation else 0.0
-
-
-def fingerprints(inputs: NDArray[Any]) -> list[bytes]:
-    """A hash of each example's bytes: equal ones are equal examples."""
-    return [blake2b(np.ascontiguousarray(example).tobytes(), digest_size=16).digest() for example in inputs]
-
-
-def leaked_share(learned: Sequence[bytes], held: Sequence[bytes]) -> float:
-    """The share of held-out examples that are training examples too, in per cent; of their `fingerprints`."""
-    known = set(learned)
-    return 100 * sum(example in known for example in held) / max(1, len(held))
+@DATA_RULES.rule(
+    code="contradictory-labels",
+    severity="warning",
+    summary="Identical training examples have different labels, which no network can learn.",
+    unit="% of the training examples",
+    threshold=1,
+    why="Up to half of these examples stay wrong with any network; a few mislabeled examples do no harm.",
+    fix="Relabel them, or leave them out.",
+    unless=(non_finite_inputs,),
+)
+def contradictory_labels(target: DiagnosticTarget) -> Iterator[Measurement]:
+    """Measure the share of training examples that have an identical one with another label."""
+    if target.labels is not None:
+        share = contradictory_share(target.train_hashes, target.labels)
+        yield Measurement(share, target.locations.data("train"))
 
 
 def contradictory_share(examples: Sequence[bytes], labels: Labels) -> float:
-    """The share of examples of which there are identical ones with another label, in per cent."""
-    meant: dict[bytes, set[int]] = {}
+    """Return the share of examples that have an identical one with another label, in per cent; takes hashes."""
+    labels_by_example: dict[bytes, set[int]] = {}
     for example, label in zip(examples, labels.tolist(), strict=True):
-        meant.setdefault(example, set()).add(label)
-    return 100 * sum(len(meant[example]) > 1 for example in examples) / max(1, len(examples))
+        labels_by_example.setdefault(example, set()).add(label)
+    return 100 * sum(len(labels_by_example[example]) > 1 for example in examples) / max(1, len(examples))
 
 
-def shifted_inputs(learned: NDArray[Any], held: NDArray[Any]) -> float:
-    """How far apart the means of two sets of inputs are, in standard deviations of the first."""
-    deviation = float(np.nanstd(learned, dtype=np.float64))
-    return abs(float(np.nanmean(held, dtype=np.float64) - np.nanmean(learned, dtype=np.float64))) / (deviation or 1.0)
-
-
-def shifted_classes(learned: Labels, held: Labels) -> float:
-    """How many examples would have to change their class for both to have the same shares, in per cent.
-
-    What chance alone brings about in sets of these sizes is taken off: sqrt(classes / (2 pi)) (1/sqrt(B) of each).
-    """
-    classes = int(max(learned.max(), held.max())) + 1
-    split_cores = [np.bincount(labels, minlength=classes) / len(labels) for labels in (learned, held)]
-    distance = float(np.abs(split_cores[0] - split_cores[1]).sum()) / 2
-    chance = np.sqrt(classes / (2 * np.pi)) * sum(1 / np.sqrt(len(labels)) for labels in (learned, held))
-    return 100 * max(0.0, distance - float(chance))
-
-
-def check_data(subject: DiagnosticTarget) -> list[Diagnostic]:
-    """Everything about the examples that needs no network."""
-    parts = {"train": subject.learned, **subject.held}
-    findings = [
-        finding
-        for name, split in parts.items()
-        for finding in NON_FINITE_INPUTS.judge(
-            non_finite_examples(split.inputs, may_be_missing=subject.has_gaps), subject.places.data(name)
-        )
-    ]
-    labels = labels_of(subject.learned.targets)
-    if labels is not None:
-        findings += check_labels(subject, labels)
-    if not findings or findings[0].name != NON_FINITE_INPUTS.name:
-        findings += check_splits(subject, labels)
-    inputs = subject.learned.inputs
-    if inputs.ndim == 3 and len(inputs) > 1:
-        findings += CONSTANT_FEATURES.judge(constant_share(inputs), subject.places.data("train"))
-    return findings
-
-
-def check_labels(subject: DiagnosticTarget, labels: Labels) -> list[Diagnostic]:
-    """The classes of the training examples, their number and their order."""
-    where, names = subject.places.data("train"), subject.class_names
-    ratio, largest, smallest = imbalance(labels)
-    findings = []
-    if not subject.weighs_classes:
-        findings += CLASS_IMBALANCE.judge(
-            ratio,
-            where,
-            f"Add examples of class {_name(names, smallest)} (class {_name(names, largest)} has {ratio:.3g} times as "
-            f"many), or weigh the classes{subject.places.weighing()}, and look at its F1: unrolled evaluate latest.",
-        )
-    findings += MAJORITY.judge(majority(labels), f"{where}, class {_name(names, largest)}")
-    absent = absent_classes(labels, len(names))
-    spelled = ", ".join(_name(names, index) for index in absent[:5])
-    findings += ABSENT_CLASS.judge(
-        len(absent), where, f"Add training examples of class {spelled}, or number the classes from 0 without gaps."
+@DATA_RULES.rule(
+    code="class-imbalance",
+    severity="warning",
+    summary="One class has many times the training examples of another; the network may never predict the rare one.",
+    unit="times",
+    threshold=10,
+    why="With ten classes, at most every third batch of 32 then has an example of the rare class.",
+    fix="Add examples of the rare class or weight the classes, and check the F1 score of the rare class.",
+)
+def class_imbalance(target: DiagnosticTarget) -> Iterator[Measurement]:
+    """Compare the largest class with the smallest one that occurs, unless the classes are weighted."""
+    if target.labels is None or target.has_class_weights:
+        return
+    present, counts = np.unique(target.labels, return_counts=True)
+    ratio = float(counts.max() / counts.min())
+    rare, common = (target.class_name(int(present[index])) for index in (counts.argmin(), counts.argmax()))
+    fix = (
+        f"Add examples of class {rare} (class {common} has {ratio:.3g} times as many) or "
+        f"{target.locations.balance_classes()}, and {target.locations.check_f1(f'class {rare}')}"
     )
-    return findings + SORTED_ORDER.judge(excess_agreement(labels[subject.order]), where)
+    yield Measurement(ratio, target.locations.data("train"), fix)
 
 
-def check_splits(subject: DiagnosticTarget, labels: Labels | None) -> list[Diagnostic]:
-    """The training examples beside those held out."""
-    learned = fingerprints(subject.learned.inputs)
-    findings = []
-    for name, split in subject.held.items():
-        where = subject.places.data(name)
-        findings += LEAKAGE.judge(leaked_share(learned, fingerprints(split.inputs)), where)
-        if subject.is_measure:
-            findings += SHIFTED_INPUTS.judge(shifted_inputs(subject.learned.inputs, split.inputs), where)
-        findings += _examine_held_labels(split, labels, where)
-        if name == "test":
-            findings += FEW_TEST_EXAMPLES.judge(split.size, where)
-    if labels is not None:
-        share = contradictory_share(learned, labels)
-        findings += CONTRADICTORY_LABELS.judge(share, subject.places.data("train"))
-    return findings
+@DATA_RULES.rule(
+    code="majority-class",
+    severity="warning",
+    summary="Always predicting the majority class is right this often, so accuracy says little.",
+    unit="% of the training examples",
+    threshold=80,
+    why="Less than one example in five is left to show what the network learned.",
+    fix="Check the F1 score of each class instead of the accuracy.",
+)
+def majority_class(target: DiagnosticTarget) -> Iterator[Measurement]:
+    """Measure the share of the largest class."""
+    if target.labels is None:
+        return
+    present, counts = np.unique(target.labels, return_counts=True)
+    where = f"{target.locations.data('train')}, class {target.class_name(int(present[counts.argmax()]))}"
+    fix = f"Besides the accuracy, {target.locations.check_f1('each class')}"
+    yield Measurement(100 * float(counts.max() / len(target.labels)), where, fix)
 
 
-def count_out_of_range(split: Split, outputs: int) -> int:
-    """How many examples have a class for which there is no output; [B] or [B, 1] targets only."""
-    targets = split.targets
-    if targets.ndim > 2 or (targets.ndim == 2 and targets.shape[1] > 1) or labels_of(targets) is None or outputs < 2:
-        return 0
-    return int(((targets < 0) | (targets >= outputs)).sum())
+@DATA_RULES.rule(
+    code="absent-class",
+    severity="warning",
+    summary="Classes have no training example, so the network learns never to predict them.",
+    unit="classes",
+    threshold=0,
+    why="One such class is enough.",
+    fix="Add training examples of them, or number the classes from 0 without gaps.",
+)
+def absent_class(target: DiagnosticTarget) -> Iterator[Measurement]:
+    """Count the classes without a training example."""
+    if target.labels is None:
+        return
+    absent = sorted(set(range(len(target.class_names))) - set(np.unique(target.labels).tolist()))
+    names = ", ".join(map(target.class_name, absent[:5]))
+    renumber = ", or number the classes from 0 without gaps" if all(map(str.isdecimal, target.class_names)) else ""
+    yield Measurement(len(absent), target.locations.data("train"), f"Add training examples of class {names}{renumber}.")
 
 
-def _examine_held_labels(split: Split, labels: Labels | None, where: str) -> list[Diagnostic]:
-    held = labels_of(np.asarray(split.targets))
-    if labels is None or held is None or not held.size:
-        return []
-    return SHIFTED_CLASSES.judge(shifted_classes(labels, held), where)
+@DATA_RULES.rule(
+    code="sorted-order",
+    severity="warning",
+    summary="Consecutive examples mostly have the same label, so each batch undoes the one before.",
+    unit="% of the way from shuffled to sorted",
+    threshold=20,
+    why="Far from both ends. It counts only four standard deviations away from a shuffled order.",
+    fix="Shuffle the examples before each epoch.",
+)
+def sorted_order(target: DiagnosticTarget) -> Iterator[Measurement]:
+    """Measure how far the order of training is sorted by label."""
+    if target.labels is not None:
+        yield Measurement(excess_agreement(target.labels[target.train_order]), target.locations.data("train"))
 
 
-def _name(names: tuple[str, ...], index: int) -> str:
-    return names[index] if index < len(names) else str(index)
+def excess_agreement(labels: Labels) -> float:
+    """Measure how much more often neighbours agree than in a shuffled order, in per cent.
+
+    A shuffled order counts as 0 and a sorted one as 100. Neighbours of a shuffled order agree with a probability of
+    the sum of the squared shares of the classes; up to four standard deviations above that count as 0.
+
+    Args:
+        labels: In the order of training.
+    """
+    shares = np.unique(labels, return_counts=True)[1] / len(labels)
+    expected = float((shares**2).sum())
+    if len(labels) < 3 or expected == 1:
+        return 0.0
+    agreement = float((labels[1:] == labels[:-1]).mean())
+    deviation = np.sqrt(expected * (1 - expected) / (len(labels) - 1))
+    return 100 * (agreement - expected) / (1 - expected) if agreement > expected + 4 * deviation else 0.0
+
+
+@DATA_RULES.rule(
+    code="shifted-classes",
+    severity="warning",
+    summary="The classes have other shares in the held-out examples than in the training examples.",
+    unit="% of the examples",
+    threshold=20,
+    why="So many examples would need another class to make the shares equal, beyond what random splits differ by.",
+    fix="Mix all examples and split them again, each class in the same proportion.",
+    unless=(non_finite_inputs,),
+)
+def shifted_classes(target: DiagnosticTarget) -> Iterator[Measurement]:
+    """Measure how far the shares of the classes differ in each held-out split."""
+    for name, split in target.held_out.items():
+        labels = labels_of(np.asarray(split.targets))
+        if target.labels is not None and labels is not None and labels.size:
+            yield Measurement(class_distance(target.labels, labels), target.locations.data(name))
+
+
+def class_distance(train: Labels, held_out: Labels) -> float:
+    """Return how many examples would need another class for both splits to have equal shares, in per cent.
+
+    The expected distance of random splits of these sizes is subtracted: sqrt(classes / (2 pi)) times the sum of
+    1/sqrt(B) over both.
+    """
+    classes = int(max(train.max(), held_out.max())) + 1
+    shares = [np.bincount(labels, minlength=classes) / len(labels) for labels in (train, held_out)]
+    distance = float(np.abs(shares[0] - shares[1]).sum()) / 2
+    expected = np.sqrt(classes / (2 * np.pi)) * sum(1 / np.sqrt(len(labels)) for labels in (train, held_out))
+    return 100 * max(0.0, distance - float(expected))
+
+
+@DATA_RULES.rule(
+    code="shifted-inputs",
+    severity="warning",
+    summary="The held-out inputs have another mean than the training inputs, as if only one split had been scaled.",
+    unit="standard deviations",
+    threshold=0.5,
+    why="Random halves of one data set differ by hundredths.",
+    fix="Check that both splits were recorded and scaled in the same way.",
+    unless=(non_finite_inputs,),
+)
+def shifted_inputs(target: DiagnosticTarget) -> Iterator[Measurement]:
+    """Measure how far the mean of each held-out split lies from that of the training examples."""
+    if target.has_quantities:
+        for name, split in target.held_out.items():
+            yield Measurement(mean_distance(target.train.inputs, split.inputs), target.locations.data(name))
+
+
+def mean_distance(train: NDArray[Any], held_out: NDArray[Any]) -> float:
+    """Return the distance between the means of two splits, in standard deviations of the first."""
+    deviation = float(np.nanstd(train, dtype=np.float64))
+    distance = float(np.nanmean(held_out, dtype=np.float64) - np.nanmean(train, dtype=np.float64))
+    return abs(distance) / (deviation or 1.0)
+
+
+@DATA_RULES.rule(
+    code="few-test-examples",
+    severity="info",
+    summary="The test set is too small to distinguish a good network from a lucky one.",
+    unit="examples",
+    threshold=50,
+    side="below",
+    why="With fewer, the 95 % interval of an accuracy of 0.8 is more than 22 points wide.",
+    fix="Hold out more examples.",
+    unless=(non_finite_inputs,),
+)
+def few_test_examples(target: DiagnosticTarget) -> Iterator[Measurement]:
+    """Count the test examples."""
+    if "test" in target.held_out:
+        size = target.held_out["test"].size
+        fix = target.locations.hold_out_more(int(few_test_examples.threshold) - size)
+        yield Measurement(size, target.locations.data("test"), fix)
+
+
+@DATA_RULES.rule(
+    code="constant-features",
+    severity="info",
+    summary="Features never change, so nothing can be learned from them.",
+    unit="% of the features",
+    threshold=50,
+    why="Images have blank borders, which are not half of their columns; no column of MNIST is always blank.",
+    fix="Leave these features out, or check how they were loaded.",
+)
+def constant_features(target: DiagnosticTarget) -> Iterator[Measurement]:
+    """Measure the share of the features that are the same in all training examples and steps."""
+    inputs = target.train.inputs
+    if inputs.ndim == 3 and len(inputs) > 1:
+        features = inputs.reshape(-1, inputs.shape[-1])
+        is_constant = np.fmax.reduce(features) == np.fmin.reduce(features)
+        yield Measurement(100 * float(is_constant.mean()), target.locations.data("train"))

@@ -1,83 +1,187 @@
-"""What the doctor says: a finding, and the kind that it is of."""
+"""Diagnostics, and the rules that produce them."""
 
 import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, ParamSpec, get_args
 
-SEVERITIES = ("fatal", "harmful", "doubtful")
-"""Worst first: the figures mean nothing or nothing is learned; learning is worse than it need be; look again."""
+Severity = Literal["error", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""Worst first. Error: nothing is learned or the metrics are meaningless; warning: it learns worse than it could."""
+
+Evidence = ParamSpec("Evidence")
+"""The arguments that a rule examines: a target, or a target and a record of its network."""
 
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One thing that is wrong, where, how much, and what to do.
+    """One problem found in a network or its data.
 
     Attributes:
-        name: The kind's name, which stays the same from release to release, such as ``exploding-states``.
-        severity: ``fatal``, ``harmful`` or ``doubtful``.
-        where: The line of a file and its path, a layer of a model, or a part of the data.
-        meaning: What is wrong, in a sentence.
-        value: What was measured; infinite or NaN where the network gives such numbers.
-        unit: Of the value and of the bound.
-        bound: What the value would not have crossed in a healthy network.
-        remedy: What to do, where possible with the exact ``--set`` that does it.
+        code: The rule's code, stable from release to release, such as ``exploding-states``.
+        severity: ``error``, ``warning`` or ``info``.
+        where: A line and path of an experiment file, a layer of a model, or a split of the data.
+        summary: The problem in one sentence.
+        value: The measured value; infinite or NaN where the network produces such numbers.
+        unit: The unit of the value and of the threshold.
+        threshold: The last value that is no problem.
+        fix: The remedy, where possible with the exact ``--set`` to apply.
     """
 
-    name: str
-    severity: str
+    code: str
+    severity: Severity
     where: str
-    meaning: str
+    summary: str
     value: float
     unit: str
-    bound: float
-    remedy: str
+    threshold: float
+    fix: str
 
     def to_json(self) -> dict[str, Any]:
-        """The attributes; a value that JSON cannot write becomes text."""
+        """Return the attributes as a dictionary; a value that JSON cannot hold becomes text."""
         return {**asdict(self), "value": self.value if math.isfinite(self.value) else str(self.value)}
 
 
 @dataclass(frozen=True)
-class Rule:
-    """A kind of finding: the line of the table in ``docs/doctor.md``.
+class Measurement:
+    """A value that a rule measured.
 
     Attributes:
-        name: In kebab case.
-        severity: One of `SEVERITIES`.
-        meaning: What is wrong, in a sentence.
-        unit: Of what is measured: ``times``, ``% of the units``.
-        bound: The last healthy value.
-        side: On which side of the bound the finding lies.
-        reason: Why the bound is there.
-        remedy: What to do where nothing more exact is known.
+        value: In the rule's unit.
+        where: The location that a diagnostic names.
+        fix: The remedy for this location; the rule's own if empty.
     """
 
-    name: str
-    severity: Literal["fatal", "harmful", "doubtful"]
-    meaning: str
+    value: float
+    where: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule(Generic[Evidence]):
+    """A kind of problem, its threshold, and the function that measures it.
+
+    Attributes:
+        code: A name in kebab case.
+        severity: One of `SEVERITIES`.
+        summary: The problem in one sentence.
+        unit: The unit of the measured values: ``times``, ``% of the layer's units``.
+        threshold: The last value that is no problem.
+        side: The side of the threshold on which the problem lies.
+        why: The reason for the threshold.
+        fix: The remedy where nothing more exact is known.
+        unless: Rules whose diagnostics explain this one, which is then not checked.
+        measure: Yields a measurement for each location.
+    """
+
+    code: str
+    severity: Severity
+    summary: str
     unit: str
-    bound: float
+    threshold: float
     side: Literal["above", "below"]
-    reason: str
-    remedy: str
+    why: str
+    fix: str
+    unless: "tuple[Rule[Evidence], ...]"
+    measure: Callable[Evidence, Iterable[Measurement]]
 
-    def judge(self, value: float, where: str, remedy: str = "") -> list[Diagnostic]:
-        """A finding where the value has crossed the bound, or is NaN; else none.
+    def check(self, *args: Evidence.args, **kwargs: Evidence.kwargs) -> list[Diagnostic]:
+        """Measure, and return a diagnostic for each value beyond the threshold."""
+        return [found for measurement in self.measure(*args, **kwargs) for found in self.compare(measurement)]
 
-        Args:
-            value: What was measured.
-            where: Where.
-            remedy: What to do there; otherwise what the kind says.
-        """
-        is_healthy = value <= self.bound if self.side == "above" else value >= self.bound
-        if is_healthy:
+    def compare(self, measurement: Measurement) -> list[Diagnostic]:
+        """Return a diagnostic if the value is NaN or beyond the threshold, otherwise nothing."""
+        value = float(measurement.value)
+        if value <= self.threshold if self.side == "above" else value >= self.threshold:
             return []
-        remedy = remedy or self.remedy
         return [
-            Diagnostic(self.name, self.severity, where, self.meaning, float(value), self.unit, self.bound, remedy),
+            Diagnostic(
+                code=self.code,
+                severity=self.severity,
+                where=measurement.where,
+                summary=self.summary,
+                value=value,
+                unit=self.unit,
+                threshold=self.threshold,
+                fix=measurement.fix or self.fix,
+            )
         ]
 
 
-def most_severe_first(findings: list[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """By severity; of the same severity in the order in which they were found, which is that of their causes."""
-    return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))
+class RuleSet(Generic[Evidence]):
+    """Rules that examine the same evidence, causes before their effects.
+
+    Args:
+        title: A heading for the documentation.
+
+    Example:
+        >>> NUMBER_RULES = RuleSet("Numbers")
+        >>> @NUMBER_RULES.rule(
+        ...     code="too-large",
+        ...     severity="info",
+        ...     summary="The number is too large.",
+        ...     unit="units",
+        ...     threshold=10,
+        ...     why="Larger numbers do not fit.",
+        ...     fix="Make it smaller.",
+        ... )
+        ... def too_large(number):
+        ...     yield Measurement(number, "here")
+        >>> NUMBER_RULES.check(9), [found.code for found in NUMBER_RULES.check(11)]
+        ([], ['too-large'])
+    """
+
+    def __init__(self, title: str):
+        self.title = title
+        self.rules: list[Rule[Evidence]] = []
+
+    def rule(
+        self,
+        *,
+        code: str,
+        severity: Severity,
+        summary: str,
+        unit: str,
+        threshold: float,
+        why: str,
+        fix: str,
+        side: Literal["above", "below"] = "above",
+        unless: "tuple[Rule[Evidence], ...]" = (),
+    ) -> "Callable[[Callable[Evidence, Iterable[Measurement]]], Rule[Evidence]]":
+        """Turn a function that yields measurements into a rule of this set; the arguments are those of `Rule`."""
+
+        def register(measure: Callable[Evidence, Iterable[Measurement]]) -> Rule[Evidence]:
+            rule = Rule(
+                code=code,
+                severity=severity,
+                summary=summary,
+                unit=unit,
+                threshold=threshold,
+                side=side,
+                why=why,
+                fix=fix,
+                unless=unless,
+                measure=measure,
+            )
+            self.rules.append(rule)
+            return rule
+
+        return register
+
+    def check(self, *args: Evidence.args, **kwargs: Evidence.kwargs) -> list[Diagnostic]:
+        """Check every rule that no earlier diagnostic explains."""
+        diagnostics: list[Diagnostic] = []
+        for rule in self.rules:
+            if not any(is_found(other, diagnostics) for other in rule.unless):
+                diagnostics += rule.check(*args, **kwargs)
+        return diagnostics
+
+
+def is_found(rule: Rule[Any], diagnostics: Sequence[Diagnostic]) -> bool:
+    """Return True if the rule produced one of the diagnostics."""
+    return any(diagnostic.code == rule.code for diagnostic in diagnostics)
+
+
+def most_severe_first(diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Sort by severity; diagnostics of equal severity keep their order, causes before effects."""
+    return tuple(sorted(diagnostics, key=lambda diagnostic: SEVERITIES.index(diagnostic.severity)))

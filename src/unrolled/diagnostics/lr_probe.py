@@ -1,4 +1,4 @@
-"""A few steps of training at several learning rates, each from the same weights and on the same batches."""
+"""A few training steps at several learning rates, each from the same weights and on the same batches."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -11,59 +11,71 @@ import numpy as np
 from numpy.typing import NDArray
 
 STEPS = 50
-EVALUATED = 512
-"""How many examples the loss is measured on, before and after."""
-DECADES = 6
-"""How far above or below its own learning rate a network is tried where that one does not do."""
+LOSS_EXAMPLES = 512
+"""The number of examples over which the loss is taken, before and after the steps."""
+MAX_DECADES = 6
+"""How many further powers of ten are tried where the model's own learning rate fails."""
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What a few steps came to.
+class LearningRateProbe:
+    """The losses after a few training steps at several learning rates.
 
     Attributes:
-        rate: The model's own learning rate; None where a schedule decides it.
-        start: The loss before the first step.
-        losses: The loss after the last step, by learning rate; infinite where it was no number any more.
+        learning_rate: The model's own learning rate; None if a schedule decides it.
+        initial_loss: The loss before the first step.
+        final_losses: The loss after the last step, by learning rate; infinite if it was NaN or infinite.
     """
 
-    rate: float | None
-    start: float
-    losses: Mapping[float, float]
+    learning_rate: float | None
+    initial_loss: float
+    final_losses: Mapping[float, float]
 
     @property
-    def own(self) -> float:
-        """The loss that the model's own learning rate led to."""
-        return self.losses[self.rate or 0.0]
+    def final_loss(self) -> float:
+        """The loss after the last step at the model's own learning rate."""
+        return self.final_losses[self.learning_rate or 0.0]
 
-    def gain(self, rate: float) -> float:
-        """By how much of the loss at the start it fell at a learning rate, in per cent; negative where it rose."""
-        return 100 * (self.start - self.losses[rate]) / self.start if self.start > 0 else 0.0
+    @property
+    def lower(self) -> dict[float, float]:
+        """The final losses at learning rates below the model's own."""
+        return {rate: loss for rate, loss in self.final_losses.items() if rate < (self.learning_rate or 0.0)}
+
+    @property
+    def higher(self) -> dict[float, float]:
+        """The final losses at learning rates above the model's own."""
+        return {rate: loss for rate, loss in self.final_losses.items() if rate > (self.learning_rate or math.inf)}
+
+    def gain(self, learning_rate: float) -> float:
+        """Return how far the loss fell at a learning rate, in per cent of the initial loss; negative if it rose."""
+        if self.initial_loss <= 0:
+            return 0.0
+        return 100 * (self.initial_loss - self.final_losses[learning_rate]) / self.initial_loss
+
+    @property
+    def max_gain(self) -> float:
+        """The largest gain at any of the learning rates, in per cent of the initial loss."""
+        return max(map(self.gain, self.final_losses))
 
     @property
     def excess(self) -> float:
-        """By how much of the loss at the start it ended above its start, or above what lower rates led to; per cent."""
-        lower = [loss for rate, loss in self.losses.items() if rate < (self.rate or 0.0)]
-        return 100 * (self.own - min([self.start, *lower])) / self.start if self.start > 0 else 0.0
-
-    @property
-    def best(self) -> float:
-        """The learning rate after which the loss was lowest."""
-        return min(self.losses, key=lambda rate: self.losses[rate])
+        """The final loss above the initial one, or above that of a lower rate; in per cent of the initial loss."""
+        if self.initial_loss <= 0:
+            return 0.0
+        return 100 * (self.final_loss - min([self.initial_loss, *self.lower.values()])) / self.initial_loss
 
     @property
     def shortfall(self) -> float:
-        """The gain at the model's own learning rate, in per cent; 100 unless a higher one gained five times as much."""
-        if self.rate is None:
+        """The gain at the model's own learning rate, in per cent; 100 unless a higher rate gains five times as much."""
+        if self.learning_rate is None:
             return 100.0
-        own = self.gain(self.rate)
-        higher = [self.gain(rate) for rate in self.losses if rate > self.rate]
-        return own if higher and max(higher) > max(5 * own, 10.0) else 100.0
+        own = self.gain(self.learning_rate)
+        return own if any(self.gain(rate) > max(5 * own, 10.0) for rate in self.higher) else 100.0
 
 
 @contextmanager
-def restored(model: Any) -> Iterator[None]:
-    """Afterwards the model's weights, seeds and optimizer are what they were."""
+def preserve_state(model: Any) -> Iterator[None]:
+    """Restore the model's weights, seeds and optimizer when the context ends."""
     state = _state(model)
     try:
         yield
@@ -72,48 +84,48 @@ def restored(model: Any) -> Iterator[None]:
         model.reset_metrics()
 
 
-def attempt(model: Any, inputs: NDArray[Any], targets: NDArray[Any], batch_size: int) -> Trial:
-    """Train a model for `STEPS` steps at its own learning rate, and before that at others, to compare.
+def probe_learning_rates(model: Any, inputs: NDArray[Any], targets: NDArray[Any], batch_size: int) -> LearningRateProbe:
+    """Train a model for `STEPS` steps at its own learning rate and at others.
 
-    A tenth of the rate is always tried. A higher one is tried where the loss hardly falls, a lower one where it rises,
-    each ten times as far as the last. The model ends as its own rate has left it.
+    A tenth of the learning rate is always tried. Higher ones are tried where the loss hardly falls, lower ones where
+    it rises, each ten times as far away as the one before. The model ends as its own learning rate leaves it.
 
     Args:
         model: Compiled.
-        inputs: Examples, in the order in which they are learned from; after the last comes the first again.
+        inputs: Training examples in the order of training, which starts again after the last.
         targets: Their targets.
         batch_size: Examples per step.
     """
-    measured = inputs[:EVALUATED], targets[:EVALUATED]
-    start = _loss(model, measured)
-    rate = _rate(model)
-    if rate is None:
+    loss_examples = inputs[:LOSS_EXAMPLES], targets[:LOSS_EXAMPLES]
+    initial_loss = _loss(model, loss_examples)
+    own_rate = _learning_rate(model)
+    if own_rate is None:
         _train(model, inputs, targets, batch_size)
-        return Trial(None, start, {0.0: _loss(model, measured)})
-    losses: dict[float, float] = {}
+        return LearningRateProbe(None, initial_loss, {0.0: _loss(model, loss_examples)})
+    final_losses: dict[float, float] = {}
     state = _state(model)
 
-    def run(tried: float) -> Trial:
+    def train_at(learning_rate: float) -> LearningRateProbe:
         _restore(model, state)
-        model.optimizer.learning_rate = tried
+        model.optimizer.learning_rate = learning_rate
         _train(model, inputs, targets, batch_size)
-        losses[tried] = _loss(model, measured)
-        return Trial(rate, start, dict(losses))
+        final_losses[learning_rate] = _loss(model, loss_examples)
+        return LearningRateProbe(own_rate, initial_loss, dict(final_losses))
 
-    run(rate / 10)
-    trial = run(rate)
-    left = _state(model)
-    for decade in range(DECADES):
-        is_high, is_low = trial.excess > 10, trial.gain(rate) < 2
-        if not (is_high or is_low) or (trial.gain(trial.best) > 10 and decade):
+    train_at(own_rate / 10)
+    probe = train_at(own_rate)
+    trained = _state(model)
+    for decade in range(MAX_DECADES):
+        is_high, is_low = probe.excess > 10, probe.gain(own_rate) < 2
+        if not (is_high or is_low) or (probe.max_gain > 10 and decade):
             break
-        trial = run(rate * 10 ** (-decade - 2 if is_high else decade + 1))
-    _restore(model, left)
-    return trial
+        probe = train_at(own_rate * 10 ** (-decade - 2 if is_high else decade + 1))
+    _restore(model, trained)
+    return probe
 
 
 def _state(model: Any) -> list[tuple[Any, NDArray[Any]]]:
-    """Everything that training changes, with its value."""
+    """Return everything that training changes, with its value."""
     model.optimizer.build(model.trainable_variables)
     variables = [*model.variables, *model.optimizer.variables]
     return [(variable, np.array(keras.ops.convert_to_numpy(variable.value))) for variable in variables]
@@ -127,18 +139,18 @@ def _restore(model: Any, state: list[tuple[Any, NDArray[Any]]]) -> None:
 def _train(model: Any, inputs: NDArray[Any], targets: NDArray[Any], batch_size: int) -> None:
     size = min(batch_size, len(targets))
     for step in range(STEPS):
-        chosen = np.arange(step * size, (step + 1) * size) % len(targets)
-        loss = model.train_on_batch(inputs[chosen], targets[chosen])
+        batch = np.arange(step * size, (step + 1) * size) % len(targets)
+        loss = model.train_on_batch(inputs[batch], targets[batch])
         if not math.isfinite(float(np.ravel(loss)[0])):
             return
 
 
 def _loss(model: Any, examples: tuple[NDArray[Any], NDArray[Any]]) -> float:
-    """Without dropout; infinite where it is no number."""
+    """Return the loss without dropout; infinite if it is NaN."""
     loss = float(np.ravel(model.evaluate(*examples, batch_size=128, verbose=0))[0])
     return loss if math.isfinite(loss) else math.inf
 
 
-def _rate(model: Any) -> float | None:
-    setting = model.optimizer.get_config()["learning_rate"]
-    return float(setting) if isinstance(setting, int | float) else None
+def _learning_rate(model: Any) -> float | None:
+    learning_rate = model.optimizer.get_config()["learning_rate"]
+    return float(learning_rate) if isinstance(learning_rate, int | float) else None

@@ -1,198 +1,136 @@
-"""The kinds of finding that lie in the network or its training, each with its bound and the reason for it."""
+"""Rules about an untrained network: the scale of its inputs, masks and padding, outputs and loss."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from unrolled.data.dataset import Split
-from unrolled.diagnostics.data_rules import feature_sizes, first_weighted
-from unrolled.diagnostics.diagnostic import Diagnostic, Rule
-from unrolled.diagnostics.probe import (
-    RECURRENT,
-    Call,
-    Replay,
-    activation_of,
-    input_gradients,
-    norms_over_time,
-    outermost,
-    replay,
-    spread,
-)
-from unrolled.diagnostics.target import DiagnosticTarget, Places
+from unrolled.diagnostics.diagnostic import Measurement, RuleSet
+from unrolled.diagnostics.probe import RECURRENT, LayerCall, Trace, activation_of, outermost
+from unrolled.diagnostics.target import DiagnosticTarget
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-# What the first weights see.
-UNSCALED_INPUTS = Rule(
-    "unscaled-inputs",
-    "harmful",
-    "The first weights see values far larger than they are made for: gates saturate, and steps are too long.",
-    "in root mean square of the largest feature",
-    10,
-    "above",
-    "Keras' initial weights keep values of the size of 1; ten times that closes or opens every gate.",
-    "Scale the inputs to about -1 to 1, first in the network.",
+MODEL_RULES: RuleSet[[DiagnosticTarget, Trace]] = RuleSet("Network and loss")
+
+
+@MODEL_RULES.rule(
+    code="non-finite-weights",
+    severity="error",
+    summary="Weights are NaN or infinite, and so is everything that the network computes: its training diverged.",
+    unit="weights",
+    threshold=0,
+    why="One such weight is enough.",
+    fix="Build the network again, and train it with a lower learning rate or with clipped gradients.",
 )
-TINY_INPUTS = Rule(
-    "tiny-inputs",
-    "harmful",
-    "The first weights see values so small that the network hardly hears them.",
-    "as the largest value",
-    0.05,
-    "below",
-    "A twentieth of what the initial weights are made for takes twenty times the learning to make up.",
-    "Scale the inputs to about -1 to 1, first in the network.",
+def non_finite_weights(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
+    """Count the weights of each layer that are not finite."""
+    for call in outermost(trace.calls):
+        arrays = [np.asarray(array, np.float64) for array in call.layer.get_weights()]
+        count = sum(int((~np.isfinite(array)).sum()) for array in arrays)
+        yield Measurement(count, target.locations.layer(call))
+
+
+@MODEL_RULES.rule(
+    code="targets-out-of-range",
+    severity="error",
+    summary="Targets are classes for which the network has no output; backends return NaN or take another class.",
+    unit="examples",
+    threshold=0,
+    why="One such example is enough.",
+    fix="Give the last layer one unit per class.",
+)
+def targets_out_of_range(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
+    """Count the training examples whose class index is not below the number of outputs."""
+    targets, outputs = target.train.targets, trace.outputs.shape[-1]
+    if targets.ndim > 2 or (targets.ndim == 2 and targets.shape[1] > 1) or target.labels is None or outputs < 2:
+        return
+    count = int(((targets < 0) | (targets >= outputs)).sum())
+    yield Measurement(count, target.locations.layer(trace.calls[-1]), _set_output_units(target, trace))
+
+
+def _set_output_units(target: DiagnosticTarget, trace: Trace) -> str:
+    """Return the fix that gives the network an output for each class; empty if no layer has such an argument."""
+    with_units = [call for call in outermost(trace.calls) if hasattr(call.layer, "units")]
+    is_last = bool(with_units) and with_units[-1].outputs.shape == trace.outputs.shape
+    if not is_last or not target.class_names:
+        return ""
+    units = target.locations.set_argument(with_units[-1], "units", str(len(target.class_names)))
+    return f"Give the last layer one unit per class: {units}"
+
+
+_SCALING = (
+    keras.layers.Normalization,
+    keras.layers.BatchNormalization,
+    keras.layers.LayerNormalization,
+    keras.layers.GroupNormalization,
+    keras.layers.UnitNormalization,
 )
 
-# Masks.
-LOST_MASK = Rule(
-    "lost-mask",
-    "harmful",
-    "A mask ends here, and padding is read further on as if it were data.",
-    "layers that read without the mask",
-    0,
-    "above",
-    "One is enough. A mask that a recurrent layer or a pooling has used up is not lost.",
-    "Put the layer before the mask is made, or behind the layer that reads the steps.",
-)
-PADDING_READ_LAST = Rule(
-    "padding-read-last",
-    "harmful",
-    "Sequences end in padding that is not masked: the last thing that the layer reads is nothing.",
-    "% of the steps",
-    25,
-    "above",
-    "MNIST's blank last rows are an eighth; a state that reads more of them than that forgets.",
-    "Mask the padding, with Masking or mask_zero, or pad at the front.",
-)
-PADDING_READ_FIRST = Rule(
-    "padding-read-first",
-    "doubtful",
-    "Sequences begin with padding that is not masked: the state drifts before the first step that counts.",
-    "% of the steps",
-    25,
-    "above",
-    "The same as at the end, where it does more harm.",
-    "Mask the padding, with Masking or mask_zero.",
-)
 
-# Outputs and loss.
-PROBABILITIES_AS_LOGITS = Rule(
-    "probabilities-as-logits",
-    "fatal",
-    "The last layer gives probabilities and the loss takes them for logits, so that it can never come near 0.",
-    "% of the outputs are probabilities",
-    99,
-    "above",
-    "Logits that happen to add up to one do so in hardly any example.",
-    "Leave the softmax out, or set from_logits=False in the loss.",
+@MODEL_RULES.rule(
+    code="unscaled-inputs",
+    severity="warning",
+    summary="The first weights see values far larger than they are made for: gates saturate and steps are too long.",
+    unit="(root mean square of the largest feature)",
+    threshold=10,
+    why="Keras' initial weights keep values of about 1 at that size; ten times that opens or closes every gate.",
+    fix="Scale the inputs to about -1 to 1, first in the network.",
 )
-LOGITS_AS_PROBABILITIES = Rule(
-    "logits-as-probabilities",
-    "fatal",
-    "The last layer gives any number and the loss takes it for a probability: the gradient is wrong or none.",
-    "% of the outputs are no probabilities",
-    1,
-    "above",
-    "Rounding moves a sum of probabilities by a millionth; this is measured at a thousandth.",
-    "End in a softmax, or set from_logits=True in the loss.",
-)
+def unscaled_inputs(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
+    """Measure the size of the inputs of the first layer with weights."""
+    call = first_weighted(trace.calls)
+    if call is not None:
+        size = float(feature_sizes(call.inputs).max())
+        yield Measurement(size, target.locations.layer(call), _rescale(target, trace, call))
 
-UNUSED_OUTPUTS = Rule(
-    "unused-outputs",
-    "doubtful",
-    "The last layer has more outputs than there are classes.",
-    "outputs",
-    0,
-    "above",
-    "Each output more is a class that does not exist.",
-    "Give the last layer one unit for each class.",
-)
 
-# How it learns.
-LEARNING_RATE_TOO_HIGH = Rule(
-    "learning-rate-too-high",
-    "fatal",
-    "After a few steps the loss is above its start, or above what a tenth of the learning rate leads to.",
-    "% of the loss at the start",
-    10,
-    "above",
-    "Batches differ by a few per cent. Measured from the same weights, on the same batches.",
-    "Lower the learning rate.",
+@MODEL_RULES.rule(
+    code="tiny-inputs",
+    severity="warning",
+    summary="The first weights see values so small that they hardly affect the network.",
+    unit="(largest value)",
+    threshold=0.05,
+    side="below",
+    why="Made for values of about 1, the weights would have to grow twentyfold.",
+    fix="Scale the inputs to about -1 to 1, first in the network.",
 )
-LEARNING_RATE_TOO_LOW = Rule(
-    "learning-rate-too-low",
-    "harmful",
-    "After a few steps the loss has hardly fallen, and with a higher learning rate it does.",
-    "% of the loss at the start",
-    2,
-    "below",
-    "Found only where a higher rate gains five times as much, from the same weights, on the same batches.",
-    "Raise the learning rate.",
-)
+def tiny_inputs(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
+    """Measure the largest value in the inputs of the first layer with weights."""
+    call = first_weighted(trace.calls)
+    if call is not None:
+        largest = float(np.abs(call.inputs.astype(np.float64)).max())
+        yield Measurement(largest, target.locations.layer(call), _rescale(target, trace, call))
 
-# States and gradients.
-EXPLODING_STATES = Rule(
-    "exploding-states",
-    "fatal",
-    "The state multiplies itself from step to step: a longer sequence ends in infinity.",
-    "times from the middle of the sequence to its end",
-    8,
-    "above",
-    "A state that adds up evenly doubles. Counted where its root mean square ends above 100.",
-    "Use activation tanh, or clip the gradients and lower the learning rate.",
-)
-EXPLODING_GRADIENT = Rule(
-    "exploding-gradient",
-    "fatal",
-    "The gradient grows on its way back through time: early steps outweigh all others, and training leaps.",
-    "times the gradient of the steps nearest to the loss",
-    1000,
-    "above",
-    "Healthy layers stay below 50; a factor of 1.3 a step gives a thousand in 28 steps.",
-    "Clip the gradients (clipnorm: 1), and use an LSTM or GRU with activation tanh.",
-)
-VANISHING_GRADIENT = Rule(
-    "vanishing-gradient",
-    "harmful",
-    "The gradient fades on its way back through time: what is read at some steps is never learned from.",
-    "times the gradient of the steps nearest to the loss",
-    1e-5,
-    "below",
-    "float32 keeps seven digits: what is added at a hundred-thousandth has two of them left.",
-    "Use an LSTM or GRU, shorten the sequences, or read all steps: return_sequences and a pooling.",
-)
-SATURATED_GATES = Rule(
-    "saturated-gates",
-    "harmful",
-    "A gate stands open or shut (above 0.98 or below 0.02) whatever is read, and passes no gradient on.",
-    "% of its values",
-    90,
-    "above",
-    "Trained gates may well be shut half of the time; at nine tenths the layer is one without gates.",
-    "Scale the inputs, lower the learning rate, or regularize the kernel.",
-)
-DEAD_UNITS = Rule(
-    "dead-units",
-    "harmful",
-    "Units with activation relu are zero for every example: no gradient reaches them, and they stay so.",
-    "% of the layer's units",
-    50,
-    "above",
-    "A few die in every trained network; when half do, the layer has half its width.",
-    "Lower the learning rate, or use another activation, such as elu.",
-)
-STUCK_UNITS = Rule(
-    "stuck-units",
-    "harmful",
-    "Units give the same value whatever is read, as those at the ends of tanh and sigmoid do.",
-    "% of the layer's units",
-    50,
-    "above",
-    "Counted where all values lie within a thousandth; when half do, the layer has half its width.",
-    "Scale the inputs, or lower the learning rate.",
-)
+
+def first_weighted(calls: Sequence[LayerCall]) -> LayerCall | None:
+    """Return the first layer with trainable weights; None if its inputs are scaled, embedded, or all zero."""
+    for call in outermost(calls):
+        if isinstance(call.layer, (*_SCALING, keras.layers.Embedding)):
+            return None
+        if call.layer.trainable_weights:
+            return call if call.inputs.ndim >= 2 and call.inputs.any() else None
+    return None
+
+
+def feature_sizes(values: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Compute the root mean square of each feature, the last axis, over examples and steps."""
+    features = values.reshape(-1, values.shape[-1]).astype(np.float64)
+    sizes: NDArray[np.float64] = np.sqrt((features**2).mean(axis=0))
+    return sizes
+
+
+def _rescale(target: DiagnosticTarget, trace: Trace, weighted: LayerCall) -> str:
+    """Return the fix that brings the largest input of the first weights to 1, by a Rescaling that is there or new."""
+    largest = float(np.abs(weighted.inputs.astype(np.float64)).max())
+    before = trace.calls[: trace.calls.index(weighted)]
+    rescaling = next((call for call in before if isinstance(call.layer, keras.layers.Rescaling)), None)
+    if rescaling is None:
+        return f"Put Rescaling: {{scale: {1 / largest:.3g}}} first in the network."
+    if np.ndim(rescaling.layer.scale):
+        return "Scale the inputs to about -1 to 1, in the Rescaling that the network has."
+    scale = target.locations.set_argument(rescaling, "scale", f"{rescaling.layer.scale / largest:.3g}")
+    return f"Scale the inputs to about -1 to 1: {scale}"
 
 
 _POOLING = (
@@ -203,36 +141,106 @@ _POOLING = (
 )
 
 
-def lost_masks(calls: Sequence[Call]) -> list[tuple[Call, int]]:
-    """The layers at which a mask ends that somebody further on, or nobody at all, would have needed.
+@MODEL_RULES.rule(
+    code="lost-mask",
+    severity="warning",
+    summary="The mask ends here, and later layers read padding as if it were data.",
+    unit="layers that read without the mask",
+    threshold=0,
+    why="One is enough. A mask that a recurrent layer or a pooling has used up is not lost.",
+    fix="Move the layer before the one that makes the mask, or behind the one that reads the steps.",
+)
+def lost_mask(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
+    """Count the layers that read without the mask that each layer drops."""
+    for call, readers in lost_masks(trace.calls):
+        fix = ""
+        if isinstance(call.layer, keras.layers.GlobalMaxPooling1D):
+            fix = "Use GlobalAveragePooling1D, which applies the mask, in place of this layer."
+        elif not any(isinstance(other.layer, (*RECURRENT, *_POOLING)) for other in trace.calls):
+            fix = "Put GlobalAveragePooling1D or a recurrent layer, which apply the mask, before this layer."
+        yield Measurement(readers, target.locations.layer(call), fix)
 
-    A mask is used up by a recurrent layer that gives its last state alone, and by a pooling that heeds it. It is lost
-    where another layer does not pass it on, and then a recurrent layer or a pooling reads without one, or where that
-    layer is itself a pooling that does not heed it, or where nobody has heeded it so far.
+
+def lost_masks(calls: Sequence[LayerCall]) -> list[tuple[LayerCall, int]]:
+    """Find the layers that drop a mask that is still needed.
+
+    A recurrent layer that returns its last state alone, and a pooling that supports masks, use the mask up. Another
+    layer loses it if it does not pass it on, and a later recurrent layer or pooling reads without one, it is itself a
+    pooling without support for masks, or no earlier layer applied the mask.
 
     Args:
-        calls: In the order in which they were made; layers within a Bidirectional are not looked at.
+        calls: In their order; layers inside a Bidirectional are left out.
 
     Returns:
-        Each such layer's call, and how many layers read without the mask because of it.
+        Each such call, with the number of layers that read without the mask because of it.
     """
     outer = outermost(calls)
     lost = []
     for index, call in enumerate(outer):
-        if call.mask is None or call.mask_after is not None or _uses_up(call):
+        if call.mask is None or call.output_mask is not None or _uses_up_mask(call):
             continue
-        readers = sum(isinstance(later.part.layer, (*RECURRENT, *_POOLING)) for later in _unmasked(outer[index + 1 :]))
-        is_unheeded = not any(isinstance(earlier.part.layer, RECURRENT) for earlier in outer[:index])
-        readers += isinstance(call.part.layer, _POOLING) or (not readers and is_unheeded)
+        later = _until_masked(outer[index + 1 :])
+        readers = sum(isinstance(other.layer, (*RECURRENT, *_POOLING)) for other in later)
+        is_unapplied = not any(isinstance(earlier.layer, RECURRENT) for earlier in outer[:index])
+        readers += isinstance(call.layer, _POOLING) or (not readers and is_unapplied)
         if readers:
             lost.append((call, int(readers)))
     return lost
 
 
-def padding(inputs: NDArray[np.generic]) -> tuple[float, float]:
-    """The shares of the steps at the front and at the end of sequences that hold nothing but zeros, in per cent.
+def _uses_up_mask(call: LayerCall) -> bool:
+    if isinstance(call.layer, RECURRENT):
+        return not call.layer.return_sequences
+    return isinstance(call.layer, _POOLING) and call.layer.supports_masking
 
-    An example that is blank altogether does not count.
+
+def _until_masked(calls: Sequence[LayerCall]) -> list[LayerCall]:
+    """Return the calls before the first that has a mask."""
+    masked = next((index for index, call in enumerate(calls) if call.mask is not None), len(calls))
+    return list(calls[:masked])
+
+
+@MODEL_RULES.rule(
+    code="padding-read-last",
+    severity="warning",
+    summary="Sequences end in padding that is not masked, so the layer reads it last and forgets the data.",
+    unit="% of the steps",
+    threshold=25,
+    why="MNIST's blank last rows are an eighth; a state that reads more of them than that forgets.",
+    fix="Mask the padding, with Masking or mask_zero.",
+    unless=(lost_mask,),
+)
+def padding_read_last(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
+    """Measure the padding at the end of the sequences, in the order in which the first recurrent layer reads."""
+    for reader, first, last in _read_padding(trace):
+        fix, is_bidirectional = _mask_padding(target, trace), isinstance(reader.layer, keras.layers.Bidirectional)
+        if not fix and not is_bidirectional:
+            end = "end" if getattr(reader.layer, "go_backwards", False) else "front"
+            fix = f"Mask the padding with Masking, first in the network, or pad at the {end}."
+        share = max(first, last) if is_bidirectional else last
+        yield Measurement(share, target.locations.layer(reader), fix)
+
+
+@MODEL_RULES.rule(
+    code="padding-read-first",
+    severity="info",
+    summary="Sequences begin with padding that is not masked, so the state drifts before the data begins.",
+    unit="% of the steps",
+    threshold=25,
+    why="The same as for padding that is read last, which does more harm.",
+    fix="Mask the padding, with Masking or mask_zero.",
+    unless=(lost_mask, padding_read_last),
+)
+def padding_read_first(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
+    """Measure the padding at the start of the sequences, in the order in which the first recurrent layer reads."""
+    for reader, first, _ in _read_padding(trace):
+        yield Measurement(first, target.locations.layer(reader), _mask_padding(target, trace))
+
+
+def padding_shares(inputs: NDArray[np.generic]) -> tuple[float, float]:
+    """Return the shares of the steps at the start and at the end of sequences that are all zeros, in per cent.
+
+    An example of zeros alone does not count.
 
     Args:
         inputs: Numbers [B, T, F] or tokens [B, T].
@@ -241,245 +249,134 @@ def padding(inputs: NDArray[np.generic]) -> tuple[float, float]:
     is_blank = is_blank[~is_blank.all(axis=1)]
     if not is_blank.size:
         return 0.0, 0.0
-    front, end = is_blank.argmin(axis=1), is_blank[:, ::-1].argmin(axis=1)
-    before, after = (100 * float(blank.mean()) / inputs.shape[1] for blank in (front, end))
+    start, end = is_blank.argmin(axis=1), is_blank[:, ::-1].argmin(axis=1)
+    before, after = (100 * float(blank.mean()) / inputs.shape[1] for blank in (start, end))
     return before, after
 
 
-def _uses_up(call: Call) -> bool:
-    layer = call.part.layer
-    if isinstance(layer, RECURRENT):
-        return not layer.return_sequences
-    return isinstance(layer, _POOLING) and layer.supports_masking
+def _read_padding(trace: Trace) -> Iterator[tuple[LayerCall, float, float]]:
+    """Yield the first recurrent layer with the padding that it reads first and last, in per cent, if unmasked."""
+    inputs = trace.examples.inputs
+    for reader in trace.recurrent_calls[:1]:
+        if reader.mask is None and inputs.ndim in (2, 3) and reader.inputs.shape[1] == inputs.shape[1]:
+            first, last = padding_shares(inputs)
+            yield (reader, last, first) if getattr(reader.layer, "go_backwards", False) else (reader, first, last)
 
 
-def _unmasked(calls: Sequence[Call]) -> list[Call]:
-    """The calls without a mask up to the first that has one again."""
-    masked = next((index for index, call in enumerate(calls) if call.mask is not None), len(calls))
-    return list(calls[:masked])
+def _mask_padding(target: DiagnosticTarget, trace: Trace) -> str:
+    """Return the fix that masks the padding in the Embedding; empty if there is none."""
+    embedding = next((call for call in trace.calls if isinstance(call.layer, keras.layers.Embedding)), None)
+    if embedding is None:
+        return ""
+    return f"Mask the padding: {target.locations.set_argument(embedding, 'mask_zero', 'true')}"
 
 
-TOLERANCE = 1e-3
-"""How far a sum of probabilities may be from one."""
-_CLASSIFYING = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
+SUM_TOLERANCE = 1e-3
+"""How far a sum of probabilities may be from 1."""
+_CROSSENTROPIES = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
+
+
+@MODEL_RULES.rule(
+    code="probabilities-as-logits",
+    severity="error",
+    summary="The last layer returns probabilities and the loss takes them for logits, so it cannot come near 0.",
+    unit="% of the outputs are probabilities",
+    threshold=99,
+    why="Logits add up to 1 in hardly any example.",
+    fix="Leave out the last activation, or set from_logits=False in the loss.",
+    unless=(non_finite_weights,),
+)
+def probabilities_as_logits(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
+    """Measure the share of outputs that are probabilities, where the loss takes logits."""
+    if has_classes(trace) and takes_logits(trace.model.loss):
+        activation = activation_of(trace.calls[-1].layer)
+        is_named = activation in ("softmax", "sigmoid")
+        fix = f"Leave out the {activation}, or set from_logits=False in the loss." if is_named else ""
+        yield Measurement(_share_of_probabilities(trace), target.locations.layer(trace.calls[-1]), fix)
+
+
+@MODEL_RULES.rule(
+    code="logits-as-probabilities",
+    severity="error",
+    summary="The last layer returns any number and the loss takes it for a probability: the gradient is wrong or zero.",
+    unit="% of the outputs are no probabilities",
+    threshold=1,
+    why="Rounding changes a sum of probabilities by a millionth; the tolerance is a thousandth.",
+    fix="End with a softmax, or set from_logits=True in the loss.",
+    unless=(non_finite_weights,),
+)
+def logits_as_probabilities(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
+    """Measure the share of outputs that are not probabilities, where the loss takes probabilities."""
+    if has_classes(trace) and takes_logits(trace.model.loss) is False:
+        fix = "End with a sigmoid, or set from_logits=True in the loss." if _is_binary(trace) else ""
+        yield Measurement(100 - _share_of_probabilities(trace), target.locations.layer(trace.calls[-1]), fix)
+
+
+@MODEL_RULES.rule(
+    code="unused-outputs",
+    severity="info",
+    summary="The last layer has more outputs than there are classes.",
+    unit="outputs",
+    threshold=0,
+    why="Each extra output is a class that does not exist.",
+    fix="Give the last layer one unit per class.",
+)
+def unused_outputs(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
+    """Count the outputs without a class."""
+    outputs, classes = trace.outputs.shape[-1], len(target.class_names)
+    if has_classes(trace) and takes_logits(trace.model.loss) is not None and classes and outputs > 1:
+        where = target.locations.layer(trace.calls[-1])
+        yield Measurement(outputs - classes, where, _set_output_units(target, trace))
+
+
+def has_classes(trace: Trace) -> bool:
+    """Return True if the last axis of the outputs may be classes, for a single loss, and some are finite."""
+    is_single = not isinstance(trace.model.loss, dict | list)
+    return trace.outputs.ndim >= 2 and is_single and bool(np.isfinite(trace.outputs).all(axis=-1).any())
 
 
 def takes_logits(loss: Any) -> bool | None:
-    """Whether a loss takes outputs for logits; None for a loss to which it makes no difference.
+    """Return True if a loss takes logits, False if it takes probabilities, None if it takes neither.
 
     Args:
-        loss: A ``keras.Loss``, a function of ``keras.losses``, or its name, as a model was compiled with it.
+        loss: A ``keras.Loss``, a function of ``keras.losses``, or its name.
     """
     if isinstance(loss, str):
         loss = keras.losses.get(loss)
     if isinstance(loss, keras.losses.Loss):
-        answer = loss.get_config().get("from_logits")
-        return None if answer is None else bool(answer)
-    return False if getattr(loss, "__name__", None) in _CLASSIFYING else None
+        from_logits = loss.get_config().get("from_logits")
+        return None if from_logits is None else bool(from_logits)
+    return False if getattr(loss, "__name__", None) in _CROSSENTROPIES else None
 
 
-def probability_share(outputs: NDArray[np.floating]) -> float:
-    """The share of the examples whose outputs are none below 0 and add up to one, in per cent.
+def probability_share(outputs: NDArray[np.floating], *, is_binary: bool = False) -> float:
+    """Return the share of the examples whose outputs are probabilities, in per cent.
 
-    Of a single output for two classes, which need not add up to anything, it is those from 0 to 1.
+    They are not below 0 and add up to 1; those that are binary, each for a class of its own, only lie between 0 and 1.
 
     Args:
-        outputs: [B, ..., classes].
+        outputs: [B, ..., classes]; examples that are not finite do not count.
+        is_binary: True if each output is the probability of one class against its absence.
     """
     rows = outputs.reshape(-1, outputs.shape[-1]).astype(np.float64)
-    in_range = ((rows >= 0) & (rows <= 1 + TOLERANCE)).all(axis=1)
-    adds_up = np.ones(len(rows), bool) if rows.shape[1] == 1 else np.abs(rows.sum(axis=1) - 1) <= TOLERANCE
-    return 100 * float((in_range & adds_up).mean())
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    is_in_range = ((rows >= 0) & (rows <= 1 + SUM_TOLERANCE)).all(axis=1)
+    adds_up = np.abs(rows.sum(axis=1) - 1) <= SUM_TOLERANCE
+    return 100 * float((is_in_range & (is_binary | adds_up)).mean())
 
 
-SMALLEST_EXPLOSION = 100.0
-"""In root mean square; a state that grows from nothing to less than this has not exploded."""
-CLOSED, OPEN = 0.02, 0.98
-"""A gate beyond these passes on less than a twelfth of the gradient that it passes at its best, s' = s (1 - s)."""
-SAME = 1e-3
-"""The width within which the values of a bounded unit count as one."""
+def _share_of_probabilities(trace: Trace) -> float:
+    is_binary = _is_binary(trace)
+    # A single logit may well lie between 0 and 1.
+    if is_binary and activation_of(trace.calls[-1].layer) != "sigmoid":
+        return 0.0
+    return probability_share(trace.outputs, is_binary=is_binary)
 
 
-def growth_of_states(states: NDArray[Any], is_read: NDArray[np.bool_]) -> float:
-    """How many times larger the states are at the end than in the middle of the sequence.
-
-    Root mean squares over units are compared, that of the last tenth of the steps with that of the tenth before the
-    middle, each as the median of the examples: in a healthy relu layer there may be one that leaps. A state that a
-    relu multiplies by r a step grows r^(T/2) times, one that adds up evenly twice.
-
-    Args:
-        states: h of each step, [B, T, H].
-        is_read: [B, T]; steps that are masked do not count, and each sequence has its own end.
-
-    Returns:
-        The ratio; 1 where the states end below `SMALLEST_EXPLOSION` or sequences have fewer than 4 steps; infinite
-        where a state is.
-    """
-    sizes = []
-    for sequence, read in zip(states, is_read, strict=True):
-        steps = sequence[read]
-        tenth, middle = max(1, len(steps) // 10), len(steps) // 2
-        if len(steps) >= 4:
-            sizes.append([(part**2).mean() for part in (steps[middle - tenth : middle], steps[-tenth:])])
-    if not sizes:
-        return 1.0
-    middle_size, end_size = np.sqrt(np.median(sizes, axis=0)).tolist()
-    if not np.isfinite(end_size):
-        return float("inf")
-    if end_size < SMALLEST_EXPLOSION:
-        return 1.0
-    return float(end_size / middle_size) if middle_size else float("inf")
-
-
-def saturation(gate: NDArray[Any], is_read: NDArray[np.bool_]) -> float:
-    """The share of a gate's values that are below `CLOSED` or above `OPEN`, in per cent.
-
-    Args:
-        gate: [B, T, H].
-        is_read: [B, T]; masked steps do not count.
-    """
-    values = gate[is_read]
-    return 100 * float(((values < CLOSED) | (values > OPEN)).mean()) if values.size else 0.0
-
-
-def dead_share(values: NDArray[np.floating]) -> float:
-    """The share of relu units that are zero in every example and step, in per cent; the last axis is the units."""
-    units = values.reshape(-1, values.shape[-1])
-    return 100 * float((units == 0).all(axis=0).mean())
-
-
-def stuck_share(values: NDArray[np.floating]) -> float:
-    """The share of units whose values all lie within `SAME`, in per cent; the last axis is the units."""
-    units = values.reshape(-1, values.shape[-1])
-    return 100 * float((np.ptp(units, axis=0) <= SAME).mean())
-
-
-_BOUNDED = ("tanh", "sigmoid", "hard_sigmoid", "softsign", "hard_tanh")
-
-
-def check_first_weights(subject: DiagnosticTarget, calls: Sequence[Call]) -> list[Diagnostic]:
-    """The size of what the first weights see."""
-    call = first_weighted(calls)
-    if call is None or call.inputs.ndim < 2:
-        return []
-    largest, places = float(np.abs(call.inputs.astype(np.float64)).max()), subject.places
-    if not largest:
-        return []
-    first, scale = calls[0].part, f"{1 / largest:.3g}"
-    remedy = f"Put Rescaling: {{scale: {scale}}} first in the network."
-    if isinstance(first.layer, keras.layers.Rescaling):
-        scale = f"{first.layer.scale / largest:.3g}"
-        remedy = f"Scale the inputs to about -1 to 1: {places.change(first, 'scale', scale)}"
-    where = places.layer(call.part)
-    findings = UNSCALED_INPUTS.judge(float(feature_sizes(call.inputs).max()), where, remedy)
-    return findings + TINY_INPUTS.judge(largest, where, remedy)
-
-
-def check_masks(subject: DiagnosticTarget, calls: Sequence[Call], inputs: Split) -> list[Diagnostic]:
-    """Masks that end too early, and padding without one."""
-    places = subject.places
-    findings = []
-    for call, readers in lost_masks(calls):
-        findings += LOST_MASK.judge(readers, places.layer(call.part))
-    reader = next((call for call in outermost(calls) if isinstance(call.part.layer, RECURRENT)), None)
-    values = inputs.inputs
-    is_read_as_given = reader is not None and values.ndim in (2, 3) and reader.inputs.shape[1] == values.shape[1]
-    if reader is None or reader.mask is not None or not is_read_as_given:
-        return findings
-    front, end = padding(values)
-    where, layer = places.layer(reader.part), reader.part.layer
-    if getattr(layer, "go_backwards", False):
-        front, end = end, front
-    embedding = next((call.part for call in calls if isinstance(call.part.layer, keras.layers.Embedding)), None)
-    remedy = f"Mask the padding: {places.change(embedding, 'mask_zero', 'true')}" if embedding else ""
-    last = max(front, end) if isinstance(layer, keras.layers.Bidirectional) else end
-    findings += PADDING_READ_LAST.judge(last, where, remedy)
-    return findings + ([] if findings else PADDING_READ_FIRST.judge(front, where, remedy))
-
-
-def check_outputs(subject: DiagnosticTarget, calls: Sequence[Call]) -> list[Diagnostic]:
-    """What the last layer gives beside what the loss takes it for, and beside the classes."""
-    last, loss = calls[-1], subject.model.loss
-    where, outputs = subject.places.layer(last.part), last.outputs
-    findings: list[Diagnostic] = []
-    if outputs.ndim < 2 or isinstance(loss, dict | list):
-        return findings
-    logits, share = takes_logits(loss), probability_share(outputs)
-    if outputs.shape[-1] == 1 and activation_of(last.part.layer) != "sigmoid":
-        share = min(share, 0.0)  # a logit may well lie between 0 and 1
-    if logits:
-        findings += PROBABILITIES_AS_LOGITS.judge(share, where)
-    elif logits is not None:
-        findings += LOGITS_AS_PROBABILITIES.judge(100 - share, where)
-    classes = len(subject.class_names)
-    if classes and logits is not None and outputs.shape[-1] > 1:
-        remedy = (
-            f"Give the last layer one unit for each class: {subject.places.change(last.part, 'units', f'{classes}')}"
-        )
-        findings += UNUSED_OUTPUTS.judge(outputs.shape[-1] - classes, where, remedy)
-    return findings
-
-
-def check_units(subject: DiagnosticTarget, calls: Sequence[Call]) -> list[Diagnostic]:
-    """The states and gates of recurrent layers, and units that have stopped answering; not the last layer."""
-    findings = []
-    for call in calls[:-1]:
-        again = replay(call) if isinstance(call.part.layer, keras.layers.RNN) else None
-        where = subject.places.layer(call.part)
-        if again is not None:
-            findings += _examine_states(subject.places, call, again, where)
-        activation = activation_of(call.part.layer)
-        values = call.outputs if again is None else again.states[again.is_read]
-        if values.ndim < 2 or not values.size:
-            continue
-        if activation == "relu":
-            remedy = f"Lower the learning rate, or use another activation: {_use(subject.places, call, 'elu')}"
-            findings += DEAD_UNITS.judge(dead_share(values), where, remedy)
-        elif activation in _BOUNDED:
-            findings += STUCK_UNITS.judge(stuck_share(values), where)
-    return findings
-
-
-def check_gradients(subject: DiagnosticTarget, calls: Sequence[Call], examples: Split) -> list[Diagnostic]:
-    """The gradient on its way back through time, at each recurrent layer."""
-    recurrent = [call for call in outermost(calls) if isinstance(call.part.layer, RECURRENT)]
-    if not recurrent:
-        return []
-    gradients = input_gradients(subject.model, *examples, [call.part for call in recurrent])
-    findings = []
-    for call, gradient in zip(recurrent, gradients, strict=True):
-        layer = call.part.layer
-        mask = None if call.mask is None else call.mask[: len(gradient)]
-        smallest, largest = spread(
-            norms_over_time(gradient, mask),
-            is_backwards=getattr(layer, "go_backwards", False),
-            has_both=isinstance(layer, keras.layers.Bidirectional),
-        )
-        where = subject.places.layer(call.part)
-        clip = f"Clip the gradients: {subject.places.optimizer('clipnorm', 1)}"
-        if not _is_clipped(subject.model.optimizer):
-            findings += EXPLODING_GRADIENT.judge(largest, where, clip)
-        remedy = ""
-        if isinstance(getattr(layer, "cell", None), keras.layers.SimpleRNNCell):
-            remedy = f"Use a layer whose memory does not fade: {subject.places.replace(call.part, 'LSTM')}"
-        findings += VANISHING_GRADIENT.judge(smallest, where, remedy)
-    return findings
-
-
-def _examine_states(places: Places, call: Call, again: Replay, where: str) -> list[Diagnostic]:
-    growth = growth_of_states(again.states, again.is_read)
-    remedy = f"Use a bounded activation: {_use(places, call, 'tanh')}"
-    findings = EXPLODING_STATES.judge(growth, where, remedy)
-    split_cores = {letter: saturation(gate, again.is_read) for letter, gate in again.gates.items()}
-    if split_cores:
-        worst = max(split_cores, key=lambda letter: split_cores[letter])
-        findings += SATURATED_GATES.judge(split_cores[worst], f"{where}, gate {worst}")
-    return findings
-
-
-def _is_clipped(optimizer: Any) -> bool:
-    return any(getattr(optimizer, name, None) for name in ("clipnorm", "global_clipnorm", "clipvalue"))
-
-
-def _use(places: Places, call: Call, activation: str) -> str:
-    return places.change(call.part, "activation", activation)
+def _is_binary(trace: Trace) -> bool:
+    """Return True if each output is the probability of one class against its absence."""
+    if trace.outputs.shape[-1] == 1:
+        return True
+    loss = trace.model.loss
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    return "binary" in name.lower() and activation_of(trace.calls[-1].layer) != "softmax"
