@@ -6,6 +6,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+from unrolled.cli.tables import print_rows
 from unrolled.comparison.arms import Arm
 from unrolled.comparison.comparison import Comparison
 from unrolled.comparison.listing import ListingEntry
@@ -50,13 +51,13 @@ _NONE = "-"
 
 
 def print_comparison(comparison: Comparison, *, as_json: bool) -> None:
-    """Each arm's figures, what the differences mean, and what differs in the settings."""
+    """Print each arm's metrics and costs, the differences, and the settings that differ."""
     if as_json:
         print_json(comparison.to_json())
         return
     console = Console(highlight=False)
     data = comparison.arms[0].results[0].data
-    console.print(Text(f"{data['name']}, {data['test_examples']:,} test examples; ± is a 95 % interval over seeds\n"))
+    console.print(Text(f"{data['name']}, {data['test_examples']:,} test examples; intervals are 95 %\n"))
     _print_scores(comparison.arms, comparison.metrics, console)
     _print_costs(comparison.arms, console)
     for difference in comparison.differences:
@@ -64,70 +65,79 @@ def print_comparison(comparison: Comparison, *, as_json: bool) -> None:
         if not difference.settings:
             console.print(Text(f"{difference.second} and {difference.first} have the same settings.\n"))
             continue
-        table = table_of("setting", difference.first, difference.second, right=())
-        for one in difference.settings:
-            add_row(table, one.path, format_setting(one.first), format_setting(one.second))
-        console.print(table)
+        rows = [(one.path, format_setting(one.first), format_setting(one.second)) for one in difference.settings]
+        print_rows(console, ("setting", difference.first, difference.second), rows)
         console.print()
     for note in comparison.notes:
         console.print(Text(note))
     for run, reason in comparison.left_out.items():
-        console.print(Text(f"left out: {run}: {reason}"))
+        console.print(Text(f"left out: {run}: {reason}"), soft_wrap=True)
 
 
 def _print_scores(arms: Sequence[Arm], metrics: Sequence[str], console: Console) -> None:
-    table = table_of("arm", "n", *metrics, "seeds", right=("n", *metrics))
-    for arm in arms:
-        scores = (str(arm.estimate(metric)) for metric in metrics)
-        add_row(table, arm.name, str(len(arm.results)), *scores, ", ".join(map(str, arm.seeds)))
-    console.print(table)
+    rows = [
+        (arm.name, str(len(arm.results)), *(str(arm.estimate(metric)) for metric in metrics), format_seeds(arm.seeds))
+        for arm in arms
+    ]
+    print_rows(console, ("arm", "n", *metrics, "seeds"), rows, right=("n", *metrics))
     console.print()
 
 
 def _print_costs(arms: Sequence[Arm], console: Console) -> None:
-    table = table_of("arm", "parameters", "CPU seconds", "seconds/epoch", "examples/s")
-    figures = {"parameters": ",.0f", "cpu_seconds": ",.1f", "seconds_per_epoch": ",.2f", "examples_per_second": ",.0f"}
+    header = ("arm", "parameters", "CPU seconds", "seconds/epoch", "examples/s")
+    formats = {"parameters": ",.0f", "cpu_seconds": ",.1f", "seconds_per_epoch": ",.2f", "examples_per_second": ",.0f"}
+    rows = []
     for arm in arms:
-        means = {figure: arm.mean(figure) for figure in figures}
-        add_row(
-            table, arm.name, *(_NONE if mean is None else f"{mean:{figures[name]}}" for name, mean in means.items())
-        )
-    console.print(table)
+        means = {name: arm.mean(name) for name in formats}
+        rows.append((arm.name, *(_NONE if mean is None else f"{mean:{formats[n]}}" for n, mean in means.items())))
+    print_rows(console, header, rows, right=header[1:])
     console.print()
 
 
 def print_runs(entries: Sequence[ListingEntry], broken: Mapping[Path, str], *, as_json: bool) -> None:
-    """A row each run or group, and the folders that are neither."""
+    """Print a row for each run or group, and a line for each folder that is ignored."""
     if as_json:
-        left_out = {str(path): reason for path, reason in broken.items()}
-        print_json({"runs": [entry.to_json() for entry in entries], "broken": left_out})
+        print_json(
+            {
+                "runs": [entry.to_json() for entry in entries],
+                "broken": {str(path): reason for path, reason in broken.items()},
+            }
+        )
         return
     console = Console(highlight=False)
-    table = table_of("folder", "status", "seed", "data", "test", "epochs", "seconds", right=_RIGHT)
-    table.padding = (0, 1, 0, 0)
-    for column in table.columns[:2]:
-        column.no_wrap = True
-    for entry in entries:
-        figures = (entry.headline or _NONE, f"{entry.epochs:g}", f"{entry.seconds:,.0f}")
-        add_row(table, entry.path.name, _status(entry), _seeds(entry), entry.data, *figures)
-    console.print(table)
+    rows = [
+        (
+            entry.path.name,
+            _format_status(entry),
+            format_seeds(entry.seeds),
+            entry.data,
+            entry.headline or _NONE,
+            f"{entry.epochs:g}",
+            f"{entry.seconds:,.0f}",
+        )
+        for entry in entries
+    ]
+    header = ("folder", "status", "seed", "data", "test", "epochs", "seconds")
+    print_rows(console, header, rows, right=("epochs", "seconds"))
     for path, reason in broken.items():
-        console.print(Text(f"left out: {path}: {reason.removeprefix(f'{path}: ')}"))
+        console.print(Text(f"{path}: {reason.rstrip('.')}; ignored"), soft_wrap=True)
 
 
-_RIGHT = ("epochs", "seconds")
-
-
-def _status(entry: ListingEntry) -> str:
+def _format_status(entry: ListingEntry) -> str:
     partly = entry.kind == "group" and entry.finished < len(entry.seeds)
     return f"{entry.status} ({entry.finished} of {len(entry.seeds)})" if partly else entry.status
 
 
-def _seeds(entry: ListingEntry) -> str:
-    """A run's seed; a group's seeds, as a range where they are one."""
-    first, last = min(entry.seeds), max(entry.seeds)
-    whole = sorted(entry.seeds) == list(range(first, last + 1)) and len(entry.seeds) > 2
-    return f"{first}-{last}" if whole else ",".join(map(str, entry.seeds))
+def format_seeds(seeds: Sequence[int]) -> str:
+    """Format seeds as a list; three or more consecutive ones as a range.
+
+    Example:
+        >>> format_seeds([4]), format_seeds([0, 1, 2]), format_seeds([3, 7])
+        ('4', '0-2', '3, 7')
+    """
+    first, last = min(seeds), max(seeds)
+    is_range = sorted(seeds) == list(range(first, last + 1)) and len(seeds) > 2
+    return f"{first}-{last}" if is_range else ", ".join(map(str, seeds))
 
 
 _LONGEST_CELL = 40
@@ -355,35 +365,39 @@ _BEST_SHOWN = 10
 
 
 def print_search(search: Search, *, as_json: bool) -> None:
-    """The best ten trials, how much each parameter matters, and what the test set said."""
+    """Print the best ten trials, the importance of each parameter, and the result on the test set."""
     if as_json:
         print_json(describe_search(search))
         return
     names = short_names(search.space.by_name)
-    importance = search.importance
-    table = table_of("trial", search.metric, "epochs", "seconds", "values", right=(search.metric, "epochs", "seconds"))
-    for trial in search.ranking[:_BEST_SHOWN]:
-        figures = (str(trial.number), f"{trial.value:.4f}", str(trial.epochs), f"{trial.seconds:.1f}")
-        add_row(table, *figures, format_params(trial.params, names))
+    rows = [
+        (
+            str(trial.number),
+            f"{trial.value:.4f}",
+            str(trial.epochs),
+            f"{trial.seconds:.1f}",
+            format_params(trial.params, names),
+        )
+        for trial in search.ranking[:_BEST_SHOWN]
+    ]
     console = Console(highlight=False)
-    console.print(table)
-    if importance:
-        split_cores = table_of("parameter", "importance")
-        for name, share in importance.items():
-            add_row(split_cores, names[name], f"{100 * share:.0f} %")
-        console.print(split_cores)
+    columns = (search.metric, "epochs", "seconds")
+    print_rows(console, ("trial", *columns, "values"), rows, right=columns)
+    if importance := search.importance:
+        shares = [(names[name], f"{100 * share:.0f} %") for name, share in importance.items()]
+        print_rows(console, ("parameter", "importance"), shares, right=("importance",))
     console.print(f"trials {len(search.ended)}: {format_outcomes(search.ended)}", markup=False, soft_wrap=True)
     console.print(format_test_measurements(search), markup=False, soft_wrap=True)
 
 
 def describe_search(search: Search) -> dict[str, Any]:
-    """A search as JSON: the best trial, all trials, the importance, and each look at the test set."""
+    """Return a search as JSON: the best trial, all trials, the importance, and each evaluation on the test set."""
     trials = [
         {
             "trial": trial.number,
             "outcome": trial.outcome,
             search.metric: trial.value,
-            "picked": dict(trial.params),
+            "params": dict(trial.params),
             "epochs": trial.epochs,
             "seconds": trial.seconds,
             "reason": trial.reason,

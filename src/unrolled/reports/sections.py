@@ -84,7 +84,7 @@ def _confusion_values(section: ConfusionSection) -> dict[str, Any]:
 
 def busiest_confusions(section: ConfusionSection) -> list[dict[str, Any]]:
     """Return the most frequent pairs of a true class and a wrong prediction, the most frequent first."""
-    pairs = [
+    pairs: list[dict[str, Any]] = [
         {"truth": section.classes[i], "predicted": section.classes[j], "count": count, "share": count / sum(row)}
         for i, row in enumerate(section.counts)
         for j, count in enumerate(row)
