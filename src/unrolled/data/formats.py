@@ -1,4 +1,4 @@
-"""File formats, and the one place that decides which format a file has.
+"""File formats: what a file is, and the functions that load, evaluate, predict and preview it.
 
 Training, evaluation, prediction and ``unrolled show`` all go through ``FORMATS``. A new format is one ``FileFormat``
 with the functions that it offers, and one entry in ``FORMATS``.
@@ -71,7 +71,7 @@ class Inputs:
 
     Attributes:
         examples: [B] arrays, series or texts.
-        is_batch: True if the file can hold several examples, which are then told apart by their index.
+        is_batch: True if the file can hold several examples; predictions then have their index.
         table: The table that the examples are read from, if it is one.
         rows: The indices of the table's rows of each example.
     """
