@@ -120,18 +120,18 @@ def load_file(path: Path, options: LoadOptions, task: str | None = None) -> Data
     Args:
         path: The file or folder.
         options: Settings beside the file.
-        task: The learning task; without it the first that the format serves.
+        task: The learning task. Without it, and for one that the format does not serve, the first of the format: the
+            task itself then refuses the data.
 
     Raises:
-        DataError: The format is unknown or does not serve the task, or the file is missing, damaged or malformed.
+        DataError: The format is unknown or not for training, or the file is missing, damaged or malformed.
     """
     file_format = ARRAYS if options.labels else format_of(path)
-    task = task or next(iter(file_format.loaders), None)
-    if task not in file_format.loaders:
-        suitable = [other for other in FORMATS if task in other.loaders or (task is None and other.loaders)]
-        purpose = f"to {task}" if task else "for training"
-        raise DataError(f"{path}: {file_format.name} cannot be used {purpose}. Use {_format_choice(suitable)}.")
-    return file_format.loaders[task](path, options)
+    if not file_format.loaders:
+        suitable = [other for other in FORMATS if other.loaders]
+        raise DataError(f"{path}: {file_format.name} cannot be used for training. Use {_format_choice(suitable)}.")
+    loader = file_format.loaders.get(task or "") or next(iter(file_format.loaders.values()))
+    return loader(path, options)
 
 
 def read_labeled(path: Path, context: ReadContext) -> Split:

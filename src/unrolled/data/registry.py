@@ -84,7 +84,7 @@ def load_config_data(
         columns: The settings of a table: ``input``, ``target``, ``series``, ``delimiter``, ``encoding``, ``header``.
 
     Raises:
-        DataError: A file is missing, damaged or malformed, or its format does not serve the task.
+        DataError: A file is missing, damaged or malformed, or its format is unknown or not for training.
     """
     options = LoadOptions(
         test=Path(test) if test else None,
