@@ -1,4 +1,4 @@
-"""How fast the layers are: peers side by side in one run, outputs and gradients checked equal before anything is timed.
+"""Benchmarks of the layers beside their peers, in one run; outputs and gradients are checked equal before timing.
 
-``python -m benchmarks --help`` says how to run it, ``docs/performance.md`` what came out.
+``python -m benchmarks --help`` lists the options; ``docs/performance.md`` has the results.
 """

@@ -1,4 +1,4 @@
-"""Run it: ``make bench``, or ``python -m benchmarks --help``."""
+"""The command: ``make bench``, or ``python -m benchmarks --help``."""
 
 import os
 import sys
@@ -15,7 +15,7 @@ from unrolled.errors import UnrolledError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what was asked; 0 if all is well, 1 if something of ours failed, 2 if it cannot be done."""
+    """Run the command; return 0, 1 if a program of unrolled failed, or 2 if the arguments are impossible."""
     options = parse(sys.argv[1:] if arguments is None else arguments)
     try:
         if options.list_only:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nbenchmarks: interrupted; what was measured is kept", file=sys.stderr)
+        print("\nbenchmarks: interrupted; the finished cases are kept", file=sys.stderr)
         return 130
 
 
@@ -64,7 +64,7 @@ def _render(run: Run, options: Options) -> None:
 
 
 def _failed(run: Run) -> bool:
-    """Whether anything of ours did, or a peer that gave other numbers: one that cannot run at all is only noted."""
+    """Return True if a program of unrolled failed, or a peer computed other numbers; other failures are only listed."""
     return any(
         arm.get("failure") and (arm["ours"] or "difference" in arm) for case in run["cases"] for arm in case["arms"]
     )

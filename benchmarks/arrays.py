@@ -1,9 +1,9 @@
-"""The arrays of a task: the same numbers in every process, whichever framework it runs."""
+"""The arrays of a task: the same numbers in every process, on every framework."""
 
 from dataclasses import dataclass
 
 from benchmarks.tasks import GATES, LayerTask, NetworkTask, StepTask
-from unrolled.data import bundled as mnist
+from unrolled import load
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ WEIGHTS = ("kernel", "recurrent_kernel", "bias")
 
 @dataclass(frozen=True)
 class LayerArrays:
-    """What a layer reads, in Keras' order of gates."""
+    """The inputs and weights of a layer, with the gates in Keras' order."""
 
     sequences: Array
     """[B, T, F]"""
@@ -27,7 +27,7 @@ class LayerArrays:
 
 
 def layer_arrays(task: LayerTask) -> LayerArrays:
-    """Inputs and weights for one layer."""
+    """Return the inputs and weights of one layer."""
     random = np.random.default_rng(0)
     shape = task.shape
     sequences = _normal(random, (shape.batch, shape.time, shape.features))
@@ -41,7 +41,7 @@ def layer_arrays(task: LayerTask) -> LayerArrays:
     mask = None
     if task.padded:
         mask = np.arange(shape.time) < np.array(task.lengths())[:, None]
-        # What a layer gives for padding is a matter of taste, so the loss does not depend on it.
+        # Layers differ in their outputs at padding, so the loss does not depend on them.
         cotangent *= mask[:, :, None]
     return LayerArrays(sequences, weights, mask, cotangent)
 
@@ -56,7 +56,7 @@ def _weights(random: np.random.Generator, task: LayerTask) -> list[Array]:
             _normal(random, (units, columns), recurrent_scale),
             _normal(random, bias_shape, 0.1),
         ]
-    # Where relu bends, rounding decides which gradient is right. So the bias keeps every unit on one side of the bend.
+    # At the kink of relu, rounding decides which gradient is right. The bias keeps every unit on one side of it.
     bias = np.where(random.random(bias_shape) < 0.5, -1, 1) / (2 if task.cell == "gru" else 1)
     if task.cell == "gru":
         bias[1] = bias[0]
@@ -68,14 +68,14 @@ def _weights(random: np.random.Generator, task: LayerTask) -> list[Array]:
 
 
 def step_arrays(task: StepTask) -> tuple[Array, list[Array]]:
-    """Sixteen steps [16, B, F] and the weights of an LSTM."""
+    """Return sixteen steps [16, B, F] and the weights of an LSTM."""
     random = np.random.default_rng(0)
     layer = LayerTask("lstm", task.shape)
     return _normal(random, (16, task.shape.batch, task.shape.features)), _weights(random, layer)
 
 
 def network_weights(task: NetworkTask) -> list[Array]:
-    """Initial weights of the article's network, as Keras would draw them, in the order of Keras' variables."""
+    """Return initial weights of the article's network, drawn as Keras does, in the order of Keras' variables."""
     random = np.random.default_rng(0)
     units = task.units
     weights: list[Array] = []
@@ -89,8 +89,8 @@ def network_weights(task: NetworkTask) -> list[Array]:
 
 
 def images(task: NetworkTask) -> tuple[Array, NDArray[np.int64]]:
-    """The first images of MNIST, from 0 to 1, and their digits."""
-    (inputs, targets), _ = mnist.load_data()
+    """Return the first training images of MNIST, scaled to 0 to 1, and their digits."""
+    inputs, targets = load("mnist").train
     return (inputs[: task.images] / 255).astype(np.float32), targets[: task.images].astype(np.int64)
 
 

@@ -1,7 +1,7 @@
-"""What an arm and a case are; the cases themselves are listed in ``catalogue``.
+"""Arms and cases; ``catalogue`` lists all of them.
 
-An arm is one program that computes one task. The arms of a case take turns, so whatever slows the machine for a while
-slows all of them.
+An arm is one program that computes one task. The arms of a case take turns, so that a slow phase of the machine slows
+all of them.
 """
 
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from benchmarks.tasks import Task
 Backend = Literal["jax", "tensorflow", "torch"]
 BACKENDS: tuple[Backend, ...] = ("jax", "tensorflow", "torch")
 Worker = Literal["jax", "tensorflow", "torch", "processor"]
-"""Keras takes one backend a process, so each has a process of its own; "processor" has no framework."""
+"""Keras has one backend per process, so each has a process of its own; "processor" has no framework."""
 
 Compiled = Literal["", "auto", "xla", "graph"]
-"""On TensorFlow: as Keras chooses, or with ``jit_compile`` true or false."""
+"""On TensorFlow: Keras' choice, or ``jit_compile`` true or false."""
 
 Program = Literal["unrolled", "kernels", "keras", "torch.nn", "stream", "reading"]
-"""Our layers, our kernels without Keras, Keras' layers, torch's own, our stream, reading the weights."""
+"""The layers of unrolled, its kernels without Keras, Keras' layers, torch's own, a stream, reading the weights."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +34,21 @@ class Arm:
     unroll: bool = False
     """Keras' ``unroll=True``."""
     against: str | None = None
-    """The arm whose time this one's is divided by."""
+    """The name of the arm whose time divides the time of this one."""
     equals: str | None = None
-    """The arm that must give the same outputs and gradients."""
+    """The name of the arm that must have the same outputs and gradients."""
     timed: bool = True
-    """Whether it is more than a witness of what is right."""
+    """False for a witness, which only confirms the numbers of another arm."""
 
     @property
     def ours(self) -> bool:
-        """Whether it is what the project claims to be fast: it must not fail."""
+        """True for a program of unrolled, which must not fail."""
         return self.program in ("unrolled", "kernels", "stream")
 
 
 @dataclass(frozen=True)
 class Case:
-    """Arms that are timed in turn; the first is the one that GFLOP/s are stated of."""
+    """Arms that are timed in turn."""
 
     name: str
     arms: tuple[Arm, ...]
@@ -59,7 +59,7 @@ class Case:
         return self.name.partition("/")[0]
 
     def keeping(self, wanted: Callable[[Arm], bool]) -> "Case | None":
-        """The case without other arms; None if nothing of ours is left to be timed."""
+        """Return the case with the wanted arms only; None if no program of unrolled is left to be timed."""
         kept = [arm for arm in self.arms if wanted(arm)]
         names = {arm.name for arm in kept}
         if not any(arm.ours and arm.timed for arm in kept):

@@ -1,4 +1,4 @@
-"""Every case there is, in the order in which they run."""
+"""All cases, in the order in which they run."""
 
 from dataclasses import replace
 
@@ -19,8 +19,8 @@ SHAPES = tuple(
 INFERENCE_SHAPES = tuple(Shape(batch, *rest) for rest in ((28, 28, 128), (100, 64, 256)) for batch in (1, 256))
 MIDDLE = Shape(32, 28, 128, 128)
 LONGEST_UNROLLED = 100
-"""Compiling a loop that is written out takes a time that grows with T: minutes at T = 100. On torch Keras' loop is one
-in Python: at T = 784 a run takes 20 s, two hundred times as long as ours."""
+"""The longest T of ``unroll=True`` and of Keras on torch. Compiling an unrolled loop takes minutes at T = 100; on torch
+Keras' loop is one in Python, and a run at T = 784 takes 20 s, two hundred times as long as with unrolled."""
 
 VARIANTS = ("tanh", "relu", "padded", "recurrent-dropout", "bidirectional")
 IN_SEQUENCE = "its two layers in sequence"
@@ -41,7 +41,7 @@ OURS, KERAS = "unrolled on JAX", "Keras on JAX"
 
 
 def all_cases(*, images: int, cores: int, shapes: tuple[Shape, ...] = SHAPES, unroll: bool = True) -> list[Case]:
-    """The cases for a machine with so many cores; ``unroll`` adds Keras' loops written out."""
+    """Return the cases for a machine with this number of cores; ``unroll`` adds Keras' layers with ``unroll=True``."""
     layers = [
         Case(f"layer/{cell}/{shape}/{variant}", layer_arms(layer_task(cell, shape, variant), unroll=unroll))
         for cell in CELLS
@@ -59,7 +59,7 @@ def all_cases(*, images: int, cores: int, shapes: tuple[Shape, ...] = SHAPES, un
 
 
 def layer_task(cell: Cell, shape: Shape, variant: str) -> LayerTask:
-    """One of ``VARIANTS`` of a layer."""
+    """Return one of the ``VARIANTS`` of a layer."""
     plain = LayerTask(cell, shape)
     return {
         "tanh": plain,
@@ -71,7 +71,7 @@ def layer_task(cell: Cell, shape: Shape, variant: str) -> LayerTask:
 
 
 def layer_arms(task: LayerTask, *, unroll: bool) -> tuple[Arm, ...]:
-    """Our layer and every other program that computes the task."""
+    """Return the layer of unrolled and every other program that computes the task."""
     # Each framework draws its own dropout, so those are compared within a framework only.
     equals = None if task.recurrent_dropout else OURS
     on_tensorflow, on_torch, kernels = "unrolled on TensorFlow", "unrolled on torch", "our kernels on torch"
@@ -108,7 +108,7 @@ def layer_arms(task: LayerTask, *, unroll: bool) -> tuple[Arm, ...]:
 
 
 def has_torch_layer(task: LayerTask) -> bool:
-    """Whether ``torch.nn`` computes it: relu in an RNN only, recurrent dropout never."""
+    """Return True if ``torch.nn`` can compute the task: relu only in an RNN, recurrent dropout never."""
     return not task.recurrent_dropout and (task.activation == "tanh" or task.cell == "simple_rnn")
 
 
@@ -156,7 +156,7 @@ def _denormal_case(cell: Cell, activation: str) -> Case:
     for program in programs:
         for suffix, values in kinds.items():
             against = program.name if suffix else None
-            # Where a denormal number is zero to us and to XLA, torch lets relu's gradient through.
+            # Where unrolled and XLA flush a denormal number to zero, torch passes relu's gradient.
             differs = values == "tiny" and activation == "relu" and program.program == "torch.nn"
             equals = None if program.name == OURS or differs else OURS + suffix
             task = replace(ordinary, values=values)

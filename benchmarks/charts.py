@@ -30,7 +30,7 @@ _STYLE: Any = {"svg.hashsalt": "unrolled", "svg.fonttype": "none", "font.size": 
 
 @dataclass(frozen=True)
 class Chart:
-    """A picture that was drawn."""
+    """A chart as an SVG file."""
 
     section: str
     title: str
@@ -38,7 +38,7 @@ class Chart:
 
 
 def draw_charts(run: Run, folder: Path) -> list[Chart]:
-    """Draw what the run has results for."""
+    """Draw the charts for which the run has results."""
     folder.mkdir(parents=True, exist_ok=True)
     charts: list[Chart] = []
     with plt.rc_context(_STYLE):
@@ -176,7 +176,7 @@ def _arm(case: Record, name: str) -> Record | None:
 
 
 def _peers(case: Record) -> dict[str, Record]:
-    """The programs that are shown of a layer case, those with ratios only."""
+    """Return the peers of a layer case that have ratios, by their names in the legend."""
     found = {name: _arm(case, name) for name in ("Keras on JAX", "Keras on torch")}
     names = ("Keras on TensorFlow, XLA", "Keras on TensorFlow, no XLA")
     found["Keras on TensorFlow"] = best([_arm(case, name) for name in names])

@@ -1,4 +1,4 @@
-"""Whether two programs compute the same, judged before either is timed."""
+"""Check that two programs compute the same, before either is timed."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from benchmarks.frameworks.program import Outputs
 import numpy as np
 
 FORWARD = 1e-5
-"""How far outputs may differ, relative to the largest one or to 1."""
+"""The tolerance of outputs, relative to the largest one or to 1."""
 GRADIENT = 1e-4
-"""How far a gradient may differ, relative to its largest element."""
+"""The tolerance of a gradient, relative to its largest element."""
 
 
 @dataclass(frozen=True)
@@ -22,21 +22,21 @@ class Difference:
 
     @property
     def is_small(self) -> bool:
-        """Whether the two programs compute the same; NaN is never small."""
+        """True if the programs compute the same; NaN is never small."""
         return self.outputs <= FORWARD and self.gradients <= GRADIENT
 
 
 def compare(results: Outputs, expected: Outputs, *, extreme: bool = False) -> Difference:
-    """How far ``results`` are from ``expected``.
+    """Return the largest differences between ``results`` and ``expected``.
 
     Args:
-        results: What a program gave.
-        expected: What it should have given.
-        extreme: Whether the numbers are such that a gradient may be nothing but rounding, as 1 - h * h is where tanh
-            is 1, or zero in place of something denormal. Gradients are then measured by the largest of all of them.
+        results: The outputs and gradients of a program.
+        expected: Those of the program that it must equal.
+        extreme: Compare gradients relative to the largest of all of them. For tasks in which a gradient may be mere
+            rounding (1 - h * h where tanh is 1) or denormal.
 
     Raises:
-        ValueError: They have not the same names and shapes.
+        ValueError: The names or shapes differ.
     """
     for name in results.keys() | expected.keys():
         if name not in results or name not in expected or results[name].shape != expected[name].shape:

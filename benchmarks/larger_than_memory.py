@@ -1,8 +1,8 @@
-"""How much memory it takes to train on files of 4 GB: sentences in Parquet, and one text.
+"""Memory used by training on files of 4 GB: sentences in Parquet, and one text.
 
-Run it: ``python -m benchmarks.larger_than_memory``. It needs 12 GB of disk in ``TMPDIR`` (otherwise ``/var/tmp``) and
-half an hour. Each training is ``unrolled train`` in a process of its own; that on the one text is interrupted as a user
-would, after some minutes, since reading 4 GB character by character takes days.
+Run ``python -m benchmarks.larger_than_memory``. It needs 12 GB of disk in ``TMPDIR`` (default ``/var/tmp``) and half an
+hour. Each training is ``unrolled train`` in a process of its own. The one on the text is interrupted after two minutes,
+because an epoch of 4 GB character by character takes days.
 """
 
 import json
@@ -18,8 +18,8 @@ from typing import Any
 from benchmarks.machine import describe_machine
 from benchmarks.options import PAGE
 from benchmarks.sections import write_section
+from unrolled import load
 from unrolled.config.document import write_yaml
-from unrolled.data import bundled
 from unrolled.storage import write_json
 
 import numpy as np
@@ -42,8 +42,8 @@ TRAININGS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    """Make each file, train on it while its memory is watched, and write the page's section."""
-    import pyarrow  # noqa: F401 - fails now and not after a quarter of an hour
+    """Create each file, record the memory of training on it, and write the section of the page."""
+    import pyarrow  # noqa: F401 - fails now, not after a quarter of an hour
 
     found = []
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", "/var/tmp")) as name:
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def render(results: dict[str, Any]) -> None:
-    """Put the table between its markers on the page of performance."""
+    """Write the table between its markers on the performance page."""
     machine = results["machine"]
     lines = [
         f"{machine['cpu']}, {machine['cores_used']} cores, {machine['date']}.",
@@ -102,7 +102,7 @@ def _train(folder: Path, file: str) -> dict[str, Any]:
 
 
 def _memory(pid: int) -> dict[str, int]:
-    """Bytes, by the kernel's names; empty where the process has ended."""
+    """Return the memory of a process in bytes, by Linux' names; empty if the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -111,11 +111,11 @@ def _memory(pid: int) -> dict[str, int]:
 
 
 def _make_parquet(path: Path) -> None:
-    """Texts of 40 sentences that are drawn from reviews of their class; few have duplicates."""
+    """Write texts of 40 sentences drawn from the reviews of one class; few are duplicates."""
     import pyarrow
     from pyarrow import parquet
 
-    data, random = bundled.load_reviews(), np.random.default_rng(0)
+    data, random = load("movie-reviews"), np.random.default_rng(0)
     sentences = [data.train.inputs[data.train.targets == index] for index in range(2)]
     schema = pyarrow.schema([("text", pyarrow.string()), ("label", pyarrow.string())])
     with parquet.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
@@ -126,8 +126,8 @@ def _make_parquet(path: Path) -> None:
 
 
 def _make_text(path: Path) -> None:
-    """A novel's sentences, drawn at random."""
-    data, random = bundled.load_austen(), np.random.default_rng(0)
+    """Write sentences of a novel, drawn at random."""
+    data, random = load("pride-and-prejudice"), np.random.default_rng(0)
     sentences = np.array(data.train.inputs[0].split(". "), dtype=object)
     with path.open("w", encoding="utf-8") as file:
         while file.tell() < SIZE:

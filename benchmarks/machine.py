@@ -1,4 +1,4 @@
-"""What a run ran on, so that its numbers can be judged and repeated."""
+"""Description of the machine and software of a run, so that its numbers can be reproduced."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ _SETTINGS = (*SLOW_DOWN, "OMP_NUM_THREADS", "OMP_WAIT_POLICY", "XLA_FLAGS", "TF_
 
 
 def describe_machine(cores: list[int]) -> dict[str, Any]:
-    """Processor, caches, system and commit; what the workers know is added by them."""
+    """Return processor, caches, system and commit; workers add the versions of their frameworks."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": _cpu_model(),
@@ -33,7 +33,7 @@ def describe_machine(cores: list[int]) -> dict[str, Any]:
 
 
 def usable_cores() -> list[int]:
-    """The numbers of the cores that this process may run on."""
+    """Return the numbers of the cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
@@ -48,7 +48,7 @@ def _cpu_model() -> str:
 
 
 def _caches() -> dict[str, str]:
-    """The sizes of the caches of one core, "L2": "1024K"."""
+    """Return the cache sizes of one core, such as {"L2": "1024K"}."""
     sizes = {}
     for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         level, kind, size = ((folder / name).read_text().strip() for name in ("level", "type", "size"))
@@ -58,7 +58,7 @@ def _caches() -> dict[str, str]:
 
 
 def _commit() -> dict[str, Any] | None:
-    """The commit of the project, and whether files differ from it; None outside of a repository."""
+    """Return the commit and whether files differ from it; None outside a repository."""
     try:
         return {
             "commit": _git("rev-parse", "HEAD"),

@@ -1,4 +1,4 @@
-"""One case from beginning to end: prepare every arm, refuse those that compute something else, time the others."""
+"""One case from start to end: prepare every arm, exclude those that compute something else, time the others."""
 
 import math
 import statistics
@@ -19,32 +19,32 @@ _Item = TypeVar("_Item")
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to measure."""
+    """The number and length of measurements."""
 
     rounds: int
     block_seconds: float
-    """How long an arm runs before it is the next one's turn, at least; one run if that takes longer."""
+    """The time for which an arm runs before the next one's turn, at least; one run if that takes longer."""
     multiplications: int = 3
-    """Of large matrices, each round, with each library; the best counts."""
+    """Products of large matrices per round and library; the fastest counts."""
 
 
-def measure(case: Case, workers: Workers, effort: Effort, tell: Callable[[str], None]) -> Record:
-    """Everything that was found out about a case, for the JSON file."""
+def measure(case: Case, workers: Workers, effort: Effort, report: Callable[[str], None]) -> Record:
+    """Measure a case; return its record for the JSON file."""
     records = {arm.name: _describe(arm) for arm in case.arms}
     try:
-        counts = _prepare(case, workers, effort, records, tell)
+        counts = _prepare(case, workers, effort, records, report)
         timed = [arm for arm in case.arms if arm.name in counts]
         frameworks = sorted({"processor", *(arm.worker for arm in timed)})
         peaks: dict[str, list[float]] = {framework: [] for framework in frameworks}
         others = OthersWork(workers)
         for number in range(effort.rounds if timed else 0):
-            tell(f"{case.name}: round {number + 1} of {effort.rounds}")
+            report(f"{case.name}: round {number + 1} of {effort.rounds}")
             for arm in rotated(timed, number):
-                workers.resolve()
+                workers.wait_until_idle()
                 seconds = workers[arm.worker].run(arm.name, counts[arm.name])
                 records[arm.name]["seconds"].append(seconds)
             for framework in rotated(frameworks, number):
-                workers.resolve()
+                workers.wait_until_idle()
                 peaks[framework].append(workers[framework].multiply(effort.multiplications))
         disturbed = others.share()
     finally:
@@ -54,7 +54,7 @@ def measure(case: Case, workers: Workers, effort: Effort, tell: Callable[[str], 
 
 
 def rotated(items: list[_Item], by: int) -> list[_Item]:
-    """The items in turn, beginning with another one each time."""
+    """Return the items in turn, starting at index ``by``."""
     start = by % len(items)
     return items[start:] + items[:start]
 
@@ -65,17 +65,17 @@ def _describe(arm: Arm) -> Record:
 
 
 def _prepare(
-    case: Case, workers: Workers, effort: Effort, records: dict[str, Record], tell: Callable[[str], None]
+    case: Case, workers: Workers, effort: Effort, records: dict[str, Record], report: Callable[[str], None]
 ) -> dict[str, int]:
-    """How often each arm that may be timed runs in a row. Why the others may not is put into their records."""
+    """Return the runs per block of each arm to be timed; record the failures of the others."""
     results: dict[str, Outputs] = {}
     counts: dict[str, int] = {}
-    # Those that others must equal come first, whatever the order in which they are shown.
+    # Arms that others must equal come first, whatever their order in the case.
     expected = {arm.equals for arm in case.arms}
     for arm in sorted(case.arms, key=lambda arm: (arm.equals is not None, arm.name not in expected)):
-        tell(f"{case.name}: preparing {arm.name}")
+        report(f"{case.name}: preparing {arm.name}")
         try:
-            workers.resolve()
+            workers.wait_until_idle()
             prepared = workers[arm.worker].prepare(arm)
         except WorkerFailed as failure:
             records[arm.name]["failure"] = str(failure)
@@ -86,18 +86,18 @@ def _prepare(
         if failure_text is None and arm.timed:
             once = isinstance(arm.task, NetworkTask)
             counts[arm.name] = 1 if once else max(1, math.ceil(effort.block_seconds / prepared.run_seconds))
-    _drop_what_a_witness_denies(case, records, counts)
+    _drop_denied_by_witness(case, records, counts)
     for name, count in counts.items():
         records[name]["runs_per_block"] = count
     return counts
 
 
 def _difference(arm: Arm, results: dict[str, Outputs], records: dict[str, Record]) -> str | None:
-    """Why an arm is not what it should equal; None if it is, or need not equal any."""
+    """Return the reason why an arm differs from the one that it must equal; None if it does not, or must equal none."""
     if arm.equals is None:
         return None
     if arm.equals not in results:
-        return f"{arm.equals} failed, so there is nothing to compare with"
+        return f"{arm.equals} failed: nothing to compare with"
     try:
         extreme = isinstance(arm.task, LayerTask) and arm.task.values != "ordinary"
         difference = compare(results[arm.name], results[arm.equals], extreme=extreme)
@@ -109,7 +109,7 @@ def _difference(arm: Arm, results: dict[str, Outputs], records: dict[str, Record
     return f"differs from {arm.equals}: outputs by {difference.outputs:.1e}, gradients by {difference.gradients:.1e}"
 
 
-def _drop_what_a_witness_denies(case: Case, records: dict[str, Record], counts: dict[str, int]) -> None:
+def _drop_denied_by_witness(case: Case, records: dict[str, Record], counts: dict[str, int]) -> None:
     for witness in case.arms:
         failure = records[witness.name].get("failure")
         if failure and not witness.timed and witness.equals in counts:
@@ -118,17 +118,17 @@ def _drop_what_a_witness_denies(case: Case, records: dict[str, Record], counts: 
 
 
 def summarized(record: Record, records: dict[str, Record], peaks: dict[str, list[float]]) -> Record:
-    """A record with medians, quartiles and ratios beside its samples."""
+    """Return a record with medians, quartiles and ratios added to its samples."""
     seconds = record["seconds"]
     if not seconds:
         return record
     gflops = [record["flops"] / second / 1e9 for second in seconds]
-    # Of the same round, because a machine that is slow for a while multiplies slowly too.
-    split_cores = [rate / max(together) for rate, *together in zip(gflops, *peaks.values(), strict=True)]
+    # Of the same round, because a slow phase of the machine slows matrix products too.
+    shares = [rate / max(together) for rate, *together in zip(gflops, *peaks.values(), strict=True)]
     summary = {
         "seconds_quartiles": quartiles(seconds),
         "gflops": statistics.median(gflops),
-        "share_of_peak": quartiles(split_cores),
+        "share_of_peak": quartiles(shares),
     }
     base = records[record["against"]]["seconds"] if record["against"] else []
     if base:
@@ -137,7 +137,7 @@ def summarized(record: Record, records: dict[str, Record], peaks: dict[str, list
 
 
 def quartiles(samples: list[float]) -> list[float]:
-    """The first quartile, the median and the third quartile."""
+    """Return the first quartile, the median and the third quartile."""
     if len(samples) == 1:
         return samples * 3
     return statistics.quantiles(samples, n=4, method="inclusive")

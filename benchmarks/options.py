@@ -1,4 +1,4 @@
-"""What can be asked for on the command line, checked before anything is started."""
+"""The command line, checked before anything is started."""
 
 import argparse
 from collections.abc import Sequence
@@ -22,45 +22,47 @@ QUICK_IMAGES, FULL_IMAGES = 1_600, 6_400
 
 @dataclass(frozen=True)
 class Options:
-    """A valid wish."""
+    """Valid options."""
 
     cases: tuple[Case, ...]
     effort: Effort
     cores: tuple[int, ...]
     whole: bool
-    """Whether this is everything there is, so that the page is rendered from it."""
+    """True if all cases are measured, so that the page is rendered from them."""
     list_only: bool
     render: tuple[Path, ...]
     results: Path
     page: Path | None
-    """Where to render to; None leaves the page as it is."""
+    """The page to render; None to leave it unchanged."""
 
 
-def parse(arguments: Sequence[str]) -> Options:
-    """The options, or one line that says what is wrong with them and exit status 2."""
+def parse(words: Sequence[str]) -> Options:
+    """Return the options; exit with status 2 and a message of one line if they are invalid."""
     parser = _parser()
-    given = parser.parse_args(arguments)
+    arguments = parser.parse_args(words)
     cores = usable_cores()
-    if given.threads > len(cores):
-        parser.error(f"--threads: expected 1 to {len(cores)}, the cores there are, got {given.threads}. Take fewer.")
-    cores = cores[: given.threads or len(cores)]
-    for path in given.render or []:
+    if arguments.threads > len(cores):
+        parser.error(
+            f"--threads: expected 1 to {len(cores)}, the cores of this machine, got {arguments.threads}. Choose fewer."
+        )
+    cores = cores[: arguments.threads or len(cores)]
+    for path in arguments.render or []:
         if not path.is_file():
-            parser.error(f"--render: expected a result file, got nothing at {path}. Look in {RESULTS}.")
-    effort = QUICK_EFFORT if given.quick else FULL_EFFORT
-    if given.rounds:
-        effort = Effort(given.rounds, effort.block_seconds)
-    whole = not (given.quick or given.cases or given.shapes or set(given.backends) != set(BACKENDS))
-    rendered = whole or given.render is not None
+            parser.error(f"--render: {path}: no such file. Result files are in {RESULTS}.")
+    effort = QUICK_EFFORT if arguments.quick else FULL_EFFORT
+    if arguments.rounds:
+        effort = Effort(arguments.rounds, effort.block_seconds)
+    whole = not (arguments.quick or arguments.cases or arguments.shapes or set(arguments.backends) != set(BACKENDS))
+    rendered = whole or arguments.render is not None
     return Options(
-        cases=_choose(parser, given, len(cores)),
+        cases=_choose(parser, arguments, len(cores)),
         effort=effort,
         cores=tuple(cores),
         whole=whole,
-        list_only=given.list,
-        render=tuple(given.render or ()),
-        results=given.results,
-        page=given.page or (PAGE if rendered else None),
+        list_only=arguments.list,
+        render=tuple(arguments.render or ()),
+        results=arguments.results,
+        page=arguments.page or (PAGE if rendered else None),
     )
 
 
@@ -75,18 +77,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS, metavar="BACKEND")
     parser.add_argument("--shapes", nargs="+", type=_shape, metavar="BxTxFxH", help="of the layer cases")
     parser.add_argument("--images", type=_positive, metavar="N", help="of MNIST in an epoch of the article's network")
-    parser.add_argument("--rounds", type=_positive, metavar="N", help="how often each program has its turn")
-    parser.add_argument("--threads", type=_positive, default=0, metavar="N", help="cores to use; all if left out")
-    parser.add_argument("--list", action="store_true", help="print the names of the cases and end")
-    parser.add_argument("--render", nargs="+", type=Path, metavar="FILE", help="measure nothing: page from results")
-    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="where to write the JSON file")
-    parser.add_argument("--page", type=Path, metavar="FILE", help="render this page, whatever was measured")
+    parser.add_argument("--rounds", type=_positive, metavar="N", help="number of rounds")
+    parser.add_argument("--threads", type=_positive, default=0, metavar="N", help="cores to use; default: all")
+    parser.add_argument("--list", action="store_true", help="print the names of the cases and exit")
+    parser.add_argument(
+        "--render", nargs="+", type=Path, metavar="FILE", help="render the page from results, without measuring"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="folder of the JSON file")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="render this page, even from a part of the cases")
     return parser
 
 
 def _positive(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f'expected a whole number of at least 1, got "{text}". Write one.')
+        raise argparse.ArgumentTypeError(f'expected a whole number of at least 1, got "{text}". For example: 5.')
     return int(text)
 
 
@@ -94,37 +98,39 @@ def _shape(text: str) -> Shape:
     try:
         return Shape.parse(text)
     except ValueError:
-        message = f'expected batch, time, features and units such as {SHAPES[0]}, got "{text}". Write four sizes.'
+        message = (
+            f'expected batch, time, features and units such as {SHAPES[0]}, got "{text}". Separate four sizes by x.'
+        )
         raise argparse.ArgumentTypeError(message) from None
 
 
-def _choose(parser: argparse.ArgumentParser, given: argparse.Namespace, cores: int) -> tuple[Case, ...]:
-    """The cases that match, without arms of other backends."""
-    images = given.images or (QUICK_IMAGES if given.quick else FULL_IMAGES)
+def _choose(parser: argparse.ArgumentParser, arguments: argparse.Namespace, cores: int) -> tuple[Case, ...]:
+    """Return the matching cases, without arms of other backends."""
+    images = arguments.images or (QUICK_IMAGES if arguments.quick else FULL_IMAGES)
     # Whole batches only: a smaller last one would be compiled for itself.
     images = max(32, min(60_000, images) // 32 * 32)
-    every = all_cases(images=images, cores=cores, shapes=tuple(given.shapes or SHAPES), unroll=not given.quick)
+    every = all_cases(images=images, cores=cores, shapes=tuple(arguments.shapes or SHAPES), unroll=not arguments.quick)
     chosen = every
-    if given.quick and not given.cases:
+    if arguments.quick and not arguments.cases:
         chosen = [case for case in every if any(fnmatchcase(case.name, pattern) for pattern in QUICK)]
-    for pattern in given.cases or []:
+    for pattern in arguments.cases or []:
         if not any(_matches(case, pattern) for case in every):
             words = {part for case in every for part in (case.name, *case.name.split("/"))}
             hint = did_you_mean(pattern, words) or " List them with --list."
-            parser.error(f'--cases: expected a pattern that matches a case, got "{pattern}".{hint}')
-    if given.cases:
-        chosen = [case for case in every if any(_matches(case, pattern) for pattern in given.cases)]
-    quick = given.quick and set(given.backends) == set(BACKENDS)
-    kept = (case.keeping(lambda arm: _is_wanted(arm, given.backends, quick=quick)) for case in chosen)
+            parser.error(f'--cases: no case matches "{pattern}".{hint}')
+    if arguments.cases:
+        chosen = [case for case in every if any(_matches(case, pattern) for pattern in arguments.cases)]
+    quick = arguments.quick and set(arguments.backends) == set(BACKENDS)
+    kept = (case.keeping(lambda arm: _is_wanted(arm, arguments.backends, quick=quick)) for case in chosen)
     cases = tuple(case for case in kept if case is not None)
     if not cases:
-        backends = " ".join(given.backends)
-        parser.error(f"--backends: expected one that these cases have, got {backends}. Leave it out.")
+        backends = " ".join(arguments.backends)
+        parser.error(f"--backends: these cases have no program on {backends}. Leave it out.")
     return cases
 
 
 def _matches(case: Case, pattern: str) -> bool:
-    """The whole name, its beginning, or one of its parts."""
+    """Return True if the pattern matches the whole name, its start, or one of its parts."""
     return any(fnmatchcase(case.name, whole) for whole in (pattern, f"{pattern}/*", f"*/{pattern}/*", f"*/{pattern}"))
 
 

@@ -1,8 +1,8 @@
-"""What it saves to put texts of about one length together: an epoch of reviews-lstm, padded in two ways.
+"""Time saved by batches of texts of similar length: an epoch of reviews-lstm, padded in two ways.
 
-Run it: ``python -m benchmarks.padding``. Both ways see the same batches in the same order, from the same weights, in
-turn; their losses are compared before anything is timed. So does a network whose kernels are Keras' own loop, which
-computes the padding.
+Run ``python -m benchmarks.padding``. Both ways train on the same batches in the same order, from the same weights, in
+turn; their losses are compared before anything is timed. The same holds for a network on Keras' own loop, which
+computes the padding too.
 """
 
 import json
@@ -30,7 +30,7 @@ KERNELS = {"auto": "our kernels", "reference": "Keras' loop"}
 
 
 def main() -> None:
-    """Compare, time in turn, and write the page's section."""
+    """Compare losses, time in turn, and write the section of the page."""
     times: dict[str, list[float]] = {}
     losses: dict[str, list[float]] = {}
     programs = {
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def render(results: dict[str, Any]) -> None:
-    """Put the table between its markers on the page of performance."""
+    """Write the table between its markers on the performance page."""
     seconds, machine = results["seconds"], results["machine"]
     lines = [
         f"{machine['cpu']}, {machine['cores_used']} cores, {machine['date']}; medians of {ROUNDS} epochs in turn.",
@@ -71,8 +71,8 @@ def render(results: dict[str, Any]) -> None:
 
 
 def _program(kernel: str, padding: str) -> tuple[Any, TrainingBatches]:
-    settings = [f"training.padding={padding}", f"network.2.LSTM.kernel={kernel}", "training.validation=none"]
-    experiment = ExperimentConfig.load("reviews-lstm", overrides=settings, seed=0)
+    overrides = [f"training.padding={padding}", f"network.2.LSTM.kernel={kernel}", "training.validation=none"]
+    experiment = ExperimentConfig.load("reviews-lstm", overrides=overrides, seed=0)
     data = experiment.load_data()
     examples = choose_examples(data, experiment)
     seed_everything(0)

@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md, from a result file. What stands outside of the markers is never touched."""
+"""The tables of docs/performance.md, from a result file. Text outside the markers is never changed."""
 
 import statistics
 from collections.abc import Callable
@@ -16,12 +16,12 @@ _NOT_MEASURED = "*Not measured in this run.*"
 
 
 def render(run: Run, page: Path) -> None:
-    """Put the run's tables between the markers of a page, and its charts in the folder beside it.
+    """Write the run's tables between the markers of a page, and its charts into the folder beside it.
 
-    A page that does not exist yet begins as a copy of docs/performance.md.
+    A new page starts as a copy of docs/performance.md.
 
     Raises:
-        DataError: The page has lost a marker.
+        DataError: A marker is missing.
     """
     charts = draw_charts(run, page.with_suffix(""))
     text = (page if page.is_file() else PAGE).read_text(encoding="utf-8")
@@ -52,13 +52,13 @@ def _machine(run: Run) -> list[str]:
 
 
 def _rounds(run: Run) -> str:
-    """Parts of a page that are measured one by one may have more of them than others."""
+    """Return the number of rounds; cases measured on their own may have more of them than others."""
     counts = sorted({len(arm["seconds"]) for case in run["cases"] for arm in case["arms"] if arm["seconds"]})
     return " to ".join(str(count) for count in dict.fromkeys((counts or [0])[:1] + counts[-1:]))
 
 
 def _peak(run: Run) -> str:
-    """Which library multiplies large matrices fastest here."""
+    """Describe the library that multiplies large matrices fastest on this machine."""
     rates: dict[str, list[float]] = {}
     for case in run["cases"]:
         for framework, samples in case["sgemm_gflops"].items():
@@ -114,4 +114,4 @@ SECTIONS: dict[str, Callable[[Run], list[str]]] = {
     "scaling": _of_group("scaling", tables.scaling),
     "failures": _failures,
 }
-"""What is generated, by the name in its markers."""
+"""The generated sections, by the names in their markers."""

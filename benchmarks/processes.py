@@ -1,4 +1,4 @@
-"""The worker processes: started, spoken to one at a time, and watched so that only one of them computes."""
+"""The worker processes: started, commanded one at a time, and idle while another one computes."""
 
 import os
 import subprocess
@@ -16,11 +16,11 @@ from benchmarks.frameworks.program import Prepared
 
 ROOT = Path(__file__).parents[1]
 SLOW_DOWN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-"""Settings that choose NumPy's BLAS kernels for another processor than the one at hand."""
+"""Environment variables that choose NumPy's BLAS kernels for another processor than this one."""
 
 
 class WorkerFailed(RuntimeError):
-    """A command could not be carried out, in the worker's words."""
+    """A command of a worker failed."""
 
 
 class WorkerProcess:
@@ -49,20 +49,20 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """The number of the process."""
+        """The id of the process."""
         return self._process.pid
 
     def prepare(self, arm: Arm) -> Prepared:
-        """Build an arm's program and run it for the first time."""
+        """Build an arm's program and run it once."""
         prepared: Prepared = self._ask("prepare", arm)
         return prepared
 
     def run(self, name: str, count: int) -> float:
-        """Seconds of one run of an arm's program, on average over ``count`` in a row."""
+        """Return the seconds of one run of an arm's program, averaged over ``count`` runs in a row."""
         return float(self._ask("run", name, count))
 
     def multiply(self, count: int) -> float:
-        """GFLOP/s of the framework's own matrix product."""
+        """Return the GFLOP/s of the framework's own matrix product."""
         return float(self._ask("multiply", count))
 
     def forget(self) -> None:
@@ -70,7 +70,7 @@ class WorkerProcess:
         self._ask("forget")
 
     def close(self) -> None:
-        """Let the process end; it does when the pipe is closed."""
+        """Close the pipe, which ends the process."""
         self._connection.close()
         try:
             self._process.wait(timeout=5)
@@ -82,21 +82,21 @@ class WorkerProcess:
     def _ask(self, *command: Any) -> Any:
         try:
             self._connection.send(command)
-            succeeded, answer = self._connection.recv()
+            succeeded, result = self._connection.recv()
         except (EOFError, OSError):
             raise WorkerFailed(f"the process ended: {self._last_line()}") from None
         if not succeeded:
-            raise WorkerFailed(answer)
-        return answer
+            raise WorkerFailed(result)
+        return result
 
     def _last_line(self) -> str:
         self._log.seek(0)
         lines = self._log.read().split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 
 
 class Workers:
-    """The processes of a run, by the name of their framework; started when first used."""
+    """The processes of a run by the names of their frameworks, started at their first use."""
 
     def __init__(self, cores: list[int]):
         self.cores = cores
@@ -115,11 +115,11 @@ class Workers:
         return self._processes[framework]
 
     def started(self) -> list[WorkerProcess]:
-        """Those that run."""
+        """Return the processes that have been started."""
         return list(self._processes.values())
 
     def forget(self) -> None:
-        """Drop every program; a process that has died meanwhile is started again when it is used next."""
+        """Drop every program; a process that has died is started again at its next use."""
         for process in self.started():
             try:
                 process.forget()
@@ -127,8 +127,8 @@ class Workers:
                 process.close()
                 del self._processes[process.framework]
 
-    def resolve(self, patience: float = 1.0) -> None:
-        """Wait until no worker computes: threads of OpenMP and BLAS look for more work for a while, at full speed."""
+    def wait_until_idle(self, patience: float = 1.0) -> None:
+        """Wait until no worker computes: idle threads of OpenMP and BLAS spin for a while."""
         pids = [process.pid for process in self._processes.values()]
         end = time.monotonic() + patience
         before = computing_seconds(pids)
@@ -141,33 +141,33 @@ class Workers:
 
 
 def environment(framework: str) -> dict[str, str]:
-    """A worker's environment: Keras' backend is chosen, and nothing slows NumPy down."""
+    """Return the environment of a worker: its Keras backend, without variables that slow NumPy down."""
     kept = {name: value for name, value in os.environ.items() if name not in SLOW_DOWN}
     backend = "jax" if framework == "processor" else framework
     return {**kept, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def computing_seconds(pids: Iterable[int]) -> float:
-    """Processor time of all threads of these processes, to the microsecond where Linux tells it."""
+    """Return the processor time of all threads of these processes in seconds, precise to the microsecond."""
     total = 0
     for pid in pids:
         for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
             try:
                 total += int(task.read_text().split()[0])
-            except (OSError, ValueError, IndexError):  # a thread that has ended meanwhile
+            except (OSError, ValueError, IndexError):  # the thread has ended
                 continue
     return total / 1e9
 
 
 class OthersWork:
-    """How much of the machine others take while something is measured: what is not quiet is not worth much."""
+    """The share of the machine that other processes take during a measurement, which makes it less reliable."""
 
     def __init__(self, workers: Workers):
         self._workers = workers
         self._began = self._now()
 
     def share(self) -> float | None:
-        """Of the time of all cores since this was made; None where the system does not tell."""
+        """Return their share of all cores' time since this object was created; None if the system does not count it."""
         wall, busy, ours = (now - then for now, then in zip(self._now(), self._began, strict=True))
         cores = os.cpu_count() or 1
         return max(0.0, busy - ours) / (wall * cores) if busy else None
@@ -178,7 +178,7 @@ class OthersWork:
 
 
 def busy_seconds() -> float:
-    """Processor time that the machine has spent working, or that its host has taken away; 0 if nobody tells."""
+    """Return the seconds of all cores that were busy or taken by the host; 0 where the system does not count them."""
     try:
         numbers = [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
     except OSError:

@@ -1,8 +1,8 @@
-"""Train recipes with several seeds, remember what they reach, and write it into docs/recipes.md.
+"""Train recipes with several seeds, save their metrics, and write them into docs/recipes.md.
 
-``python -m benchmarks.recipes mnist-gru --seeds 3`` adds to docs/recipes.json, or replaces what is there of that
-recipe; without a recipe the page alone is written again. A recipe is trained as it is; the test set is measured once in
-each training.
+``python -m benchmarks.recipes mnist-gru --seeds 3`` adds to docs/recipes.json, or replaces the results of that recipe;
+without a recipe, only the page is written again. A recipe is trained unchanged; each training is evaluated once on the
+test set.
 """
 
 import argparse
@@ -22,15 +22,15 @@ from unrolled.runs.environment import describe_environment
 from unrolled.storage import write_json
 from unrolled.tasks.metrics import Evaluation
 
-# What a recipe is measured by, the first that it has.
-_FIGURES = ("bits per character", "MASE", "accuracy")
+# The headline metric of a recipe is the first of these that it has.
+_METRICS = ("bits per character", "MASE", "accuracy")
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "recipes.json"
 PAGE = DOCS / "recipes.md"
 
 
 def main() -> None:
-    """Measure what is named, then write the page."""
+    """Train the named recipes, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipes", nargs="*")
     parser.add_argument("--seeds", type=int, default=3)
@@ -39,10 +39,10 @@ def main() -> None:
     for recipe in options.recipes:
         for seed in range(options.seeds):
             training = _train(recipe, seed)
-            _remember(recipe, training)
-            figure = next(name for name in _FIGURES if name in training)
+            _save(recipe, training)
+            metric = next(name for name in _METRICS if name in training)
             minutes = training["seconds"] / 60
-            print(f"{recipe} seed {seed}: {figure} {training[figure]:.4f} in {minutes:.1f} min", flush=True)
+            print(f"{recipe} seed {seed}: {metric} {training[metric]:.4f} in {minutes:.1f} min", flush=True)
     write_section(PAGE, "recipes", _table(_results()))
 
 
@@ -52,7 +52,7 @@ def _train(recipe: str, seed: int) -> dict[str, Any]:
         environment = describe_environment(seed)
         return {
             "seed": seed,
-            **_measured(run.evaluation),
+            **_metrics(run.evaluation),
             "seconds": sum(record["seconds"] for record in run.metrics),
             "parameters": run.data["parameters"],
             "experiment": run.experiment.model_dump(mode="json", exclude={"seed"}),
@@ -70,8 +70,8 @@ def _results() -> dict[str, list[dict[str, Any]]]:
     return results
 
 
-def _remember(recipe: str, training: dict[str, Any]) -> None:
-    """Put a training in the place of one with the same seed, and of those of an older form of the recipe."""
+def _save(recipe: str, training: dict[str, Any]) -> None:
+    """Save a training in place of one with the same seed and of those of an older version of the recipe."""
     results = _results()
     same = [kept for kept in results.get(recipe, []) if _is_of(kept, recipe) and kept["seed"] != training["seed"]]
     results[recipe] = sorted([*same, training], key=lambda kept: int(kept["seed"]))
@@ -80,42 +80,42 @@ def _remember(recipe: str, training: dict[str, Any]) -> None:
 
 def _table(results: dict[str, list[dict[str, Any]]]) -> str:
     lines = [
-        "| recipe | what it is | parameters | on the test set | a simple method | seeds | minutes |",
+        "| recipe | description | parameters | test set | best baseline | seeds | minutes |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for recipe, path in recipes().items():
         words = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
         trainings = [training for training in results.get(recipe, []) if _is_of(training, recipe)]
-        lines.append(f"| `{recipe}` | {words} | {_figures(trainings)} |")
+        lines.append(f"| `{recipe}` | {words} | {_format_metrics(trainings)} |")
     machines = sorted({f"{t['cpu']}, {t['cores']} cores, {t['backend']}" for ts in results.values() for t in ts})
     measured = ["", f"Measured on: {'; '.join(machines)}."] if machines else []
     return "\n".join([*lines, *measured])
 
 
-def _figures(trainings: list[dict[str, Any]]) -> str:
+def _format_metrics(trainings: list[dict[str, Any]]) -> str:
     if not trainings:
         return "not measured | | | | "
-    figure = next(name for name in _FIGURES if name in trainings[0])
-    digits = 4 if figure == "accuracy" else 3
-    estimate = student([training[figure] for training in trainings])
-    spelled = f"{figure} {estimate.mean:.{digits}f}"
+    metric = next(name for name in _METRICS if name in trainings[0])
+    digits = 4 if metric == "accuracy" else 3
+    estimate = student([training[metric] for training in trainings])
+    text = f"{metric} {estimate.mean:.{digits}f}"
     if estimate.low is not None and estimate.high is not None:
-        spelled += f" ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
+        text += f" ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
     baselines = trainings[0].get("baselines", {})
-    best = sorted(baselines, key=lambda method: baselines[method][figure], reverse=figure == "accuracy")[:1]
-    simple = "; ".join(f"{method}: {baselines[method][figure]:.{digits}f}" for method in best)
+    best = sorted(baselines, key=lambda method: baselines[method][metric], reverse=metric == "accuracy")[:1]
+    simple = "; ".join(f"{method}: {baselines[method][metric]:.{digits}f}" for method in best)
     minutes = sum(training["seconds"] for training in trainings) / len(trainings) / 60
     seeds = ", ".join(str(training["seed"]) for training in trainings)
-    return f"{trainings[0]['parameters']:,} | {spelled} | {simple} | {seeds} | {minutes:.1f}"
+    return f"{trainings[0]['parameters']:,} | {text} | {simple} | {seeds} | {minutes:.1f}"
 
 
-def _measured(evaluation: Evaluation) -> dict[str, Any]:
-    figures = dict(evaluation.figures) or {"accuracy": evaluation.accuracy}
-    return {**figures, "baselines": {method: dict(reached) for method, reached in evaluation.baselines.items()}}
+def _metrics(evaluation: Evaluation) -> dict[str, Any]:
+    metrics = dict(evaluation.figures) or {"accuracy": evaluation.accuracy}
+    return {**metrics, "baselines": {method: dict(reached) for method, reached in evaluation.baselines.items()}}
 
 
 def _is_of(training: dict[str, Any], recipe: str) -> bool:
-    """Whether it is a training of the recipe as it is now; settings that came later have their defaults."""
+    """Return True if the training is one of the current recipe; options added since then have their defaults."""
     try:
         trained = ExperimentConfig.load(training["experiment"], seed=0)
     except UnrolledError:

@@ -1,4 +1,4 @@
-"""What stands between two markers of a page, and is written by a program."""
+"""Generated sections of a page, between two markers."""
 
 import re
 from pathlib import Path
@@ -11,22 +11,22 @@ _SECTION = "<!-- generated: {name} -->\n(.*?)<!-- end of {name} -->"
 
 
 def replace_section(text: str, name: str, body: str, page: Path) -> str:
-    """A page's text with another section.
+    """Return the text of a page with a section replaced.
 
     Raises:
-        DataError: The page has lost a marker.
+        DataError: A marker is missing.
     """
     pattern = re.compile(_SECTION.format(name=name), re.DOTALL)
     if not pattern.search(text):
-        raise DataError(f'{page}: expected the markers of "{name}", got none. Put them back, as in {PAGE}.')
+        raise DataError(f'{page}: the markers of "{name}" are missing. Copy them from {PAGE}.')
     return pattern.sub(lambda _: f"<!-- generated: {name} -->\n\n{body}\n\n<!-- end of {name} -->", text)
 
 
 def write_section(page: Path, name: str, body: str) -> None:
-    """Put another section into a page.
+    """Replace a section of a page.
 
     Raises:
-        DataError: The page has lost a marker.
-        WriteError: It cannot be written.
+        DataError: A marker is missing.
+        WriteError: The page cannot be written.
     """
     write_text(page, replace_section(page.read_text(encoding="utf-8"), name, body, page))

@@ -10,27 +10,27 @@ from benchmarks.tasks import CELLS, KERAS_NAMES
 
 Record = dict[str, Any]
 QUIET = 0.05
-"""How much of the cores others may take before a measurement is worth little."""
+"""The share of the cores that other processes may take in a reliable measurement."""
 _NONE = ""
 
 
 def is_timed(case: Record) -> bool:
-    """Whether any arm of the case was timed."""
+    """Return True if any arm of the case was timed."""
     return any(arm["seconds"] for arm in case["arms"])
 
 
 def article(cases: Sequence[Record]) -> list[str]:
-    """A table for each activation; times are of 60,000 images."""
+    """Return a table for each activation; times are those of 60,000 images."""
     return [_article(case) for case in cases]
 
 
 def layers(cases: Sequence[Record]) -> list[str]:
-    """A table for each cell, and one of Keras' loops written out."""
-    return [*inference(cases), *_written_out(cases)]
+    """Return a table for each cell, and one of Keras' layers with ``unroll=True``."""
+    return [*inference(cases), *_unrolled(cases)]
 
 
 def inference(cases: Sequence[Record]) -> list[str]:
-    """A table for each cell."""
+    """Return a table for each cell."""
     parts = []
     for cell in CELLS:
         rows = [_layer_row(case) for case in cases if case["name"].split("/")[1] == cell]
@@ -40,7 +40,7 @@ def inference(cases: Sequence[Record]) -> list[str]:
 
 
 def stream(cases: Sequence[Record]) -> list[str]:
-    """Microseconds of one step."""
+    """Return a table of the microseconds of one step."""
     rows = []
     for arm in _timed_arms(cases[0]):
         weights = (arm["task"]["shape"]["features"] + arm["task"]["shape"]["units"]) * 4 * arm["task"]["shape"]["units"]
@@ -50,7 +50,7 @@ def stream(cases: Sequence[Record]) -> list[str]:
 
 
 def denormals(cases: Sequence[Record]) -> list[str]:
-    """How many times slower a program becomes."""
+    """Return a table of the slowdown by denormal numbers."""
     rows = []
     for case in cases:
         arms = {arm["name"]: arm for arm in case["arms"]}
@@ -65,7 +65,7 @@ def denormals(cases: Sequence[Record]) -> list[str]:
 
 
 def costs(cases: Sequence[Record]) -> list[str]:
-    """What each feature costs beside the plain layer."""
+    """Return a table of the cost of each feature relative to the plain layer."""
     rows = []
     for case in cases:
         arms = {arm["name"].removeprefix(f"{OURS}, "): arm for arm in case["arms"]}
@@ -75,7 +75,7 @@ def costs(cases: Sequence[Record]) -> list[str]:
 
 
 def scaling(cases: Sequence[Record]) -> list[str]:
-    """Every point of the charts."""
+    """Return a table of every point of the charts."""
     rows = []
     for case in cases:
         arms = {arm["name"]: arm for arm in case["arms"]}
@@ -116,7 +116,7 @@ def _layer_row(case: Record) -> list[str]:
     return [shape, *(variant or ["tanh"]), first, *_rate(ours[0]), *others, *map(ratio, peers)]
 
 
-def _written_out(cases: Sequence[Record]) -> list[str]:
+def _unrolled(cases: Sequence[Record]) -> list[str]:
     rows = []
     for case in cases:
         for arm in _timed_arms(case):
@@ -151,29 +151,29 @@ def _article(case: Record) -> str:
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text in Markdown."""
+    """Format rows of text as a Markdown table."""
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def best(arms: Sequence[Record | None]) -> Record | None:
-    """The fastest of those that were timed."""
+    """Return the fastest timed arm."""
     timed = [arm for arm in arms if arm and arm["seconds"]]
     return min(timed, key=median_seconds) if timed else None
 
 
 def median_seconds(arm: Record) -> float:
-    """Of one run."""
+    """Return the median seconds of one run."""
     return float(statistics.median(arm["seconds"]))
 
 
 def milliseconds(arm: Record | None) -> str:
-    """The median, with three digits."""
+    """Format the median of one run with three digits."""
     return f"{median_seconds(arm) * 1e3:#.3g}".rstrip(".") if arm and arm["seconds"] else _NONE
 
 
 def ratio(arm: Record | None) -> str:
-    """How many times longer an arm takes than the one it is compared with: the median and the quartiles."""
+    """Format an arm's time divided by that of the arm it is compared with: the median and the quartiles."""
     return _ratio_text(arm.get("ratio_quartiles")) if arm else _NONE
 
 

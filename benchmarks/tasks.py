@@ -1,6 +1,6 @@
-"""What is computed, whoever computes it: a layer, the article's network, or one step of a stream.
+"""Tasks that programs compute: a layer, the article's network, or one step of a stream.
 
-A task is a value: every program that is given the same task makes the same arrays from it.
+A task is a value: every program makes the same arrays from the same task.
 """
 
 import math
@@ -30,20 +30,20 @@ class Shape:
 
     @classmethod
     def parse(cls, text: str) -> "Shape":
-        """The shape that was written as BxTxFxH.
+        """Parse a shape written as BxTxFxH.
 
         Raises:
-            ValueError: It was written otherwise.
+            ValueError: The text has another form.
         """
         sizes = [int(size) for size in text.split("x")]
         if len(sizes) != 4 or min(sizes) < 1:
-            raise ValueError(f"{text} has not four sizes of at least 1")
+            raise ValueError(f"expected four sizes of at least 1, got {text}")
         return cls(*sizes)
 
 
 @dataclass(frozen=True)
 class LayerTask:
-    """One recurrent layer that returns sequences; if training, with its gradients by weights and inputs."""
+    """One recurrent layer that returns sequences; if training, with the gradients of weights and inputs."""
 
     cell: Cell
     shape: Shape
@@ -53,28 +53,28 @@ class LayerTask:
     recurrent_dropout: float = 0.0
     bidirectional: bool = False
     in_sequence: bool = False
-    """Of a bidirectional layer: whether its two layers may only read one after the other."""
+    """Bidirectional only: run its two layers one after the other."""
     training: bool = True
     values: Values = "ordinary"
     threads: int | None = None
-    """How many threads our kernels may use; as many as there are cores if None."""
+    """The number of threads of the native kernels; None for all cores."""
 
     @property
     def directions(self) -> int:
-        """How many layers read the sequences."""
+        """The number of layers that read the sequences."""
         return 2 if self.bidirectional else 1
 
     @property
     def steps(self) -> int:
-        """Steps that are read, of all sequences together. Padding is not counted, although a peer may compute it."""
+        """The total number of steps of all sequences, without padding, although a peer may compute it."""
         return sum(self.lengths()) if self.padded else self.shape.batch * self.shape.time
 
     def lengths(self) -> list[int]:
-        """How many steps of each sequence are not padding: spread over 1 to T - 1, on average T / 2."""
+        """Return the length of each sequence without padding: spread over 1 to T - 1, on average T / 2."""
         batch, time = self.shape.batch, self.shape.time
         if not self.padded or time == 1:
             return [time] * batch
-        # A golden-section sequence: as irregular as random numbers are, and the same with every release of NumPy.
+        # A golden-section sequence: as irregular as random numbers, and the same with every release of NumPy.
         half = [1 + math.floor((index * 0.6180339887 + 0.3) % 1 * (time - 1)) for index in range(batch // 2)]
         mirrored = [time - length for length in half]
         pairs = [length for pair in zip(half, mirrored, strict=True) for length in pair]
@@ -82,7 +82,7 @@ class LayerTask:
 
     @property
     def flops(self) -> int:
-        """Those of the matrix products; a backward pass has twice as many as a forward pass."""
+        """The operations of the matrix products; a backward pass has twice as many as a forward pass."""
         shape = self.shape
         forward = 2 * self.steps * (shape.features + shape.units) * GATES[self.cell] * shape.units
         return forward * self.directions * (3 if self.training else 1)
@@ -99,7 +99,7 @@ class NetworkTask:
 
     @property
     def flops(self) -> int:
-        """Those of the recurrent layers' matrix products; nobody needs the gradient by the images."""
+        """The operations of the recurrent layers' matrix products, without the unneeded gradient of the images."""
         rows, pixels, columns = 28, 28, 4 * self.units
         first = 2 * rows * columns * (3 * (pixels + self.units) - pixels)
         second = 2 * rows * columns * 3 * (self.units + self.units)
@@ -108,18 +108,18 @@ class NetworkTask:
 
 @dataclass(frozen=True)
 class StepTask:
-    """One step of an LSTM with B sequences at a time, or reading its weights once."""
+    """One step of an LSTM with B sequences at a time, or one read of its weights."""
 
     shape: Shape
 
     @property
     def flops(self) -> int:
-        """Those of the matrix products of one step."""
+        """The operations of the matrix products of one step."""
         return 2 * self.shape.batch * self.weights
 
     @property
     def weights(self) -> int:
-        """How many numbers the two weight matrices hold."""
+        """The number of elements of the two weight matrices."""
         return (self.shape.features + self.shape.units) * GATES["lstm"] * self.shape.units
 
 

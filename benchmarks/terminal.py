@@ -1,4 +1,4 @@
-"""What is printed while a run goes on."""
+"""Output on the terminal during a run."""
 
 import sys
 from typing import Any
@@ -9,16 +9,18 @@ Record = dict[str, Any]
 
 
 def show_progress(text: str) -> None:
-    """Say on one line of a terminal what is being done; the next text takes its place."""
+    """Show a text on one line of a terminal, in place of the previous one."""
     if sys.stderr.isatty():
         print(f"\r\033[K{text[:100]}", end="", file=sys.stderr, flush=True)
 
 
 def describe_case(case: Record) -> str:
-    """The case's name and a line for each arm."""
+    """Format the name of a case and a line for each arm."""
     lines = [case["name"], *map(_describe_arm, case["arms"])]
     if (case.get("others_share") or 0) > QUIET:
-        lines.append(f"  others took {case['others_share']:.0%} of the cores meanwhile: measure again when they do not")
+        lines.append(
+            f"  other processes took {case['others_share']:.0%} of the cores: measure again on a quiet machine"
+        )
     return "\n".join(lines)
 
 

@@ -1,8 +1,8 @@
-"""How long it takes to the article's accuracy: the article's own program in Keras on TensorFlow beside our recipes.
+"""Time to the article's accuracy: the article's own program in Keras on TensorFlow beside recipes of unrolled.
 
-Run it: ``python -m benchmarks.time_to_accuracy``. Each training has a process of its own, one at a time, in turn. The
-clock runs from the start of ``fit`` to its end, compiling and validating included; for ours it runs on until the
-network and its checkpoints are on the disk and the test set is measured.
+Run ``python -m benchmarks.time_to_accuracy``. Each training has a process of its own, one at a time, in turn. The clock
+runs from the start of ``fit`` to its end, compilation and validation included; for recipes it runs until the model and
+its checkpoints are saved and the test set is evaluated.
 """
 
 import argparse
@@ -28,10 +28,10 @@ ARTICLE = "Keras on TensorFlow, the article's program"
 
 
 def main() -> None:
-    """Time everything, or be one of the programs that are timed."""
+    """Time all programs, or run one of them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=5, help="of each recipe")
-    parser.add_argument("--rounds", type=int, default=2, help="times that the article's program is trained")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds of each recipe")
+    parser.add_argument("--rounds", type=int, default=2, help="trainings of the article's program")
     parser.add_argument("--recipes", nargs="+", default=["mnist-fast", "mnist-fast-99"])
     parser.add_argument("--train", nargs=2, metavar=("PROGRAM", "SEED"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def _turns(recipes: list[str], seeds: int, rounds: int) -> list[tuple[str, int]]:
-    """The article's program between equal parts of the recipes' trainings."""
+    """Return the order of trainings: the article's program between equal parts of the recipes' trainings."""
     turns = []
     for round_ in range(rounds):
         turns.append(("article", round_))
@@ -104,7 +104,7 @@ def _recipe(recipe: str, seed: int) -> dict[str, Any]:
     from unrolled.training.trainer import train_experiment
 
     class Clock(Progress):
-        """Starts when everything is ready to be fitted."""
+        """A clock that starts when everything is ready for ``fit``."""
 
         def begin(self, *arguments: Any, **more: Any) -> None:
             self.began = time.perf_counter()
@@ -116,7 +116,7 @@ def _recipe(recipe: str, seed: int) -> dict[str, Any]:
 
 
 def render(results: dict[str, Any]) -> None:
-    """Put the table between its markers on the page of performance."""
+    """Write the table between its markers on the performance page."""
     trainings = results["trainings"]
     programs = list(dict.fromkeys(training["program"] for training in trainings))
     article = statistics.median(t["seconds"] for t in trainings if t["program"] == "article")
@@ -135,12 +135,12 @@ def render(results: dict[str, Any]) -> None:
         name = ARTICLE if program == "article" else f"`{program}`"
         lines.append(
             f"| {name} | {len(seconds)} | {median:.1f} | {min(seconds):.1f} to {max(seconds):.1f} | "
-            f"{article / median:.1f} | {_spell_accuracies(accuracies)} |"
+            f"{article / median:.1f} | {_format_accuracies(accuracies)} |"
         )
     write_section(PAGE, "time-to-accuracy", "\n".join(lines))
 
 
-def _spell_accuracies(accuracies: list[float]) -> str:
+def _format_accuracies(accuracies: list[float]) -> str:
     mean = statistics.mean(accuracies)
     if len(accuracies) < 3:
         return f"{mean:.4f}"

@@ -1,7 +1,7 @@
-"""A process that holds the programs of one framework and runs them when it is told to, over a pipe.
+"""A process that holds the programs of one framework and runs them on command, over a pipe.
 
-Between two commands it waits in ``read``. It is started by ``processes``, with the file descriptor of its end of the
-pipe, the name of its framework and the cores that it may use as arguments.
+Between two commands it waits in ``read``. ``processes`` starts it with three arguments: the file descriptor of its end
+of the pipe, the name of its framework, and the cores that it may use.
 """
 
 import gc
@@ -28,29 +28,29 @@ SGEMM_SIDE = 1536
 
 
 class Programs:
-    """The commands that a worker obeys: one method each."""
+    """The commands of a worker, one method each."""
 
     def __init__(self, framework: str, threads: int):
         self.threads = threads
-        # The framework is imported with its thread pools; torch alone asks to be told.
+        # Frameworks size their thread pools when they are imported; torch needs a call.
         if framework == "torch":
             import_module("torch").set_num_threads(threads)
         self.framework = import_module(f"benchmarks.frameworks.{framework}")
-        self.extension = import_module("unrolled.kernels.native")
+        self.native = import_module("unrolled.kernels.native")
         self.packages = _PACKAGES[framework]
         self.programs: dict[str, tuple[Arm, Program]] = {}
         self.sgemm = self.framework.make_sgemm(SGEMM_SIDE)
 
     def describe(self) -> dict[str, Any]:
-        """Versions, and what our kernels run with."""
+        """Return the versions of the packages, and the instruction set and threads of the native kernels."""
         return {
             "versions": {package: version(package) for package in self.packages},
-            "isa": self.extension.isa(),
-            "threads": self.extension.threads(),
+            "isa": self.native.isa(),
+            "threads": self.native.threads(),
         }
 
     def prepare(self, arm: Arm) -> Prepared:
-        """Build a program, run it for the first time and keep it."""
+        """Build a program, run it once and keep it."""
         self._set_threads(arm)
         began = time.perf_counter()
         program: Program = self.framework.prepare(arm)
@@ -64,13 +64,13 @@ class Programs:
         return Prepared(results, warm_up, usual)
 
     def run(self, name: str, count: int) -> float:
-        """Seconds of one run, on average over ``count`` in a row."""
+        """Return the seconds of one run, averaged over ``count`` runs in a row."""
         arm, program = self.programs[name]
         self._set_threads(arm)
         return _seconds(program, count) / count
 
     def multiply(self, count: int) -> float:
-        """GFLOP/s of the framework's own matrix product, the best of ``count``."""
+        """Return the GFLOP/s of the framework's own matrix product, the best of ``count``."""
         seconds = []
         for _ in range(count):
             began = time.perf_counter()
@@ -85,12 +85,12 @@ class Programs:
         gc.collect()
 
     def _set_threads(self, arm: Arm) -> None:
-        wanted = arm.task.threads if isinstance(arm.task, LayerTask) else None
-        self.extension.set_threads(wanted or self.threads)
+        threads = arm.task.threads if isinstance(arm.task, LayerTask) else None
+        self.native.set_threads(threads or self.threads)
 
 
 def _usual_seconds(program: Program, patience: float = 0.2) -> float:
-    """Of one run: the best of as many as there is patience for, because one of them may have been disturbed."""
+    """Return the seconds of one run: the best of those that fit into ``patience``, since one may be disturbed."""
     best = total = _seconds(program, 1)
     while total < patience:
         seconds = _seconds(program, 1)
@@ -104,28 +104,28 @@ def _seconds(program: Program, count: int) -> float:
     return time.perf_counter() - began
 
 
-def obey(connection: "Connection[Any, Any]", programs: Programs) -> None:
-    """Answer commands until the other end is closed: (True, what the method gave) or (False, why it failed)."""
+def serve(connection: "Connection[Any, Any]", programs: Programs) -> None:
+    """Run commands until the other end is closed; send back (True, result) or (False, message of the error)."""
     while True:
         try:
             command, *arguments = connection.recv()
         except EOFError:
             return
         try:
-            answer = True, getattr(programs, command)(*arguments)
-        except Exception as failure:  # told to the other end, which decides what it means
+            response = True, getattr(programs, command)(*arguments)
+        except Exception as failure:  # sent to the other end, which handles it
             traceback.print_exc()
-            answer = False, f"{type(failure).__name__}: {str(failure).strip().partition(chr(10))[0]}"
-        connection.send(answer)
+            response = False, f"{type(failure).__name__}: {str(failure).strip().partition(chr(10))[0]}"
+        connection.send(response)
 
 
 def main() -> None:
-    """Take the cores that are allotted before any framework counts them, and obey."""
+    """Bind to the allotted cores before a framework counts them, then run commands."""
     descriptor, framework, cores = sys.argv[1:]
     allotted = [int(core) for core in cores.split(",")]
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, allotted)
-    obey(Connection(int(descriptor)), Programs(framework, len(allotted)))
+    serve(Connection(int(descriptor)), Programs(framework, len(allotted)))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
-"""The article's program: an LSTM network reads MNIST's digits, one row of pixels after another.
+"""The article's program: an LSTM network classifies MNIST digits, reading one row of pixels per time step.
 
-It differs from plain Keras in its first two lines alone: the LSTM is unrolled's, and so is the copy of MNIST, which
-needs no download. Run it on another backend with KERAS_BACKEND=tensorflow or KERAS_BACKEND=torch.
+Two lines differ from plain Keras: the LSTM is unrolled's, and so is the copy of MNIST, which needs no download. Run it
+on another backend with KERAS_BACKEND=tensorflow or KERAS_BACKEND=torch.
 """
 
-from unrolled.data import bundled as mnist
+from unrolled import load
 from unrolled.layers import LSTM
 
 import keras
 from keras.layers import Dense, Dropout
 
-(x_train, y_train), (x_test, y_test) = mnist.load_data()
+mnist = load("mnist")
+(x_train, y_train), (x_test, y_test) = mnist.train, mnist.test
 
 x_train = x_train / 255.0
 x_test = x_test / 255.0

@@ -1,8 +1,8 @@
 """Pack the four MNIST files into the package: ``python scripts/pack_mnist.py FOLDER``.
 
-FOLDER holds the published IDX files, gzipped. Each becomes an xz file whose contents are the IDX file bit for bit
-(``xz -dc FILE | md5sum`` prints the published sum). The training images are cut into four xz streams, which costs
-2 % in size and lets four cores decompress them at once.
+FOLDER contains the published IDX files, gzipped. Each becomes an xz file whose contents are the IDX file, bit for bit
+(``xz -dc FILE | md5sum`` prints the published checksum). The training images are split into four xz streams, which
+costs 2 % in size and allows four cores to decompress them in parallel.
 """
 
 import gzip
@@ -16,7 +16,7 @@ from unrolled.data.arrays import read_idx
 from unrolled.data.bundled import FILES
 
 STREAMS = {"train-images-idx3-ubyte": 4}
-# Pixels have neither the alignment that pb assumes nor the literal position that lp does; both cost size here.
+# Pixels have neither the alignment that pb assumes nor the literal position that lp assumes; both cost size.
 FILTERS = [
     {
         "id": lzma.FILTER_LZMA2,
@@ -33,12 +33,12 @@ FILTERS = [
 
 
 def compress(data: bytes) -> bytes:
-    """One xz stream."""
+    """Compress data into one xz stream."""
     return lzma.compress(data, format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32, filters=FILTERS)
 
 
 def pack(source: Path, target: Path, streams: int) -> None:
-    """Write ``target`` from the gzipped ``source`` and check that it reads back as the same array."""
+    """Write ``target`` from the gzipped ``source``, and check that it reads back as the same array."""
     contents = gzip.decompress(source.read_bytes())
     length = -(-len(contents) // streams)
     with ProcessPoolExecutor() as pool:
@@ -46,7 +46,7 @@ def pack(source: Path, target: Path, streams: int) -> None:
         target.write_bytes(b"".join(parts))
     original = source.with_suffix("")
     if read_idx(target).tobytes() != contents[4 + 4 * contents[3] :]:
-        raise SystemExit(f"{target}: does not unpack to {original.name}; change the number of streams")
+        raise SystemExit(f"{target}: does not unpack to {original.name}. Change the number of streams.")
     print(f"{hashlib.md5(contents).hexdigest()}  {target.name}  {target.stat().st_size:,} bytes")
 
 

@@ -1,9 +1,9 @@
-"""Pack the data sets of sequences into the package: ``python scripts/pack_sequences.py FOLDER``.
+"""Pack the text and time series data sets into the package: ``python scripts/pack_sequences.py FOLDER``.
 
-FOLDER holds ``movie-reviews.tsv`` (number, mean rating, sentence), ``pride-and-prejudice.txt`` and
-``japanese-vowels/JapaneseVowels_{TRAIN,TEST}.ts``. The texts and series are stored as they are but for xz. Of the
-reviews those rated 0 are left out, and each is given a part once and for all: 80 % train, 10 % validation and 10 % test
-of either class, by NumPy's legacy generator with the seed 0.
+FOLDER contains ``movie-reviews.tsv`` (number, mean rating, sentence), ``pride-and-prejudice.txt`` and
+``japanese-vowels/JapaneseVowels_{TRAIN,TEST}.ts``. Texts and series are compressed with xz, otherwise unchanged.
+Reviews rated 0 are left out. The others have a fixed split, 80 % train, 10 % validation and 10 % test of each class,
+drawn by NumPy's legacy generator with the seed 0.
 """
 
 import lzma
@@ -17,7 +17,7 @@ PARTS = (("train", 0.8), ("validation", 0.9), ("test", 1.0))
 
 
 def reviews(text: str) -> str:
-    """Rows of part, class and sentence, below their names."""
+    """Return a table of part, class and sentence, with a header."""
     rows = [row.split("\t") for row in text.splitlines()]
     rated = [(float(rating), sentence) for _, rating, sentence in rows if float(rating)]
     classes = np.array(["positive" if rating > 0 else "negative" for rating, _ in rated])
@@ -36,7 +36,7 @@ def reviews(text: str) -> str:
 
 
 def main() -> None:
-    """Write the files."""
+    """Pack all files."""
     source = Path(sys.argv[1])
     files = {
         "movie-reviews.tsv": reviews((source / "movie-reviews.tsv").read_text(encoding="utf-8")).encode(),

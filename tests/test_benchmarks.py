@@ -1,4 +1,4 @@
-"""The smallest benchmark from beginning to end: checked equal, timed, kept and rendered. No time is asserted."""
+"""The smallest benchmark from start to end: checked equal, timed, saved and rendered. No time is asserted."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ def benchmarks(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the smallest case left its results and its page."""
+    """The folder with the results and the page of the smallest case."""
     folder = tmp_path_factory.mktemp("benchmarks")
     ended = benchmarks(
         *("--quick", "--cases", "layer/lstm/*/tanh", "--shapes", "2x3x4x5", "--backends", "jax", "--rounds", "2"),
@@ -37,7 +37,7 @@ def run(folder: Path) -> dict[str, Any]:
     return run
 
 
-def test_both_programs_compute_the_same_and_have_their_turns(run: dict[str, Any]) -> None:
+def test_both_programs_compute_the_same_and_are_timed_in_turn(run: dict[str, Any]) -> None:
     (case,) = run["cases"]
     assert case["name"] == "layer/lstm/2x3x4x5/tanh"
     ours, keras = case["arms"]
@@ -80,21 +80,21 @@ def test_the_same_results_give_the_same_page(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--cases", "layr"], '--cases: expected a pattern that matches a case, got "layr". Did you mean "layer"?'),
+        (["--cases", "layr"], '--cases: no case matches "layr". Did you mean "layer"?'),
         (["--threads", "4096"], "--threads: expected 1 to"),
         (["--shapes", "3x4"], 'expected batch, time, features and units such as 32x28x28x128, got "3x4"'),
-        (["--render", "nothing.json"], "--render: expected a result file, got nothing at nothing.json."),
-        (["--render", "pyproject.toml"], "pyproject.toml: expected a result of python -m benchmarks"),
+        (["--render", "nothing.json"], "--render: nothing.json: no such file."),
+        (["--render", "pyproject.toml"], "pyproject.toml: not a result of python -m benchmarks"),
     ],
 )
-def test_what_cannot_be_is_refused(arguments: list[str], message: str) -> None:
+def test_impossible_arguments_are_rejected(arguments: list[str], message: str) -> None:
     ended = benchmarks(*arguments)
     assert ended.returncode == 2
     assert message in ended.stderr.splitlines()[-1]
 
 
 def _by_hand(page: str) -> list[str]:
-    """The lines that no run may change."""
+    """The lines outside the generated sections, which no run may change."""
     kept, is_generated = [], False
     for line in page.splitlines():
         is_generated = is_generated and not line.startswith("<!-- end of ")

@@ -1,1 +1,1 @@
-"""What runs inside a worker: a file per framework, named after it; ``keras_layers`` and ``article`` serve them all."""
+"""The programs of a worker: one file per framework, named after it; all use ``keras_layers`` and ``article``."""

@@ -1,4 +1,4 @@
-"""The article's network in Keras, trained with ``fit`` as the article does."""
+"""The article's network in Keras, trained with ``fit`` like in the article."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,14 +13,14 @@ import keras
 import numpy as np
 
 CHECKED_IMAGES = 8
-"""Few, so that no unit stands so near to where relu bends that rounding decides its gradient."""
+"""Few, so that no unit is so close to the kink of relu that rounding decides its gradient."""
 
 Gradients = Callable[[Any, Any, Any], list[Any]]
-"""Of the loss without dropout by a model's weights, given the model, images and digits."""
+"""The gradients of the loss without dropout with respect to a model's weights: (model, images, digits) -> list."""
 
 
 class KerasFit:
-    """One run is one epoch."""
+    """The network in ``fit``; one run is one epoch."""
 
     def __init__(self, arm: Arm, gradients: Gradients):
         task = arm.task
@@ -31,7 +31,7 @@ class KerasFit:
         self.model = _make_network(arm, task)
 
     def results(self) -> Outputs:
-        """Predictions before any training, and gradients."""
+        """Return predictions before any training, and gradients."""
         inputs, targets = self.inputs[:CHECKED_IMAGES], self.targets[:CHECKED_IMAGES]
         gradients = self.gradients(self.model, inputs, targets)
         named = {
@@ -41,14 +41,14 @@ class KerasFit:
         return {"outputs": np.array(self.model.predict(inputs, verbose=0)), **named}
 
     def run(self, count: int) -> None:
-        """Train for so many epochs."""
+        """Train for ``count`` epochs."""
         self.model.fit(self.inputs, self.targets, batch_size=self.batch, epochs=count, shuffle=False, verbose=0)
 
 
 def _make_network(arm: Arm, task: NetworkTask) -> Any:
     keras.utils.set_random_seed(0)
     layers: Any = unrolled.layers if arm.program == "unrolled" else keras.layers
-    # Raises where Keras' own loop would be timed in our name.
+    # Raises instead of timing Keras' own loop.
     arguments = {"kernel": "native"} if arm.program == "unrolled" else {}
     model = keras.Sequential(
         [

@@ -1,4 +1,4 @@
-"""Keras' layers and ours on JAX: forward and backward compiled together, as ``fit`` does."""
+"""The layers of Keras and of unrolled on JAX: forward and backward compiled together, like in ``fit``."""
 
 from typing import Any
 
@@ -16,26 +16,26 @@ import numpy as np
 
 
 def prepare(arm: Arm) -> Program:
-    """The arm's program."""
+    """Build the arm's program."""
     if isinstance(arm.task, NetworkTask):
         return article.KerasFit(arm, _network_gradients)
     return _Step(arm.task) if isinstance(arm.task, StepTask) else _Layer(arm, arm.task)
 
 
 def make_sgemm(side: int) -> Any:
-    """A function that multiplies two square matrices once."""
+    """Return a function that multiplies two square matrices once."""
     matrix = jnp.ones((side, side), jnp.float32)
     multiply = jax.jit(jnp.matmul)
     return lambda: multiply(matrix, matrix).block_until_ready()
 
 
 def forget() -> None:
-    """Drop what was compiled."""
+    """Drop compiled functions."""
     jax.clear_caches()  # type: ignore[no-untyped-call]
 
 
 class _Layer:
-    """Weights, inputs and mask are arguments, so nothing is folded into constants when it is compiled."""
+    """A Keras layer. Weights, inputs and mask are arguments, so that nothing is folded into constants."""
 
     def __init__(self, arm: Arm, task: LayerTask):
         layer, arrays = make_layer(arm)
@@ -77,9 +77,9 @@ class _Layer:
 
 
 def _in_sequence(task: LayerTask, layer: Any, weights: Any, constants: Any, sequences: Any, mask: Any) -> Any:
-    """What a bidirectional layer gives; neither forwards nor backwards can its two layers read at the same time.
+    """Run the two layers of a bidirectional layer one after the other, in the forward and in the backward pass.
 
-    The second one begins with a state of zeros that XLA has to compute from the last output of the first. It would drop
+    The second one starts from a state of zeros that XLA must compute from the last output of the first. XLA would drop
     a barrier.
     """
     variables = zip([*layer.trainable_variables, *layer.non_trainable_variables], [*weights, *constants], strict=True)
@@ -91,7 +91,7 @@ def _in_sequence(task: LayerTask, layer: Any, weights: Any, constants: Any, sequ
 
 
 class _Step:
-    """Keras' LSTM cell, compiled; arrays stay with JAX."""
+    """Keras' LSTM cell, compiled; all arrays are JAX's."""
 
     def __init__(self, task: StepTask):
         steps, weights = step_arrays(task)

@@ -1,4 +1,4 @@
-"""A task as a Keras layer, ours or Keras' own, on whichever backend the process has."""
+"""A task as a Keras layer, of unrolled or Keras' own, on the backend of the process."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ SEED = 7
 
 
 def make_layer(arm: Arm) -> tuple[Any, LayerArrays]:
-    """The built layer with the task's weights, and the arrays it is to read."""
+    """Return the layer with the task's weights, and its input arrays."""
     task = arm.task
     assert isinstance(task, LayerTask)
     arguments: dict[str, Any] = {
@@ -26,7 +26,7 @@ def make_layer(arm: Arm) -> tuple[Any, LayerArrays]:
     }
     if arm.program == "unrolled":
         source: Any = unrolled.layers
-        arguments["kernel"] = "native"  # raises where Keras' own loop would be timed in our name
+        arguments["kernel"] = "native"  # raises instead of timing Keras' own loop
     else:
         source = keras.layers
         arguments["unroll"] = arm.unroll
@@ -41,14 +41,14 @@ def make_layer(arm: Arm) -> tuple[Any, LayerArrays]:
 
 
 def weight_names(task: LayerTask) -> list[str]:
-    """What the gradients are called, in the order of the layer's variables."""
+    """Return the names of the gradients, in the order of the layer's variables."""
     if task.bidirectional:
         return [f"{direction} {name}" for direction in ("forward", "backward") for name in WEIGHTS]
     return list(WEIGHTS)
 
 
 def named_results(task: LayerTask, outputs: Any, gradients: Any) -> Outputs:
-    """Outputs and gradients (by the weights, then by the sequences) in NumPy, by name."""
+    """Return outputs and gradients (of the weights, then of the sequences) in NumPy, by name."""
     results = {"outputs": _outside_padding(task, np.asarray(outputs))}
     if task.training:
         names = [*weight_names(task), "sequences"]
@@ -57,7 +57,7 @@ def named_results(task: LayerTask, outputs: Any, gradients: Any) -> Outputs:
 
 
 def _outside_padding(task: LayerTask, outputs: Any) -> Any:
-    """At padding Keras repeats the last output and torch gives zero."""
+    """Zero the outputs at padding, where Keras repeats the last output and torch returns zero."""
     if not task.padded:
         return outputs
     return outputs * (np.arange(task.shape.time) < np.array(task.lengths())[:, None])[:, :, None]

@@ -1,4 +1,4 @@
-"""Without a framework: our stream, one step at a time, and how long the processor needs to read its weights."""
+"""Programs without a framework: a stream of unrolled, and reading its weights once, the limit of its speed."""
 
 import ctypes
 import subprocess
@@ -17,7 +17,7 @@ from unrolled.kernels.stream import Stream
 
 import numpy as np
 
-# Sixteen sums side by side, so that the loop waits for memory and not for an addition.
+# Sixteen sums side by side, so that the loop waits for memory, not for an addition.
 _READER = """
 typedef float lanes __attribute__((vector_size(32)));
 float read_all(const float* numbers, long count, long times) {
@@ -38,19 +38,19 @@ float read_all(const float* numbers, long count, long times) {
 
 
 def prepare(arm: Arm) -> Program:
-    """The arm's program."""
+    """Build the arm's program."""
     assert isinstance(arm.task, StepTask)
     return _Reading(arm.task) if arm.program == "reading" else _Stream(arm.task)
 
 
 def make_sgemm(side: int) -> Any:
-    """A function that multiplies two square matrices once, with NumPy."""
+    """Return a function that multiplies two square matrices once, with NumPy."""
     matrix, product = np.ones((side, side), np.float32), np.empty((side, side), np.float32)
     return lambda: np.matmul(matrix, matrix, out=product)
 
 
 def forget() -> None:
-    """Nothing outlives its program here."""
+    """Do nothing: nothing outlives its program."""
 
 
 class _Stream:
@@ -69,10 +69,10 @@ class _Stream:
 
 
 class _Reading:
-    """Sums as many numbers as the weights are, again and again: they come from the nearest cache that holds them."""
+    """Sum as many numbers as there are weights, repeatedly: they come from the nearest cache that holds them."""
 
     def __init__(self, task: StepTask):
-        # Aligned to cache lines; what np.empty gives is aligned to 16 bytes.
+        # Aligned to cache lines; np.empty aligns to 16 bytes.
         memory = np.ones(task.weights + 16, np.float32)
         skip = -memory.ctypes.data % 64 // 4
         self.numbers = memory[skip : skip + task.weights]
@@ -87,7 +87,7 @@ class _Reading:
 
 @cache
 def _reader() -> Any:
-    """The compiled loop; built where there is a C compiler, which building unrolled needs anyway."""
+    """Compile and load the loop; building unrolled needs a C compiler anyway."""
     with tempfile.TemporaryDirectory(prefix="unrolled-") as folder:
         source, library = Path(folder) / "reader.c", Path(folder) / "reader.so"
         source.write_text(_READER)

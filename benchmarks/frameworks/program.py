@@ -1,4 +1,4 @@
-"""What a worker asks of every program, and what it tells of it."""
+"""The interface of every program, and the result of its first runs."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -6,27 +6,27 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 Outputs = dict[str, NDArray[Any]]
-"""Outputs by the name "outputs", gradients by the names of what they belong to."""
+"""Outputs under the name "outputs", gradients under the names of their weights and inputs."""
 
 
 class Program(Protocol):
-    """A task in the form in which a framework runs it fastest."""
+    """A task, set up as a framework runs it fastest."""
 
     def results(self) -> Outputs:
-        """Outputs and gradients, to be compared with those of other programs."""
+        """Return outputs and gradients, for comparison with other programs."""
         ...
 
     def run(self, count: int) -> None:
-        """Compute the task so many times; the last one has ended when this returns."""
+        """Compute the task ``count`` times; the last run has ended when this returns."""
         ...
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a program gave when it was run first."""
+    """The results and times of a program's first runs."""
 
     results: Outputs
     warm_up_seconds: float
     """Building, compiling and the first run; of a network's training, the first epoch."""
     run_seconds: float
-    """A run after that."""
+    """A later run."""

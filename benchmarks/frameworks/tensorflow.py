@@ -1,4 +1,4 @@
-"""Keras' layers and ours on TensorFlow, inside ``tf.function``, with XLA and without."""
+"""The layers of Keras and of unrolled on TensorFlow, inside ``tf.function``, with and without XLA."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ import tensorflow as tf
 
 
 def prepare(arm: Arm) -> Program:
-    """The arm's program."""
+    """Build the arm's program."""
     if isinstance(arm.task, NetworkTask):
         return article.KerasFit(arm, _network_gradients)
     assert isinstance(arm.task, LayerTask)
@@ -21,13 +21,13 @@ def prepare(arm: Arm) -> Program:
 
 
 def make_sgemm(side: int) -> Any:
-    """A function that multiplies two square matrices once."""
+    """Return a function that multiplies two square matrices once."""
     matrix = tf.ones((side, side))
     return lambda: tf.matmul(matrix, matrix)
 
 
 def forget() -> None:
-    """Drop what Keras remembers of models; functions go with their programs."""
+    """Drop Keras' global state; compiled functions go with their programs."""
     keras.backend.clear_session()
 
 
@@ -58,7 +58,7 @@ class _Layer:
     def run(self, count: int) -> None:
         for _ in range(count):
             outputs, gradients = self.compute(*self.arguments)
-            # Waits, should the function have returned before its tensors are there.
+            # Waits for the tensors, should the function return before they are computed.
             (gradients[-1] if gradients else outputs)[0, 0, 0].numpy()
 
 

@@ -1,4 +1,4 @@
-"""On torch: Keras' layers and ours, which Keras calls one operation after another, and our kernels without Keras."""
+"""On torch: the layers of Keras and of unrolled, run eagerly by Keras, and the native kernels without Keras."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from benchmarks.frameworks import article, torch_nn
 from benchmarks.frameworks.keras_layers import make_layer, named_results
 from benchmarks.frameworks.program import Outputs, Program
 from benchmarks.tasks import LayerTask, NetworkTask, StepTask
-from unrolled.backends import torch as kernels
+from unrolled.backends import torch as backend
 from unrolled.kernels.spec import Inputs, RecurrenceSpec
 
 import keras
@@ -16,7 +16,7 @@ import torch
 
 
 def prepare(arm: Arm) -> Program:
-    """The arm's program."""
+    """Build the arm's program."""
     if isinstance(arm.task, StepTask):
         return torch_nn.Step(arm.task)
     if isinstance(arm.task, NetworkTask):
@@ -27,17 +27,17 @@ def prepare(arm: Arm) -> Program:
 
 
 def make_sgemm(side: int) -> Any:
-    """A function that multiplies two square matrices once."""
+    """Return a function that multiplies two square matrices once."""
     matrix, product = torch.ones(side, side), torch.empty(side, side)
     return lambda: torch.mm(matrix, matrix, out=product)
 
 
 def forget() -> None:
-    """Nothing outlives its program here."""
+    """Do nothing: nothing outlives its program."""
 
 
 class _Layer:
-    """A Keras layer, called as Keras' training loop calls it."""
+    """A Keras layer, called like in Keras' training loop."""
 
     def __init__(self, arm: Arm, task: LayerTask):
         layer, arrays = make_layer(arm)
@@ -65,7 +65,7 @@ class _Layer:
 
 
 class _Kernels:
-    """Our kernels as a torch function, twice if bidirectional: what replaces ``torch.nn`` where there is no Keras."""
+    """The native kernels as a torch function, twice if bidirectional: a replacement of ``torch.nn`` without Keras."""
 
     def __init__(self, task: LayerTask):
         arrays = layer_arrays(task)
@@ -84,7 +84,7 @@ class _Kernels:
         for number, recurrence in enumerate(self.recurrences):
             kernel, recurrent_kernel, bias = self.weights[3 * number : 3 * number + 3]
             inputs = Inputs(self.sequences, kernel, recurrent_kernel, bias, mask=self.mask)
-            outputs = kernels.run(recurrence, inputs).outputs
+            outputs = backend.run_recurrence(recurrence, inputs).outputs
             read.append(outputs.flip(1) if recurrence.go_backwards else outputs)
         return read[0] if len(read) == 1 else torch.cat(read, dim=2)
 

@@ -1,6 +1,6 @@
-"""torch's own recurrent layers, set up as fast as they go: oneDNN, time first, a fused optimizer.
+"""torch's own recurrent layers in their fastest setup: oneDNN, time first, a fused optimizer.
 
-torch keeps weights transposed, gates in another order and two biases. Gradients are brought back into Keras' form.
+torch has transposed weights, another order of gates and two biases. Gradients are converted to Keras' layout.
 """
 
 from typing import Any
@@ -15,12 +15,12 @@ import torch
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 _GATE_ORDER: dict[Cell, list[int]] = {"lstm": [0, 1, 2, 3], "gru": [1, 0, 2], "simple_rnn": [0]}
-"""Where torch's gates are among Keras': GRU has r, z, n here and z, r, h there."""
+"""The index of each of torch's gates among Keras': a GRU has r, z, n in torch and z, r, h in Keras."""
 _CLASSES: dict[Cell, Any] = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "simple_rnn": torch.nn.RNN}
 
 
 def to_torch(cell: Cell, weights: list[Any]) -> list[torch.Tensor]:
-    """weight_ih, weight_hh, bias_ih and bias_hh of one direction, from Keras' kernel, recurrent_kernel and bias."""
+    """Convert Keras' kernel, recurrent_kernel, bias to weight_ih, weight_hh, bias_ih, bias_hh of one direction."""
     kernel, recurrent_kernel, bias = weights
     both = bias if bias.ndim == 2 else np.stack([bias, np.zeros_like(bias)])
     arrays = [_reorder(cell, kernel).T, _reorder(cell, recurrent_kernel).T, *_reorder(cell, both)]
@@ -28,7 +28,7 @@ def to_torch(cell: Cell, weights: list[Any]) -> list[torch.Tensor]:
 
 
 def from_torch(cell: Cell, gradients: list[Any]) -> list[Any]:
-    """The gradients of one direction in Keras' form."""
+    """Convert the gradients of one direction to Keras' layout."""
     weight_ih, weight_hh, bias_ih, bias_hh = (np.asarray(gradient) for gradient in gradients)
     both = _reorder(cell, np.stack([bias_ih, bias_hh]))
     bias = both if cell == "gru" else both[0]
@@ -42,7 +42,7 @@ def _reorder(cell: Cell, columns: Any) -> Any:
 
 
 class Layer:
-    """One layer. Where sequences are padded it reads them packed; packing and unpacking are part of it."""
+    """One layer. Padded sequences are packed; packing and unpacking are part of a run."""
 
     def __init__(self, task: LayerTask):
         arrays = layer_arrays(task)
@@ -71,7 +71,7 @@ class Layer:
         return outputs, torch.autograd.grad(outputs, self.wanted, self.cotangent)
 
     def results(self) -> Outputs:
-        """Outputs and gradients in Keras' form."""
+        """Return outputs and gradients in Keras' layout."""
         outputs, gradients = self._compute()
         outputs = outputs.detach().transpose(0, 1)
         if not gradients:
@@ -82,7 +82,7 @@ class Layer:
         return named_results(self.task, outputs, [*ours, sequences.transpose(0, 1)])
 
     def run(self, count: int) -> None:
-        """Compute the task so many times."""
+        """Compute the task ``count`` times."""
         for _ in range(count):
             self._compute()
 
@@ -98,7 +98,7 @@ class Step:
         self.zeros = (torch.zeros(task.shape.batch, task.shape.units),) * 2
 
     def results(self) -> Outputs:
-        """Outputs and gradients in Keras' form."""
+        """Return outputs and gradients in Keras' layout."""
         states, outputs = self.zeros, []
         with torch.inference_mode():
             for step in self.steps:
@@ -107,7 +107,7 @@ class Step:
         return {"outputs": np.stack(outputs)}
 
     def run(self, count: int) -> None:
-        """Compute the task so many times."""
+        """Compute the task ``count`` times."""
         states = self.zeros
         with torch.inference_mode():
             for _ in range(count):
@@ -142,7 +142,7 @@ class Fit:
         return self.last(dropout(torch.relu(self.hidden(outputs)), 0.2, training=training))
 
     def results(self) -> Outputs:
-        """Outputs and gradients in Keras' form."""
+        """Return outputs and gradients in Keras' layout."""
         count = 8
         logits = self._forward(self.inputs[:, :count], training=False)
         gradients = [
@@ -155,7 +155,7 @@ class Fit:
         return {"outputs": torch.softmax(logits.detach(), dim=-1).numpy(), **named}
 
     def run(self, count: int) -> None:
-        """Compute the task so many times."""
+        """Compute the task ``count`` times."""
         for _ in range(count):
             for at in range(0, len(self.targets), self.batch):
                 self.optimizer.zero_grad()

@@ -4,10 +4,10 @@ The recurrent operation works eagerly, inside ``tf.function`` and under ``Gradie
 of TensorFlow's own kind, registered at their first use, which run without Python and without a copy. XLA cannot compile
 them, and a SavedModel with them loads only in a process that has called `unsupported_reason` or `run_recurrence`.
 
-A gradient tape does not say which gradients it will ask for, only what it watches. Gradients with respect to watched
-tensors are computed by one operation. In a graph, an outer tape may still ask for the others; a second operation
-computes those, and TensorFlow drops it where nothing does. A forward pass that no tape watches keeps no tape of its
-own; if it is differentiated nevertheless, the backward pass runs it again.
+A gradient tape knows which tensors it watches, but not yet which gradients it will ask for. Gradients with respect to
+watched tensors are computed by one operation. In a graph, an outer tape may still ask for the others; a second
+operation computes those, and TensorFlow drops it if they are unused. A forward pass that no tape watches keeps no tape
+of its own; if it is differentiated nevertheless, the backward pass runs it again.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,8 +1,8 @@
 """The specification of every recurrent kernel: slow, plain NumPy in float64.
 
 It is three things at once. It is the specification: the compiled kernels compute these equations and never define
-their own. It is the oracle: every test of a kernel compares with it. And it is the documentation: no other file says
-so completely, or in so few lines, what a recurrent layer computes.
+their own. It is the oracle: every test of a kernel compares with it. And it is the documentation: each equation of a
+recurrent layer, and of its gradients, stands here once.
 
 It reads in the order of the computation:
 

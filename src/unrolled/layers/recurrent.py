@@ -77,7 +77,7 @@ class NativeLoop:
         return outputs[:, -1], outputs, last_states[: len(states)]
 
     def _choose(self, reason: str | None) -> str:
-        """Return the new ``kernel_used``, where ``reason`` says why no kernel can compute this call, if so."""
+        """Return the new ``kernel_used``; ``reason`` is the reason why no kernel can compute this call, or None."""
         if self._kernel == "reference":
             return 'Keras\' own loop, chosen by kernel="reference"'
         if reason is None:
