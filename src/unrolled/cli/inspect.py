@@ -40,7 +40,7 @@ def show(
     loaded = load_to_show(data, table, inputs, side=side, **columns)
     if picture:
         save_picture(loaded, picture)
-    print_dataset(loaded, as_json=as_json, said=table.format_detected() if table else "")
+    print_dataset(loaded, as_json=as_json, printed=table.format_detected() if table else "")
     if picture and not as_json:
         click.echo(f"\n{picture}")
 

@@ -1,11 +1,13 @@
-"""How all tables look."""
+"""Results on the terminal, as tables or as JSON."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+from unrolled.cli.tables import add_row, table_of
 from unrolled.comparison.arms import Arm
 from unrolled.comparison.comparison import Comparison
 from unrolled.comparison.listing import ListingEntry
@@ -19,31 +21,17 @@ from unrolled.diagnostics.diagnostic import Diagnostic
 from unrolled.searching.folder import Search
 from unrolled.searching.formatting import format_outcomes, format_params, format_test_measurements, short_names
 from unrolled.tasks.metrics import Evaluation
+from unrolled.tasks.sections import compare_with_baselines, format_metric
 from unrolled.training.lr_finder import LearningRateSweep
 
 from numpy.typing import NDArray
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 
-def table_of(first: str, *columns: str, right: Sequence[str] | None = None) -> Table:
-    """A table without lines between its columns; all but the first are set to the right unless told otherwise."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
-    table.add_column(first, overflow="fold")
-    for column in columns:
-        table.add_column(column, justify="right" if right is None or column in right else "left", overflow="fold")
-    return table
-
-
-def add_row(table: Table, *cells: str) -> None:
-    """A row of plain text: a class or a file may be called [red]."""
-    table.add_row(*(Text(cell) for cell in cells))
-
-
 def print_json(value: Any) -> None:
-    """Print a value that machines read."""
+    """Print a value as JSON."""
     print(json.dumps(value, indent=2, ensure_ascii=False))  # noqa: T201 - this is what a terminal program is for
 
 
@@ -135,7 +123,7 @@ _LONGEST_CELL = 40
 
 
 def print_columns(table: FileTable) -> None:
-    """What was detected in a file of rows and columns."""
+    """Print the detected columns of a table."""
     console = Console(highlight=False)
     console.print(table.format_detected(), style="dim", markup=False)
     columns = table_of("column", "kind", "different", "empty", "first", right=("different", "empty"))
@@ -146,13 +134,13 @@ def print_columns(table: FileTable) -> None:
     console.print(columns)
 
 
-def print_dataset(data: Dataset, *, as_json: bool, said: str = "") -> None:
-    """Shapes, type, range before and after scaling, examples per class, and a few examples drawn.
+def print_dataset(data: Dataset, *, as_json: bool, printed: str = "") -> None:
+    """Print shapes, types, ranges before and after scaling, examples of each class, and a few examples.
 
     Args:
-        data: What to look at.
-        as_json: Whether for machines.
-        said: A note that stands there already.
+        data: The data set.
+        as_json: Whether to print JSON.
+        printed: A note of the data set that has been printed already.
     """
     facts = describe(data)
     if as_json:
@@ -160,7 +148,7 @@ def print_dataset(data: Dataset, *, as_json: bool, said: str = "") -> None:
         return
     console = Console(highlight=False)
     console.print(Text.assemble((data.name, "bold"), "  ", data.source))
-    for note in (note for note in data.notes if note != said):
+    for note in (note for note in data.notes if note != printed):
         console.print(note, style="dim", markup=False)
     if data.kind == "arrays":
         _print_arrays(console, data, facts)
@@ -185,7 +173,7 @@ def _print_arrays(console: Console, data: Dataset, facts: Mapping[str, Any]) -> 
 def _print_sequences(console: Console, data: Dataset, facts: Mapping[str, Any]) -> None:
     unit = "characters" if data.kind == "text" else "steps"
     table = table_of(
-        "", data.kind, f"least {unit}", "median", "most", *(("range", "missing") if data.kind == "series" else ())
+        "", data.kind, f"fewest {unit}", "median", "most", *(("range", "missing") if data.kind == "series" else ())
     )
     for part in data.parts:
         split, lengths = facts[part], facts[part]["lengths"]
@@ -216,7 +204,7 @@ def _format_range(bounds: Sequence[float]) -> str:
 
 
 def print_recipes(recipes: Mapping[str, Path]) -> None:
-    """Each recipe's name and its first line of comment."""
+    """Print the name and the description of each recipe."""
     table = table_of("recipe", "", right=())
     for name, path in recipes.items():
         add_row(table, name, path.read_text(encoding="utf-8").splitlines()[0].lstrip("# "))
@@ -224,7 +212,7 @@ def print_recipes(recipes: Mapping[str, Path]) -> None:
 
 
 def print_description(description: Mapping[str, Any], *, as_json: bool) -> None:
-    """A network layer by layer, and what it would learn from."""
+    """Print a network layer by layer, and the numbers of examples and steps of its training."""
     if as_json:
         print_json(description)
         return
@@ -244,9 +232,9 @@ def print_description(description: Mapping[str, Any], *, as_json: bool) -> None:
         console.print(note, style="dim", markup=False)
     epochs, steps = description["epochs"], description["steps"]
     console.print(
-        f"{description['parameters']:,} parameters; {description['training_examples']:,} examples to learn from, "
-        f"{description['validation_examples']:,} to watch, {description['test_examples']:,} to test; "
-        f"{epochs} {'epoch' if epochs == 1 else 'epochs'} of {steps:,} steps"
+        f"{description['parameters']:,} parameters; {description['training_examples']:,} training, "
+        f"{description['validation_examples']:,} validation, {description['test_examples']:,} test examples; "
+        f"{epochs} {'epoch' if epochs == 1 else 'epochs'} of {steps:,} {'step' if steps == 1 else 'steps'}"
     )
 
 
@@ -284,74 +272,115 @@ def format_measurement(finding: Diagnostic) -> str:
     return f"{finding.value:.3g} {finding.unit}; healthy at {finding.bound:g} or {side}."
 
 
-_ROWS = 24
-_WIDTH = 50
+_SWEEP_ROWS = 24
+_BAR_WIDTH = 50
 
 
 def print_lr_sweep(sweep: LearningRateSweep, *, as_json: bool) -> None:
-    """The loss at each rate as a bar, and the rate to take."""
+    """Print the loss at each learning rate as a bar, and the recommended rate."""
     if as_json:
         print_json(sweep.to_json())
         return
     table = table_of("learning rate", "loss", "", right=("learning rate", "loss"))
-    every = max(1, -(-len(sweep.rates) // _ROWS))
-    most = max(sweep.smoothed[::every] + sweep.smoothed[-1:])
+    every = max(1, -(-len(sweep.rates) // _SWEEP_ROWS))
+    highest = max(sweep.smoothed[::every] + sweep.smoothed[-1:])
+    factor = (sweep.rates[1] / sweep.rates[0]) ** every
     for rate, loss in list(zip(sweep.rates, sweep.smoothed, strict=True))[::every]:
-        mark = (
-            "  ← falls fastest" if rate <= sweep.suggestion < rate * (sweep.rates[1] / sweep.rates[0]) ** every else ""
-        )
-        add_row(table, f"{rate:.1e}", f"{loss:.4f}", "█" * max(1, round(_WIDTH * loss / most)) + mark)
+        mark = "  ← recommended" if rate <= sweep.suggestion < rate * factor else ""
+        add_row(table, f"{rate:.1e}", f"{loss:.4f}", "█" * max(1, round(_BAR_WIDTH * loss / highest)) + mark)
     console = Console(highlight=False)
     console.print(table)
-    end = f"; lost at {sweep.diverged_at:.1e}" if sweep.diverged_at else ""
-    console.print(f"the loss falls fastest at {sweep.suggestion:g}{end}")
-    console.print("take it as a constant rate; the peak of a OneCycle may be three times as high")
+    end = f"; the loss diverges at {sweep.diverged_at:.2g}" if sweep.diverged_at else ""
+    console.print(f"recommended learning rate {sweep.suggestion:g}: the loss falls fastest at this rate{end}")
+    console.print("use it as a constant rate; the peak of a OneCycle may be three times as high")
 
 
 _LONGEST_TEXT = 200
 
 
 def print_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
-    """Each class' scores, then the whole."""
+    """Print the scores of each class, the baselines, and the metrics."""
     if as_json:
         print_json(evaluation.to_json())
         return
-    table = table_of("class", "precision", "recall", "F1", "examples")
-    for score in evaluation.classes:
-        figures = (f"{figure:.4f}" for figure in (score.precision, score.recall, score.f1))
-        add_row(table, score.name, *figures, f"{score.support:,}")
     console = Console(highlight=False)
     if evaluation.classes:
+        table = table_of("class", "precision", "recall", "F1", "examples")
+        for score in evaluation.classes:
+            figures = (f"{figure:.4f}" for figure in (score.precision, score.recall, score.f1))
+            add_row(table, score.name, *figures, f"{score.support:,}")
         console.print(table)
-    console.print(f"{evaluation.headline}  loss {evaluation.loss:.4f}  examples {evaluation.examples:,}")
+        console.print()
+    metrics = evaluation.scores
+    if evaluation.baselines:
+        _print_baselines(metrics, evaluation.baselines, console)
+    shown = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+    console.print(f"{shown}  examples {evaluation.examples:,}", markup=False, soft_wrap=True)
+    headline = next(iter(metrics))
+    if verdict := compare_with_baselines(headline, metrics[headline], evaluation.baselines):
+        console.print(verdict.sentence, markup=False, soft_wrap=True)
+
+
+def _print_baselines(
+    metrics: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]], console: Console
+) -> None:
+    names = list(dict.fromkeys(name for values in baselines.values() for name in values))
+    table = table_of("method", *names)
+    for method, values in {"this network": metrics, **baselines}.items():
+        add_row(table, method, *(format_metric(values[name]) if name in values else _NONE for name in names))
+    console.print(table)
+    console.print()
 
 
 def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_json: bool) -> None:
-    """The most probable classes of each input."""
+    """Print the predicted class of each input and its most probable classes."""
     if as_json:
         print_json(predictions)
         return
     source = "text" if predictions and "text" in predictions[0] else "file"
-    table = table_of(source, "label", "probabilities", right=())
+    table = table_of(source, "prediction", "probabilities", right=())
     for prediction in predictions:
         best = sorted(prediction["probabilities"].items(), key=lambda pair: -pair[1])[:top]
         example = f"[{prediction['index']}]" if "index" in prediction else ""
-        chances = "  ".join(f"{name} {100 * probability:.1f} %" for name, probability in best)
-        named = " ".join(prediction[source].split())
-        shown = named if len(named) <= _LONGEST_TEXT else named[:_LONGEST_TEXT] + "…"
-        add_row(table, f"{shown}{example}", prediction["label"], chances)
+        probabilities = "  ".join(f"{name} {100 * probability:.1f} %" for name, probability in best)
+        text = " ".join(prediction[source].split())
+        shown = text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
+        add_row(table, f"{shown}{example}", prediction["label"], probabilities)
     Console(highlight=False).print(table)
 
 
-def print_forecast(channels: Sequence[str], told: NDArray[Any], *, as_json: bool) -> None:
-    """A row for each step, a column for each channel."""
+def print_forecast(channels: Sequence[str], forecast: NDArray[Any], *, as_json: bool) -> None:
+    """Print a row for each step of a forecast, with a column for each channel.
+
+    Args:
+        channels: The names of the channels.
+        forecast: [steps, F] the values.
+        as_json: Whether to print JSON.
+    """
     if as_json:
-        print_json([dict(zip(channels, map(float, row), strict=True)) for row in told])
+        print_json([dict(zip(channels, map(float, row), strict=True)) for row in forecast])
         return
     table = table_of("step", *channels)
-    for step, row in enumerate(told, start=1):
-        add_row(table, f"+{step}", *(f"{value:.4g}" for value in row))
+    for column in table.columns:
+        column.no_wrap = True
+    columns = [_format_channel(channel) for channel in forecast.T.tolist()]
+    for step, row in enumerate(zip(*columns, strict=True), start=1):
+        add_row(table, f"+{step}", *row)
     Console(highlight=False).print(table)
+
+
+def _format_channel(values: Sequence[float]) -> list[str]:
+    """Format the values of a channel with the same number of decimals.
+
+    Example:
+        >>> _format_channel([211.66, 9.5]), _format_channel([63701.7, 274.8]), _format_channel([2e-7])
+        (['211.7', '9.5'], ['63,702', '275'], ['2e-07'])
+    """
+    largest = max(map(abs, values), default=0.0)
+    if not 1e-3 <= largest < 1e9:
+        return [f"{value:.4g}" for value in values]
+    decimals = max(0, 3 - math.floor(math.log10(largest)))
+    return [f"{value:,.{decimals}f}" for value in values]
 
 
 _BEST_SHOWN = 10

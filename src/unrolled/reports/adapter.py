@@ -62,7 +62,8 @@ def build_sections(run: Run, data: Dataset, examples: Examples, outputs: NDArray
         return Sections(classification_sections(run.evaluation, data, outputs), (NEEDS_SKLEARN,) * wants_sklearn)
     if run.experiment.task == "generate":
         return Sections(generation_sections(run, data))
-    return Sections((forecast_section(run, data, examples, outputs),))
+    notes = ("MAE and RMSE are means over the channels, each in its own unit.",) * (len(data.classes) > 1)
+    return Sections((forecast_section(run, data, examples, outputs),), notes)
 
 
 def classification_sections(
