@@ -247,7 +247,7 @@ def test_the_page_needs_nothing_else_and_has_what_the_terminal_has(tmp_path: Pat
 def test_the_page_takes_no_file_that_is_not_ours(tmp_path: Path) -> None:
     comparison = unrolled.compare(write_group(tmp_path, ROWS))
     (tmp_path / "letter.html").write_text("Dear Jo")
-    with pytest.raises(WriteError, match="expected a new file to write to"):
+    with pytest.raises(WriteError, match="already exists and is not a page of unrolled"):
         write_comparison(comparison, tmp_path / "letter.html")
     assert (tmp_path / "letter.html").read_text() == "Dear Jo"
 

@@ -133,10 +133,10 @@ def test_the_report_needs_nothing_else(finished: tuple[Search, list[str]]) -> No
     assert page.count('class="trial ') == 4
     for words in (
         search.path.name,
-        "How it went",
-        "What mattered",
-        "Which values go together",
-        "The best experiment",
+        "Optimization history",
+        "Parameter importance",
+        "Parallel coordinates",
+        "Best experiment",
         "learning_rate",
         f"{search.best.value:.4f}",
         "was measured once",
