@@ -89,7 +89,10 @@ def test_predictions_have_the_class_and_the_probabilities(capsys: pytest.Capture
 
 def test_an_evaluation_is_printed_beside_its_baselines(capsys: pytest.CaptureFixture[str]) -> None:
     baselines = {"majority class": {"accuracy": 0.5}, "TF-IDF": {"accuracy": 0.875}}
-    print_evaluation(Evaluation(60, 0.25, 0.75, baselines=baselines), as_json=False)
+    evaluation = Evaluation(
+        60, {"accuracy": 0.75, "loss": 0.25}, "accuracy", is_higher_better=True, baselines=baselines
+    )
+    print_evaluation(evaluation, as_json=False)
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     for line in (
         "method accuracy",
@@ -97,6 +100,6 @@ def test_an_evaluation_is_printed_beside_its_baselines(capsys: pytest.CaptureFix
         "majority class 0.5000",
         "TF-IDF 0.8750",
         "accuracy 0.7500 loss 0.2500 examples 60",
-        "Not better than the best baseline, TF-IDF (accuracy 0.8750)",
+        "not better than the best baseline, TF-IDF (accuracy 0.8750)",
     ):
         assert line in lines

@@ -12,6 +12,7 @@ from unrolled.reports.forecast import write_forecast_page
 from unrolled.reports.lr_finder import write_lr_report
 from unrolled.reports.run import learning_curves, write_report
 from unrolled.runs.run import Run
+from unrolled.tasks.forecasting import Forecasting
 from unrolled.tasks.sections import ConfusionSection, SampleSection, Sections, TableSection
 from unrolled.training.lr_finder import LearningRateSweep
 
@@ -58,8 +59,12 @@ def rewrite(run: Run, sections: Sections = Sections(), **evaluation: object) -> 
     before = path.read_text()
     path.write_text(json.dumps({**json.loads(before), **evaluation}))
     try:
-        write_report(run, sections=sections, layers=[LAYER], input_shape="[B, 6, 5]", notes=["Two <rows> are equal."])
-        return (run.path / "report.html").read_text()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Forecasting, "report_sections", lambda *_: sections)
+            patch.setattr(Forecasting, "notes", ["Two <rows> are equal."])
+            patch.setattr("unrolled.reports.run.describe_layers", lambda *_: [LAYER])
+            patch.setattr("unrolled.reports.run.format_shape", lambda _: "[B, 6, 5]")
+            return write_report(run).read_text()
     finally:
         path.write_text(before)
 
@@ -98,7 +103,7 @@ def test_a_report_has_its_sections_in_order(trained: Run) -> None:
     shown = text_of(page)
     for words in ("Two <rows> are equal.", "TF-IDF needs scikit-learn.", "LSTM units 8 [B, 8] native 480", "[B, 6, 5]"):
         assert words in shown
-    assert f"test MAE {trained.evaluation.scores['MAE']:.4f}" in shown
+    assert f"test MAE {trained.evaluation.metrics['MAE']:.4f}" in shown
     assert "training examples that were held out (20 %)" in shown
     assert_needs_nothing_else(page)
 
@@ -106,7 +111,7 @@ def test_a_report_has_its_sections_in_order(trained: Run) -> None:
 def test_a_report_says_at_its_top_whether_the_best_baseline_is_beaten(trained: Run) -> None:
     (name,) = trained.evaluation.baselines
     figures = dict(trained.evaluation.baselines[name])
-    value = trained.evaluation.scores["MAE"]
+    value = trained.evaluation.metrics["MAE"]
     worse = rewrite(trained, baselines={name: {**figures, "MAE": value + 1}, "mean": {**figures, "MAE": value + 2}})
     assert f"Better than the best baseline, {name} (MAE {value + 1:.4f})." in text_of(worse)
     better = rewrite(trained, baselines={name: {**figures, "MAE": value / 2}})
