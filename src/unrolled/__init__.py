@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 from unrolled.backends import choose_backend
 
 if TYPE_CHECKING:
-    from unrolled.api import forecast, generate, resume, train
+    from unrolled.api import forecast, generate, repeat, resume, search, train
     from unrolled.comparison.comparison import compare
-    from unrolled.comparison.replicate import repeat
     from unrolled.config.experiment import ExperimentConfig
     from unrolled.data.dataset import Dataset
     from unrolled.data.registry import load
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from unrolled.layers.conversion import accelerate, load_model, to_keras
     from unrolled.runs.run import Run
     from unrolled.searching.folder import Search
-    from unrolled.searching.search import search
     from unrolled.sklearn import SequenceClassifier, SequenceRegressor
 
 __version__ = "0.1.0"
@@ -72,9 +70,9 @@ _HOMES = {
     "generate": "unrolled.api",
     "load": "unrolled.data.registry",
     "load_model": "unrolled.layers.conversion",
-    "repeat": "unrolled.comparison.replicate",
+    "repeat": "unrolled.api",
     "resume": "unrolled.api",
-    "search": "unrolled.searching.search",
+    "search": "unrolled.api",
     "set_threads": "unrolled.kernels.native",
     "to_keras": "unrolled.layers.conversion",
     "train": "unrolled.api",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.reports.run import write_report
@@ -13,6 +13,10 @@ from unrolled.training.trainer import resume_run, train_experiment
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from unrolled.comparison.groups import Group
+    from unrolled.searching.folder import Search
 
 
 def train(
@@ -144,3 +148,121 @@ def forecast(run: Run, series: ArrayLike, steps: int | None = None) -> NDArray[n
         InvalidInput: The network was trained for another task, or the series is too short or has other channels.
     """
     return run.task.forecast(run.model, series, steps)
+
+
+def repeat(
+    experiment: "str | Path | Mapping[str, Any] | ExperimentConfig | Group" = "mnist-rows",
+    *,
+    seeds: int | Sequence[int] | None = None,
+    jobs: int = 1,
+    overrides: Sequence[str] = (),
+    runs: str | Path = "runs",
+    name: str | None = None,
+    quiet: bool = False,
+) -> "Group":
+    """Train an experiment with several seeds, or continue a group of such runs.
+
+    Args:
+        experiment: Recipe's name, experiment file, mapping or ExperimentConfig for a new group; a Group or its folder
+            to continue it.
+        seeds: List of seeds, or their number, counted from the experiment's own seed. Default: 5 for a new group. A
+            group that is continued gets those that it lacks.
+        jobs: Number of trainings at a time, each in a process and on cores of its own.
+        overrides: Settings to override in a new group, such as ``["training.epochs=5"]``.
+        runs: Folder in which the group's folder is made.
+        name: Name of a new group and of its runs.
+        quiet: Print nothing.
+
+    Returns:
+        The group, whose seeds have all finished.
+
+    Raises:
+        InvalidSetting: A setting or a seed is invalid; nothing was written.
+        DataError: The data cannot be loaded; nothing was written.
+        TrainingStopped: Some seeds failed; the message names them. The others were trained.
+        Interrupted: Ctrl-C or SIGTERM; the group can be continued.
+        WriteError: The group's folder cannot be written.
+
+    Example::
+
+        group = unrolled.repeat("mnist-rows", seeds=5, jobs=2)
+        print(unrolled.compare(group).arms[0].estimate("accuracy"))
+    """
+    from unrolled.comparison.replicate import repeat_experiment
+
+    with stop_on_signals() as request:
+        return repeat_experiment(
+            experiment,
+            request,
+            seeds=seeds,
+            jobs=jobs,
+            overrides=overrides,
+            runs=Path(runs),
+            name=name,
+            quiet=quiet,
+            on_trained=write_report,
+        )
+
+
+def search(
+    experiment: str | Path | Mapping[str, Any] | ExperimentConfig,
+    *,
+    trials: int | None = None,
+    jobs: int = 1,
+    metric: str | None = None,
+    prunes: bool = True,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    seed: int | None = None,
+    runs: str | Path = "runs",
+    quiet: bool = False,
+) -> "Search":
+    """Search the values of the settings that an experiment has as ``{search: ...}``; or continue or join a search.
+
+    Trials are compared on validation examples, which are taken from the training set. When all trials have ended, the
+    network of the best one is evaluated on the test set. A search that is continued evaluates again only if it has
+    found a better one.
+
+    Args:
+        experiment: Experiment as for ``train``, with searches in it; or a search folder to continue or join.
+        trials: Number of trials in all. Default: 40, or the number with which the search was begun.
+        jobs: Number of trials at a time, each in a process of its own.
+        metric: ``val_accuracy``, the default of a classification, or ``val_loss``.
+        prunes: End trials early that are behind the median of the others.
+        overrides: Settings to override, such as ``["network.1.LSTM.units={search: [32, 64]}"]``.
+        name: Name of the search folder. Default: the experiment's.
+        seed: Seed instead of the experiment's, which also decides the proposed values.
+        runs: Folder in which the search folder is made.
+        quiet: Print nothing.
+
+    Returns:
+        The search: its ``trials``, ``best`` and ``importance``.
+
+    Raises:
+        InvalidSetting: The experiment or a choice in it is invalid; nothing was trained.
+        DataError: The data cannot be loaded; nothing was trained.
+        RunError: There is no search in the folder.
+        TrainingStopped: No trial finished, or the workers failed.
+        Interrupted: Ctrl-C or SIGTERM; ``search`` with the folder continues.
+        WriteError: The search folder cannot be written.
+
+    Example::
+
+        search = unrolled.search("digits.yaml", trials=20, overrides=["network.1.GRU.units={search: [32, 64]}"])
+        print(search.best.value, search.best.params)
+    """
+    from unrolled.reports.search import write_search_report
+    from unrolled.searching.search import find_search, run_search
+
+    with stop_on_signals() as request:
+        found = find_search(
+            experiment,
+            trials=trials,
+            metric=metric,
+            prunes=prunes,
+            overrides=overrides,
+            name=name,
+            seed=seed,
+            runs=Path(runs),
+        )
+        return run_search(found, jobs, choose_progress(quiet=quiet), request, write_search_report)

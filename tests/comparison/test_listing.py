@@ -1,4 +1,4 @@
-"""The list of runs tells what each folder is, and is not stopped by one that is nothing."""
+"""The list of runs names what each folder is, and is not stopped by one that is no run."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def names(runs: Path, **arguments: object) -> list[str]:
     return [entry.name for entry in list_runs(runs, **arguments)[0]]  # type: ignore[arg-type]
 
 
-def test_an_entry_says_what_became_of_it(runs: Path) -> None:
+def test_an_entry_has_the_status_and_the_results(runs: Path) -> None:
     entries, broken = list_runs(runs)
     assert broken == {}
     group, stopped, first = entries
@@ -51,7 +51,7 @@ def test_an_entry_says_what_became_of_it(runs: Path) -> None:
         ("loss", ["first", "group", "stopped"]),
     ],
 )
-def test_what_has_no_such_figure_comes_last(sort: str, order: list[str], runs: Path) -> None:
+def test_runs_without_the_metric_come_last(sort: str, order: list[str], runs: Path) -> None:
     assert names(runs, sort=sort) == order
 
 
@@ -69,7 +69,7 @@ def test_bad_conditions_are_one_error(runs: Path) -> None:
         list_runs(runs, where=["epochs"])
     with pytest.raises(InvalidSetting, match=r'got "finish"\. Did you mean "finished"\?$'):
         list_runs(runs, status="finish")
-    with pytest.raises(RunError, match=r"expected a folder of runs, got nothing there\."):
+    with pytest.raises(RunError, match=r"none: no such folder\. Train a network with: unrolled train$"):
         list_runs(runs / "none")
 
 
@@ -97,11 +97,11 @@ def test_a_broken_run_does_not_hide_its_group(runs: Path) -> None:
     assert entry.scores["accuracy"] == pytest.approx(0.9)
 
 
-def test_a_running_run_whose_process_is_gone_is_said_to_have_died(runs: Path) -> None:
+def test_a_running_run_whose_process_has_exited_is_killed(runs: Path) -> None:
     run = write_run(runs, 0.9, experiment=experiment_of("lost"), status="running")
     with locked(run.path):
         assert list_runs(runs)[0][0].status == "running"
-    assert names(runs, status="died") == ["lost"]
+    assert names(runs, status="killed") == ["lost"]
 
 
 def test_the_command_prints_a_table_or_json(runs: Path, unrolled_command: Command) -> None:
@@ -115,7 +115,7 @@ def test_the_command_prints_a_table_or_json(runs: Path, unrolled_command: Comman
         "20260101T000003Z-group",
         "20260101T000002Z-stopped",
     ]
-    assert rows[5].startswith("left out: runs/foreign: expected a run or a group")
-    said = json.loads(unrolled_command("runs", "--json", "--limit", "2").stdout)
-    assert [entry["name"] for entry in said["runs"]] == ["group", "stopped"]
-    assert list(said["broken"]) == ["runs/foreign"]
+    assert rows[5] == "runs/foreign: not a run folder; ignored"
+    printed = json.loads(unrolled_command("runs", "--json", "--limit", "2").stdout)
+    assert [entry["name"] for entry in printed["runs"]] == ["group", "stopped"]
+    assert list(printed["broken"]) == ["runs/foreign"]

@@ -1,4 +1,4 @@
-"""The same experiment with several seeds: one group, each seed once, and nothing lost on the way."""
+"""One experiment with several seeds: one group, each seed once, and nothing lost on the way."""
 
 import json
 import re
@@ -13,12 +13,14 @@ from typing import Any
 import unrolled
 from tests.conftest import Command, environment
 from tests.training.test_trainer import without_times
-from unrolled.comparison import replicate as repetition
+from unrolled.comparison import replicate
 from unrolled.comparison.groups import Group, current_status, parse_seeds
+from unrolled.comparison.replicate import repeat_experiment
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Interrupted, InvalidSetting, RunError, TrainingStopped
 from unrolled.runs.run import Run
-from unrolled.training import trainer as procedure
+from unrolled.training import trainer
+from unrolled.training.processes import stop_on_signals
 
 import pytest
 
@@ -73,20 +75,20 @@ def test_a_group_takes_more_seeds(tiny: Path) -> None:
 
 def test_a_group_takes_no_other_settings(tiny: Path) -> None:
     group = Group.create(ExperimentConfig.load(tiny), [0], tiny.parent / "runs")
-    with pytest.raises(InvalidSetting, match=r"expected no other settings for a group that is there, got --set\."):
+    with pytest.raises(InvalidSetting, match=r"--set cannot change a group that exists\. Leave it out, or "):
         unrolled.repeat(group, overrides=["training.epochs=5"])
-    with pytest.raises(InvalidSetting, match=r"got --name\."):
+    with pytest.raises(InvalidSetting, match=r"--name cannot change a group that exists"):
         unrolled.repeat(group.path, name="other")
 
 
-def test_a_seed_that_fails_is_named_and_the_others_go_on(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seed_that_fails_is_named_and_the_others_are_trained(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def train(experiment: ExperimentConfig, *arguments: Any) -> Any:
         if experiment.seed == 1:
             raise RuntimeError("the lamp\nwent out.")
         return original(experiment, *arguments)
 
-    original = procedure.train_experiment
-    monkeypatch.setattr(repetition, "train_experiment", train)
+    original = trainer.train_experiment
+    monkeypatch.setattr(replicate, "train_experiment", train)
     with pytest.raises(TrainingStopped) as caught:
         repeat(tiny, seeds=3)
     assert caught.value.exit_code == 1
@@ -96,6 +98,16 @@ def test_a_seed_that_fails_is_named_and_the_others_go_on(tiny: Path, monkeypatch
         f"{caught.value.run}"
     )
     assert Group.open(caught.value.run).missing() == (1,)
+
+
+def test_each_run_trained_in_this_process_is_passed_to_the_caller(tiny: Path) -> None:
+    trained: list[Path] = []
+    options: dict[str, Any] = {"jobs": 1, "overrides": (), "runs": tiny.parent / "runs", "name": None, "quiet": True}
+    with stop_on_signals() as request:
+        group = repeat_experiment(tiny, request, seeds=2, on_trained=lambda run: trained.append(run.path), **options)
+        assert trained == [run.path for run in group.runs]
+        repeat_experiment(group, request, seeds=None, on_trained=lambda run: trained.append(run.path), **options)
+    assert len(trained) == 2, "nothing was left to train"
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])
@@ -108,10 +120,8 @@ def test_each_seed_that_diverges_is_named_in_one_line(jobs: str, tiny: Path, unr
     finished = unrolled_command("repeat", tiny, "--seeds", "2", "--jobs", jobs, "--quiet", *settings)
     assert finished.returncode == 1
     assert finished.stderr.count("\n") == 1
-    assert finished.stderr.startswith(
-        "repeat: tiny: 2 of 2 seeds failed: seed 0: train: tiny-seed-0: expected a finite"
-    )
-    assert "; seed 1: train: tiny-seed-1: expected a finite loss" in finished.stderr
+    assert finished.stderr.startswith("repeat: tiny: 2 of 2 seeds failed: seed 0: train: tiny-seed-0: the loss became")
+    assert "; seed 1: train: tiny-seed-1: the loss became" in finished.stderr
     group = Group.open(tiny.parent / finished.stdout.strip())
     assert [run.status["status"] for run in group.runs] == ["diverged", "diverged"]
 
@@ -141,7 +151,7 @@ def test_a_signal_stops_the_children_and_keeps_what_was_made(jobs: str, under_wa
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_continued_group_goes_on_with_the_seeds_that_were_begun(
+def test_a_continued_group_resumes_the_seeds_that_were_begun(
     jobs: int, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = unrolled.train(tiny, seed=1, runs=tiny.parent / "whole", quiet=True)
@@ -149,7 +159,7 @@ def test_a_continued_group_goes_on_with_the_seeds_that_were_begun(
     first_epochs = {}
     for seed in group.seeds:
         run = unrolled.train(group.of_seed(seed), runs=group.path, overrides=["training.epochs=1"], quiet=True)
-        resumed = run.with_overrides([f"training.epochs={whole.experiment.training.epochs}"])
+        resumed = run.with_overrides([f"training.epochs={whole.config.training.epochs}"])
         resumed.save_config()
         run.save_status("interrupted" if seed else "running")
         first_epochs[seed] = run.metrics[0]["seconds"]
@@ -164,7 +174,7 @@ def test_a_continued_group_goes_on_with_the_seeds_that_were_begun(
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_seed_that_cannot_go_on_is_trained_anew(
+def test_a_seed_that_cannot_be_resumed_is_trained_from_the_beginning(
     jobs: int, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     group = Group.create(ExperimentConfig.load(tiny), [0, 1], tiny.parent / "runs")
@@ -174,7 +184,7 @@ def test_a_seed_that_cannot_go_on_is_trained_anew(
         shutil.rmtree(run.path / "checkpoints")
     monkeypatch.chdir(tiny.parent)
     unrolled.repeat(group, jobs=jobs)
-    assert "seed 0 is trained anew: " in capsys.readouterr().out
+    assert "seed 0 is trained from the beginning: " in capsys.readouterr().out
     assert len(group.runs) == 4
     assert sorted(group.runs_by_seed()[0]) == [0, 1]
 
@@ -184,7 +194,7 @@ def test_an_interruption_from_python_carries_the_group(tiny: Path, monkeypatch: 
         signal.raise_signal(signal.SIGTERM)
         request.raise_if_requested("stopped")
 
-    monkeypatch.setattr(repetition, "train_experiment", train)
+    monkeypatch.setattr(replicate, "train_experiment", train)
     with pytest.raises(Interrupted) as caught:
         repeat(tiny, seeds=3)
     assert caught.value.exit_code == 143
@@ -194,7 +204,7 @@ def test_an_interruption_from_python_carries_the_group(tiny: Path, monkeypatch: 
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"settings": ["network.1.LSTM.unit=8"]}, {"settings": ["network.2.Dense.units=4"]}, {"seeds": [2**32]}],
+    [{"overrides": ["network.1.LSTM.unit=8"]}, {"overrides": ["network.2.Dense.units=4"]}, {"seeds": [2**32]}],
 )
 def test_an_impossible_experiment_makes_no_group(arguments: dict[str, Any], tiny: Path) -> None:
     with pytest.raises(InvalidSetting):
@@ -203,7 +213,7 @@ def test_an_impossible_experiment_makes_no_group(arguments: dict[str, Any], tiny
 
 
 @pytest.mark.parametrize("text", ["0", "-3", "x", "1,,2", "3-", "9-5", "1.5", "", "5000"])
-def test_seeds_that_are_none_are_one_error(text: str) -> None:
+def test_seeds_that_cannot_be_parsed_are_one_error(text: str) -> None:
     with pytest.raises(InvalidSetting, match=r"^--seeds: expected a count such as 5, a list such as 3,7,11 or a range"):
         parse_seeds(text, 0)
 
@@ -211,7 +221,7 @@ def test_seeds_that_are_none_are_one_error(text: str) -> None:
 @pytest.mark.parametrize("content", ["{", "[]", '{"name": "x"}', '{"name": "x", "seeds": ["a"]}'])
 def test_a_damaged_group_is_one_error(content: str, tmp_path: Path) -> None:
     (tmp_path / "group.json").write_text(content)
-    with pytest.raises(RunError, match="expected a name and seeds, got something else"):
+    with pytest.raises(RunError, match="damaged, has no name and list of seeds"):
         Group.open(tmp_path)
 
 

@@ -34,13 +34,25 @@ def write_run(
     experiment: ExperimentConfig | None = None,
     status: str = "finished",
     data: Mapping[str, Any] | None = None,
+    examples: int = 100,
     environment: Mapping[str, Any] = ENVIRONMENT,
 ) -> Run:
-    """A run whose test accuracy was such; its loss is what is missing to 1."""
+    """A run with a test accuracy; its loss is 1 - accuracy."""
     experiment = experiment or experiment_of()
     run = Run.create(experiment, runs)
     classes = [{"name": str(n), "precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 10} for n in range(10)]
-    evaluation = {"examples": 100, "accuracy": accuracy, "loss": 1 - accuracy, "classes": classes, "confusion": [[1]]}
+    metrics = {"accuracy": accuracy, "loss": 1 - accuracy}
+    evaluation = {
+        **metrics,
+        "examples": examples,
+        "metrics": metrics,
+        "headline": "accuracy",
+        "is_higher_better": True,
+        "baselines": {},
+        "classes": classes,
+        "confusion": [[1]],
+        "conditions": {},
+    }
     described = {
         "name": "mnist",
         "classes": [str(n) for n in range(10)],
@@ -70,7 +82,7 @@ def write_run(
 def write_group(
     runs: Path, accuracies: Mapping[int, float], *, name: str = "written", settings: Sequence[str] = ()
 ) -> Group:
-    """A group whose seeds gave such accuracies."""
+    """A group with an accuracy for each seed."""
     group = Group.create(experiment_of(name, settings), list(accuracies), runs)
     for seed, accuracy in accuracies.items():
         write_run(group.path, accuracy, experiment=group.of_seed(seed))

@@ -19,8 +19,8 @@ def parse(command: str, arguments: list[str]) -> click.Context:
 
 
 def on_few_images(examples: int) -> str:
-    """What makes a program learn from the first images of MNIST alone; to be put before it."""
+    """Lines that, put before a program, make it train on the first images of MNIST alone."""
     return (
-        "import unrolled\nfrom unrolled.data import catalogue\nfull = catalogue.NAMED['mnist']\n"
-        f"catalogue.NAMED['mnist'] = lambda: full().head({examples})\n"
+        "import unrolled\nfrom unrolled.data import registry\nfull = registry.DATASETS['mnist']\n"
+        f"registry.DATASETS['mnist'] = lambda: full().head({examples})\n"
     )

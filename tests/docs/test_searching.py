@@ -43,11 +43,11 @@ def test_each_search_is_a_search(line: str, tmp_path: Path) -> None:
     """The command takes the options shown, and the settings among them lead somewhere."""
     _, *arguments = shlex.split(line)
     parsed = parse("search", arguments).params
-    if parsed["settings"]:
+    if parsed["overrides"]:
         (tmp_path / "digits.yaml").write_text(EXPERIMENT)
         name = parsed["experiment"]
         experiment = name if name in recipes() else tmp_path / name
-        space = SearchSpace(ExperimentConfig.read_document(experiment, overrides=parsed["settings"]))
+        space = SearchSpace(ExperimentConfig.read_document(experiment, overrides=parsed["overrides"]))
         for params in space.one_at_a_time():
             ExperimentConfig.parse(space.resolve(params))
 

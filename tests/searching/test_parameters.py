@@ -1,4 +1,4 @@
-"""What cannot be searched, or gone on with, ends in one line before anything is trained."""
+"""Searches that are impossible, or cannot be continued so, end in one line before anything is trained."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "expected"),
     [
         (
             "validation: 0.2",
@@ -30,7 +30,7 @@ import pytest
             "validation: 0.2",
             "validation: {search: [0.1, 0.2]}",
             "tiny.yaml:11: training.validation: expected the same validation examples for all trials, "
-            "got another fraction for some. Search something else.",
+            "got another fraction for some. Set one fraction for all.",
         ),
         (
             "  - Flatten\n",
@@ -54,43 +54,43 @@ import pytest
             "tiny.yaml:12: training.metrics: expected accuracy among the metrics to compare trials by, "
             "got SparseTopKCategoricalAccuracy. Add it, or compare by the loss: --metric val_loss",
         ),
-        ("file: tiny.npz", "file: no.npz", "no.npz: expected a file, got nothing there. Check the path."),
+        ("file: tiny.npz", "file: no.npz", "no.npz: no such file. Check the path."),
         (
             "{search: [1.0e-9, 1.0e-8, 0.1]}",
             "0.1",
-            "tiny.yaml: expected a setting to search, got none. Write for example: units: {search: [32, 64]}",
+            "tiny.yaml: there is no setting to search. Example: units: {search: [32, 64]}",
         ),
     ],
 )
 def test_what_cannot_be_searched_is_found_before_anything_is_trained(
-    old: str, new: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    old: str, new: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert old in LEARNABLE
     with pytest.raises(UnrolledError) as caught:
         learnable(Path(), trials=1, text=LEARNABLE.replace(old, new))
     message = str(caught.value).removeprefix(f"{tmp_path}/")
-    assert message.startswith(said)
+    assert message.startswith(expected)
     assert "\n" not in message
     assert not Path("runs").exists()
 
 
-def test_a_search_that_goes_on_is_the_same_search(tmp_path: Path) -> None:
+def test_a_search_is_continued_unchanged(tmp_path: Path) -> None:
     search = planted_search(tmp_path)
     for change, option in (
-        ({"settings": ["seed=1"]}, "--set"),
+        ({"overrides": ["seed=1"]}, "--set"),
         ({"name": "other"}, "--name"),
         ({"seed": 1}, "--seed"),
         ({"metric": "val_loss"}, "--metric"),
         ({"prunes": False}, "--no-pruning"),
     ):
-        message = f"expected a search to go on as it was begun, got {option}. Begin a new one with it."
+        message = f"{option} cannot change a search that has begun. Begin a new one with it."
         with pytest.raises(InvalidSetting, match=re.escape(message)):
             unrolled.search(search.path, quiet=True, **change)
 
 
 def test_a_folder_without_a_search_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"expected a search folder, got a folder without search\.yaml"):
+    with pytest.raises(RunError, match=r"not a search folder, since it has no search\.yaml"):
         unrolled.search(tmp_path, quiet=True)
     with pytest.raises(InvalidSetting, match='expected the metric val_accuracy or val_loss, got "accuracy"'):
         unrolled.search("mnist-rows", metric="accuracy", quiet=True)

@@ -13,10 +13,12 @@ from pathlib import Path
 from tests.conftest import ROOT, Command, environment, write_tiny_data
 from tests.searching.planted import LEARNABLE, learnable, planted_search
 from unrolled.config.experiment import ExperimentConfig
+from unrolled.reports.search import write_search_report
+from unrolled.runs.inference import evaluate
 from unrolled.runs.run import Run
 from unrolled.searching.folder import Search
 from unrolled.searching.search import finalize
-from unrolled.searching.worker import train_trial, work
+from unrolled.searching.worker import run_worker, train_trial
 from unrolled.training.processes import StopRequest
 from unrolled.training.progress import Progress
 
@@ -31,7 +33,7 @@ import sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from tests.searching.planted import planted_value
 from unrolled.searching.folder import Search
-from unrolled.searching.worker import work
+from unrolled.searching.worker import run_worker
 from unrolled.training.processes import StopRequest
 
 def slow(search, trial, request):
@@ -39,7 +41,7 @@ def slow(search, trial, request):
     time.sleep(0.3)
     return planted_value(search, trial, request)
 
-work(Search.open(sys.argv[1]), 20, StopRequest(), slow)
+run_worker(Search.open(sys.argv[1]), 20, StopRequest(), slow)
 """
 
 
@@ -75,26 +77,26 @@ def test_a_search_folder_holds_everything(finished: tuple[Search, list[str]]) ->
         "search.yaml",
         "search.json",
         "journal.log",
-        "leases",
+        "heartbeats",
         "trials",
         "best.yaml",
         "search.html",
     }
-    assert not list((search.path / "leases").iterdir())
+    assert not list((search.path / "heartbeats").iterdir())
     assert len(search.ended) == len(search.trials) == 4
 
 
 def test_each_trial_is_a_line_and_the_best_are_a_table(finished: tuple[Search, list[str]]) -> None:
     search, lines = finished
     assert lines[0] == f"{search.path.name}: 0 of 4 trials, by val_accuracy"
-    told = sorted(line for line in lines if re.match(r"trial \d", line))
-    assert [line.split()[1] for line in told] == ["0", "1", "2", "3"]
-    for line in told:
+    printed = sorted(line for line in lines if re.match(r"trial \d", line))
+    assert [line.split()[1] for line in printed] == ["0", "1", "2", "3"]
+    for line in printed:
         assert re.fullmatch(
-            r"trial \d  val_accuracy \d\.\d{4}  (\d+\.\d s|as before)  learning_rate \S+(  the best so far)?", line
+            r"trial \d  val_accuracy \d\.\d{4}  (\d+\.\d s|as before)  learning_rate \S+(  best so far)?", line
         )
     assert f"test accuracy {Run.open(search.best.run or '').evaluation.accuracy:.4f} of trial" in lines[-2]
-    assert lines[-2].endswith("the test set was measured once")
+    assert lines[-2].endswith("evaluated on the test set once")
 
 
 def test_the_best_experiment_is_ready_to_be_trained(finished: tuple[Search, list[str]]) -> None:
@@ -108,19 +110,19 @@ def test_the_best_experiment_is_ready_to_be_trained(finished: tuple[Search, list
     assert experiment.training.optimizer.arguments["learning_rate"] == best.params[RATE]
 
 
-def test_the_best_trials_run_is_measured_and_can_be_used(finished: tuple[Search, list[str]]) -> None:
+def test_the_best_trials_run_is_evaluated_and_can_be_used(finished: tuple[Search, list[str]]) -> None:
     search, _ = finished
     measured = [trial.number for trial in search.trials if trial.run and (trial.run / "evaluation.json").exists()]
     assert measured == [search.best.number]
     run = Run.open(search.best.run or "")
-    assert run.evaluate() == run.evaluation
+    assert evaluate(run) == run.evaluation
     assert (run.path / "report.html").exists()
     (look,) = search.settings["test_measurements"]
     assert look == {
         "trial": search.best.number,
         "trials": 4,
-        "headline": run.evaluation.headline,
-        **run.evaluation.scores,
+        "summary": run.evaluation.summary,
+        **run.evaluation.metrics,
     }
 
 
@@ -132,10 +134,10 @@ def test_the_report_needs_nothing_else(finished: tuple[Search, list[str]]) -> No
     assert page.count('class="trial ') == 4
     for words in (
         search.path.name,
-        "How it went",
-        "What mattered",
-        "Which values go together",
-        "The best experiment",
+        "Optimization history",
+        "Parameter importance",
+        "Parallel coordinates",
+        "Best experiment",
         "learning_rate",
         f"{search.best.value:.4f}",
         "was measured once",
@@ -144,7 +146,7 @@ def test_the_report_needs_nothing_else(finished: tuple[Search, list[str]]) -> No
         assert words in page
 
 
-def test_joining_a_search_that_is_done_measures_nothing_again(
+def test_joining_a_search_that_is_done_evaluates_nothing_again(
     finished: tuple[Search, list[str]], unrolled_command: Command
 ) -> None:
     search, _ = finished
@@ -152,23 +154,23 @@ def test_joining_a_search_that_is_done_measures_nothing_again(
     before = evaluation.stat().st_mtime_ns
     done = unrolled_command("search", search.path, "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    said = json.loads(done.stdout)
-    assert said["best"]["trial"] == search.best.number
-    assert [trial["outcome"] for trial in said["trials"]] == outcomes(search)
-    assert said["test_measurements"] == search.settings["test_measurements"]
+    printed = json.loads(done.stdout)
+    assert printed["best"]["trial"] == search.best.number
+    assert [trial["outcome"] for trial in printed["trials"]] == outcomes(search)
+    assert printed["test_measurements"] == search.settings["test_measurements"]
     assert evaluation.stat().st_mtime_ns == before
 
 
-def test_a_better_trial_is_measured_too_and_the_looks_are_counted(tmp_path: Path) -> None:
+def test_a_better_trial_is_evaluated_too_and_the_evaluations_are_counted(tmp_path: Path) -> None:
     search = learnable(tmp_path, trials=1)
     search.study.enqueue_trial({RATE: 1e-9})
-    work(search, 1, StopRequest(), train_trial)
-    finalize(search, Progress())
+    run_worker(search, 1, StopRequest(), train_trial)
+    finalize(search, Progress(), write_search_report)
     assert [look["trial"] for look in search.settings["test_measurements"]] == [0]
     search.study.enqueue_trial({RATE: 0.1})
-    work(search, 2, StopRequest(), train_trial)
+    run_worker(search, 2, StopRequest(), train_trial)
     for _ in range(2):
-        finalize(search, Progress())
+        finalize(search, Progress(), write_search_report)
         looks = search.settings["test_measurements"]
         assert [(look["trial"], look["trials"]) for look in looks] == [(0, 1), (1, 2)]
     assert "was measured twice" in (search.path / "search.html").read_text()
@@ -196,7 +198,7 @@ def test_twenty_trials_by_two_killed_processes_are_finished_by_two_others(tmp_pa
             assert killed[trial.user_attrs["again"]].params.items() <= trial.params.items()
             assert search.trials[trial.user_attrs["again"]].outcome == "lost"
     assert set(outcomes(search)) == {"finished", "lost"}
-    assert not list((search.path / "leases").iterdir())
+    assert not list((search.path / "heartbeats").iterdir())
 
 
 def start(tiny: Path) -> tuple["subprocess.Popen[str]", Search]:
@@ -220,33 +222,33 @@ def start(tiny: Path) -> tuple["subprocess.Popen[str]", Search]:
     return process, Search.open(folder)
 
 
-def holder(search: Search) -> int:
+def trainer(search: Search) -> int:
     """The process that trains the one trial under way."""
-    (lease,) = (search.path / "leases").iterdir()
-    return int(json.loads(lease.read_text())["pid"])
+    (heartbeat,) = (search.path / "heartbeats").iterdir()
+    return int(json.loads(heartbeat.read_text())["pid"])
 
 
 def test_a_killed_process_is_replaced_and_ctrl_c_stops_all_until_later(tiny: Path) -> None:
     process, search = start(tiny)
-    killed = holder(search)
+    killed = trainer(search)
     os.kill(killed, signal.SIGKILL)
     wait_until(lambda: len(search.trials) == 2 and search.trials[1].epochs > 0)
     assert outcomes(search) == ["lost", "running"]
     assert search.trials[0].params == search.trials[1].params
     assert Run.open(search.trials[0].run or "").status["status"] == "failed"
-    assert holder(search) != killed
-    worker = holder(search)
+    assert trainer(search) != killed
+    worker = trainer(search)
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=300)
     folder = search.path.relative_to(tiny.parent)
     assert process.returncode == 130
     assert output.splitlines()[-1] == str(folder)
-    assert errors == f"search: interrupted after 0 of 1 trials; go on with: unrolled search {folder}\n"
+    assert errors == f"search: interrupted after 0 of 1 trials. Continue with: unrolled search {folder}\n"
     assert not Path(f"/proc/{worker}").exists()
     assert outcomes(search) == ["lost", "interrupted", "waiting"]
     run = Run.open(search.trials[1].run or "")
     assert run.status["status"] == "interrupted"
     assert not (run.path / "model.keras").exists()
-    work(search, 1, StopRequest(), lambda search, trial, request: 0.5)
+    run_worker(search, 1, StopRequest(), lambda search, trial, request: 0.5)
     assert outcomes(search) == ["lost", "interrupted", "finished"]
     assert search.trials[2].params == search.trials[0].params

@@ -1,4 +1,4 @@
-"""Ranges and choices in an experiment: what they offer, what a pick gives, and one line for what is wrong."""
+"""Ranges and choices in an experiment, what they resolve to, and one line for each error."""
 
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def test_a_range_is_of_whole_numbers_where_its_ends_are() -> None:
         assert isinstance(mixed.suggest(trial), float)
 
 
-def test_what_a_trial_picks_is_an_experiment() -> None:
+def test_a_trials_parameters_resolve_to_an_experiment() -> None:
     space, study = space_of(EXPERIMENT), optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     seen = set()
     for _ in range(30):
@@ -101,10 +101,10 @@ def test_what_a_trial_picks_is_an_experiment() -> None:
     assert seen == {"LSTM", "GRU", "SimpleRNN"}
 
 
-def test_everything_is_picked_once_one_at_a_time() -> None:
-    picks = list(space_of(EXPERIMENT).one_at_a_time())
+def test_each_value_occurs_one_at_a_time() -> None:
+    each = list(space_of(EXPERIMENT).one_at_a_time())
     rate = "training.optimizer.Adam.learning_rate"
-    assert picks == [
+    assert each == [
         {"network[1]": "LSTM", "network[1].LSTM.units": 32, rate: 1e-4},
         {"network[1]": "GRU", "network[1].GRU.units": 16, rate: 1e-4},
         {"network[1]": "SimpleRNN", rate: 1e-4},
@@ -114,14 +114,14 @@ def test_everything_is_picked_once_one_at_a_time() -> None:
     ]
 
 
-def test_a_picked_layer_stands_where_it_was_written(tmp_path: Path) -> None:
+def test_a_resolved_layer_has_the_location_at_which_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "digits.yaml").write_text(EXPERIMENT)
     space = SearchSpace(read_document(tmp_path / "digits.yaml", "digits.yaml"))
-    settled = space.resolve(
+    resolved = space.resolve(
         {"network[1]": "GRU", "network[1].GRU.units": 32, "training.optimizer.Adam.learning_rate": 1}
     )
-    assert settled.where(("network", 1, "GRU", "units")) == "digits.yaml:6: network[1].GRU.units"
-    assert settled.where(("network", 2, "Dense")) == "digits.yaml:8: network[2].Dense"
+    assert resolved.where(("network", 1, "GRU", "units")) == "digits.yaml:6: network[1].GRU.units"
+    assert resolved.where(("network", 2, "Dense")) == "digits.yaml:8: network[2].Dense"
 
 
 def test_a_setting_on_top_may_be_a_search() -> None:
@@ -140,42 +140,45 @@ def test_nothing_can_be_left_out_by_choice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("search", "said"),
+    ("search", "expected"),
     [
         ("5", "search: expected a list or a range, got 5. Write [32, 64], or {low: 16, high: 256}."),
-        ("[]", "search: expected two values or more to choose from, got none: write some."),
-        ("[32]", "search: expected two values or more to choose from, got one: write it without search."),
+        ("[]", "search: expected two values or more, got none. Example: {search: [32, 64]}"),
+        ("[32]", "search: expected two values or more, got one. Write it without search."),
         ("[32, 64, 32]", "search[2]: expected values that differ, got 32 twice. Leave one out."),
         ("{low: 1, hihg: 9}", 'search: unknown setting "hihg". Did you mean "high"?'),
         ("{low: 1, high: 9, steps: 2, q: 1}", 'search: unknown setting "steps". Did you mean "step"?'),
-        ("{low: 1}", 'search: expected the setting "high", got none. Add it.'),
-        ("{low: one, high: 9}", "search.low: expected a number, got 'one'. Change it."),
-        ("{low: 1, high: true}", "search.high: expected a number, got True. Change it."),
-        ("{low: 1, high: .inf}", "search.high: expected a number, got inf. Change it."),
-        ("{low: 1, high: 9, log: 1}", "search.log: expected true or false, got 1. Change it."),
-        ("{low: 9, high: 9}", "search.low: expected low below high, got low 9 and high 9. Change one of them."),
+        ("{low: 1}", 'search: a range needs "high". Write [32, 64], or {low: 16, high: 256}.'),
+        ("{low: one, high: 9}", "search.low: expected a number, got 'one'."),
+        ("{low: 1, high: true}", "search.high: expected a number, got True."),
+        ("{low: 1, high: .inf}", "search.high: expected a number, got inf."),
+        ("{low: 1, high: 9, log: 1}", "search.log: expected true or false, got 1."),
+        ("{low: 9, high: 9}", "search.low: expected low below high, got low 9 and high 9."),
         (
             "{low: 0, high: 1, log: true}",
             "search.low: expected low above 0 for log: true, got 0. Raise it, or leave log out.",
         ),
         (
             "{low: 1, high: 9, step: 2, log: true}",
-            "search.step: expected a step or log: true, got both. Leave one of them out.",
+            "search.step: step and log: true exclude each other. Leave one of them out.",
         ),
         (
             "{low: 16, high: 250, step: 16}",
             "search.step: expected a step that leads from 16 to 250, got 16. Set high: 240",
         ),
-        ("{low: 1, high: 9, step: -2}", "search.step: expected a step that leads from 1 to 9, got -2. Change it."),
+        (
+            "{low: 1, high: 9, step: -2}",
+            "search.step: expected a step that leads from 1 to 9, got -2. Example: step: 4",
+        ),
     ],
 )
-def test_a_search_that_cannot_be_ends_in_one_line(search: str, said: str, tmp_path: Path) -> None:
+def test_a_search_that_cannot_be_ends_in_one_line(search: str, expected: str, tmp_path: Path) -> None:
     text = EXPERIMENT.replace("{search: [32, 64]}", f"{{search: {search}}}")
-    assert message(text, tmp_path) == f"digits.yaml:5: network[1].search[0].LSTM.units.{said}"
+    assert message(text, tmp_path) == f"digits.yaml:5: network[1].search[0].LSTM.units.{expected}"
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "expected"),
     [
         (
             "{search: [32, 64]}",
@@ -185,23 +188,23 @@ def test_a_search_that_cannot_be_ends_in_one_line(search: str, said: str, tmp_pa
         (
             "{search: [32, 64]}",
             "{search: [32, 64], low: 1}",
-            'digits.yaml:5: network[1].search[0].LSTM.units: expected a search alone, got "low" beside it. '
+            'digits.yaml:5: network[1].search[0].LSTM.units: "low" cannot stand beside a search. '
             "Put the ends of a range into it: {search: {low: 1, high: 9}}",
         ),
         (
             "data: mnist",
             "data: {search: [mnist, kmnist]}",
-            "digits.yaml:1: data: expected one value for data, got a search. Search something else.",
+            "digits.yaml:1: data: data cannot be searched. Give it one value.",
         ),
     ],
 )
-def test_a_search_where_none_can_be_ends_in_one_line(old: str, new: str, said: str, tmp_path: Path) -> None:
-    assert message(EXPERIMENT.replace(old, new), tmp_path) == said
+def test_a_search_where_none_can_be_ends_in_one_line(old: str, new: str, expected: str, tmp_path: Path) -> None:
+    assert message(EXPERIMENT.replace(old, new), tmp_path) == expected
 
 
-def test_a_document_without_a_search_is_refused(tmp_path: Path) -> None:
-    said = "digits.yaml: expected a setting to search, got none. Write for example: units: {search: [32, 64]}"
-    assert message("data: mnist\n", tmp_path) == said
+def test_a_document_without_a_search_is_one_error(tmp_path: Path) -> None:
+    expected = "digits.yaml: there is no setting to search. Example: units: {search: [32, 64]}"
+    assert message("data: mnist\n", tmp_path) == expected
 
 
 @pytest.mark.parametrize(

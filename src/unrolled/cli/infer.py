@@ -14,16 +14,16 @@ import click
 
 @click.command("runs")
 @RUNS
-@click.option("--where", metavar="PATH=VALUE", multiple=True, help="Only those with this setting; may be repeated.")
-@click.option("--status", metavar="WORD", help="Only those of this status, as in: --status finished")
+@click.option("--where", metavar="PATH=VALUE", multiple=True, help="List only runs with this setting; may be repeated.")
+@click.option("--status", metavar="WORD", help="List only runs of this status, such as finished.")
 @click.option(
     "--sort",
     type=click.Choice(["time", "name", "accuracy", "loss"]),
     default="time",
     show_default=True,
-    help="What comes first: the newest, the first name, the highest accuracy, the lowest loss.",
+    help="Order: the newest first, by name, the highest accuracy first, the lowest loss first.",
 )
-@click.option("--limit", type=click.IntRange(min=1), help="List so many at most.")
+@click.option("--limit", type=click.IntRange(min=1), help="Number of runs to list at most.")
 @JSON
 def list_all(runs: Path, where: Sequence[str], status: str | None, sort: str, limit: int | None, as_json: bool) -> None:
     """List runs and groups of runs.

@@ -113,52 +113,60 @@ def find_lr(
 
 @click.command()
 @click.argument("experiment", metavar="[RECIPE, FILE or GROUP]", default="mnist-rows")
-@click.option(
-    "--seeds", metavar="SEEDS", help="How many (5), which (3,7,11), or from one to another (5-9). [default: 5]"
-)
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="How many to train at once.")
+@click.option("--seeds", metavar="SEEDS", help="A count (5), a list (3,7,11) or a range (5-9).  [default: 5]")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Trainings at a time.")
 @OVERRIDES
 @RUNS
-@click.option("--name", help="Names the group and its runs.")
+@click.option("--name", help="Name of the group and of its runs.")
 @click.option("--quiet", is_flag=True, help="Print the group's folder and nothing else.")
 def repeat(
     experiment: str, seeds: str | None, jobs: int, overrides: Sequence[str], runs: Path, name: str | None, quiet: bool
 ) -> None:
     """Train with several seeds; the last line printed is the folder of the group of runs.
 
-    A group that was interrupted is continued: only what is missing is trained.
+    A group that was interrupted can be continued: only the missing seeds are trained.
 
     \b
     unrolled repeat mnist-rows --seeds 5              seeds 0 to 4
-    unrolled repeat digits.yaml --seeds 3,7 --jobs 2  two at once, each on cores of its own
-    unrolled repeat runs/20260102T030405Z-digits      what is missing in it
+    unrolled repeat digits.yaml --seeds 3,7 --jobs 2  two at a time, each on cores of its own
+    unrolled repeat runs/20260102T030405Z-digits      the missing seeds of a group
     """  # noqa: D301 - click reads the backspace
     from unrolled.training.processes import stop_on_signals
 
     with stop_on_signals() as request:
         from unrolled.comparison.replicate import repeat_experiment
+        from unrolled.reports.run import write_report
 
         check_backend()
         group = repeat_experiment(
-            experiment, request, seeds=seeds, jobs=jobs, overrides=overrides, runs=runs, name=name, quiet=quiet
+            experiment,
+            request,
+            seeds=seeds,
+            jobs=jobs,
+            overrides=overrides,
+            runs=runs,
+            name=name,
+            quiet=quiet,
+            on_trained=write_report,
         )
         click.echo(group.path)
 
 
 @click.command()
 @click.argument("arms", nargs=-1, required=True, metavar="RUN or GROUP...")
-@click.option("--metric", metavar="NAME", help="Which figure of the test set to compare.  [default: the first]")
-@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to look at.")
+@click.option("--metric", metavar="NAME", help="Metric on the test set to compare.  [default: the first]")
+@click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report to this file.")
 @RUNS
 @JSON
 def compare(arms: Sequence[str], metric: str | None, html: Path | None, runs: Path, as_json: bool) -> None:
-    """Put runs side by side, with intervals over their seeds, and say what may be chance.
+    """Compare runs with the first one: metrics with 95 % intervals, significance, and the settings that differ.
 
-    Each RUN or GROUP is a folder, a name, or the word latest. Runs of the same experiment with other seeds are
-    pooled.
+    Each RUN or GROUP is a folder, the first characters of its name, the name of an experiment, or latest; latest:2 is
+    the second newest. Runs of the same experiment with different seeds are pooled.
 
     \b
     unrolled compare mnist-rows mnist-gru --html comparison.html
+    unrolled compare latest latest:2
     """  # noqa: D301 - click reads the backspace
     from unrolled.cli.output import print_comparison
     from unrolled.comparison.comparison import compare as compare_runs
@@ -175,18 +183,18 @@ def compare(arms: Sequence[str], metric: str | None, html: Path | None, runs: Pa
 
 @click.command()
 @click.argument("experiment", metavar="FILE or FOLDER")
-@click.option("--trials", type=click.IntRange(min=1), help="How many shall end in all.  [default: 40]")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="How many at once.")
+@click.option("--trials", type=click.IntRange(min=1), help="Number of trials in all.  [default: 40]")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Trials at a time.")
 @click.option(
     "--metric",
     type=click.Choice(["val_accuracy", "val_loss"]),
-    help="What trials are compared by.  [default: val_accuracy of classes, else val_loss]",
+    help="Metric to compare trials by.  [default: val_accuracy of a classification, else val_loss]",
 )
-@click.option("--no-pruning", is_flag=True, help="Train hopeless trials to their end.")
+@click.option("--no-pruning", is_flag=True, help="Train also trials to their end that are behind the others.")
 @click.option("--seed", type=int, help="Replaces the experiment's seed.")
 @OVERRIDES
 @RUNS
-@click.option("--name", help="Names the search folder.")
+@click.option("--name", help="Name of the search folder.")
 @click.option("--quiet", is_flag=True, help="Print the search folder and nothing else.")
 @JSON
 @click.option("--worker", is_flag=True, hidden=True)
@@ -204,20 +212,22 @@ def search(
     as_json: bool,
     worker: bool,
 ) -> None:
-    """Search the best of several values; the last line printed is the search folder.
+    """Search hyperparameters; the last line printed is the search folder.
 
     In the experiment, a value may be {search: [32, 64, 128]} or {search: {low: 1e-4, high: 1e-2, log: true}}.
 
     \b
     unrolled search digits.yaml --trials 40 --jobs 2
-    unrolled search runs/20260102T030405Z-digits-search        go on, or join in from elsewhere
+    unrolled search runs/20260102T030405Z-digits-search        continue it, or join it from another process
     """  # noqa: D301 - click reads the backspace
     from unrolled.training.processes import stop_on_signals
 
     with stop_on_signals() as request:
         from unrolled.cli.output import print_search
+        from unrolled.reports.search import write_search_report
+        from unrolled.searching.folder import Search
         from unrolled.searching.search import find_search, run_search
-        from unrolled.searching.worker import train_trial, work
+        from unrolled.searching.worker import run_worker, train_trial
         from unrolled.training.progress import choose_progress
 
         check_backend()
@@ -232,9 +242,15 @@ def search(
             runs=runs,
         )
         if worker:
-            work(found, trials or 0, request, train_trial)
+            run_worker(found, trials or 0, request, train_trial)
             return
-        run_search(found, jobs, choose_progress(quiet=quiet or as_json), request)
+        progress = choose_progress(quiet=quiet or as_json)
+
+        def write_report(search: Search) -> None:
+            write_search_report(search)
+            progress.log(f"report {search.path / 'search.html'}")
+
+        run_search(found, jobs, progress, request, write_report)
         if not quiet:
             print_search(found, as_json=as_json)
         if not as_json:

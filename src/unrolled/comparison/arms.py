@@ -1,4 +1,4 @@
-"""What one finished run gave, and what it cost."""
+"""Finished runs as values, and the arms of a comparison that they make up."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 from unrolled.comparison.groups import Group, current_status
-from unrolled.comparison.statistics import Estimate, student
+from unrolled.comparison.statistics import Estimate, student, wilson
 from unrolled.config.diff import settings_of
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import RunError, UnrolledError
@@ -18,24 +18,27 @@ from unrolled.runs.run import Run, find_run_or_group, is_group
 
 @dataclass(frozen=True)
 class RunResult:
-    """What one finished run gave and cost.
+    """Results and cost of one finished run.
 
     Attributes:
-        path: Its folder.
-        seed: Its seed.
-        scores: What the test set gave, by name, as in ``Evaluation.scores``.
-        parameters: How many the network has; None where that is not known.
+        path: Folder of the run.
+        seed: Seed of the run.
+        scores: Metrics on the test set, by name, such as ``accuracy`` and ``loss``.
+        classified: Number of test examples that the accuracy is the share of; None where no class was predicted (the
+            tokens of a text depend on each other, and so do the steps of a series).
+        parameters: Number of weights; None where it is not known.
         cpu_seconds: Processor time of all epochs; None where it was not recorded.
-        seconds_per_epoch: Their mean without the first, which compiles, where there are more.
-        examples_per_second: The mean over the epochs, without what compiles.
-        metrics: One mapping an epoch.
-        data: What makes a data set another: its name, classes, shape and number of test examples.
-        machine: What makes speeds incomparable, by name; empty where it was not recorded.
+        seconds_per_epoch: Mean over the epochs, without the first, which compiles, where there are more.
+        examples_per_second: Mean over the epochs, without compilation.
+        metrics: One mapping for each epoch.
+        data: Properties that two runs must share to be compared: the data set's name, classes, shape, test examples.
+        machine: Properties that two runs must share for their speeds to be compared; empty where not recorded.
     """
 
     path: Path
     seed: int
     scores: Mapping[str, float]
+    classified: int | None
     parameters: int | None
     cpu_seconds: float | None
     seconds_per_epoch: float
@@ -46,23 +49,24 @@ class RunResult:
 
 
 def read_result(run: Run) -> RunResult:
-    """The figures of a finished run.
+    """Read the results of a finished run.
 
     Raises:
-        RunError: One of its files is missing, damaged, or holds a figure that is not a number.
+        RunError: One of its files is missing or damaged, or one of its metrics is not finite.
     """
     seed = run.config.seed
     try:
         evaluation, metrics, data = run.evaluation, run.metrics, run.data
         seconds = [float(record["seconds"]) for record in metrics]
-        scores = evaluation.scores
+        scores = evaluation.metrics
         if not all(map(math.isfinite, scores.values())):
-            raise RunError(f"{run.path}: expected finite test figures, got {scores}. Train again.")
+            raise RunError(f"{run.path}: expected finite test metrics, got {scores}. Train again.")
         known = all("cpu_seconds" in record for record in metrics)
         return RunResult(
             path=run.path,
             seed=seed,
             scores=scores,
+            classified=evaluation.examples if evaluation.classes else None,
             parameters=_parameters(run),
             cpu_seconds=sum(record["cpu_seconds"] for record in metrics) if known else None,
             seconds_per_epoch=fmean(seconds[1:] or seconds),
@@ -71,32 +75,24 @@ def read_result(run: Run) -> RunResult:
             data={
                 **{key: data[key] for key in ("name", "classes", "example_shape", "test_examples")},
                 "checksum_of_the_test_set": data.get("fingerprints", {}).get("test"),
-                **_measured(run),
+                **_tested_on(run),
             },
             machine=_machine(run),
         )
     except UnrolledError:
         raise
     except (OSError, LookupError, TypeError, ValueError) as error:
-        raise RunError(
-            f"{run.path}: expected a complete run, got {type(error).__name__}: {error}. Train again."
-        ) from None
+        raise RunError(f"{run.path}: the run is incomplete ({type(error).__name__}: {error}). Train again.") from None
 
 
-def _measured(run: Run) -> dict[str, Any]:
-    """What else decides what a figure means."""
-    experiment = run.config
-    if experiment.task == "generate":
-        tokens = {"tokens": experiment.text.tokenizer, "vocabulary": run.encoding.vocabulary}
-        return {**tokens, "test_examples": run.evaluation.examples}
-    if experiment.forecast is not None:
-        told = {"horizon": experiment.forecast.horizon, "test_steps": experiment.forecast.test_steps}
-        return {**told, "test_examples": run.evaluation.examples}
-    return {}
+def _tested_on(run: Run) -> dict[str, Any]:
+    """Return the settings without which two evaluations cannot be compared."""
+    evaluation = run.evaluation
+    return {**evaluation.conditions, "test_examples": evaluation.examples} if evaluation.conditions else {}
 
 
 def _parameters(run: Run) -> int | None:
-    """From ``data.json``, or from the saved network of a run that was made before it was written there."""
+    """Return the number from ``data.json``, or from the network where it is not written there."""
     if "parameters" in run.data:
         return int(run.data["parameters"])
     try:
@@ -131,10 +127,10 @@ class Arm:
     """The finished runs of one experiment.
 
     Attributes:
-        name: What tables call it.
-        experiment: What was trained; the seed is that of one run.
-        results: One a seed, by seed.
-        kind: Whether it is a ``group``, a ``list`` of runs, or ``runs`` that were named one by one.
+        name: Name in tables.
+        experiment: The experiment; the seed is that of one run.
+        results: One for each seed, sorted by seed.
+        kind: ``group``, a ``list`` of runs, or ``runs`` that were named one by one.
     """
 
     name: str
@@ -144,7 +140,7 @@ class Arm:
 
     @property
     def pooled(self) -> bool:
-        """Whether several runs that were named one by one are its seeds."""
+        """True if its seeds are several runs that were named one by one."""
         return self.kind == "runs" and len(self.results) > 1
 
     @property
@@ -153,34 +149,40 @@ class Arm:
         return tuple(result.seed for result in self.results)
 
     def values(self, metric: str) -> dict[int, float]:
-        """One of the figures of the test set, by seed."""
+        """Return one of the metrics on the test set, by seed."""
         return {result.seed: result.scores[metric] for result in self.results}
 
     def estimate(self, metric: str) -> Estimate:
-        """The mean of one of the figures of the test set, with its interval over seeds."""
+        """Estimate one of the metrics on the test set.
+
+        The interval is Student's over the seeds. The accuracy of a single run has Wilson's interval over the test
+        examples, which does not cover the variation between seeds. Other metrics of a single run have none.
+        """
+        if metric == "accuracy" and len(self.results) == 1 and (n := self.results[0].classified):
+            return wilson(self.results[0].scores[metric], n)
         return student(list(self.values(metric).values()))
 
-    def mean(self, figure: str) -> float | None:
-        """The mean over seeds of an attribute of ``RunResult``; None where a run has not recorded it."""
-        values = [getattr(result, figure) for result in self.results]
+    def mean(self, attribute: str) -> float | None:
+        """Return the mean over seeds of an attribute of ``RunResult``; None where a run has not recorded it."""
+        values = [getattr(result, attribute) for result in self.results]
         return None if None in values else fmean(values)
 
     def curve(self, name: str) -> list[list[float]]:
-        """The values of one of the metrics over the epochs that every seed has reached, a list a seed."""
+        """Return a metric's values over the epochs that every seed has reached, a list for each seed."""
         shortest = min(len(result.metrics) for result in self.results)
         epochs = [result.metrics[:shortest] for result in self.results]
         return [[record[name] for record in records] for records in epochs if all(name in one for one in records)]
 
 
 def collect_arms(named: Iterable[Any], runs: Path) -> tuple[list[Arm], dict[str, str]]:
-    """The arms that are meant, and by name the runs that were left out of them, with the reason.
+    """Collect the arms of a comparison, and the runs that are left out of them, with the reason.
 
     A group is an arm; so is a list of runs. Runs that are named one by one are pooled where they are of the same
-    experiment and of other seeds.
+    experiment and of different seeds.
 
     Args:
         named: Runs, groups, their folders or names, or lists of runs.
-        runs: Where names are looked for.
+        runs: Folder in which names are searched.
 
     Raises:
         RunError: There is no such run or group.
@@ -196,10 +198,10 @@ def collect_arms(named: Iterable[Any], runs: Path) -> tuple[list[Arm], dict[str,
         left_out |= others
         read = [result for run in finished if (result := _read(run, left_out))]
         if read:
-            experiment = source.config if isinstance(source, Group) else finished[0].config
+            experiment = source.experiment if isinstance(source, Group) else finished[0].config
             name = source.name if isinstance(source, Group) else experiment.name
             arms.append(Arm(name, experiment, _by_seed(read), "group" if isinstance(source, Group) else "list"))
-    return _named_apart(arms), left_out
+    return _with_distinct_names(arms), left_out
 
 
 def _find(source: Any, runs: Path) -> Run | Group | list[Run]:
@@ -221,7 +223,7 @@ def _runs_of(source: Group | list[Run]) -> tuple[list[Run], dict[str, str]]:
     newest: dict[int, Run] = {}
     others: dict[str, str] = {}
     for run in source:
-        if settings_of(run.config) != settings_of(source[0].experiment):
+        if settings_of(run.config) != settings_of(source[0].config):
             others[str(run.path)] = f"it is of another experiment than {source[0].path}"
         elif run.config.seed in newest:
             others[str(run.path)] = f"seed {run.config.seed} is there already"
@@ -231,16 +233,16 @@ def _runs_of(source: Group | list[Run]) -> tuple[list[Run], dict[str, str]]:
 
 
 def _seeds_of(folders: Iterable[Path]) -> set[int]:
-    """The seeds of runs, where they can be read."""
+    """Return the seeds of the runs that can be read."""
     seeds: set[int] = set()
     for folder in folders:
         with suppress(UnrolledError):
-            seeds.add(Run.open(folder).experiment.seed)
+            seeds.add(Run.open(folder).config.seed)
     return seeds
 
 
 def _add_run(run: Run, arms: list[Arm], left_out: dict[str, str]) -> None:
-    """Put a single run with those of its experiment that have other seeds, or on a side of its own."""
+    """Add a single run to the arm of its experiment that lacks its seed, or make a new arm of it."""
     result = _read(run, left_out)
     if result is None:
         return
@@ -257,7 +259,7 @@ def _by_seed(results: Iterable[RunResult]) -> tuple[RunResult, ...]:
 
 
 def _read(run: Run, left_out: dict[str, str]) -> RunResult | None:
-    """A run's figures; None, and the reason, where it has not finished or lacks one."""
+    """Read a run's results; note the reason and return None where it has not finished or a file is damaged."""
     try:
         status = current_status(run)
         if status == "finished":
@@ -268,8 +270,8 @@ def _read(run: Run, left_out: dict[str, str]) -> RunResult | None:
     return None
 
 
-def _named_apart(arms: Sequence[Arm]) -> list[Arm]:
-    """The arms with names that tell them apart: of those that share one, each with its number."""
+def _with_distinct_names(arms: Sequence[Arm]) -> list[Arm]:
+    """Return the arms with distinct names: those that share one get numbers."""
     names = [arm.name for arm in arms]
     return [
         arm if names.count(arm.name) == 1 else replace(arm, name=f"{arm.name} ({number})")

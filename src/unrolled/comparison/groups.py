@@ -1,4 +1,4 @@
-"""Whether a run that says that it is running still is."""
+"""Groups of runs: one experiment with several seeds in one folder."""
 
 import json
 import re
@@ -14,11 +14,11 @@ from unrolled.errors import InvalidSetting, RunError, UnrolledError
 from unrolled.runs.run import GROUP_FILE, Run, expect_folder, make_folder, runs_within
 from unrolled.storage import is_locked, write_json, write_text
 
-KILLED = "died"
+KILLED = "killed"
 
 
 def current_status(run: Run) -> str:
-    """The run's status, or ``died`` where it says ``running`` and no living process holds its folder.
+    """Return a run's status; ``killed`` where the file still has ``running`` but no living process holds the folder.
 
     Raises:
         RunError: Its ``status.json`` is missing or damaged.
@@ -33,18 +33,18 @@ _MOST_SEEDS = 1000
 
 
 class Group:
-    """One experiment's folder of runs, a run a seed.
+    """Folder with the runs of one experiment, one for each seed.
 
     ::
 
-        group.json                              its name, and the seeds that were asked for
+        group.json                              name, and the requested seeds
         repeated.yaml                           the experiment, every setting in full
         <UTC time>-<name>-seed-<seed>/          a run folder for each seed; one more where the first did not finish
 
     Attributes:
         path: The folder.
-        name: What its folder and its runs are named after.
-        seeds: The seeds that were asked for, in that order.
+        name: Name of the group, part of the names of its folder and of its runs.
+        seeds: The requested seeds, in order.
     """
 
     def __init__(self, path: Path, name: str, seeds: Sequence[int]):
@@ -55,7 +55,7 @@ class Group:
 
     @classmethod
     def create(cls, experiment: ExperimentConfig, seeds: Sequence[int], runs: Path) -> "Group":
-        """Make a new folder ``<UTC time>-<name>`` in ``runs``; never one that exists.
+        """Make a new folder ``<UTC time>-<name>`` in ``runs``.
 
         Raises:
             WriteError: The folder cannot be made.
@@ -67,10 +67,10 @@ class Group:
 
     @classmethod
     def open(cls, path: str | Path) -> "Group":
-        """The group in a folder.
+        """Open the group in a folder.
 
         Raises:
-            RunError: There is no group there, or its file is damaged.
+            RunError: There is no group in it, or its file is damaged.
         """
         path = Path(path)
         expect_folder(path, GROUP_FILE, "a group of runs", "Make one with: unrolled repeat")
@@ -79,7 +79,7 @@ class Group:
             return cls(path, str(asked["name"]), [int(seed) for seed in asked["seeds"]])
         except (OSError, ValueError, TypeError, KeyError):
             raise RunError(
-                f"{path / GROUP_FILE}: expected a name and seeds, got something else. Make a new group: unrolled repeat"
+                f"{path / GROUP_FILE}: damaged, has no name and list of seeds. Make a new group with: unrolled repeat"
             ) from None
 
     @cached_property
@@ -93,22 +93,22 @@ class Group:
 
     @property
     def runs(self) -> list[Run]:
-        """All runs in the folder, the oldest first, whatever became of them."""
+        """All runs in the folder, the oldest first, with any status."""
         return [Run.open(path) for path in runs_within(self.path)]
 
     def runs_by_seed(self) -> tuple[dict[int, Run], dict[Path, str]]:
-        """The newest finished run of each seed, and why each other one is left out."""
+        """Return the newest finished run of each seed, and the reasons for which the other runs are left out."""
         members = self._members()
         finished = {member.run.config.seed: member.run for member in members if member.left_out is None}
         left_out = {member.run.path: member.left_out for member in members if member.left_out is not None}
         return dict(sorted(finished.items())), left_out
 
     def missing(self) -> tuple[int, ...]:
-        """The seeds that no run has finished, and that no other process is known to train just now."""
+        """Return the seeds without a finished run that no other process is training."""
         return self._missing(self._members())
 
     def begun(self) -> dict[int, Run]:
-        """The newest run of each missing seed that was interrupted or has died, to go on with."""
+        """Return the newest interrupted or killed run of each missing seed, to be resumed."""
         members = self._members()
         missing = self._missing(members)
         begun: dict[int, Run] = {}
@@ -122,13 +122,13 @@ class Group:
         return tuple(seed for seed in self.seeds if seed not in taken)
 
     def _members(self) -> list["_Member"]:
-        """All runs in the folder, the newest first."""
+        """Return all runs in the folder, the newest first."""
         members: list[_Member] = []
         seeds: set[int] = set()
         settings = settings_of(self.experiment)
         for run in reversed(self.runs):
             try:
-                member = _look_at(run, settings, seeds)
+                member = _member_of(run, settings, seeds)
             except UnrolledError as error:
                 member = _Member(run, str(error))
             if member.left_out is None:
@@ -137,7 +137,7 @@ class Group:
         return members
 
     def ask_for(self, seeds: Sequence[int]) -> None:
-        """Add the seeds that are not among the group's.
+        """Add seeds to the requested ones.
 
         Raises:
             WriteError: The group's file cannot be written.
@@ -147,11 +147,11 @@ class Group:
             self._write()
 
     def name_of_run(self, seed: int) -> str:
-        """What a seed's run folder is named."""
+        """Return the name of a seed's run."""
         return f"{self.name}-seed-{seed}"
 
     def of_seed(self, seed: int) -> ExperimentConfig:
-        """The experiment with a seed, named after it."""
+        """Return the experiment with a seed, which is part of its name."""
         return ExperimentConfig.load(self.experiment, name=self.name_of_run(seed), seed=seed)
 
     def _write(self) -> None:
@@ -160,15 +160,21 @@ class Group:
 
 @dataclass(frozen=True)
 class _Member:
-    """A run in a group's folder: why it is left out, if it is, and its status where it is of the group's experiment."""
+    """A run in a group's folder.
+
+    Attributes:
+        run: The run.
+        left_out: Reason for which it does not count; None where it does.
+        status: Its status; None where it cannot be read or is of another experiment.
+    """
 
     run: Run
     left_out: str | None
     status: str | None = None
 
 
-def _look_at(run: Run, settings: dict[str, Any], finished: Collection[int]) -> _Member:
-    """What a run is to its group, which has these settings; newer runs have finished these seeds."""
+def _member_of(run: Run, settings: dict[str, Any], finished: Collection[int]) -> _Member:
+    """Describe a run in a group with these settings, where newer runs have finished these seeds."""
     seed, status = run.config.seed, current_status(run)
     if settings_of(run.config) != settings:
         return _Member(run, "it is of another experiment than its group")
@@ -178,14 +184,14 @@ def _look_at(run: Run, settings: dict[str, Any], finished: Collection[int]) -> _
 
 
 def parse_seeds(text: str, first: int) -> tuple[int, ...]:
-    """The seeds that were asked for: ``5`` (so many), ``3,7,11`` (these) or ``5-9`` (from the one to the other).
+    """Parse seeds: ``5`` (a count), ``3,7,11`` (a list) or ``5-9`` (a range).
 
     Args:
-        text: As it was written.
-        first: Where a count begins.
+        text: Value of the option.
+        first: First seed of a count.
 
     Raises:
-        InvalidSetting: It is none of these.
+        InvalidSetting: The text is none of these.
 
     Example:
         >>> parse_seeds("3", 10), parse_seeds("3,7,11", 0), parse_seeds("5-7,9", 0)
@@ -201,7 +207,7 @@ def parse_seeds(text: str, first: int) -> tuple[int, ...]:
     if not 0 < sum(map(len, ranges)) <= _MOST_SEEDS:
         raise InvalidSetting(
             f"--seeds: expected a count such as 5, a list such as 3,7,11 or a range such as 5-9 "
-            f'(at most {_MOST_SEEDS} seeds), got "{text}". Change it.'
+            f'(at most {_MOST_SEEDS} seeds), got "{text}".'
         )
     return tuple(dict.fromkeys(seed for part in ranges for seed in part))
 

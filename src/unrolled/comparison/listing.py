@@ -1,4 +1,4 @@
-"""The runs and groups of a folder: what they were, what became of them, and which cannot be read."""
+"""List of the runs and groups in a folder, with their status and results."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,27 +12,27 @@ from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidSetting, RunError, UnrolledError, did_you_mean
 from unrolled.runs.run import SEARCH_FILE, Run, is_group, is_run, time_of
 
-# Of a group whose seeds have not all finished, none of which is under way.
+# Status of a group with unfinished seeds, none of which is running.
 INCOMPLETE = "incomplete"
 STATUSES = ("running", "finished", "interrupted", "diverged", "failed", KILLED, INCOMPLETE)
 
 
 @dataclass(frozen=True)
 class ListingEntry:
-    """A run or a group, as a list shows it.
+    """A run or a group in the list.
 
     Attributes:
         kind: ``run`` or ``group``.
-        path: Its folder.
-        name: Its experiment's.
-        made: When, in UTC, as in ``20260102T030405Z``; empty for a renamed folder.
+        path: Folder.
+        name: Name of the experiment.
+        made: Time of its making in UTC, such as ``20260102T030405Z``; empty for a renamed folder.
         status: One of ``STATUSES``.
-        seeds: Its seed, or those of the group.
-        finished: How many of the seeds have finished.
-        data: The data set's name, or its file.
-        epochs: How many were trained, of each run the mean.
-        scores: Each figure of the test set, the mean over the finished seeds; empty before one has.
-        seconds: What all epochs of all its runs took.
+        seeds: The run's seed, or the group's seeds.
+        finished: Number of finished seeds.
+        data: Name of the data set or its file.
+        epochs: Number of trained epochs; of a group the mean over its finished runs.
+        scores: Metrics on the test set, the mean over the finished seeds; empty before one has finished.
+        seconds: Duration of all epochs of all its runs.
     """
 
     kind: Literal["run", "group"]
@@ -48,16 +48,16 @@ class ListingEntry:
     seconds: float
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, for machines."""
+        """Return all attributes as JSON."""
         return {**asdict(self), "path": str(self.path), "seeds": list(self.seeds), "scores": dict(self.scores)}
 
     @property
     def headline(self) -> str:
-        """The accuracy, or another first figure of the test set with its name; empty before there is one."""
-        figures = (
+        """The first metric on the test set, with its name unless it is the accuracy; empty before there is one."""
+        metrics = (
             f"{value:.4f}" if name == "accuracy" else f"{name} {value:.4f}" for name, value in self.scores.items()
         )
-        return next(figures, "")
+        return next(metrics, "")
 
 
 def list_runs(
@@ -68,22 +68,24 @@ def list_runs(
     sort: str = "time",
     limit: int | None = None,
 ) -> tuple[list[ListingEntry], dict[Path, str]]:
-    """The runs and groups in a folder, and the folders in it that are neither, nor searches, with the reason.
+    """List the runs and groups in a folder, and the other folders in it, with the reason for which each is ignored.
+
+    A search, whose trials are runs, is neither listed nor among the other folders.
 
     Args:
         runs: The folder.
-        where: ``PATH=VALUE`` for each setting that they must have.
-        status: What must have become of them.
+        where: Conditions ``PATH=VALUE``; only runs with all of these settings are listed.
+        status: Only runs of this status are listed.
         sort: ``time`` (the newest first), ``name``, ``accuracy`` (the highest first) or ``loss`` (the lowest first);
-            what has no such figure comes last.
-        limit: How many to give at most.
+            runs without such a metric come last.
+        limit: Number of runs to list at most.
 
     Raises:
         RunError: There is no such folder.
-        InvalidSetting: A part of ``where`` cannot be read, or there is no such status.
+        InvalidSetting: A condition cannot be parsed, or there is no such status.
     """
     if not runs.is_dir():
-        raise RunError(f"{runs}: expected a folder of runs, got nothing there. Train one with: unrolled train")
+        raise RunError(f"{runs}: no such folder. Train a network with: unrolled train")
     _check_status(status)
     wanted = [_assignment(text) for text in where]
     entries: list[ListingEntry] = []
@@ -94,7 +96,8 @@ def list_runs(
         try:
             entry, experiment = _read(folder)
         except (UnrolledError, OSError, ValueError, TypeError, LookupError) as error:
-            broken[folder] = " ".join(str(error).split()) or type(error).__name__
+            reason = " ".join(str(error).split()) or type(error).__name__
+            broken[folder] = reason.removeprefix(f"{folder}: ")
             continue
         if status in (None, entry.status) and all(_has(experiment, *one) for one in wanted):
             entries.append(entry)
@@ -112,8 +115,8 @@ def _check_status(status: str | None) -> None:
         )
 
 
-def _lowest_first(figure: float | None) -> tuple[bool, float]:
-    return figure is None, 0.0 if figure is None else figure
+def _lowest_first(metric: float | None) -> tuple[bool, float]:
+    return metric is None, 0.0 if metric is None else metric
 
 
 _ORDERS: dict[str, Callable[[ListingEntry], Any]] = {
@@ -128,7 +131,7 @@ def _read(folder: Path) -> tuple[ListingEntry, ExperimentConfig]:
         return _read_group(Group.open(folder))
     if is_run(folder):
         return _read_run(Run.open(folder))
-    raise RunError(f"{folder}: expected a run or a group, got a folder without either's files. Move it elsewhere.")
+    raise RunError(f"{folder}: not a run folder")
 
 
 def _read_run(run: Run) -> tuple[ListingEntry, ExperimentConfig]:
@@ -144,7 +147,7 @@ def _read_run(run: Run) -> tuple[ListingEntry, ExperimentConfig]:
         finished=int(status == "finished"),
         data=experiment.data_name,
         epochs=len(run.metrics),
-        scores=tested.scores if tested else {},
+        scores=tested.metrics if tested else {},
         seconds=sum(record["seconds"] for record in run.metrics),
     )
     return entry, experiment
@@ -173,7 +176,7 @@ def _read_group(group: Group) -> tuple[ListingEntry, ExperimentConfig]:
 
 
 def _entry_of(folder: Path) -> ListingEntry | None:
-    """A run of a group that has not finished; None where it cannot be read."""
+    """Read an unfinished run of a group; None where it cannot be read."""
     try:
         return _read_run(Run.open(folder))[0]
     except (UnrolledError, OSError, ValueError, TypeError, LookupError):
@@ -188,14 +191,12 @@ def _means(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def _assignment(text: str) -> tuple[tuple[str, ...], Any]:
     path, equals, value = text.partition("=")
     if not equals or not path:
-        raise InvalidSetting(
-            f'--where: expected PATH=VALUE, got "{text}". Write for example: --where training.epochs=5'
-        )
+        raise InvalidSetting(f'--where: expected PATH=VALUE, got "{text}". Example: --where training.epochs=5')
     return tuple(path.strip().split(".")), parse_yaml(value, f"--where {path}")
 
 
 def _has(experiment: ExperimentConfig, path: tuple[str, ...], value: Any) -> bool:
-    """Whether an experiment has that value at that path."""
+    """Return True if an experiment has a value at a path."""
     found: Any = experiment.model_dump(mode="json")
     for key in path:
         if isinstance(found, list) and key.isdecimal() and int(key) < len(found):

@@ -1,64 +1,23 @@
-"""The same experiment with several seeds: what of its result is the network's, and what is chance."""
+"""Training of one experiment with several seeds, which shows the variation between seeds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from unrolled.comparison.groups import REPEATED_FILE, Group, parse_seeds
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Interrupted, InvalidSetting, RunError, TrainingStopped
-from unrolled.model.build import build_network, check_components
+from unrolled.model.build import build_model, check_config, check_memory, resolve
 from unrolled.runs.run import Run, is_group
 from unrolled.storage import locked
-from unrolled.training.processes import StopRequest, run_commands, stop_on_signals, unrolled_command
+from unrolled.tasks.registry import load_task
+from unrolled.training.processes import StopRequest, run_commands, unrolled_command
 from unrolled.training.progress import Progress, choose_progress
 from unrolled.training.trainer import resume_run, train_experiment
 
+OnTrained = Callable[[Run], object]
+
 SEEDS = 5
-
-
-def repeat(
-    experiment: str | Path | Mapping[str, Any] | ExperimentConfig | Group = "mnist-rows",
-    *,
-    seeds: int | Sequence[int] | None = None,
-    jobs: int = 1,
-    overrides: Sequence[str] = (),
-    runs: str | Path = "runs",
-    name: str | None = None,
-    quiet: bool = False,
-) -> Group:
-    """Train an experiment with several seeds, or what is missing in a group of such runs.
-
-    Args:
-        experiment: A recipe's name, an experiment file, the settings themselves, or an Experiment, for a new group; a
-            Group or its folder, to continue it.
-        seeds: Which ones; or how many, counted from the experiment's own. A new group has 5 unless told otherwise;
-            a group that is continued gets those that it has not.
-        jobs: How many are trained at once, each in a process and on cores of its own.
-        overrides: Changes to single settings of a new group, as in ``["training.epochs=5"]``.
-        runs: Where to make the group's folder.
-        name: Names a new group and its runs.
-        quiet: Whether to print nothing.
-
-    Returns:
-        The group, each of whose seeds has finished.
-
-    Raises:
-        InvalidSetting: The experiment or the seeds say something that cannot be; nothing was written.
-        DataError: Its data cannot be loaded; nothing was written.
-        TrainingStopped: Some seeds failed; the message names them, and the others went on.
-        Interrupted: Ctrl-C or SIGTERM; the group keeps what was made, and can be continued.
-        WriteError: The group's folder cannot be written.
-
-    Example::
-
-        group = unrolled.repeat("mnist-rows", seeds=5, jobs=2)
-        print(unrolled.compare(group).arms[0].estimate("accuracy"))
-    """
-    with stop_on_signals() as request:
-        return repeat_experiment(
-            experiment, request, seeds=seeds, jobs=jobs, overrides=overrides, runs=Path(runs), name=name, quiet=quiet
-        )
 
 
 def repeat_experiment(
@@ -71,21 +30,25 @@ def repeat_experiment(
     runs: Path,
     name: str | None,
     quiet: bool,
+    on_trained: OnTrained | None = None,
 ) -> Group:
-    """Train under a request to stop that somebody else listens for; the rest is as in ``repeat``.
+    """Train an experiment with several seeds under the caller's stop request.
+
+    The arguments, results and errors are those of ``repeat``, but for these.
 
     Args:
-        experiment: As in ``repeat``.
-        request: Where a signal shows.
-        seeds: As in ``repeat``; or as ``--seeds`` takes them.
-        jobs: As in ``repeat``, and so are the others.
-        overrides: Changes to single settings.
-        runs: Where to make the group's folder.
-        name: Names a new group.
-        quiet: Whether to print nothing.
+        experiment: Experiment of a new group, or the group to continue.
+        request: Stop request.
+        seeds: Seeds, or the text of ``--seeds``.
+        jobs: Number of trainings at a time.
+        overrides: Settings to override.
+        runs: Folder in which the group's folder is made.
+        name: Name of a new group.
+        quiet: Print nothing.
+        on_trained: Called with each run that was trained in this process.
     """
     group = _open_or_create(experiment, seeds, overrides, name, runs)
-    train_missing(group, jobs, request, quiet=quiet)
+    train_missing(group, jobs, request, quiet=quiet, on_trained=on_trained)
     return group
 
 
@@ -98,24 +61,23 @@ def _open_or_create(
 ) -> Group:
     group = _group_at(experiment, runs)
     if group is None:
-        found = ExperimentConfig.load(experiment, overrides=overrides, name=name)  # type: ignore[arg-type]
-        asked = _format_group(SEEDS if seeds is None else seeds, found)
-        _check(found, asked)
-        return Group.create(found, asked, runs)
+        config = ExperimentConfig.load(experiment, overrides=overrides, name=name)  # type: ignore[arg-type]
+        requested = _parse_seeds(SEEDS if seeds is None else seeds, config)
+        return Group.create(_checked(config, requested), requested, runs)
     if overrides or name is not None:
+        option = "--name" if name is not None else "--set"
         raise InvalidSetting(
-            f"{group.path}: expected no other settings for a group that is there, got "
-            f"{'--name' if name is not None else '--set'}. Leave it out, or make a new group."
+            f"{group.path}: {option} cannot change a group that exists. Leave it out, or make a new group."
         )
     if seeds is not None:
-        asked = _format_group(seeds, group.experiment)
-        _check(group.experiment, asked)
-        group.ask_for(asked)
+        requested = _parse_seeds(seeds, group.experiment)
+        _checked(group.experiment, requested)
+        group.ask_for(requested)
     return group
 
 
 def _group_at(experiment: Any, runs: Path) -> Group | None:
-    """The group that is meant, where one is."""
+    """Return the group that is named; None where it is an experiment."""
     if isinstance(experiment, Group):
         return experiment
     if not isinstance(experiment, str | Path):
@@ -124,43 +86,60 @@ def _group_at(experiment: Any, runs: Path) -> Group | None:
     return Group.open(folder) if folder else None
 
 
-def _format_group(seeds: int | str | Sequence[int], experiment: ExperimentConfig) -> tuple[int, ...]:
+def _parse_seeds(seeds: int | str | Sequence[int], experiment: ExperimentConfig) -> tuple[int, ...]:
     text = seeds if isinstance(seeds, int | str) else ",".join(f"{seed}-{seed}" for seed in seeds)
     return parse_seeds(str(text), experiment.seed)
 
 
-def _check(experiment: ExperimentConfig, seeds: Sequence[int]) -> None:
-    """Find what is wrong with an experiment before anything is written."""
+def _checked(config: ExperimentConfig, seeds: Sequence[int]) -> ExperimentConfig:
+    """Check an experiment before anything is written, and return it resolved."""
     for seed in seeds:
-        ExperimentConfig.load(experiment, seed=seed)
-    check_components(experiment)
-    build_network(experiment, experiment.load_data())
+        ExperimentConfig.load(config, seed=seed)
+    check_config(config)
+    task = load_task(config)
+    resolved = resolve(config, task)
+    check_memory(resolved, task)
+    build_model(resolved, task)
+    return resolved
 
 
-def train_missing(group: Group, jobs: int, request: StopRequest, *, quiet: bool) -> None:
-    """Train the seeds of a group that no run has finished; those that were begun go on where they stopped.
+def train_missing(
+    group: Group, jobs: int, request: StopRequest, *, quiet: bool, on_trained: OnTrained | None = None
+) -> None:
+    """Train the seeds of a group that have no finished run; resume those that were interrupted.
 
     Args:
-        group: Where the runs go.
-        jobs: How many are trained at once.
-        request: Where a signal shows.
-        quiet: Whether to print nothing.
+        group: The group.
+        jobs: Number of trainings at a time.
+        request: Stop request.
+        quiet: Print nothing.
+        on_trained: Called with each run that was trained in this process.
 
     Raises:
         RunError: Another process trains seeds of the group.
         TrainingStopped: Some seeds failed.
-        Interrupted: A signal came; those under way kept what they had learned.
+        Interrupted: A signal arrived; the runs that were under way can be resumed.
     """
     with locked(group.path):
-        _train_seeds(group, group.missing(), jobs, request, quiet=quiet)
+        _train_seeds(group, group.missing(), jobs, request, quiet=quiet, on_trained=on_trained)
 
 
-def _train_seeds(group: Group, seeds: Sequence[int], jobs: int, request: StopRequest, *, quiet: bool) -> None:
-    say = choose_progress(quiet=quiet).log
-    say(f"{group.name}: {len(seeds)} of {len(group.seeds)} seeds to train in {group.path}")
+def _train_seeds(
+    group: Group,
+    seeds: Sequence[int],
+    jobs: int,
+    request: StopRequest,
+    *,
+    quiet: bool,
+    on_trained: OnTrained | None,
+) -> None:
+    progress = choose_progress(quiet=quiet)
+    progress.log(f"{group.name}: {len(seeds)} of {len(group.seeds)} seeds to train in {group.path}")
     at_once = min(jobs, len(seeds))
-    train = _train_in_turn if at_once <= 1 else _train_at_once
-    failures = train(group, seeds, at_once, request, quiet=quiet)
+    if at_once <= 1:
+        failures = _train_in_turn(group, seeds, request, quiet=quiet, on_trained=on_trained)
+    else:
+        failures = _train_at_once(group, seeds, at_once, request, quiet=quiet)
     remedy = f"Continue with: unrolled repeat {group.path}"
     if request.signal_number is not None:
         finished = len(group.runs_by_seed()[0])
@@ -175,19 +154,21 @@ def _train_seeds(group: Group, seeds: Sequence[int], jobs: int, request: StopReq
 
 
 def _train_in_turn(
-    group: Group, seeds: Sequence[int], jobs: int, request: StopRequest, *, quiet: bool
+    group: Group, seeds: Sequence[int], request: StopRequest, *, quiet: bool, on_trained: OnTrained | None
 ) -> dict[int, str]:
-    """Train one after another in this process; the message of each seed that failed."""
+    """Train seeds one after another in this process; return the message of each that failed."""
     failures: dict[int, str] = {}
     begun = group.begun()
     for seed in seeds:
         progress = choose_progress(quiet=quiet)
         try:
-            if seed in begun and _goes_on(begun[seed], progress, request):
-                continue
-            experiment = group.of_seed(seed)
-            progress.announce(experiment)
-            train_experiment(experiment, group.path, progress, request)
+            run = _resumed(begun[seed], progress, request) if seed in begun else None
+            if run is None:
+                experiment = group.of_seed(seed)
+                progress.announce(experiment)
+                run = train_experiment(experiment, group.path, progress, request)
+            if on_trained:
+                on_trained(run)
         except Interrupted:
             break
         except Exception as error:  # one seed's failure, of whatever kind, does not stop the others
@@ -196,38 +177,39 @@ def _train_in_turn(
     return failures
 
 
-def _goes_on(run: Run, progress: Progress, request: StopRequest) -> bool:
-    """Go on with a run; False where that cannot be, so that its seed has to be trained anew."""
+def _resumed(run: Run, progress: Progress, request: StopRequest) -> Run | None:
+    """Resume a run; return None where that is impossible, so that its seed has to be trained from the beginning."""
     try:
-        resume_run(run, None, progress, request)
+        return resume_run(run, None, progress, request)
     except (RunError, InvalidSetting) as error:
-        progress.log(f"seed {run.config.seed} is trained anew: {error}")
-        return False
-    return True
+        progress.log(f"seed {run.config.seed} is trained from the beginning: {error}")
+        return None
 
 
 def _train_at_once(
-    group: Group, seeds: Sequence[int], jobs: int, request: StopRequest, *, quiet: bool, goes_on: bool = True
+    group: Group, seeds: Sequence[int], jobs: int, request: StopRequest, *, quiet: bool, resumes: bool = True
 ) -> dict[int, str]:
-    """Train several at a time, each as ``unrolled train`` or ``resume`` does; the message of each seed that failed."""
-    say = choose_progress(quiet=quiet).log
+    """Train several seeds at a time by ``unrolled train`` or ``resume``; return the message of each that failed."""
+    progress = choose_progress(quiet=quiet)
     failures: dict[int, str] = {}
-    begun = group.begun() if goes_on else {}
+    begun = group.begun() if resumes else {}
     commands = {seed: _command(group, seed, begun.get(seed)) for seed in seeds}
-    anew: list[int] = []
+    from_the_beginning: list[int] = []
     for command, finished in run_commands(commands.values(), jobs, request):
         seed = next(seed for seed, own in commands.items() if own is command)
         if seed in begun and finished.returncode == InvalidSetting.exit_code:
-            say(f"seed {seed} is trained anew: {_one_line(finished.stderr)}")
-            anew.append(seed)
+            progress.log(f"seed {seed} is trained from the beginning: {_one_line(finished.stderr)}")
+            from_the_beginning.append(seed)
         elif finished.returncode == 0:
             path = Path(finished.stdout.splitlines()[-1])
-            say(f"seed {seed}: test {Run.open(path).evaluation.headline}  {path}")
+            progress.log(f"seed {seed}: test {Run.open(path).evaluation.headline}  {path}")
         elif request.signal_number is None:
-            ending = f"the process ended with exit code {finished.returncode} and said nothing"
+            ending = f"the process exited with code {finished.returncode} and without a message"
             failures[seed] = _one_line(next(reversed(finished.stderr.splitlines()), ending))
-            say(f"seed {seed} failed: {failures[seed]}")
-    return failures | (_train_at_once(group, anew, jobs, request, quiet=quiet, goes_on=False) if anew else {})
+            progress.log(f"seed {seed} failed: {failures[seed]}")
+    if from_the_beginning:
+        failures |= _train_at_once(group, from_the_beginning, jobs, request, quiet=quiet, resumes=False)
+    return failures
 
 
 def _command(group: Group, seed: int, begun: Run | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""What differs between the settings of two experiments, and nothing else."""
+"""The differences between the settings of two experiments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from unrolled.config.document import SettingPath, format_inline, format_path
 from unrolled.config.experiment import ExperimentConfig
 
-# Costs of making one list of layers from another: the cheapest way says which layers belong together.
+# Costs of turning one list of layers into another; the cheapest way aligns them.
 _INSERTED, _CHANGED, _REPLACED = 1.0, 0.75, 1.5
 
 
@@ -16,10 +16,10 @@ class ConfigDifference:
     """One setting that two experiments do not share.
 
     Attributes:
-        path: Where it stands, as in ``network[1].LSTM.units``: in the first experiment, or in the second where the
-            first has none.
-        first: Its value in the first; None where there is none.
-        second: Its value in the second; None where there is none.
+        path: Its path, such as ``network[1].LSTM.units``, in the first experiment, or in the second if the first has
+            no such setting.
+        first: Its value in the first experiment; None if there is none.
+        second: Its value in the second experiment; None if there is none.
     """
 
     path: str
@@ -28,12 +28,12 @@ class ConfigDifference:
 
 
 def settings_of(experiment: ExperimentConfig) -> dict[str, Any]:
-    """An experiment's settings without its name and seed: what two runs of the same experiment share."""
+    """Return an experiment's settings without its name and seed, which two runs of one experiment share."""
     return experiment.model_dump(mode="json", exclude={"name", "seed"})
 
 
 def diff_configs(first: ExperimentConfig, second: ExperimentConfig) -> tuple[ConfigDifference, ...]:
-    """The settings that two experiments do not share; their names and seeds are left aside.
+    """Return the settings that two experiments do not share; names and seeds are ignored.
 
     Layers are aligned first, so that one more of them does not make all after it differ.
 
@@ -49,12 +49,12 @@ def diff_configs(first: ExperimentConfig, second: ExperimentConfig) -> tuple[Con
 
 
 def diff_settings(first: dict[str, Any], second: dict[str, Any]) -> tuple[ConfigDifference, ...]:
-    """The settings that two trees of them do not share, layers aligned as in ``diff_configs``."""
+    """Return the settings that two trees of them do not share, layers aligned as in ``diff_configs``."""
     return tuple(_differences(first, second, ()))
 
 
 def format_setting(value: Any) -> str:
-    """A setting's value on one line, as an experiment file may have it.
+    """Return a setting's value as YAML on one line.
 
     Example:
         >>> print(format_setting({"LSTM": {"units": 128, "activation": "relu"}}))
@@ -96,7 +96,7 @@ def _differences_of_layers(first: list[Any], second: list[Any], path: SettingPat
 
 
 def align(first: Sequence[Any], second: Sequence[Any]) -> list[tuple[int | None, int | None]]:
-    """Which entries of two lists of layers belong together, by the cheapest way from one list to the other.
+    """Align two lists of layers by the cheapest way from one list to the other.
 
     Returns:
         Pairs of indices in order; None on the side that has no such layer.
@@ -134,11 +134,11 @@ def _cost(first: Any, second: Any) -> float:
 
 
 def _is_component(value: Any) -> bool:
-    """Whether it is a class by its name: ``Flatten``, or ``LSTM: {units: 128}``."""
+    """Return True if a value is a class by its name: ``Flatten``, or ``LSTM: {units: 128}``."""
     name = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else value
     return isinstance(name, str) and name[:1].isupper()
 
 
 def _as_mapping(component: Any) -> dict[str, Any]:
-    """A class with its arguments, where it may have been written without."""
+    """Return a class with its arguments, which may have been left out."""
     return {component: {}} if isinstance(component, str) else component

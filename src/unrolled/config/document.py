@@ -1,4 +1,4 @@
-"""Settings as they were written: a YAML file, ``--set`` on top of it, and where each of them stands.
+"""Settings as they were written: a YAML file, overrides on top of it, and the location of each setting.
 
 A path names a setting, as in ``network.1.LSTM.units``; the same path serves ``--set`` and every error message.
 """
@@ -31,12 +31,12 @@ _DEEPEST = 20
 
 @dataclass(frozen=True)
 class Document:
-    """A tree of plain values, and the place where each was written.
+    """A tree of plain values, and the location where each was written.
 
     Attributes:
         values: Mappings, lists, texts, numbers, booleans and None.
         locations: ``digits.yaml:7`` or ``--set training.epochs`` for each path.
-        name: What to call the whole.
+        name: The name of the whole in messages.
     """
 
     values: Any
@@ -44,16 +44,16 @@ class Document:
     locations: Mapping[SettingPath, str] = field(default_factory=dict)
 
     def where(self, path: SettingPath, *, group: SettingPath | None = None) -> str:
-        """The place of a setting, or of the nearest one around it, and its path or that of its ``group``."""
+        """Return the location of a setting, or of the nearest one around it, and its path or that of its ``group``."""
         around = [path[:length] for length in range(len(path), 0, -1)]
         near = next((near for near in around if near in self.locations), ())
         location = self.locations.get(near, self.name)
         named = path if group is None else group
-        said_by_place = location.startswith("--") and len(named) <= len(near)
-        return f"{location}: {format_path(named)}" if named and not said_by_place else location
+        is_in_location = location.startswith("--") and len(named) <= len(near)
+        return f"{location}: {format_path(named)}" if named and not is_in_location else location
 
     def override(self, assignments: Iterable[str]) -> "Document":
-        """The same document with each ``PATH=VALUE`` put in its place; values are read as YAML.
+        """Return the document with each ``PATH=VALUE`` applied; values are read as YAML.
 
         Raises:
             InvalidSetting: An assignment has no ``=``, or its path leads nowhere.
@@ -101,12 +101,12 @@ def read_document(path: Path, name: str | None = None) -> Document:
 
 
 def parse_yaml(text: str, name: str) -> Any:
-    """One value, as a file would have it: ``1e-4`` is a number, ``no`` is a word."""
+    """Parse one value by the rules of a file: ``1e-4`` is a number, ``no`` is a word."""
     return _plain(_load(text, name), (), name, {})
 
 
 def write_yaml(settings: Any) -> str:
-    """The settings as text that reads back as the same."""
+    """Return the settings as YAML that reads back as the same."""
     stream = StringIO()
     yaml = _yaml()
     yaml.indent(mapping=2, sequence=4, offset=2)
@@ -115,11 +115,11 @@ def write_yaml(settings: Any) -> str:
 
 
 def format_inline(value: Any, *, digits: int | None = None) -> str:
-    """A value on one line, as a file may have it.
+    """Return a value as YAML on one line.
 
     Args:
         value: Mappings, lists and what they hold.
-        digits: How many to show of a number with a fraction; all unless told.
+        digits: Number of significant digits of a number with a fraction; all by default.
 
     Example:
         >>> format_inline({"LSTM": {"units": 64, "go_backwards": True, "dropout": 0.123456}}, digits=4)
@@ -135,7 +135,7 @@ def format_inline(value: Any, *, digits: int | None = None) -> str:
 
 
 def format_path(path: SettingPath) -> str:
-    """A path as messages write it.
+    """Return a path for messages.
 
     Example:
         >>> format_path(("network", 2, "LSTM"))
@@ -213,7 +213,7 @@ def _duplicates(node: Any) -> Iterator[tuple[str, int, int]]:
 
 
 def _plain(tree: Any, path: SettingPath, name: str, locations: dict[SettingPath, str]) -> Any:
-    """Plain Python values instead of ruamel's, which remember how they were written; notes where each stands."""
+    """Convert ruamel's values, which remember their format, to plain ones; record the location of each."""
     here = locations.get(path, name)
     tag = getattr(tree, "tag", None)
     if len(path) > _DEEPEST:
@@ -226,7 +226,7 @@ def _plain(tree: Any, path: SettingPath, name: str, locations: dict[SettingPath,
             location = f"{name}:{line[0] + 1}" if line else here
             if not isinstance(key, str) or "\n" in key:
                 remedy = f'Quote it: "{key}"' if isinstance(key, int) else "Write a word"
-                raise InvalidSetting(f"{location}: expected a setting's name, got {key!r}. {remedy}.")
+                raise InvalidSetting(f"{location}: expected the name of a setting, got {key!r}. {remedy}.")
             locations[*path, key] = location
         return {str(key): _plain(value, (*path, key), name, locations) for key, value in tree.items()}
     if isinstance(tree, CommentedSeq):
@@ -252,7 +252,7 @@ def _exists(tree: Any, path: SettingPath) -> bool:
 
 
 def _replace(tree: Any, path: SettingPath, value: Any, where: str) -> Any:
-    """A copy of the tree with the value at the path; a mapping that is not there yet is made."""
+    """Return a copy of the tree with the value at the path; missing mappings are made."""
     if not path:
         return value
     key, rest = path[0], path[1:]
@@ -331,7 +331,7 @@ def setting_paths(name: str, schema: type[BaseModel]) -> list[tuple[str, ...]]:
 
 
 def describe_value(value: Any) -> str:
-    """What was written instead, for a message.
+    """Return a description of a value, for messages.
 
     Example:
         >>> describe_value("three"), describe_value([1, 2]), describe_value([]), describe_value(None)
@@ -344,7 +344,7 @@ def describe_value(value: Any) -> str:
 
 
 def _path_in(settings: Any, location: tuple[str | int, ...]) -> SettingPath:
-    """Pydantic's location without the names of union members, which are not in the document."""
+    """Return pydantic's location without the names of union members, which are not in the document."""
     path: list[str | int] = []
     location = tuple(key for key in location if not str(key).startswith("<"))
     for index, key in enumerate(location):
@@ -357,24 +357,24 @@ def _path_in(settings: Any, location: tuple[str | int, ...]) -> SettingPath:
 
 
 def _keys(schema: type[BaseModel], path: SettingPath) -> list[str]:
-    """The keys of the group of settings at a path."""
+    """Return the keys of the section at a path."""
     for key in path:
         schema = model_in(schema.model_fields[str(key)].annotation) or schema
     return list(schema.model_fields)
 
 
 def model_in(annotation: Any) -> type[BaseModel] | None:
-    """The group of settings that an annotation allows, however wrapped."""
+    """Return the section that an annotation allows, however wrapped, or None."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((model for part in get_args(annotation) if (model := model_in(part))), None)
 
 
 def check_no_search(document: Document) -> None:
-    """Refuse a document that still has something to search.
+    """Refuse a document with a search in it.
 
     Raises:
-        InvalidSetting: It has; the message names the first.
+        InvalidSetting: There is one; the message names the first.
     """
     path = next(search_paths(document.values, ()), None)
     if path is None:
@@ -387,7 +387,7 @@ def check_no_search(document: Document) -> None:
 
 
 def search_paths(tree: Any, path: SettingPath) -> Iterator[SettingPath]:
-    """Where searches stand, the outer ones before those within them."""
+    """Yield the paths of all searches, the outer ones before those within them."""
     if is_search(tree):
         yield path
         tree, path = tree[SEARCH], (*path, SEARCH)
@@ -399,7 +399,7 @@ SEARCH = "search"
 
 
 def is_search(tree: Any) -> bool:
-    """Whether this stands for a value that is to be found."""
+    """Return True if a tree is a search: a value that trials choose."""
     return isinstance(tree, dict) and SEARCH in tree
 
 

@@ -1,4 +1,4 @@
-"""File formats, and the one place that decides which format a file has.
+"""File formats: what a file is, and the functions that load, evaluate, predict and preview it.
 
 Training, evaluation, prediction and ``unrolled show`` all go through ``FORMATS``. A new format is one ``FileFormat``
 with the functions that it offers, and one entry in ``FORMATS``.
@@ -71,7 +71,7 @@ class Inputs:
 
     Attributes:
         examples: [B] arrays, series or texts.
-        is_batch: True if the file can hold several examples, which are then told apart by their index.
+        is_batch: True if the file can hold several examples; predictions then have their index.
         table: The table that the examples are read from, if it is one.
         rows: The indices of the table's rows of each example.
     """
@@ -90,7 +90,7 @@ class FileFormat:
         name: A plural noun for messages.
         suffixes: The suffixes of file names, in lower case.
         kinds: The types of inputs that a file can hold: ``arrays``, ``series``, ``text``.
-        loaders: By learning task, the function that loads a file for training; the first task is the default.
+        loaders: By purpose (``examples``, ``text``, ``series``), the function that loads a file; the first by default.
         read_labeled: Reads examples with classes, to evaluate a network.
         read_inputs: Reads examples without classes, to predict.
         preview: Reads a table for display.
@@ -114,24 +114,24 @@ class FileFormat:
         return self.is_match(path) if self.is_match else path.suffix.lower() in self.suffixes
 
 
-def load_file(path: Path, options: LoadOptions, task: str | None = None) -> Dataset:
+def load_file(path: Path, options: LoadOptions, purpose: str | None = None) -> Dataset:
     """Load a file or folder as a data set for training.
 
     Args:
         path: The file or folder.
         options: Settings beside the file.
-        task: The learning task; without it the first that the format serves.
+        purpose: ``examples``, ``text`` or ``series``. Without it, and for one that the format does not serve, the first
+            of the format: the task itself then refuses the data.
 
     Raises:
-        DataError: The format is unknown or does not serve the task, or the file is missing, damaged or malformed.
+        DataError: The format is unknown or not for training, or the file is missing, damaged or malformed.
     """
     file_format = ARRAYS if options.labels else format_of(path)
-    task = task or next(iter(file_format.loaders), None)
-    if task not in file_format.loaders:
-        suitable = [other for other in FORMATS if task in other.loaders or (task is None and other.loaders)]
-        purpose = f"to {task}" if task else "for training"
-        raise DataError(f"{path}: {file_format.name} cannot be used {purpose}. Use {_format_choice(suitable)}.")
-    return file_format.loaders[task](path, options)
+    if not file_format.loaders:
+        suitable = [other for other in FORMATS if other.loaders]
+        raise DataError(f"{path}: {file_format.name} cannot be used for training. Use {_format_choice(suitable)}.")
+    loader = file_format.loaders.get(purpose or "") or next(iter(file_format.loaders.values()))
+    return loader(path, options)
 
 
 def read_labeled(path: Path, context: ReadContext) -> Split:
@@ -240,7 +240,7 @@ TABLES = FileFormat(
     name="tables",
     suffixes=SUFFIXES,
     kinds=("text", "series"),
-    loaders={"classify": _load_labeled_table, "forecast": _load_series},
+    loaders={"examples": _load_labeled_table, "series": _load_series},
     read_labeled=_read_labeled_table,
     read_inputs=_read_table_inputs,
     preview=read_preview,
@@ -259,7 +259,7 @@ TS_FILES = FileFormat(
     name="series",
     suffixes=(".ts",),
     kinds=("series",),
-    loaders={"classify": _load_ts},
+    loaders={"examples": _load_ts},
     read_labeled=lambda path, context: split_of(read_ts(path), context.classes),
     read_inputs=lambda path, context: Inputs(read_ts(path).inputs, is_batch=True),
 )
@@ -278,7 +278,7 @@ TEXT_FILES = FileFormat(
     suffixes=TEXTS,
     kinds=("text",),
     # A file of numbers, a step per line, may be called .txt.
-    loaders={"generate": _load_text, "forecast": _load_series},
+    loaders={"text": _load_text, "series": _load_series},
     read_inputs=lambda path, context: Inputs([read_text(path)[0].strip()]),
 )
 
@@ -295,9 +295,9 @@ ARRAYS = FileFormat(
     name="arrays",
     suffixes=(".npz", ".npy", ".idx"),
     kinds=("arrays", "series"),
-    loaders={"classify": _load_arrays},
+    loaders={"examples": _load_arrays},
     read_labeled=lambda path, context: load_test_examples(path, context.classes),
-    read_inputs=lambda path, context: Inputs(read_examples(path), is_batch=True),
+    read_inputs=lambda path, context: Inputs(list(read_examples(path)), is_batch=True),
     is_match=is_array_file,
 )
 
@@ -313,7 +313,7 @@ def _read_picture_input(path: Path, context: ReadContext) -> Inputs:
                 f"{path}: expected {_format_size(context.example_shape)} pixels, the size that the network reads, got "
                 f"{_format_size(picture.shape)}. Resize the picture."
             )
-        return Inputs(picture[None])
+        return Inputs([picture])
     from unrolled.data.pictures import SIDE, read_picture  # SciPy takes longer to import than the rest together
 
     if context.example_shape != (SIDE, SIDE):
@@ -321,7 +321,7 @@ def _read_picture_input(path: Path, context: ReadContext) -> Inputs:
             f"{path}: expected an array of {_format_size(context.example_shape)}, the size that the network reads, got "
             "a picture. Name an NPZ file of examples in that size."
         )
-    return Inputs(read_picture(path)[None])
+    return Inputs([read_picture(path)])
 
 
 def _format_size(shape: Sequence[int | None]) -> str:
@@ -354,7 +354,7 @@ FOLDERS = FileFormat(
     name="a folder with a folder for each class",
     suffixes=(),
     kinds=("arrays", "text"),
-    loaders={"classify": _load_folder},
+    loaders={"examples": _load_folder},
     read_labeled=_read_labeled_folder,
     is_match=os.path.isdir,
 )

@@ -66,7 +66,7 @@ def load_config_data(
     test: str | None = None,
     folder: str | None = None,
     side: int | None = None,
-    task: str | None = None,
+    purpose: str | None = None,
     test_steps: int | None = None,
     **columns: Any,
 ) -> Dataset:
@@ -79,12 +79,12 @@ def load_config_data(
         test: The file of the test examples.
         folder: A folder with a folder for each class.
         side: The height and width to which pictures are resized.
-        task: The learning task: ``classify``, ``generate`` or ``forecast``.
+        purpose: ``examples``, ``text`` or ``series``; without it the first that the format serves.
         test_steps: The number of steps at the end of a series for the test.
         columns: The settings of a table: ``input``, ``target``, ``series``, ``delimiter``, ``encoding``, ``header``.
 
     Raises:
-        DataError: A file is missing, damaged or malformed, or its format does not serve the task.
+        DataError: A file is missing, damaged or malformed, or its format is unknown or not for training.
     """
     options = LoadOptions(
         test=Path(test) if test else None,
@@ -95,8 +95,8 @@ def load_config_data(
         read_options={name: value for name, value in columns.items() if name in _READ_OPTIONS},
     )
     if folder is not None:
-        return FOLDERS.loaders["classify"](Path(folder), options)
-    return load_file(Path(file or train or ""), options, task)
+        return FOLDERS.loaders["examples"](Path(folder), options)
+    return load_file(Path(file or train or ""), options, purpose)
 
 
 def load_to_show(
@@ -113,8 +113,7 @@ def load_to_show(
         columns: The names of the columns ``target`` and ``series``, or None.
 
     Raises:
-        DataError: The name is unknown, a file is missing, damaged or malformed, or it cannot be told which column is
-            the target.
+        DataError: The name is unknown, a file is missing, damaged or malformed, or no column is known as the target.
     """
     settings: dict[str, Any] = {key: column for key, column in columns.items() if column}
     settings |= {"input": list(inputs)} if inputs else {}
@@ -126,7 +125,7 @@ def load_to_show(
                 f"{name}: cannot tell which column is the target. Columns: {format_list(list(table.columns))}. "
                 "Name it with --target, or the columns to forecast with --input"
             )
-        return load_config_data(file=name, task="forecast", **settings)
+        return load_config_data(file=name, purpose="series", **settings)
     return load_config_data(file=name, **settings) if settings else load(name)
 
 

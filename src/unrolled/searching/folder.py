@@ -1,4 +1,4 @@
-"""One trial of a search, as a value."""
+"""Search folders and their trials."""
 
 import json
 import shutil
@@ -25,25 +25,25 @@ from optuna.storages import JournalStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-# Given back to be trained again, so they do not count among the trials that were asked for.
+# Outcomes of trials that are queued again, so that they do not count.
 REQUEUED = ("lost", "interrupted")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One pick of values, and what came of it.
+    """One trial: its parameters and its result.
 
     Attributes:
-        number: Counts from 0, over all trials.
-        outcome: ``finished``, ``pruned``, ``diverged``, ``refused`` (its network cannot be built), ``failed``,
-            ``repeated`` (finished before, and taken over), ``lost`` (its process was killed) or ``interrupted``; both
-            of these are trained again; or ``running`` or ``waiting``.
-        value: The metric: of the epoch whose weights were kept, or of the last one before it was pruned.
-        params: The value or the label of each parameter by its name.
-        epochs: How many it was trained for.
-        seconds: How long that took.
-        reason: Why it did not finish.
-        run: Its run folder, if it got that far.
+        number: Number of the trial, from 0.
+        outcome: ``running`` or ``waiting``; ``finished``, ``pruned``, ``diverged``, ``invalid`` (its network cannot be
+            built), ``failed`` or ``repeated`` (its parameters gave a result before, which it takes over); ``lost``
+            (its process was killed) or ``interrupted``, whose parameters are queued again.
+        value: The metric in the epoch whose weights were kept, or in the last epoch of a pruned trial.
+        params: Value or label of each parameter, by its name.
+        epochs: Number of trained epochs.
+        seconds: Duration of the training.
+        reason: Reason for which it did not finish.
+        run: Its run folder; None where it has none yet.
     """
 
     number: int
@@ -57,7 +57,12 @@ class Trial:
 
 
 def trial_of(trial: FrozenTrial, run: Path | None) -> Trial:
-    """What the journal says of a trial, and its run folder."""
+    """Return a trial of the journal as a value.
+
+    Args:
+        trial: Optuna's trial.
+        run: Its run folder.
+    """
     ended = trial.user_attrs.get("ended", {})
     under_way = {TrialState.RUNNING: "running", TrialState.WAITING: "waiting"}
     return Trial(
@@ -73,12 +78,12 @@ def trial_of(trial: FrozenTrial, run: Path | None) -> Trial:
 
 
 FEWEST_TRIALS = 4
-# The method compares the good trials with all; its authors want at least so many good ones.
+# The method compares the good trials with all; its authors recommend at least so many good ones.
 _GOOD_TRIALS = 5
 
 
 def importance_of(study: optuna.Study) -> dict[str, float]:
-    """The share of each parameter, the greatest first; empty where there are too few finished trials to tell.
+    """Return the importance of each parameter, the greatest first; empty with fewer than 4 finished trials.
 
     Reference:
         Watanabe, Bansal and Hutter, "PED-ANOVA: Efficiently Quantifying Hyperparameter Importance in Arbitrary
@@ -89,30 +94,30 @@ def importance_of(study: optuna.Study) -> dict[str, float]:
         return {}
     share = min(0.5, max(0.1, _GOOD_TRIALS / len(finished)))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it warns of what a small search is like
-        split_cores = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=share))
-    return dict(sorted(split_cores.items(), key=lambda pair: (-pair[1], pair[0])))
+        warnings.simplefilter("ignore")  # it warns of few trials, and of trials that are all alike
+        shares = get_param_importances(study, evaluator=PedAnovaImportanceEvaluator(target_quantile=share))
+    return dict(sorted(shares.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 METRICS = {"val_accuracy": StudyDirection.MAXIMIZE, "val_loss": StudyDirection.MINIMIZE}
 _STUDY = "search"
-# The median of fewer trials says little, and so does a first epoch.
+# The median of fewer trials means little, and so does a first epoch.
 _TRIALS_NEVER_PRUNED = 5
 _FIRST_EPOCH_PRUNED = 2
 
 
 class Search:
-    """One search's folder.
+    """Folder of a search.
 
     ::
 
         search.yaml        the experiment as written, with its ranges and choices
-        search.json        the metric, how many trials, and each look at the test set
-        journal.log        every trial, as Optuna writes it
-        leases/            who is at work on which trial
+        search.json        metric, number of trials, and each evaluation on the test set
+        journal.log        every trial, in Optuna's format
+        heartbeats/        the processes that are at work, and their trials
         trials/            a run folder for each trial
         best.yaml          the best experiment, for unrolled train
-        search.html        all of it, to look at
+        search.html        report
 
     Attributes:
         path: The folder.
@@ -120,12 +125,12 @@ class Search:
     Example::
 
         search = unrolled.Search.open("runs/20260102T030405Z-digits-search")
-        search.best.picked
+        search.best.params
     """
 
     def __init__(self, path: Path):
         self.path = path
-        self.leases = Heartbeats(path / "leases")
+        self.heartbeats = Heartbeats(path / "heartbeats")
 
     def __repr__(self) -> str:
         return f"Search({str(self.path)!r})"
@@ -135,32 +140,32 @@ class Search:
         """Make a new folder ``<UTC time>-<name>-search`` in ``runs``.
 
         Args:
-            document: Checked, with its searches in it.
-            runs: Where.
-            trials: How many to finish.
-            metric: A key of METRICS.
-            prunes: Whether to end hopeless trials early.
+            document: Checked document, with its searches.
+            runs: Folder in which the search's folder is made.
+            trials: Number of trials that count.
+            metric: Key of METRICS.
+            prunes: End trials early that are behind the median of the others.
 
         Raises:
             WriteError: The folder cannot be made.
         """
         search = cls(make_folder(runs, f"{document.values.get('name', 'experiment')}-search"))
-        (search.path / "leases").mkdir()
+        (search.path / "heartbeats").mkdir()
         (search.path / "trials").mkdir()
         settings = {"trials": trials, "metric": metric, "prunes": prunes, "test_measurements": []}
         write_json(search.path / "search.json", settings)
         journal = open_journal(search.path / "journal.log")
         optuna.create_study(study_name=_STUDY, storage=journal, direction=METRICS[metric])
-        # What makes the folder a search comes last.
+        # The file that makes the folder a search comes last.
         write_text(search.path / SEARCH_FILE, write_yaml(document.values))
         return search
 
     @classmethod
     def open(cls, path: str | Path) -> "Search":
-        """The search in a folder.
+        """Open the search in a folder.
 
         Raises:
-            RunError: There is no search there.
+            RunError: There is no search in it.
         """
         path = Path(path)
         expect_folder(path, SEARCH_FILE, "a search folder", "Begin one with: unrolled search FILE")
@@ -168,18 +173,16 @@ class Search:
 
     @cached_property
     def space(self) -> SearchSpace:
-        """What is searched."""
+        """Ranges and choices of the experiment."""
         return SearchSpace(read_document(self.path / SEARCH_FILE))
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What ``search.json`` holds: ``trials``, ``metric``, ``prunes`` and ``test_measurements``."""
+        """Content of ``search.json``: ``trials``, ``metric``, ``prunes`` and ``test_measurements``."""
         try:
             return dict(json.loads((self.path / "search.json").read_text(encoding="utf-8")))
         except (OSError, ValueError):
-            raise RunError(
-                f"{self.path / 'search.json'}: expected the search's settings, got no JSON. Begin another search."
-            ) from None
+            raise RunError(f"{self.path / 'search.json'}: missing, or not JSON. Begin another search.") from None
 
     def change(self, **settings: Any) -> None:
         """Replace some of the settings.
@@ -196,13 +199,13 @@ class Search:
 
     @cached_property
     def study(self) -> optuna.Study:
-        """The journal as Optuna sees it."""
+        """The journal as a study of Optuna."""
         prunes = self.settings["prunes"]
         pruner = MedianPruner(_TRIALS_NEVER_PRUNED, _FIRST_EPOCH_PRUNED) if prunes else NopPruner()
         return optuna.load_study(study_name=_STUDY, storage=self._storage, pruner=pruner)
 
     def note(self, number: int, key: str, value: Any) -> None:
-        """Write something about a trial into the journal.
+        """Write an attribute of a trial into the journal.
 
         Raises:
             UpdateFinishedTrialError: The trial has ended.
@@ -214,23 +217,23 @@ class Search:
 
     @cached_property
     def metric(self) -> str:
-        """What is compared: ``val_accuracy`` or ``val_loss``."""
+        """Metric by which trials are compared: ``val_accuracy`` or ``val_loss``."""
         return str(self.settings["metric"])
 
     @property
     def maximizes(self) -> bool:
-        """Whether more of the metric is better."""
+        """True if more of the metric is better."""
         return METRICS[self.metric] is StudyDirection.MAXIMIZE
 
     @property
     def trials(self) -> list[Trial]:
-        """Every trial so far, also those under way."""
+        """All trials, also the running ones."""
         runs = {int(path.name.rpartition("-")[2]): path for path in (self.path / "trials").glob("*Z-trial-*")}
         return [trial_of(trial, runs.get(trial.number)) for trial in self.study.get_trials(deepcopy=False)]
 
     @property
     def ended(self) -> list[Trial]:
-        """The trials that count: they ended, and are not trained again."""
+        """The trials that count: they have ended, and are not queued again."""
         return [trial for trial in self.trials if trial.outcome not in ("running", "waiting", *REQUEUED)]
 
     @property
@@ -250,30 +253,27 @@ class Search:
         if not (ranking := self.ranking):
             reason = next((f" ({trial.reason})" for trial in self.trials if trial.reason), "")
             raise TrainingStopped(
-                f"{self.path}: expected a trial that finished, got none of {len(self.ended)}{reason}. "
-                "Search elsewhere, or train for more epochs.",
+                f"{self.path}: none of {len(self.ended)} trials finished{reason}. "
+                "Search other values, or train for more epochs.",
                 run=self.path,
             )
         return ranking[0]
 
     @property
     def importance(self) -> dict[str, float]:
-        """How much of the difference between good trials and the others each parameter makes; adds up to one.
-
-        Empty while there are too few finished trials to tell.
-        """
+        """Importance of each parameter (PED-ANOVA), which add up to one; empty with fewer than 4 finished trials."""
         return importance_of(self.study)
 
     def experiment(self, params: Mapping[str, Label]) -> ExperimentConfig:
-        """The experiment that a pick of values gives.
+        """Return the experiment with these parameters.
 
         Raises:
-            InvalidSetting: It cannot be.
+            InvalidSetting: A setting is invalid.
         """
         return ExperimentConfig.parse(self.space.resolve(params))
 
     def drop_network(self, number: int) -> None:
-        """Remove what a trial learned, and keep what it was and gave."""
+        """Remove a trial's model and checkpoints; its experiment and metrics stay."""
         from unrolled.training.checkpoints import FOLDER as CHECKPOINTS
 
         if run := self.run_of(number):
@@ -281,6 +281,6 @@ class Search:
             shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)
 
     def run_of(self, number: int) -> Run | None:
-        """The run of a trial, if it got that far."""
+        """Return the run of a trial; None where it has none yet."""
         found = next((self.path / "trials").glob(f"*Z-trial-{number}"), None)
         return Run(found) if found else None

@@ -1,4 +1,4 @@
-"""Trials as lines that people read."""
+"""Trials and parameters as lines of text."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,25 +9,25 @@ from unrolled.training.progress import Progress
 
 
 def format_trial(trial: Trial, search: Search) -> str:
-    """One trial in one line, as it ends."""
+    """Format a trial that has ended as one line."""
     params = format_params(trial.params, short_names(search.space.by_name))
     if trial.outcome in ("finished", "repeated") and trial.value is not None:
-        best = "  the best so far" if trial.number == search.best.number else ""
-        how = "as before" if trial.outcome == "repeated" else f"{trial.seconds:.1f} s"
-        return f"trial {trial.number}  {search.metric} {trial.value:.4f}  {how}  {params}{best}"
+        best = "  best so far" if trial.number == search.best.number else ""
+        duration = "as before" if trial.outcome == "repeated" else f"{trial.seconds:.1f} s"
+        return f"trial {trial.number}  {search.metric} {trial.value:.4f}  {duration}  {params}{best}"
     reason = f": {trial.reason}" if trial.reason else ""
     return f"trial {trial.number}  {trial.outcome}{reason}  {params}"
 
 
 def format_test_measurements(search: Search) -> str:
-    """What the test set said of the best, and how often it was asked."""
-    looks, best = search.settings["test_measurements"], search.best.number
-    headline = next(look["headline"] for look in looks if look["trial"] == best)
-    return f"test {headline} of trial {best}; the test set was measured {format_times(len(looks))}"
+    """Format the best trial's metrics on the test set, and how often a trial was evaluated on it."""
+    evaluations, best = search.settings["test_measurements"], search.best.number
+    headline = next(evaluation["summary"] for evaluation in evaluations if evaluation["trial"] == best)
+    return f"test {headline} of trial {best}; evaluated on the test set {format_times(len(evaluations))}"
 
 
 def format_times(number: int) -> str:
-    """How often.
+    """Format a number of times.
 
     Example:
         >>> format_times(1), format_times(3)
@@ -37,7 +37,7 @@ def format_times(number: int) -> str:
 
 
 def format_params(params: Mapping[str, Label], names: Mapping[str, str]) -> str:
-    """What a trial picked, with the names shortened.
+    """Format a trial's parameters with shortened names.
 
     Example:
         >>> format_params({"network[1].LSTM.units": 64}, {"network[1].LSTM.units": "units"})
@@ -47,7 +47,7 @@ def format_params(params: Mapping[str, Label], names: Mapping[str, str]) -> str:
 
 
 def format_label(value: Label) -> str:
-    """A value in as few characters as tell it apart.
+    """Format a value in few characters.
 
     Example:
         >>> format_label(0.00123456), format_label(64), format_label(None), format_label(True)
@@ -59,7 +59,7 @@ def format_label(value: Label) -> str:
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
-    """The shortest end of each path that no other ends with.
+    """Return the shortest end of each path that is the end of no other path.
 
     Example:
         >>> list(short_names(["network[1].LSTM.units", "network[2].GRU.units", "training.epochs"]).values())
@@ -77,7 +77,7 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def format_outcomes(trials: Iterable[Trial]) -> str:
-    """How many trials came to which end.
+    """Format the number of trials with each outcome.
 
     Example:
         >>> format_outcomes([])
@@ -88,22 +88,22 @@ def format_outcomes(trials: Iterable[Trial]) -> str:
 
 
 class SearchProgress:
-    """Says a line about each trial as it ends.
+    """Progress of a search: a line for each trial that ends.
 
     Args:
-        search: Whose trials; those that have ended already are no news.
-        progress: Who is told.
+        search: The search; trials that have ended already get no line.
+        progress: Progress that prints the lines.
     """
 
     def __init__(self, search: Search, progress: Progress):
         self.search, self.progress = search, progress
-        self.told = {trial.number for trial in self._ended()}
+        self.printed = {trial.number for trial in self._ended()}
 
-    def tell(self) -> None:
-        """Say what is new."""
+    def update(self) -> None:
+        """Print a line for each trial that has ended since the last call."""
         for trial in self._ended():
-            if trial.number not in self.told:
-                self.told.add(trial.number)
+            if trial.number not in self.printed:
+                self.printed.add(trial.number)
                 self.progress.log(format_trial(trial, self.search))
 
     def _ended(self) -> list[Trial]:

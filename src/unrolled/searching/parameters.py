@@ -1,4 +1,4 @@
-"""What the alternatives of a choice are called: numbers and words by themselves, layers by their class."""
+"""Parameters of a search, choices and ranges, with the checks of what an experiment file has for them."""
 
 import math
 from collections import Counter
@@ -19,7 +19,7 @@ _LONGEST = 60
 
 
 def labels_of(alternatives: Sequence[Any]) -> tuple[Label, ...]:
-    """A label for each alternative; different ones for different alternatives.
+    """Return distinct labels for the alternatives of a choice: values themselves, layers by their class.
 
     Example:
         >>> labels_of([32, None, "relu"])
@@ -43,8 +43,8 @@ def labels_of(alternatives: Sequence[Any]) -> tuple[Label, ...]:
 def _label(value: Any, *, in_full: bool) -> Label:
     if isinstance(value, Label):
         return value
-    spelled = _format(value, in_full=in_full)
-    return spelled if len(spelled) <= _LONGEST else spelled[: _LONGEST - 1] + "…"
+    text = _format(value, in_full=in_full)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _format(value: Any, *, in_full: bool) -> str:
@@ -73,10 +73,10 @@ _EXAMPLE = "Write [32, 64], or {low: 16, high: 256}."
 
 
 def check_misspelled_search(tree: Any, path: SettingPath, document: Document) -> None:
-    """Refuse a list or a mapping under a word that must have been meant as ``search``.
+    """Check that no list or mapping stands under a misspelled ``search``.
 
     Raises:
-        InvalidSetting: There is one; the message names it.
+        InvalidSetting: One does; the message names it.
     """
     parts = tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ()
     for key, part in parts:
@@ -88,15 +88,15 @@ def check_misspelled_search(tree: Any, path: SettingPath, document: Document) ->
 
 
 def check_search(tree: dict[str, Any], path: SettingPath, document: Document) -> Any:
-    """What a search offers, a list or a range's mapping.
+    """Return the list or the range of a search.
 
     Raises:
-        InvalidSetting: It is neither, or something stands beside it.
+        InvalidSetting: It is neither, or another key stands beside it.
     """
     if len(tree) > 1:
         beside = next(key for key in tree if key != SEARCH)
         raise InvalidSetting(
-            f'{document.where((*path, beside), group=path)}: expected a search alone, got "{beside}" beside it. '
+            f'{document.where((*path, beside), group=path)}: "{beside}" cannot stand beside a search. '
             "Put the ends of a range into it: {search: {low: 1, high: 9}}"
         )
     offered = tree[SEARCH]
@@ -107,15 +107,15 @@ def check_search(tree: dict[str, Any], path: SettingPath, document: Document) ->
 
 
 def check_choices(offered: Sequence[Any], labels: Sequence[Label], path: SettingPath, document: Document) -> None:
-    """Refuse a list in which there is nothing to choose.
+    """Check that a list has two values or more, and none twice.
 
     Raises:
-        InvalidSetting: It has fewer than two values, or the same twice.
+        InvalidSetting: It has fewer, or the same twice.
     """
     where = document.where((*path, SEARCH))
     if len(offered) < 2:
-        got = "one: write it without search" if offered else "none: write some"
-        raise InvalidSetting(f"{where}: expected two values or more to choose from, got {got}.")
+        got = "one. Write it without search." if offered else "none. Example: {search: [32, 64]}"
+        raise InvalidSetting(f"{where}: expected two values or more, got {got}")
     for index, value in enumerate(offered):
         if value in offered[:index]:
             raise InvalidSetting(
@@ -125,19 +125,19 @@ def check_choices(offered: Sequence[Any], labels: Sequence[Label], path: Setting
 
 
 def check_range(offered: dict[str, Any], path: SettingPath, document: Document) -> None:
-    """Refuse a range that has no inside.
+    """Check a range.
 
     Raises:
-        InvalidSetting: A key is unknown or missing, or a value is not a number that it can be.
+        InvalidSetting: A key is unknown or missing, or a value is out of its bounds.
     """
     path = (*path, SEARCH)
     for key in offered:
         if key not in _RANGE:
-            remedy = did_you_mean(key, _RANGE) or f" Choose among: {', '.join(_RANGE)}; or write a list."
+            remedy = did_you_mean(key, _RANGE) or f" A range has: {', '.join(_RANGE)}."
             raise InvalidSetting(f'{document.where((*path, key), group=path)}: unknown setting "{key}".{remedy}')
     for key in ("low", "high"):
         if key not in offered:
-            raise InvalidSetting(f'{document.where(path)}: expected the setting "{key}", got none. Add it.')
+            raise InvalidSetting(f'{document.where(path)}: a range needs "{key}". {_EXAMPLE}')
     for key, value in offered.items():
         _check_kind(key, value, (*path, key), document)
     _check_bounds(offered, path, document)
@@ -145,20 +145,19 @@ def check_range(offered: dict[str, Any], path: SettingPath, document: Document) 
 
 def _check_kind(key: str, value: Any, path: SettingPath, document: Document) -> None:
     if key == "log":
-        right, what = isinstance(value, bool), "true or false"
+        is_valid, kind = isinstance(value, bool), "true or false"
     else:
-        right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        what = "a number"
-    if not right:
-        raise InvalidSetting(f"{document.where(path)}: expected {what}, got {describe_value(value)}. Change it.")
+        is_valid = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        kind = "a number"
+    if not is_valid:
+        raise InvalidSetting(f"{document.where(path)}: expected {kind}, got {describe_value(value)}.")
 
 
 def _check_bounds(offered: dict[str, Any], path: SettingPath, document: Document) -> None:
     low, high, step = offered["low"], offered["high"], offered.get("step")
     if low >= high:
         raise InvalidSetting(
-            f"{document.where((*path, 'low'))}: expected low below high, got low {low:g} and high {high:g}. "
-            "Change one of them."
+            f"{document.where((*path, 'low'))}: expected low below high, got low {low:g} and high {high:g}."
         )
     if offered.get("log") and low <= 0:
         raise InvalidSetting(
@@ -169,12 +168,12 @@ def _check_bounds(offered: dict[str, Any], path: SettingPath, document: Document
         return
     if offered.get("log"):
         raise InvalidSetting(
-            f"{document.where((*path, 'step'))}: expected a step or log: true, got both. Leave one of them out."
+            f"{document.where((*path, 'step'))}: step and log: true exclude each other. Leave one of them out."
         )
     steps = (high - low) / step if step > 0 else 0
     if steps < 1 or not math.isclose(steps, round(steps), rel_tol=1e-9):
         last = low + math.floor(steps) * step if steps >= 1 else high
-        remedy = f"Set high: {last:g}" if steps >= 1 else "Change it."
+        remedy = f"Set high: {last:g}" if steps >= 1 else f"Example: step: {(high - low) / 2:g}"
         raise InvalidSetting(
             f"{document.where((*path, 'step'))}: expected a step that leads from {low:g} to {high:g}, "
             f"got {step:g}. {remedy}"
@@ -183,13 +182,13 @@ def _check_bounds(offered: dict[str, Any], path: SettingPath, document: Document
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several values, layers or lists of layers.
+    """Choice among values, layers or lists of layers.
 
     Attributes:
-        name: The setting's path, as in ``network[1].LSTM.units``.
-        path: Where the search stands in the document.
-        conditions: What must be picked elsewhere, by path, for this to be there at all.
-        labels: What each is called: numbers, words and the like by themselves, layers by their class.
+        name: Path of the setting, such as ``network[1].LSTM.units``.
+        path: Path of the search in the document.
+        conditions: Labels of the choices around it, by path, under which it exists.
+        labels: Label of each alternative: values themselves, layers by their class.
     """
 
     name: str
@@ -199,26 +198,26 @@ class Choice:
 
     @property
     def samples(self) -> tuple[Label, ...]:
-        """What to try so that all of it has been tried."""
+        """All labels, so that each alternative can be checked."""
         return self.labels
 
     def suggest(self, trial: "optuna.Trial") -> Label:
-        """What the sampler picks."""
+        """Return the value that the sampler proposes for a trial."""
         return trial.suggest_categorical(self.name, self.labels)
 
 
 @dataclass(frozen=True)
 class Range:
-    """A number between two others, both of them included; whole where they and the step are.
+    """Number between two bounds, both included; whole where they and the step are.
 
     Attributes:
-        name: The setting's path, as in ``training.optimizer.Adam.learning_rate``.
-        path: Where the search stands in the document.
-        conditions: What must be picked elsewhere, by path, for this to be there at all.
+        name: Path of the setting, such as ``training.optimizer.Adam.learning_rate``.
+        path: Path of the search in the document.
+        conditions: Labels of the choices around it, by path, under which it exists.
         low: The lowest value.
         high: The highest value.
-        step: The distance between neighbouring values, or None.
-        log: Whether a factor counts, and not a difference.
+        step: Distance between neighbouring values, or None.
+        log: True if values are drawn on a logarithmic scale.
     """
 
     name: str
@@ -231,11 +230,11 @@ class Range:
 
     @property
     def samples(self) -> tuple[float, float]:
-        """What to try so that both ends have been tried."""
+        """Both ends, so that each can be checked."""
         return self.low, self.high
 
     def suggest(self, trial: "optuna.Trial") -> float:
-        """What the sampler picks."""
+        """Return the value that the sampler proposes for a trial."""
         if all(isinstance(bound, int) for bound in (self.low, self.high, self.step or 1)):
             return trial.suggest_int(self.name, int(self.low), int(self.high), step=int(self.step or 1), log=self.log)
         return trial.suggest_float(self.name, self.low, self.high, step=self.step, log=self.log)

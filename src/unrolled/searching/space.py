@@ -1,7 +1,7 @@
-"""Ranges and choices in an experiment: where they stand, what they offer, and the experiment that a pick gives.
+"""Search space of an experiment: its ranges and choices, and the experiment that given parameters resolve to.
 
 A setting's value may be ``{search: ...}``, with a list of values or with the ends of a range. A choice among layers
-may hold further searches, which are there only while that layer is picked.
+may hold further searches, which exist only in trials with that layer.
 """
 
 from collections import Counter
@@ -26,16 +26,16 @@ from unrolled.searching.parameters import (
 if TYPE_CHECKING:
     import optuna
 
-# A search over these would compare what cannot be compared, or name runs at random.
+# Trials with different values of these cannot be compared, or would get random names.
 _FIXED = ("name", "data", "seed")
 
 
 class SearchSpace:
-    """All searches of a document.
+    """Ranges and choices of a document.
 
     Attributes:
-        document: With the searches in it.
-        parameters: Each search, the outer ones before those within them.
+        document: Document with the searches.
+        parameters: One for each search, the outer ones before those within them.
 
     Example:
         >>> document = Document({"units": {"search": [32, 64]}, "rate": {"search": {"low": 0.1, "high": 0.5}}}, "me")
@@ -50,15 +50,14 @@ class SearchSpace:
         """Find and check the searches.
 
         Raises:
-            InvalidSetting: There is none, or one of them says something that cannot be; the message says where.
+            InvalidSetting: There is none, or one of them is invalid; the message names its location.
         """
         self.document = document
         check_misspelled_search(document.values, (), document)
         paths = list(search_paths(document.values, ()))
         if not paths:
             raise InvalidSetting(
-                f"{document.name}: expected a setting to search, got none. "
-                "Write for example: units: {search: [32, 64]}"
+                f"{document.name}: there is no setting to search. Example: units: {{search: [32, 64]}}"
             )
         short = Counter(_shortened(path) for path in paths)
         self._names = {path: format_path(_shortened(path) if short[_shortened(path)] == 1 else path) for path in paths}
@@ -74,17 +73,17 @@ class SearchSpace:
         return {parameter.path: parameter for parameter in self.parameters}
 
     def suggest(self, trial: "optuna.Trial") -> dict[str, Label]:
-        """Let a trial pick a value for each search that is there, given what it has picked already."""
+        """Let the sampler propose a value for each parameter that exists, given the values before it."""
         params: dict[str, Label] = {}
         for parameter in self.parameters:
-            if self._is_there(parameter, params):
+            if self._exists(parameter, params):
                 params[parameter.name] = parameter.suggest(trial)
         return params
 
     def one_at_a_time(self) -> Iterator[dict[str, Label]]:
-        """Picks in which everything is picked once: the first of all, then each other one beside the first of the rest.
+        """Yield parameters so that each value occurs once: all first values, then each other one with the first values.
 
-        Of a range, its two ends.
+        Of a range the two ends occur.
         """
         yield self._completed({})
         for parameter in self.parameters:
@@ -93,26 +92,26 @@ class SearchSpace:
                 yield self._completed({**needed, parameter.name: sample})
 
     def resolve(self, params: Mapping[str, Label]) -> Document:
-        """The document without searches, each replaced by what was picked.
+        """Return the document with each search replaced by its value.
 
         Args:
-            params: A value or a label for each search that is there, by the parameter's name.
+            params: Value or label of each parameter that exists, by its name.
         """
         locations: dict[SettingPath, str] = {}
-        settings = self._settled(self.document.values, (), (), params, locations)
+        settings = self._resolved(self.document.values, (), (), params, locations)
         return Document(settings, self.document.name, locations)
 
-    def _is_there(self, parameter: Parameter, params: Mapping[str, Label]) -> bool:
+    def _exists(self, parameter: Parameter, params: Mapping[str, Label]) -> bool:
         return all(
             self._at[path].name in params and params[self._at[path].name] == label
             for path, label in parameter.conditions.items()
         )
 
     def _completed(self, params: dict[str, Label]) -> dict[str, Label]:
-        """The picks with the first sample of whatever else is there."""
+        """Return the parameters with the first sample of all others that exist."""
         whole: dict[str, Label] = {}
         for parameter in self.parameters:
-            if self._is_there(parameter, whole):
+            if self._exists(parameter, whole):
                 whole[parameter.name] = params.get(parameter.name, parameter.samples[0])
         return whole
 
@@ -123,7 +122,7 @@ class SearchSpace:
             return
         if path and path[0] in _FIXED:
             where, setting = self.document.where(path), format_path(path)
-            raise InvalidSetting(f"{where}: expected one value for {setting}, got a search. Search something else.")
+            raise InvalidSetting(f"{where}: {setting} cannot be searched. Give it one value.")
         offered = check_search(tree, path, self.document)
         if isinstance(offered, dict):
             check_range(offered, path, self.document)
@@ -136,7 +135,7 @@ class SearchSpace:
         for index, label in enumerate(labels):
             yield from self._parameters(offered[index], (*path, SEARCH, index), {**conditions, path: label})
 
-    def _settled(
+    def _resolved(
         self,
         tree: Any,
         source: SettingPath,
@@ -144,7 +143,7 @@ class SearchSpace:
         params: Mapping[str, Label],
         locations: dict[SettingPath, str],
     ) -> Any:
-        """What stands at ``source`` once everything is picked; notes the place of what will stand at ``target``."""
+        """Return what ``source`` resolves to, and note its location under ``target``, its path in the result."""
         if source in self.document.locations:
             locations[target] = self.document.locations[source]
         parameter = self._at.get(source)
@@ -152,9 +151,9 @@ class SearchSpace:
             return params[parameter.name]
         if parameter is not None:
             index = parameter.labels.index(params[parameter.name])
-            return self._settled(tree[SEARCH][index], (*source, SEARCH, index), target, params, locations)
+            return self._resolved(tree[SEARCH][index], (*source, SEARCH, index), target, params, locations)
         parts = (
-            (key, self._settled(part, (*source, key), (*target, key), params, locations))
+            (key, self._resolved(part, (*source, key), (*target, key), params, locations))
             for key, part in parts_of(tree)
         )
         if isinstance(tree, dict):
@@ -163,7 +162,7 @@ class SearchSpace:
 
 
 def _shortened(path: SettingPath) -> SettingPath:
-    """The path that a setting will have once all choices around it are made."""
+    """Return the path that a setting has when all choices around it are resolved."""
     kept: list[str | int] = []
     choosing = False
     for key in path:

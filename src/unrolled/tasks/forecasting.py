@@ -40,6 +40,7 @@ class Forecasting(Task):
     default_metrics = ("MeanAbsoluteError",)
     output_activations = ("linear", None)
     output_unit = "values"
+    takes_other_data = False
 
     @classmethod
     def matches(cls, config: ExperimentConfig) -> bool:
@@ -56,7 +57,7 @@ class Forecasting(Task):
         """Load the series, its last ``test_steps`` as the test part."""
         test_steps = self.settings.test_steps
         if isinstance(data := self.config.data, DataConfig):
-            return load_config_data(**data.model_dump(exclude_none=True), task="forecast", test_steps=test_steps)
+            return load_config_data(**data.model_dump(exclude_none=True), purpose="series", test_steps=test_steps)
         return load(data, where=self.config.where("data"), test_steps=test_steps)
 
     def split(self) -> tuple[Split, Split | None]:
