@@ -207,9 +207,7 @@ def test_an_empty_file_is_nothing(write: Write) -> None:
 )
 def test_what_is_not_yaml_names_its_line(text: str, line: int, problem: str, write: Write) -> None:
     path = write(text)
-    assert message(lambda: read_document(path, "digits.yaml")) == (
-        f"digits.yaml:{line}: not valid YAML: {problem}"
-    )
+    assert message(lambda: read_document(path, "digits.yaml")) == (f"digits.yaml:{line}: not valid YAML: {problem}")
 
 
 @pytest.mark.parametrize(
@@ -247,17 +245,13 @@ def test_a_control_character_is_refused(write: Write) -> None:
 
 def test_a_missing_file_names_itself(tmp_path: Path) -> None:
     path = tmp_path / "digits.yaml"
-    assert message(lambda: read_document(path)) == (
-        f"{path}: no such file. Check the path."
-    )
+    assert message(lambda: read_document(path)) == (f"{path}: no such file. Check the path.")
 
 
 def test_a_folder_and_what_is_not_text_are_refused(tmp_path: Path) -> None:
     latin = tmp_path / "latin.yaml"
     latin.write_bytes(b"name: caf\xe9\n")
-    assert message(lambda: read_document(latin)) == (
-        f"{latin}: not a text file in UTF-8. Save it as UTF-8."
-    )
+    assert message(lambda: read_document(latin)) == (f"{latin}: not a text file in UTF-8. Save it as UTF-8.")
     assert message(lambda: read_document(tmp_path)) == (
         f"{tmp_path}: expected an experiment file, got a folder. Name a file in it."
     )
@@ -284,9 +278,7 @@ def test_a_folder_and_what_is_not_text_are_refused(tmp_path: Path) -> None:
         ("data=", ("data",), None),
     ],
 )
-def test_set_replaces_one_value(
-    assignment: str, path: tuple[str | int, ...], value: object, digits: Document
-) -> None:
+def test_set_replaces_one_value(assignment: str, path: tuple[str | int, ...], value: object, digits: Document) -> None:
     changed: Any = digits.override([assignment]).values
     for key in path:
         changed = changed[key]

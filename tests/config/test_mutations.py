@@ -57,9 +57,7 @@ def spoilt(number: int, data: Path) -> Any:
     tree = {**tree, "data": {"file": str(data)}}
     for _ in range(draw.choice([1, 1, 1, 2, 3])):
         if found := paths(tree):
-            tree = mutate(
-                tree, draw.choice(found), draw.choice(["drop", "rename", "value", "wrap", "double"]), draw
-            )
+            tree = mutate(tree, draw.choice(found), draw.choice(["drop", "rename", "value", "wrap", "double"]), draw)
     return tree
 
 

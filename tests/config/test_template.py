@@ -90,9 +90,7 @@ def test_init_overwrites_nothing(tmp_path: Path, unrolled_command: Command) -> N
     (tmp_path / "mnist-gru.yaml").write_text("mine")
     finished = unrolled_command("init", "mnist-gru")
     assert (finished.returncode, (tmp_path / "mnist-gru.yaml").read_text()) == (1, "mine")
-    assert finished.stderr == (
-        "mnist-gru.yaml already exists. Choose another name with --output.\n"
-    )
+    assert finished.stderr == ("mnist-gru.yaml already exists. Choose another name with --output.\n")
     with pytest.raises(WriteError):
         write_template("mnist-gru", tmp_path / "mnist-gru.yaml")
     with pytest.raises(InvalidSetting, match='init: unknown recipe "mnist-gur"'):

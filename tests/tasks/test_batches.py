@@ -15,7 +15,9 @@ def test_a_shifted_image_is_the_image_moved_with_zeros_coming_in() -> None:
     ways = set()
     for image, moved in zip(images, shifted(images, 1, np.random.default_rng(1)), strict=True):
         padded = np.pad(image, 1)
-        positions = {(down, right): padded[down : down + 5, right : right + 6] for down in range(3) for right in range(3)}
+        positions = {
+            (down, right): padded[down : down + 5, right : right + 6] for down in range(3) for right in range(3)
+        }
         found = [way for way, position in positions.items() if np.array_equal(position, moved)]
         assert len(found) == 1
         ways.add(found[0])

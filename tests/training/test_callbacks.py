@@ -79,6 +79,7 @@ def test_class_weights_turn_a_network_to_the_class_that_counts(tiny: Path) -> No
 def test_a_weight_of_no_class_is_refused(tiny: Path) -> None:
     with pytest.raises(InvalidSetting, match=r'training.class_weights: unknown class "9"'):
         train(tiny, 'training.class_weights={"9": 1}')
+    assert not (tiny.parent / "runs").exists()
 
 
 def test_averages_validate_and_end_as_the_network(tiny: Path) -> None:

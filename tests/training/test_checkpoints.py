@@ -278,7 +278,10 @@ def test_other_data_or_settings_are_refused(tiny: Path) -> None:
     run.save_status("interrupted")
     text = (run.path / "experiment.yaml").read_text()
     (run.path / "experiment.yaml").write_text(text.replace("learning_rate: 0.01", "learning_rate: 0.02"))
-    with pytest.raises(RunError, match=r"training.optimizer.Adam.learning_rate in experiment.yaml is not that of the checkpoint. Restore it"):
+    with pytest.raises(
+        RunError,
+        match=r"training.optimizer.Adam.learning_rate in experiment.yaml is not that of the checkpoint. Restore it",
+    ):
         unrolled.resume(run.path, quiet=True)
     (run.path / "experiment.yaml").write_text(text)
     write_tiny_data(tiny.with_suffix(".npz"), examples=90)
