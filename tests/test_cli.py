@@ -19,7 +19,6 @@ COMMANDS = (
     "train",
     "resume",
     "find-lr",
-    "search",
     "repeat",
     "search",
     "compare",
@@ -32,8 +31,9 @@ COMMANDS = (
     "init",
     "check",
     "schema",
-    "write",
+    "generate",
     "forecast",
+    "report",
 )
 
 
@@ -57,7 +57,22 @@ def test_help_imports_nothing_slow() -> None:
     assert finished.stdout.splitlines()[-1] == ""
 
 
-def test_show_prints_what_the_article_looks_at(unrolled_command: Command, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", ["--help", "train --help", "runs", "init"])
+def test_what_trains_nothing_imports_no_framework(command: str, tmp_path: Path) -> None:
+    program = (
+        f"import sys\nfrom unrolled.cli import main\ntry:\n    main({command.split()})\nexcept SystemExit as end:\n"
+        "    assert not end.code\n"
+        "    frameworks = ('keras', 'jax', 'tensorflow', 'torch', 'optuna')\n"
+        "    print(*(name for name in frameworks if name in sys.modules))"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment(), capture_output=True, text=True
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.splitlines()[-1] == ""
+
+
+def test_show_prints_the_facts_that_the_article_shows(unrolled_command: Command, tmp_path: Path) -> None:
     finished = unrolled_command("show", "mnist", "--picture", tmp_path / "mnist.png")
     assert finished.returncode == 0
     for words in ("(60000, 28, 28)", "(60000,)", "(10000, 28, 28)", "uint8", "0 to 255", "0 to 1", "5,923"):
@@ -96,10 +111,50 @@ def test_progress_is_plain_lines_without_a_terminal(tiny: Path, unrolled_command
             r"[\d,]+ examples/s  \d+\.\d s",
             line,
         )
-    assert lines[4] == "measuring on the test set"
-    assert lines[5].startswith("test accuracy ")
+    baseline = r"the best baseline, majority class \(accuracy 0\.3333\)"
+    assert re.fullmatch(rf"test accuracy {number}; (not )?better than {baseline}", lines[4])
+    assert lines[5] == f"report {lines[6]}/report.html"
+    assert (tiny.parent / lines[6] / "report.html").exists()
     assert (tiny.parent / lines[6] / "model.keras").exists()
     assert len(lines) == 7
+
+
+@pytest.mark.parametrize(
+    ("settings", "comparison"),
+    [
+        (["training.epochs=15"], "better than the best baseline, majority class"),
+        (["training.optimizer={SGD: {learning_rate: 0.0}}"], "not better than the best baseline, majority class"),
+    ],
+)
+def test_train_names_the_best_baseline_and_whether_it_was_beaten(
+    settings: list[str], comparison: str, tiny: Path, unrolled_command: Command
+) -> None:
+    # Without a step of training, all outputs are nearly equal: one class is predicted, at best the largest.
+    overrides = [part for setting in settings for part in ("--set", setting)]
+    finished = unrolled_command("train", tiny, *overrides)
+    run = Run.open(tiny.parent / finished.stdout.splitlines()[-1])
+    assert f"; {comparison} (accuracy 0.3333)\n" in finished.stdout
+    assert run.evaluation.beats_baseline is comparison.startswith("better")
+    page = (run.path / "report.html").read_text()
+    assert comparison.replace("better", "Better", 1).replace("not Better", "Not better") in page
+
+
+def without_its_date(page: str) -> str:
+    """Remove the moment at which a report was written."""
+    found = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "", page)
+    assert found != page
+    return found
+
+
+def test_a_report_is_written_again_from_the_folder_alone(tiny: Path, unrolled_command: Command) -> None:
+    trained = unrolled_command("train", tiny, "--quiet")
+    report = tiny.parent / trained.stdout.strip() / "report.html"
+    before = report.read_text()
+    report.unlink()
+    finished = unrolled_command("report", "latest")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert finished.stdout == f"{report.relative_to(tiny.parent)}\n"
+    assert without_its_date(report.read_text()) == without_its_date(before)
 
 
 def test_progress_is_a_bar_on_a_terminal(tiny: Path) -> None:
@@ -131,24 +186,23 @@ def test_a_backend_that_is_not_installed_is_named(
     finished = unrolled_command("train", PYTHONPATH=str(tmp_path), KERAS_BACKEND=backend)
     assert finished.returncode == 1
     assert finished.stderr == (
-        f"unrolled: expected the module {backend} to be installed, got none of that name. "
-        f"Install it with: pip install {backend}{remedy}\n"
+        f"unrolled: the module {backend} is not installed. Install it with: pip install {backend}{remedy}\n"
     )
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["evaluate", "latest"], "runs: expected a run in it, got none. Train one with: unrolled train"),
+        (["evaluate", "latest"], "runs: there is no run in it. Train one with: unrolled train"),
         (
             ["predict", "no-run", "seven.png"],
-            "no-run: expected a run folder, got nothing there. Train one with: unrolled train",
+            'runs: no run named "no-run". Train one with: unrolled train',
         ),
         (
             ["show", "mnits"],
             f'data: expected {", ".join(DATASETS)} or a file, got "mnits". Did you mean "mnist"?',
         ),
-        (["show", "digits.npz"], "digits.npz: expected a file, got nothing there. Check the path."),
+        (["show", "digits.npz"], "digits.npz: no such file. Check the path."),
         (["predict", "latest"], "Missing argument 'FILE or TEXT...'."),
         (["trian"], "No such command 'trian'. Did you mean 'train'?"),
     ],
@@ -180,5 +234,5 @@ def test_show_prints_the_columns_of_a_table_before_it_asks_which_is_which(
         "odd.csv: cannot tell which column is the target. Columns: when, words, mood, stars. "
         "Name it with --target, or the columns to forecast with --input\n"
     )
-    told = unrolled_command("show", "odd.csv", "--input", "words", "--target", "mood")
-    assert (told.returncode, told.stdout.count("8 rows"), "good  film, 1" in told.stdout) == (0, 1, True)
+    shown = unrolled_command("show", "odd.csv", "--input", "words", "--target", "mood")
+    assert (shown.returncode, shown.stdout.count("8 rows"), "good  film, 1" in shown.stdout) == (0, 1, True)

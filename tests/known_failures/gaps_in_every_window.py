@@ -1,4 +1,4 @@
-"""A series that is empty on weekends ends in a ValueError, since every window has a gap.
+"""A series that is empty on weekends ends in a TypeError, since every window has a gap.
 
 Right: it is forecast (days left out, or the loss masked), or refused in one line that names the gaps.
 

@@ -1,7 +1,6 @@
-"""A target of measurements is refused as a class with one example.
+"""A target of measurements is a number to predict, or the refusal names what predicts numbers.
 
-Right: it is a number to predict (regression), or the refusal says so and names what does it (SequenceRegressor). "Add
-examples of that class" is wrong advice for the value 3.14.
+To add examples of a class is wrong advice for the value 3.14; SequenceRegressor is right.
 
 Reference:
     pycaret/pycaret#237, #3319, h2oai/wave-h2o-automl#50, ludwig-ai/ludwig#1679.

@@ -1,7 +1,6 @@
-"""A table with several series to forecast ends in a TypeError.
+"""A table with several series to forecast is refused in one line, or forecast series by series.
 
-Right: a long table (one row per series and step, the format of Nixtla, GluonTS and AutoGluon) is forecast series by
-series, or refused in one line.
+A long table has one row per series and step (the format of Nixtla, GluonTS and AutoGluon).
 
 Reference:
     Nixtla/neuralforecast#846, #887, sktime/sktime#5962.

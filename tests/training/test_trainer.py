@@ -173,6 +173,8 @@ def test_find_knows_folders_names_and_latest(tiny: Path) -> None:
     with pytest.raises(RunError, match=r"no run named \"nothing-like-it\". List them with: unrolled runs"):
         Run.find("nothing-like-it", runs)
     with pytest.raises(RunError, match=r"Did you mean"):
+        Run.find(first.path.name.replace("tiny", "tinny"), runs)
+    with pytest.raises(RunError, match=rf"ambiguous, the beginning of {first.path.name}, {second.path.name}\."):
         Run.find(first.path.name[:-1], runs)
     with pytest.raises(RunError, match=r"there is no run in it\. Train one with: unrolled train"):
         Run.find("latest", runs / "empty")
