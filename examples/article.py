@@ -1,6 +1,6 @@
 """The article's program: an LSTM network classifies MNIST digits, reading one row of pixels per time step.
 
-It differs from plain Keras in two imports: the LSTM of unrolled, and its copy of MNIST, which needs no download. Run it
+Two lines differ from plain Keras: the LSTM is unrolled's, and so is the copy of MNIST, which needs no download. Run it
 on another backend with KERAS_BACKEND=tensorflow or KERAS_BACKEND=torch.
 """
 

@@ -76,18 +76,21 @@ def test_a_missing_file_and_an_unknown_format_are_refused(tmp_path: Path, compla
     assert complaint(lambda: format_of(path)).startswith(f"{path}: unknown file format. Convert it to one of: ")
 
 
-def test_a_format_that_does_not_serve_the_task_names_those_that_do(tmp_path: Path, complaint: Complaint) -> None:
-    text, picture = written(tmp_path / "a.md", "It was."), tmp_path / "seven.png"
-    assert complaint(lambda: load_file(text, LoadOptions(), "classify")) == (
-        f"{text}: texts cannot be used to classify. Use a folder with a folder for each class, tables (.csv, .tsv, "
-        ".jsonl, .ndjson, .parquet, .tab), series (.ts) or arrays (.npz, .npy, .idx)."
+def test_a_picture_is_not_a_data_set(tmp_path: Path, complaint: Complaint) -> None:
+    path = tmp_path / "seven.png"
+    assert complaint(lambda: load_file(path, LoadOptions())) == (
+        f"{path}: pictures cannot be used for training. Use a folder with a folder for each class, tables (.csv, .tsv, "
+        ".jsonl, .ndjson, .parquet, .tab), series (.ts), texts (.txt, .text, .md) or arrays (.npz, .npy, .idx)."
     )
-    assert complaint(lambda: load_file(picture, LoadOptions())).startswith(
-        f"{picture}: pictures cannot be used for training. Use a folder with a folder for each class, "
-    )
-    assert complaint(lambda: load_file(tmp_path / "a.npz", LoadOptions(), "forecast")).startswith(
-        f"{tmp_path / 'a.npz'}: arrays cannot be used to forecast. Use tables "
-    )
+
+
+def test_the_task_decides_how_a_file_is_loaded_and_refuses_what_it_cannot_use(tmp_path: Path) -> None:
+    table = written(tmp_path / "a.csv", "x,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(12)))
+    assert load_file(table, LoadOptions(), "classify").classes == ("a", "b")
+    assert load_file(table, LoadOptions(test_steps=2), "forecast").classes == ("x",)
+    assert load_file(table, LoadOptions(), "generate").classes == ("a", "b")
+    text = written(tmp_path / "a.md", "It was. " * 40)
+    assert load_file(text, LoadOptions(), "classify").classes == ()
 
 
 def test_a_file_of_numbers_may_be_called_a_text(tmp_path: Path) -> None:

@@ -154,7 +154,7 @@ def test_a_numeric_target_is_called_one(tmp_path: Path) -> None:
 
 def test_several_series_to_forecast_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "shops.csv", "shop,sales\n" + "".join(f"{n % 2},{n}\n" for n in range(12)))
-    with pytest.raises(DataError, match="expected one series to forecast, got several, told apart by the column shop"):
+    with pytest.raises(DataError, match="expected one series to forecast, got several by the column shop"):
         load_config_data(file=path, series="shop", task="forecast", test_steps=2)
 
 

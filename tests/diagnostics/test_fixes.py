@@ -67,7 +67,7 @@ def test_a_fading_gradient_is_fixed_by_something_the_layer_does_not_have(stack: 
     assert [finding.fix for finding in fading(*stack)] == [fix]
 
 
-def test_a_stack_of_gated_layers_is_not_told_to_return_the_sequences_that_it_returns() -> None:
+def test_a_stack_that_returns_its_sequences_need_not_return_them() -> None:
     assert [finding.fix for finding in fading(GRU(6, return_sequences=True), GRU(5))] == [AVERAGE, AVERAGE]
 
 

@@ -18,7 +18,7 @@ SECTION = re.compile(r"(?<=test_page\.py -->\n).*(?=<!-- end -->)", re.DOTALL)
 def entry(rule: Rule[Any]) -> str:
     return (
         f"\n#### {rule.code}\n\n**{rule.severity.capitalize()}.** {rule.summary}\n\n"
-        f"- Reported {rule.side} {rule.threshold:g} {rule.unit}. {rule.why}\n- Fix: {rule.fix}\n"
+        f"- Threshold: {rule.side} {rule.threshold:g} {rule.unit}. {rule.why}\n- Fix: {rule.fix}\n"
     )
 
 

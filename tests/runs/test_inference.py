@@ -98,9 +98,7 @@ def test_the_name_of_a_file_is_no_sentence() -> None:
     with pytest.raises(DataError, match=r"^missing.csv: expected a file, got nothing there"):
         predict_inputs(run, ["missing.csv", "good"])
     Path("a.ts").write_text("")
-    with pytest.raises(
-        InvalidInput, match=r"^a.ts: expected tables .* for a network that reads text, got series\."
-    ):
+    with pytest.raises(InvalidInput, match=r"^a.ts: expected tables .* for a network that reads text, got series\."):
         predict_inputs(run, ["a.ts"])
     with pytest.raises(InvalidInput, match="expected a network that reads pictures, got one of texts"):
         predict_inputs(run, ["good"], Path("seen.png"))

@@ -6,8 +6,8 @@ them, and a SavedModel with them loads only in a process that has called `unsupp
 
 A gradient tape knows which tensors it watches, but not yet which gradients it will ask for. Gradients with respect to
 watched tensors are computed by one operation. In a graph, an outer tape may still ask for the others; a second
-operation computes those, and TensorFlow drops it where nothing does. A forward pass that no tape watches keeps no
-tape of its own; if it is differentiated nevertheless, the backward pass runs it again.
+operation computes those, and TensorFlow drops it if they are unused. A forward pass that no tape watches keeps no tape
+of its own; if it is differentiated nevertheless, the backward pass runs it again.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Commands that look at data."""
+"""Commands that describe data and experiments, and diagnose networks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ def show(
     \b
     unrolled show mnist --picture mnist.png
     unrolled show digits.npz
-    unrolled show survey.csv --input answer --target mood
+    unrolled show survey.csv --input comment --target mood
     """  # noqa: D301 - click reads the backspace
     from unrolled.cli.output import print_columns, print_dataset
     from unrolled.data.formats import preview_table
@@ -40,7 +40,7 @@ def show(
     loaded = load_to_show(data, table, inputs, side=side, **columns)
     if picture:
         save_picture(loaded, picture)
-    print_dataset(loaded, as_json=as_json, said=table.format_detected() if table else "")
+    print_dataset(loaded, as_json=as_json, printed_note=table.format_detected() if table else "")
     if picture and not as_json:
         click.echo(f"\n{picture}")
 

@@ -155,13 +155,13 @@ def print_columns(table: FileTable) -> None:
     console.print(columns)
 
 
-def print_dataset(data: Dataset, *, as_json: bool, said: str = "") -> None:
-    """Shapes, type, range before and after scaling, examples per class, and a few examples drawn.
+def print_dataset(data: Dataset, *, as_json: bool, printed_note: str = "") -> None:
+    """Print shapes, dtype, range before and after scaling, examples per class, and a few examples.
 
     Args:
-        data: What to look at.
-        as_json: Whether for machines.
-        said: A note that stands there already.
+        data: The data set.
+        as_json: If True, print JSON for machines.
+        printed_note: The note of the data set that is printed already.
     """
     facts = describe(data)
     if as_json:
@@ -169,7 +169,7 @@ def print_dataset(data: Dataset, *, as_json: bool, said: str = "") -> None:
         return
     console = Console(highlight=False)
     console.print(Text.assemble((data.name, "bold"), "  ", data.source))
-    for note in (note for note in data.notes if note != said):
+    for note in (note for note in data.notes if note != printed_note):
         console.print(note, style="dim", markup=False)
     if data.kind == "arrays":
         _print_arrays(console, data, facts)
@@ -193,14 +193,15 @@ def _print_arrays(console: Console, data: Dataset, facts: Mapping[str, Any]) -> 
 
 def _print_sequences(console: Console, data: Dataset, facts: Mapping[str, Any]) -> None:
     unit = "characters" if data.kind == "text" else "steps"
-    table = table_of(
-        "", data.kind, f"least {unit}", "median", "most", *(("range", "missing") if data.kind == "series" else ())
-    )
+    # A text to continue and a series to forecast are one sequence, so that their size is its length.
+    is_one = all(facts[part]["examples"] == 1 for part in data.parts)
+    counted = (unit,) if is_one else (data.kind, f"least {unit}", "median", "most")
+    table = table_of("", *counted, *(("range", "missing") if data.kind == "series" else ()))
     for part in data.parts:
         split, lengths = facts[part], facts[part]["lengths"]
         more = (_format_range(split["range"]), f"{split['missing']:,}") if data.kind == "series" else ()
         figures = (f"{lengths['least']:,}", f"{lengths['median']:,.0f}", f"{lengths['most']:,}")
-        add_row(table, part, f"{split['examples']:,}", *figures, *more)
+        add_row(table, part, *(figures[:1] if is_one else (f"{split['examples']:,}", *figures)), *more)
     console.print(table)
     if "count_per_class" in facts["train"]:
         console.print(_counts(data, facts))

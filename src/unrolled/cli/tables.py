@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 _GAP = 2
-# A word and the separators behind it; an underscore belongs to a word.
-_CHUNK = re.compile(r"[^\s\-./,:;=\[({]*(?:[\s\-./,:;=]+|[\[({]+|$)")
+# Places at which a cell may be folded: behind a separator, but inside of no number and before no further space.
+_FOLD = re.compile(r"(?<=[/:;=\[({])(?!\s)|(?<=[.,\-])(?![\d\s])|(?<=\s)(?!\s)")
 
 
 def print_rows(
@@ -84,7 +84,7 @@ def fold(text: str, width: int) -> str:
 
 
 def _chunks(text: str) -> list[str]:
-    return [chunk for chunk in _CHUNK.findall(text) if chunk]
+    return [chunk for chunk in _FOLD.split(text) if chunk]
 
 
 def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[tuple[str, list[str]]]:
@@ -100,10 +100,16 @@ def _widths(cells: Sequence[str], is_fixed: bool) -> tuple[int, int]:
 
 def _print_list(console: Console, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     indent = 2 + max(len(name) for name in header[1:]) + _GAP
+    is_beside = indent <= console.width // 2  # else the cells stand below the names of their columns
+    indent = indent if is_beside else 2 * _GAP
     for row in rows:
         console.print(Text(fold(row[0], console.width)), soft_wrap=True)
         for name, cell in zip(header[1:], row[1:], strict=True):
-            first, *more = fold(cell, max(10, console.width - indent)).splitlines() or [""]
-            console.print(Text.assemble((f"  {name}".ljust(indent), "dim"), first), soft_wrap=True)
-            for line in more:
+            lines = fold(cell, console.width - indent).splitlines()
+            if is_beside:
+                console.print(Text.assemble((f"  {name}".ljust(indent), "dim"), *lines[:1]), soft_wrap=True)
+                lines = lines[1:]
+            else:
+                console.print(Text(f"  {name}", style="dim"), soft_wrap=True)
+            for line in lines:
                 console.print(Text(" " * indent + line), soft_wrap=True)

@@ -1,1 +1,1 @@
-"""Everything that can be learned from becomes a Dataset: inputs, targets, and the names of the classes."""
+"""Data sets: loading files of many formats, and the inputs, targets and class names in them."""

@@ -301,7 +301,7 @@ def read_examples(path: Path) -> NDArray[Any]:
     """Read examples without labels: an IDX or NPY file, or the array ``x_test``, ``x`` or the only one of an NPZ file.
 
     Raises:
-        DataError: The file is missing or damaged, or it cannot be told which array holds the examples.
+        DataError: The file is missing or damaged, or several of its arrays may be the examples.
     """
     if is_idx(path) or path.suffix.lower() == ".npy":
         return _as_inputs(path, read_array(path))

@@ -140,8 +140,8 @@ def load_series(
     """
     if series is not None:
         raise DataError(
-            f"{path}: expected one series to forecast, got several, told apart by the column {series}. Write a file "
-            "with the rows of one series, and leave series out."
+            f"{path}: expected one series to forecast, got several by the column {series}. Write the rows of one "
+            "series to a file, and leave series out."
         )
     if target is not None and input is not None:
         raise DataError(f"{path}: input and target both name columns to forecast. Leave target out.")

@@ -1,4 +1,4 @@
-"""File formats, and the one place that decides which format a file has.
+"""File formats: what a file is, and the functions that load, evaluate, predict and preview it.
 
 Training, evaluation, prediction and ``unrolled show`` all go through ``FORMATS``. A new format is one ``FileFormat``
 with the functions that it offers, and one entry in ``FORMATS``.
@@ -21,9 +21,6 @@ from unrolled.data.tables import SUFFIXES, Table, read_preview, read_table
 from unrolled.data.ts import read_ts
 from unrolled.errors import DataError, InvalidInput
 from unrolled.storage import cannot_read
-
-PURPOSES = {"examples": "as labeled examples", "text": "as one text", "series": "as one series"}
-"""The purposes for which a file is loaded, as messages name them."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class Inputs:
 
     Attributes:
         examples: [B] arrays, series or texts.
-        is_batch: True if the file can hold several examples, which are then told apart by their index.
+        is_batch: True if the file can hold several examples; predictions then have their index.
         table: The table that the examples are read from, if it is one.
         rows: The indices of the table's rows of each example.
     """
@@ -123,18 +120,18 @@ def load_file(path: Path, options: LoadOptions, purpose: str | None = None) -> D
     Args:
         path: The file or folder.
         options: Settings beside the file.
-        purpose: ``examples``, ``text`` or ``series``; without it the first that the format serves.
+        purpose: ``examples``, ``text`` or ``series``. Without it, and for one that the format does not serve, the first
+            of the format: the task itself then refuses the data.
 
     Raises:
-        DataError: The format is unknown or does not serve the purpose, or the file is missing, damaged or malformed.
+        DataError: The format is unknown or not for training, or the file is missing, damaged or malformed.
     """
     file_format = ARRAYS if options.labels else format_of(path)
-    purpose = purpose or next(iter(file_format.loaders), "")
-    if purpose not in file_format.loaders:
-        suitable = [other for other in FORMATS if purpose in other.loaders or (not purpose and other.loaders)]
-        wanted = PURPOSES.get(purpose, "for training")
-        raise DataError(f"{path}: {file_format.name} cannot be read {wanted}. Use {_format_choice(suitable)}.")
-    return file_format.loaders[purpose](path, options)
+    if not file_format.loaders:
+        suitable = [other for other in FORMATS if other.loaders]
+        raise DataError(f"{path}: {file_format.name} cannot be used for training. Use {_format_choice(suitable)}.")
+    loader = file_format.loaders.get(purpose or "") or next(iter(file_format.loaders.values()))
+    return loader(path, options)
 
 
 def read_labeled(path: Path, context: ReadContext) -> Split:

@@ -90,7 +90,7 @@ def _check_class_sizes(name: str, train: LabeledExamples, classes: tuple[str, ..
     """Check that each class has two examples or more, one of them for the test.
 
     Raises:
-        DataError: A class has one; where the labels are measurements, the message says so.
+        DataError: A class has one example; measurements as labels have a message of their own.
     """
     counts = Counter(train.labels)
     single = next((label for label in classes if counts[label] == 1), None)

@@ -84,7 +84,7 @@ def load_config_data(
         columns: The settings of a table: ``input``, ``target``, ``series``, ``delimiter``, ``encoding``, ``header``.
 
     Raises:
-        DataError: A file is missing, damaged or malformed, or its format does not serve the purpose.
+        DataError: A file is missing, damaged or malformed, or its format is unknown or not for training.
     """
     options = LoadOptions(
         test=Path(test) if test else None,
@@ -113,8 +113,7 @@ def load_to_show(
         columns: The names of the columns ``target`` and ``series``, or None.
 
     Raises:
-        DataError: The name is unknown, a file is missing, damaged or malformed, or it cannot be told which column is
-            the target.
+        DataError: The name is unknown, a file is missing, damaged or malformed, or no column is known as the target.
     """
     settings: dict[str, Any] = {key: column for key, column in columns.items() if column}
     settings |= {"input": list(inputs)} if inputs else {}

@@ -207,7 +207,7 @@ class TableSchema:
         """Choose the columns: those that the user names; the others from the file, their names and the first rows.
 
         Raises:
-            DataError: A column is missing, or it cannot be told which column is the target or the input.
+            DataError: A column is missing, or the column of the target or of the input is ambiguous.
         """
         target = target or table.target or find_usual_column(table, TARGETS, "target")
         table.column(target)

@@ -174,7 +174,7 @@ def _read_orange_header(table: Table) -> Table:
     """Return a ``.tab`` table without its header of three rows, and with the column that it marks as the class.
 
     The first three rows are the names, types and roles of the columns; or the first row alone has names after roles:
-    ``cD#answer``.
+    ``cD#name``.
 
     Raises:
         DataError: The table has neither.

@@ -42,7 +42,7 @@ def count_non_finite(inputs: NDArray[np.generic], *, has_missing_values: bool = 
     summary="Held-out examples are training examples too, so their metrics partly measure memory.",
     unit="% of the held-out examples",
     threshold=0.5,
-    why="Below this, an accuracy changes by less than half a point. MNIST has no such example.",
+    why="Below this, the accuracy changes by less than half a point. MNIST has no such example.",
     fix="Remove the held-out examples from the training examples.",
     unless=(non_finite_inputs,),
 )
@@ -88,7 +88,7 @@ def contradictory_share(examples: Sequence[bytes], labels: Labels) -> float:
     code="class-imbalance",
     severity="warning",
     summary="One class has many times the training examples of another; the network may never predict the rare one.",
-    unit="times",
+    unit="times as many examples",
     threshold=10,
     why="With ten classes, at most every third batch of 32 then has an example of the rare class.",
     fix="Add examples of the rare class or weight the classes, and check the F1 score of the rare class.",
@@ -113,7 +113,7 @@ def class_imbalance(target: DiagnosticTarget) -> Iterator[Measurement]:
     summary="Always predicting the majority class is right this often, so accuracy says little.",
     unit="% of the training examples",
     threshold=80,
-    why="Less than one example in five is left to show what the network learned.",
+    why="Fewer than one example in five then shows whether the network learned anything else.",
     fix="Check the F1 score of each class instead of the accuracy.",
 )
 def majority_class(target: DiagnosticTarget) -> Iterator[Measurement]:
@@ -151,7 +151,7 @@ def absent_class(target: DiagnosticTarget) -> Iterator[Measurement]:
     summary="Consecutive examples mostly have the same label, so each batch undoes the one before.",
     unit="% of the way from shuffled to sorted",
     threshold=20,
-    why="Far from both ends. It counts only four standard deviations away from a shuffled order.",
+    why="Reported only if it is also four standard deviations above a shuffled order.",
     fix="Shuffle the examples before each epoch.",
 )
 def sorted_order(target: DiagnosticTarget) -> Iterator[Measurement]:
@@ -181,10 +181,10 @@ def excess_agreement(labels: Labels) -> float:
 @DATA_RULES.rule(
     code="shifted-classes",
     severity="warning",
-    summary="The classes have other shares in the held-out examples than in the training examples.",
+    summary="The classes are distributed differently in the held-out examples than in the training examples.",
     unit="% of the examples",
     threshold=20,
-    why="So many examples would need another class to make the shares equal, beyond what random splits differ by.",
+    why="The share that would need another class for equal shares, less what random splits differ by.",
     fix="Mix all examples and split them again, each class in the same proportion.",
     unless=(non_finite_inputs,),
 )
@@ -258,7 +258,7 @@ def few_test_examples(target: DiagnosticTarget) -> Iterator[Measurement]:
     summary="Features never change, so nothing can be learned from them.",
     unit="% of the features",
     threshold=50,
-    why="Images have blank borders, which are not half of their columns; no column of MNIST is always blank.",
+    why="Blank borders of images are less than half of their columns; MNIST has no blank column.",
     fix="Leave these features out, or check how they were loaded.",
 )
 def constant_features(target: DiagnosticTarget) -> Iterator[Measurement]:

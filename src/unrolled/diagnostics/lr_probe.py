@@ -14,7 +14,7 @@ STEPS = 50
 LOSS_EXAMPLES = 512
 """The number of examples over which the loss is taken, before and after the steps."""
 MAX_DECADES = 6
-"""How many further powers of ten are tried where the model's own learning rate fails."""
+"""The number of further powers of ten that are tried if the model's own learning rate fails."""
 
 
 @dataclass(frozen=True)

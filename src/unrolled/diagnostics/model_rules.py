@@ -17,7 +17,7 @@ MODEL_RULES: RuleSet[[DiagnosticTarget, Trace]] = RuleSet("Network and loss")
 @MODEL_RULES.rule(
     code="non-finite-weights",
     severity="error",
-    summary="Weights are NaN or infinite, and so is everything that the network computes: its training diverged.",
+    summary="Weights are NaN or infinite, so the network computes nothing else: its training diverged.",
     unit="weights",
     threshold=0,
     why="One such weight is enough.",
@@ -74,7 +74,7 @@ _SCALING = (
     summary="The first weights see values far larger than they are made for: gates saturate and steps are too long.",
     unit="(root mean square of the largest feature)",
     threshold=10,
-    why="Keras' initial weights keep values of about 1 at that size; ten times that opens or closes every gate.",
+    why="Initial weights are made for values of about 1; values of 10 drive every gate to its limits.",
     fix="Scale the inputs to about -1 to 1, first in the network.",
 )
 def unscaled_inputs(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
@@ -92,7 +92,7 @@ def unscaled_inputs(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurem
     unit="(largest value)",
     threshold=0.05,
     side="below",
-    why="Made for values of about 1, the weights would have to grow twentyfold.",
+    why="Initial weights are made for values of about 1 and would have to grow twentyfold.",
     fix="Scale the inputs to about -1 to 1, first in the network.",
 )
 def tiny_inputs(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
@@ -144,11 +144,11 @@ _POOLING = (
 @MODEL_RULES.rule(
     code="lost-mask",
     severity="warning",
-    summary="The mask ends here, and later layers read padding as if it were data.",
+    summary="The mask ends at this layer, so padding is read as if it were data.",
     unit="layers that read without the mask",
     threshold=0,
-    why="One is enough. A mask that a recurrent layer or a pooling has used up is not lost.",
-    fix="Move the layer before the one that makes the mask, or behind the one that reads the steps.",
+    why="One is enough. A mask that a recurrent layer or a pooling has applied is not lost.",
+    fix="Move the layer before the one that makes the mask, or behind the one that applies it.",
 )
 def lost_mask(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
     """Count the layers that read without the mask that each layer drops."""
@@ -206,7 +206,7 @@ def _until_masked(calls: Sequence[LayerCall]) -> list[LayerCall]:
     summary="Sequences end in padding that is not masked, so the layer reads it last and forgets the data.",
     unit="% of the steps",
     threshold=25,
-    why="MNIST's blank last rows are an eighth; a state that reads more of them than that forgets.",
+    why="MNIST's blank last rows are an eighth of the steps; with more than a quarter, the state forgets the data.",
     fix="Mask the padding, with Masking or mask_zero.",
     unless=(lost_mask,),
 )
@@ -227,7 +227,7 @@ def padding_read_last(target: DiagnosticTarget, trace: Trace) -> Iterator[Measur
     summary="Sequences begin with padding that is not masked, so the state drifts before the data begins.",
     unit="% of the steps",
     threshold=25,
-    why="The same as for padding that is read last, which does more harm.",
+    why="The same threshold as for padding that is read last, which does more harm.",
     fix="Mask the padding, with Masking or mask_zero.",
     unless=(lost_mask, padding_read_last),
 )
@@ -272,7 +272,7 @@ def _mask_padding(target: DiagnosticTarget, trace: Trace) -> str:
 
 
 SUM_TOLERANCE = 1e-3
-"""How far a sum of probabilities may be from 1."""
+"""The largest distance of a sum of probabilities from 1."""
 _CROSSENTROPIES = ("categorical_crossentropy", "sparse_categorical_crossentropy", "binary_crossentropy")
 
 
@@ -282,7 +282,7 @@ _CROSSENTROPIES = ("categorical_crossentropy", "sparse_categorical_crossentropy"
     summary="The last layer returns probabilities and the loss takes them for logits, so it cannot come near 0.",
     unit="% of the outputs are probabilities",
     threshold=99,
-    why="Logits add up to 1 in hardly any example.",
+    why="Logits hardly ever add up to 1.",
     fix="Leave out the last activation, or set from_logits=False in the loss.",
     unless=(non_finite_weights,),
 )
@@ -298,7 +298,7 @@ def probabilities_as_logits(target: DiagnosticTarget, trace: Trace) -> Iterator[
 @MODEL_RULES.rule(
     code="logits-as-probabilities",
     severity="error",
-    summary="The last layer returns any number and the loss takes it for a probability: the gradient is wrong or zero.",
+    summary="The last layer returns logits and the loss takes them for probabilities: the gradient is wrong or zero.",
     unit="% of the outputs are no probabilities",
     threshold=1,
     why="Rounding changes a sum of probabilities by a millionth; the tolerance is a thousandth.",

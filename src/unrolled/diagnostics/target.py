@@ -1,4 +1,4 @@
-"""What the doctor examines: a network with its data, from an experiment, a run, or a model and arrays."""
+"""Targets of a diagnosis: a network with its data, from an experiment, a run, or a model and arrays."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ TRAINING_RULES: RuleSet[[DiagnosticTarget, Trace]] = RuleSet("States, units and 
     summary="After a few steps the loss is above its start, or above the one that a lower learning rate leads to.",
     unit="% of the initial loss",
     threshold=10,
-    why="Batches differ by a few per cent. All rates start from the same weights and see the same batches.",
+    why="Batches differ by a few per cent. All rates start from the same weights, on the same batches.",
     fix="Lower the learning rate.",
 )
 def learning_rate_too_high(target: DiagnosticTarget, probe: LearningRateProbe) -> Iterator[Measurement]:
@@ -40,7 +40,7 @@ def learning_rate_too_high(target: DiagnosticTarget, probe: LearningRateProbe) -
     unit="% of the initial loss",
     threshold=2,
     side="below",
-    why="Found only where a higher rate gains five times as much, from the same weights and on the same batches.",
+    why="Reported only if a higher rate gains five times as much, from the same weights and on the same batches.",
     fix="Raise the learning rate.",
     unless=(learning_rate_too_high,),
 )
@@ -67,8 +67,8 @@ SMALLEST_EXPLOSION = 100.0
     summary="The state multiplies itself from step to step, so a longer sequence ends in infinity.",
     unit="times from the middle of the sequence to its end",
     threshold=8,
-    why="A state that adds up evenly doubles. It counts only where its root mean square ends above 100.",
-    fix="Use activation tanh.",
+    why="A state that adds up evenly doubles. Reported only if its root mean square ends above 100.",
+    fix="Use a bounded activation such as tanh.",
 )
 def exploding_states(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
     """Measure the growth of the states of each recurrent layer."""
@@ -121,7 +121,7 @@ CLOSED, OPEN = 0.02, 0.98
     summary="A gate is always open or closed (above 0.98 or below 0.02) and passes no gradient on.",
     unit="% of its values",
     threshold=90,
-    why="Trained gates may be closed half of the time; at nine tenths the layer is one without gates.",
+    why="Trained gates may be closed half of the time; beyond nine tenths, they do nothing.",
     fix="Scale the inputs, lower the learning rate, or regularize the kernel.",
 )
 def saturated_gates(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
@@ -167,7 +167,7 @@ _BOUNDED = ("tanh", "sigmoid", "hard_sigmoid", "softsign", "hard_tanh")
     summary="Units return the same value for every input, as at the limits of tanh and sigmoid.",
     unit="% of the layer's units",
     threshold=50,
-    why="If half of them do, the layer has half its width. All values of such a unit lie within a thousandth.",
+    why="The layer then has less than half its width. The values of a stuck unit lie within a thousandth.",
     fix="Scale the inputs, lower the learning rate, or regularize the kernel.",
 )
 def stuck_units(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
@@ -189,7 +189,7 @@ def stuck_share(values: NDArray[np.floating]) -> float:
     summary="Units with activation relu are zero for every example: no gradient reaches them, so they stay zero.",
     unit="% of the layer's units",
     threshold=50,
-    why="A few die in every trained network; if half of them do, the layer has half its width.",
+    why="A few die in every trained network; beyond half, the layer has less than half its width.",
     fix="Lower the learning rate, or use another activation such as elu.",
 )
 def dead_units(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
@@ -244,8 +244,8 @@ def exploding_gradient(target: DiagnosticTarget, trace: Trace) -> Iterator[Measu
     unit="times the gradient of the steps nearest to the loss",
     threshold=1e-5,
     side="below",
-    why="float32 keeps seven digits: of what is added at a hundred-thousandth, two of them are left.",
-    fix="Shorten the sequences.",
+    why="float32 has seven digits; of a contribution of one in a hundred thousand, two are left.",
+    fix="Use an LSTM or a GRU rather than a SimpleRNN, shorten the sequences, or average over all steps.",
 )
 def vanishing_gradient(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
     """Measure the smallest gradient over time of each recurrent layer."""
@@ -254,7 +254,7 @@ def vanishing_gradient(target: DiagnosticTarget, trace: Trace) -> Iterator[Measu
 
 
 def _carry_gradient(target: DiagnosticTarget, trace: Trace, call: LayerCall) -> str:
-    """Return the first fix for a fading gradient that the network does not have yet; empty if there is none."""
+    """Return the first fix for a fading gradient that the network does not have yet."""
     inner = _inner_call(trace, call)
     cell = getattr(inner.layer, "cell", None)
     if isinstance(cell, keras.layers.SimpleRNNCell):
@@ -267,7 +267,7 @@ def _carry_gradient(target: DiagnosticTarget, trace: Trace, call: LayerCall) -> 
             "Shorten the sequences, or put GlobalAveragePooling1D after the last recurrent layer: "
             f"{target.locations.set_argument(last, 'return_sequences', 'true')}"
         )
-    return ""
+    return "Shorten the sequences."
 
 
 def _inner_call(trace: Trace, call: LayerCall) -> LayerCall:
