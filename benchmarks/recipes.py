@@ -21,6 +21,7 @@ from unrolled.errors import UnrolledError
 from unrolled.runs.environment import describe_environment
 from unrolled.storage import write_json
 from unrolled.tasks.metrics import Evaluation
+from unrolled.tasks.registry import task_type
 
 # The headline metric of a recipe is the first of these that it has.
 _METRICS = ("bits per character", "MASE", "accuracy")
@@ -55,7 +56,7 @@ def _train(recipe: str, seed: int) -> dict[str, Any]:
             **_metrics(run.evaluation),
             "seconds": sum(record["seconds"] for record in run.metrics),
             "parameters": run.data["parameters"],
-            "experiment": run.config.model_dump(mode="json", exclude={"seed"}),
+            "experiment": ExperimentConfig.load(recipe).model_dump(mode="json", exclude={"seed"}),
             "measured": datetime.now(UTC).isoformat(timespec="seconds"),
             "cpu": environment["cpu"],
             "cores": environment["threads"],
@@ -110,17 +111,21 @@ def _format_metrics(trainings: list[dict[str, Any]]) -> str:
 
 
 def _metrics(evaluation: Evaluation) -> dict[str, Any]:
-    metrics = dict(evaluation.figures) or {"accuracy": evaluation.accuracy}
+    metrics = {name: value for name, value in evaluation.metrics.items() if name != "loss"}
     return {**metrics, "baselines": {method: dict(reached) for method, reached in evaluation.baselines.items()}}
 
 
 def _is_of(training: dict[str, Any], recipe: str) -> bool:
     """Return True if the training is one of the current recipe; options added since then have their defaults."""
     try:
-        trained = ExperimentConfig.load(training["experiment"], seed=0)
+        return _with_defaults(training["experiment"]) == _with_defaults(recipe)
     except UnrolledError:
         return False
-    return trained == ExperimentConfig.load(recipe, seed=0)
+
+
+def _with_defaults(experiment: str | dict[str, Any]) -> ExperimentConfig:
+    config = ExperimentConfig.load(experiment, seed=0)
+    return task_type(config).with_defaults(config)
 
 
 if __name__ == "__main__":
