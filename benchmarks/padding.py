@@ -16,10 +16,10 @@ from benchmarks.machine import describe_machine
 from benchmarks.options import PAGE
 from benchmarks.sections import write_section
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.model.build import build_network
+from unrolled.model.build import build_model, resolve
 from unrolled.storage import write_json
-from unrolled.tasks.base import choose_examples
 from unrolled.tasks.batches import TrainingBatches
+from unrolled.tasks.registry import load_task
 from unrolled.training.checkpoints import seed_everything
 
 import numpy as np
@@ -73,14 +73,14 @@ def render(results: dict[str, Any]) -> None:
 def _program(kernel: str, padding: str) -> tuple[Any, TrainingBatches]:
     overrides = [f"training.padding={padding}", f"network.2.LSTM.kernel={kernel}", "training.validation=none"]
     experiment = ExperimentConfig.load("reviews-lstm", overrides=overrides, seed=0)
-    data = experiment.load_data()
-    examples = choose_examples(data, experiment)
+    task = load_task(experiment)
+    resolved = resolve(experiment, task)
     seed_everything(0)
-    model = build_network(experiment, data, encoding=examples.encoding)
+    model = build_model(resolved, task)
     for layer in model.layers:
         if hasattr(layer, "rate"):
             layer.rate = 0.0  # so that both ways compute the same
-    return model, examples.batches(experiment, epochs=1)
+    return model, task.batches(epochs=1)
 
 
 def _step(model: Any, batches: TrainingBatches, step: int) -> float:

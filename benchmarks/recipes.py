@@ -56,7 +56,7 @@ def _train(recipe: str, seed: int) -> dict[str, Any]:
             **_metrics(run.evaluation),
             "seconds": sum(record["seconds"] for record in run.metrics),
             "parameters": run.data["parameters"],
-            "experiment": ExperimentConfig.load(recipe).model_dump(mode="json", exclude={"seed"}),
+            "experiment": _with_defaults(ExperimentConfig.load(recipe)).model_dump(mode="json", exclude={"seed"}),
             "measured": datetime.now(UTC).isoformat(timespec="seconds"),
             "cpu": environment["cpu"],
             "cores": environment["threads"],
@@ -118,13 +118,14 @@ def _metrics(evaluation: Evaluation) -> dict[str, Any]:
 def _is_of(training: dict[str, Any], recipe: str) -> bool:
     """Return True if the training is one of the current recipe; options added since then have their defaults."""
     try:
-        return _with_defaults(training["experiment"]) == _with_defaults(recipe)
+        trained = _with_defaults(ExperimentConfig.load(training["experiment"], seed=0))
     except UnrolledError:
         return False
+    return trained == _with_defaults(ExperimentConfig.load(recipe, seed=0))
 
 
-def _with_defaults(experiment: str | dict[str, Any]) -> ExperimentConfig:
-    config = ExperimentConfig.load(experiment, seed=0)
+def _with_defaults(config: ExperimentConfig) -> ExperimentConfig:
+    """Return an experiment with what its task decides, so that it does not matter which of it a file spells out."""
     return task_type(config).with_defaults(config)
 
 

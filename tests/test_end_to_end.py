@@ -9,11 +9,11 @@ from pathlib import Path
 from tests.conftest import Command, environment
 from tests.drawing import FONTS, draw_digit
 from unrolled.data import bundled as mnist
+from unrolled.runs.run import Run
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from unrolled.runs.run import Run
 
 pytestmark = pytest.mark.xdist_group("end-to-end")
 

@@ -247,7 +247,7 @@ def test_the_page_needs_nothing_else_and_has_what_the_terminal_has(tmp_path: Pat
 def test_the_page_takes_no_file_that_is_not_ours(tmp_path: Path) -> None:
     comparison = unrolled.compare(write_group(tmp_path, ROWS))
     (tmp_path / "letter.html").write_text("Dear Jo")
-    with pytest.raises(WriteError, match="expected a new file to write to"):
+    with pytest.raises(WriteError, match="already exists and is not a page of unrolled"):
         write_comparison(comparison, tmp_path / "letter.html")
     assert (tmp_path / "letter.html").read_text() == "Dear Jo"
 
@@ -292,11 +292,11 @@ def test_forecasts_are_compared_by_their_own_metrics(
     runs = [unrolled.train("passengers-forecast", seed=seed, overrides=few, quiet=True) for seed in (0, 1)]
     comparison = unrolled.compare(*runs, metric="MASE")
     assert comparison.metrics == ["MAE", "RMSE", "MASE", "loss"]
-    assert comparison.arms[0].values("MASE") == {run.config.seed: run.evaluation.figures["MASE"] for run in runs}
+    assert comparison.arms[0].values("MASE") == {run.config.seed: run.evaluation.metrics["MASE"] for run in runs}
     assert unrolled.compare(*runs).metric == "MAE"
     print_comparison(comparison, as_json=False)
     assert "MASE" in capsys.readouterr().out
     write_comparison(comparison, tmp_path / "page.html")
     assert '<th class="number">MASE</th>' in (tmp_path / "page.html").read_text()
     entries, _ = list_runs(tmp_path / "runs")
-    assert {entry.headline for entry in entries} == {f"MAE {run.evaluation.figures['MAE']:.4f}" for run in runs}
+    assert {entry.headline for entry in entries} == {f"MAE {run.evaluation.metrics['MAE']:.4f}" for run in runs}

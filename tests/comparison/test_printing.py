@@ -6,7 +6,7 @@ from pathlib import Path
 import unrolled
 from tests.comparison.written_runs import experiment_of, write_group, write_run
 from unrolled.cli.output import print_comparison, print_runs
-from unrolled.cli.tables import fold, print_rows
+from unrolled.cli.tables import print_rows, wrap_words
 from unrolled.comparison.listing import list_runs
 
 import pytest
@@ -70,17 +70,19 @@ def test_the_list_of_runs_fits(columns: int, tmp_path: Path, capsys: pytest.Capt
     assert any("incomplete" in line for line in lines)
 
 
-def test_a_table_that_does_not_fit_becomes_a_list(capsys: pytest.CaptureFixture[str]) -> None:
-    header = ("name", *(f"metric {number}" for number in range(30)))
-    print_rows(Console(width=80), header, [("first", *map(str, range(30)))], right=header[1:])
+def test_a_table_that_does_not_fit_is_printed_in_blocks(capsys: pytest.CaptureFixture[str]) -> None:
+    header = ("name", *(f"metric{number}" for number in range(30)))
+    print_rows(Console(width=80), header, [("first", *(f"v{number}" for number in range(30)))], right=header[1:])
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split() for line in lines[:3]] == [["first"], ["metric", "0", "0"], ["metric", "1", "1"]]
-    assert len(lines) == 31
+    assert max(map(len, lines)) <= 80
+    heads = [line.split() for line in lines if line.startswith("name")]
+    values = [line.split() for line in lines if line.startswith("first")]
+    assert [name for head in heads for name in head[1:]] == list(header[1:])
+    assert [value for row in values for value in row[1:]] == [f"v{number}" for number in range(30)]
 
 
-def test_text_is_folded_behind_separators_and_nothing_is_lost() -> None:
-    for text in ("network[7].Dense.activation", "LSTM: {units: 128, activation: relu}", "x" * 50, "", "a  b"):
+def test_text_is_wrapped_behind_separators_and_nothing_is_lost() -> None:
+    for text in ("network[7].Dense.activation", "LSTM: {units: 128, activation: relu}", "a/path/of/files", "", "a  b"):
         for width in range(1, 60):
-            folded = fold(text, width)
-            assert max(map(len, folded.splitlines()), default=0) <= width
-            assert re.sub(r"\s", "", folded) == re.sub(r"\s", "", text)
+            assert re.sub(r"\s", "", wrap_words(text, width)) == re.sub(r"\s", "", text)
+    assert wrap_words("network[7].Dense.activation", 20).splitlines() == ["network[7].Dense.", "activation"]

@@ -41,12 +41,17 @@ def write_run(
     experiment = experiment or experiment_of()
     run = Run.create(experiment, runs)
     classes = [{"name": str(n), "precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 10} for n in range(10)]
+    metrics = {"accuracy": accuracy, "loss": 1 - accuracy}
     evaluation = {
+        **metrics,
         "examples": examples,
-        "accuracy": accuracy,
-        "loss": 1 - accuracy,
+        "metrics": metrics,
+        "headline": "accuracy",
+        "is_higher_better": True,
+        "baselines": {},
         "classes": classes,
         "confusion": [[1]],
+        "conditions": {},
     }
     described = {
         "name": "mnist",

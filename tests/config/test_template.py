@@ -36,7 +36,7 @@ def test_check_prints_the_network_and_trains_nothing(tiny: Path, unrolled_comman
     assert finished.returncode == 0
     for words in ("[B, 6, 5] read as columns", "LSTM", "[B, 8]", "480", "units 8", "3, activation softmax"):
         assert words in finished.stdout
-    assert "507 parameters; 90 examples to learn from, 30 to watch, 60 to test; 2 epochs of 6 steps" in finished.stdout
+    assert "507 parameters; 90 training, 30 validation, 60 test examples; 2 epochs of 6 steps" in finished.stdout
     assert {path.name for path in tiny.parent.iterdir()} == {"tiny.yaml", "tiny.npz"}
 
 

@@ -3,8 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
+from unrolled.config.experiment import ExperimentConfig
+from unrolled.data.dataset import Dataset
 from unrolled.diagnostics.diagnostic import Diagnostic
 from unrolled.layers import GRU, LSTM, SimpleRNN
+from unrolled.model.build import build_model, resolve
+from unrolled.tasks.registry import load_task
 
 import keras
 import numpy as np
@@ -58,3 +62,10 @@ def reader(*, cell: str = "lstm", classes: int = 3, seed: int = 0, **arguments: 
 
 def codes(diagnostics: Iterable[Diagnostic]) -> set[str]:
     return {diagnostic.code for diagnostic in diagnostics}
+
+
+def network_for(config: ExperimentConfig, data: Dataset) -> keras.Model:
+    """The network of an experiment for a data set that is not its own."""
+    task = load_task(config)
+    task.data = data
+    return build_model(resolve(config, task), task)

@@ -17,7 +17,8 @@ from unrolled.diagnostics.lr_probe import probe_learning_rates
 from unrolled.diagnostics.target import target_of_experiment
 from unrolled.errors import UnrolledError
 from unrolled.layers import GRU, LSTM
-from unrolled.model.build import build_network
+from unrolled.model.build import build_model, resolve
+from unrolled.tasks.registry import load_task
 
 import keras
 import numpy as np
@@ -76,14 +77,14 @@ def few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("few_digits")
 def test_the_article_is_healthy() -> None:
-    experiment = ExperimentConfig.load("mnist-rows")
-    data = experiment.load_data()
+    task = load_task(ExperimentConfig.load("mnist-rows"))
+    config = resolve(task.config, task)
 
     def make(seed: int) -> keras.Model:
         keras.utils.set_random_seed(seed)
-        return build_network(experiment, data)
+        return build_model(config, task)
 
-    assert_healthy(make, lambda _: data.train)
+    assert_healthy(make, lambda _: task.data.train)
 
 
 @pytest.mark.usefixtures("few_digits")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.diagnostics.networks import bumps, codes, compiled, sentences
+from tests.diagnostics.networks import bumps, codes, compiled, network_for, sentences
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.dataset import Dataset, Split
 from unrolled.diagnostics.data_rules import DATA_RULES
@@ -21,7 +21,6 @@ from unrolled.diagnostics.training_rules import (
     vanishing_gradient,
 )
 from unrolled.layers import GRU, LSTM, SimpleRNN
-from unrolled.model.build import build_network
 
 import keras
 import numpy as np
@@ -88,7 +87,7 @@ def test_settings_that_a_fix_names_are_accepted() -> None:
     experiment = ExperimentConfig.load({"data": "mnist", "network": network})
     split = Split(*bumps())
     dataset = Dataset("b", split, split, ("a", "b", "c"))
-    _, trace = traced(build_network(experiment, dataset), *split)
+    _, trace = traced(network_for(experiment, dataset), *split)
     target = target_of_model(trace.model, *split)
     object.__setattr__(target, "locations", ExperimentLocations(experiment))
     vars(trace)["gradient_ranges"] = [(call, 1e-9, 1.0) for call in trace.recurrent_calls]

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from tests.diagnostics.networks import bumps, compiled
+from tests.diagnostics.networks import bumps, compiled, network_for
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.dataset import Dataset, Split
 from unrolled.diagnostics.locations import ExperimentLocations, ModelLocations
 from unrolled.diagnostics.probe import list_layers, record_calls
 from unrolled.layers import LSTM
-from unrolled.model.build import build_network
 
 import keras
 import numpy as np
@@ -28,7 +27,7 @@ def experiment() -> ExperimentConfig:
 def test_an_experiment_accepts_the_settings_that_fixes_name(experiment: ExperimentConfig) -> None:
     split = Split(*bumps())
     locations = ExperimentLocations(experiment)
-    layers = list_layers(build_network(experiment, Dataset("b", split, split, ("a", "b", "c"))))
+    layers = list_layers(network_for(experiment, Dataset("b", split, split, ("a", "b", "c"))))
     both, forward, _, plain, _ = layers
     assert locations.layer(both) == "experiment: network[0].Bidirectional"
     assert locations.layer(forward) == "experiment: network[0].Bidirectional.forward_layer"
@@ -40,7 +39,7 @@ def test_an_experiment_accepts_the_settings_that_fixes_name(experiment: Experime
     ):
         setting = fix.removeprefix("--set ").strip('"')
         after = ExperimentConfig.load(experiment, overrides=[setting])
-        build_network(after, Dataset("b", split, split, ("a", "b", "c")))
+        network_for(after, Dataset("b", split, split, ("a", "b", "c")))
         before: Any = experiment.model_dump(mode="json")
         now: Any = after.model_dump(mode="json")
         assert before[changed[0]][changed[1]] != now[changed[0]][changed[1]]

@@ -9,7 +9,14 @@ from typing import Any
 import unrolled
 from tests.conftest import Command
 from unrolled.errors import DataError, InvalidInput
-from unrolled.runs.inference import predict_files, predict_inputs, predict_table, write_predictions, write_table
+from unrolled.runs.inference import (
+    evaluate,
+    predict_files,
+    predict_inputs,
+    predict_table,
+    write_predictions,
+    write_table,
+)
 
 import numpy as np
 import pytest
@@ -53,7 +60,7 @@ def test_pictures_are_read_as_those_of_the_folder(tmp_path: Path) -> None:
     probabilities = [list(prediction["probabilities"].values()) for prediction in predictions]
     np.testing.assert_allclose(probabilities, run.predict(resized), atol=1e-6)
     assert Path("seen.png").exists()
-    assert run.evaluate("pics").examples == 16
+    assert evaluate(run, "pics").examples == 16
 
 
 def test_a_wide_table_is_read_by_the_names_of_its_columns() -> None:
@@ -65,7 +72,7 @@ def test_a_wide_table_is_read_by_the_names_of_its_columns() -> None:
     assert predictions == predict_table(run, Path("t.csv"))[1]
     with pytest.raises(DataError, match=r'few.csv: unknown column "z". Columns: x, y.'):
         predict_table(run, table("x,y", [[1, 2]], "few.csv"))
-    assert run.evaluate("t.csv").examples == 24
+    assert evaluate(run, "t.csv").examples == 24
 
 
 def test_a_long_table_gives_each_row_the_prediction_of_its_series() -> None:
@@ -79,7 +86,7 @@ def test_a_long_table_gives_each_row_the_prediction_of_its_series() -> None:
     by_series = dict(zip((f"d{n}" for n in range(16)), run.predict(series), strict=True))
     for row, prediction in zip(rows, predictions, strict=True):
         np.testing.assert_allclose(list(prediction["probabilities"].values()), by_series[str(row[0])], atol=1e-6)
-    assert run.evaluate("t.csv").examples == 16
+    assert evaluate(run, "t.csv").examples == 16
 
 
 def texts() -> unrolled.Run:
@@ -109,7 +116,7 @@ def test_the_class_is_in_the_column_of_the_training_table() -> None:
     run = trained({"file": str(table("text,sentiment", rows))}, [{"Embedding": {"output_dim": 4}}, *GRU])
     contradicted = [(text, truth, 1 - truth) for text, truth in rows]
     again = table("text,sentiment,label", contradicted, "contradicted.csv")
-    assert run.evaluate(str(again)) == run.evaluate("t.csv")
+    assert evaluate(run, str(again)) == evaluate(run, "t.csv")
 
 
 def test_a_table_is_read_with_the_options_of_the_training_table() -> None:
@@ -117,7 +124,7 @@ def test_a_table_is_read_with_the_options_of_the_training_table() -> None:
     Path("t.csv").write_bytes("\n".join(rows).encode("iso-8859-2"))
     data = {"file": "t.csv", "encoding": "iso-8859-2", "header": False, "input": "1", "target": "2"}
     run = trained(data, [{"Embedding": {"output_dim": 4}}, *GRU])
-    assert run.evaluate("t.csv").examples == 24
+    assert evaluate(run, "t.csv").examples == 24
     read, predictions = predict_table(run, Path("t.csv"))
     assert (read.size, len(predictions)) == (24, 24)
 
@@ -127,7 +134,7 @@ def test_orange_tables_are_predicted_like_the_training_table() -> None:
     Path("t.tab").write_text("\n".join(lines), encoding="utf-8")
     run = trained({"file": "t.tab"})
     assert len(predict_table(run, Path("t.tab"))[1]) == 24
-    assert run.evaluate("t.tab").examples == 24
+    assert evaluate(run, "t.tab").examples == 24
 
 
 def test_missing_values_are_refused_where_training_had_none() -> None:
@@ -178,7 +185,7 @@ def test_the_command_refuses_before_it_writes(unrolled_command: Command, tmp_pat
 
 def test_a_forecasting_network_is_evaluated_on_its_own_data_alone() -> None:
     run = unrolled.train("passengers-forecast", overrides=["training.epochs=1"], quiet=True)
-    again = run.evaluate()
-    assert again.figures == pytest.approx(run.evaluation.figures, rel=1e-4)
-    with pytest.raises(InvalidInput, match="expected no other data for a network that was trained to forecast"):
-        run.evaluate("mnist")
+    again = evaluate(run)
+    assert again.metrics == pytest.approx(run.evaluation.metrics, rel=1e-4)
+    with pytest.raises(InvalidInput, match="the task forecast is evaluated on its own data"):
+        evaluate(run, "mnist")

@@ -14,6 +14,7 @@ from tests.conftest import ROOT, Command, environment, write_tiny_data
 from tests.searching.planted import LEARNABLE, learnable, planted_search
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.reports.search import write_search_report
+from unrolled.runs.inference import evaluate
 from unrolled.runs.run import Run
 from unrolled.searching.folder import Search
 from unrolled.searching.search import finalize
@@ -114,14 +115,14 @@ def test_the_best_trials_run_is_evaluated_and_can_be_used(finished: tuple[Search
     measured = [trial.number for trial in search.trials if trial.run and (trial.run / "evaluation.json").exists()]
     assert measured == [search.best.number]
     run = Run.open(search.best.run or "")
-    assert run.evaluate() == run.evaluation
+    assert evaluate(run) == run.evaluation
     assert (run.path / "report.html").exists()
     (look,) = search.settings["test_measurements"]
     assert look == {
         "trial": search.best.number,
         "trials": 4,
-        "headline": run.evaluation.headline,
-        **run.evaluation.scores,
+        "summary": run.evaluation.summary,
+        **run.evaluation.metrics,
     }
 
 
@@ -133,10 +134,10 @@ def test_the_report_needs_nothing_else(finished: tuple[Search, list[str]]) -> No
     assert page.count('class="trial ') == 4
     for words in (
         search.path.name,
-        "How it went",
-        "What mattered",
-        "Which values go together",
-        "The best experiment",
+        "Optimization history",
+        "Parameter importance",
+        "Parallel coordinates",
+        "Best experiment",
         "learning_rate",
         f"{search.best.value:.4f}",
         "was measured once",

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from tests.conftest import Command, environment
 from unrolled.errors import Interrupted
+from unrolled.runs.run import Run
 
 import numpy as np
 import pytest
-from unrolled.runs.run import Run
 
 
 def one_line(text: str) -> str:

@@ -1,56 +1,44 @@
-"""How all tables look."""
+"""Results on the terminal, as tables or as JSON."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from unrolled.cli.tables import print_rows
-from unrolled.comparison.arms import Arm
-from unrolled.comparison.comparison import Comparison
-from unrolled.comparison.listing import ListingEntry
+from unrolled.cli.tables import add_row, print_rows, table_of
 from unrolled.config.diff import format_setting
 from unrolled.data.dataset import Dataset
 from unrolled.data.preview import describe, draw_in_terminal, quote
 from unrolled.data.schema import describe_columns
 from unrolled.data.tables import Table as FileTable
-from unrolled.diagnostics.diagnostic import Diagnostic
-from unrolled.searching.folder import Search
-from unrolled.searching.formatting import format_outcomes, format_params, format_test_measurements, short_names
-from unrolled.tasks.metrics import Evaluation
-from unrolled.training.lr_finder import LearningRateSweep
+from unrolled.tasks.sections import format_metric
 
 from numpy.typing import NDArray
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-
-def table_of(first: str, *columns: str, right: Sequence[str] | None = None) -> Table:
-    """A table without lines between its columns; all but the first are set to the right unless told otherwise."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
-    table.add_column(first, overflow="fold")
-    for column in columns:
-        table.add_column(column, justify="right" if right is None or column in right else "left", overflow="fold")
-    return table
-
-
-def add_row(table: Table, *cells: str) -> None:
-    """A row of plain text: a class or a file may be called [red]."""
-    table.add_row(*(Text(cell) for cell in cells))
+if TYPE_CHECKING:
+    from unrolled.comparison.arms import Arm
+    from unrolled.comparison.comparison import Comparison
+    from unrolled.comparison.listing import ListingEntry
+    from unrolled.diagnostics.diagnostic import Diagnostic
+    from unrolled.searching.folder import Search
+    from unrolled.tasks.metrics import Evaluation
+    from unrolled.training.lr_finder import LearningRateSweep
 
 
 def print_json(value: Any) -> None:
-    """Print a value that machines read."""
+    """Print a value as JSON."""
     print(json.dumps(value, indent=2, ensure_ascii=False))  # noqa: T201 - this is what a terminal program is for
 
 
 _NONE = "-"
 
 
-def print_comparison(comparison: Comparison, *, as_json: bool) -> None:
+def print_comparison(comparison: "Comparison", *, as_json: bool) -> None:
     """Print each arm's metrics and costs, the differences, and the settings that differ."""
     if as_json:
         print_json(comparison.to_json())
@@ -74,7 +62,7 @@ def print_comparison(comparison: Comparison, *, as_json: bool) -> None:
         console.print(Text(f"left out: {run}: {reason}"), soft_wrap=True)
 
 
-def _print_scores(arms: Sequence[Arm], metrics: Sequence[str], console: Console) -> None:
+def _print_scores(arms: "Sequence[Arm]", metrics: Sequence[str], console: Console) -> None:
     rows = [
         (arm.name, str(len(arm.results)), *(str(arm.estimate(metric)) for metric in metrics), format_seeds(arm.seeds))
         for arm in arms
@@ -83,7 +71,7 @@ def _print_scores(arms: Sequence[Arm], metrics: Sequence[str], console: Console)
     console.print()
 
 
-def _print_costs(arms: Sequence[Arm], console: Console) -> None:
+def _print_costs(arms: "Sequence[Arm]", console: Console) -> None:
     header = ("arm", "parameters", "CPU seconds", "seconds/epoch", "examples/s")
     formats = {"parameters": ",.0f", "cpu_seconds": ",.1f", "seconds_per_epoch": ",.2f", "examples_per_second": ",.0f"}
     rows = []
@@ -94,7 +82,7 @@ def _print_costs(arms: Sequence[Arm], console: Console) -> None:
     console.print()
 
 
-def print_runs(entries: Sequence[ListingEntry], broken: Mapping[Path, str], *, as_json: bool) -> None:
+def print_runs(entries: "Sequence[ListingEntry]", broken: Mapping[Path, str], *, as_json: bool) -> None:
     """Print a row for each run or group, and a line for each folder that is ignored."""
     if as_json:
         print_json(
@@ -123,7 +111,7 @@ def print_runs(entries: Sequence[ListingEntry], broken: Mapping[Path, str], *, a
         console.print(Text(f"{path}: {reason.rstrip('.')}; ignored"), soft_wrap=True)
 
 
-def _format_status(entry: ListingEntry) -> str:
+def _format_status(entry: "ListingEntry") -> str:
     partly = entry.kind == "group" and entry.finished < len(entry.seeds)
     return f"{entry.status} ({entry.finished} of {len(entry.seeds)})" if partly else entry.status
 
@@ -144,7 +132,7 @@ _LONGEST_CELL = 40
 
 
 def print_columns(table: FileTable) -> None:
-    """What was detected in a file of rows and columns."""
+    """Print the detected columns of a table."""
     console = Console(highlight=False)
     console.print(table.format_detected(), style="dim", markup=False)
     columns = table_of("column", "kind", "different", "empty", "first", right=("different", "empty"))
@@ -226,7 +214,7 @@ def _format_range(bounds: Sequence[float]) -> str:
 
 
 def print_recipes(recipes: Mapping[str, Path]) -> None:
-    """Each recipe's name and its first line of comment."""
+    """Print the name and the description of each recipe."""
     table = table_of("recipe", "", right=())
     for name, path in recipes.items():
         add_row(table, name, path.read_text(encoding="utf-8").splitlines()[0].lstrip("# "))
@@ -234,7 +222,7 @@ def print_recipes(recipes: Mapping[str, Path]) -> None:
 
 
 def print_description(description: Mapping[str, Any], *, as_json: bool) -> None:
-    """A network layer by layer, and what it would learn from."""
+    """Print a network layer by layer, and the numbers of examples and steps of its training."""
     if as_json:
         print_json(description)
         return
@@ -254,16 +242,16 @@ def print_description(description: Mapping[str, Any], *, as_json: bool) -> None:
         console.print(note, style="dim", markup=False)
     epochs, steps = description["epochs"], description["steps"]
     console.print(
-        f"{description['parameters']:,} parameters; {description['training_examples']:,} examples to learn from, "
-        f"{description['validation_examples']:,} to watch, {description['test_examples']:,} to test; "
-        f"{epochs} {'epoch' if epochs == 1 else 'epochs'} of {steps:,} steps"
+        f"{description['parameters']:,} parameters; {description['training_examples']:,} training, "
+        f"{description['validation_examples']:,} validation, {description['test_examples']:,} test examples; "
+        f"{epochs} {'epoch' if epochs == 1 else 'epochs'} of {steps:,} {'step' if steps == 1 else 'steps'}"
     )
 
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
-def print_diagnostics(diagnostics: Sequence[Diagnostic], *, as_json: bool) -> None:
+def print_diagnostics(diagnostics: "Sequence[Diagnostic]", *, as_json: bool) -> None:
     """Print the severity, code and location of each problem, its summary, the measured value, and the fix."""
     if as_json:
         print_json([diagnostic.to_json() for diagnostic in diagnostics])
@@ -280,7 +268,7 @@ def print_diagnostics(diagnostics: Sequence[Diagnostic], *, as_json: bool) -> No
         console.print(Text(f"  Fix: {diagnostic.fix}", style="bold"), soft_wrap=True)  # to be copied whole
 
 
-def format_measurement(diagnostic: Diagnostic) -> str:
+def format_measurement(diagnostic: "Diagnostic") -> str:
     """Format the measured value, its unit and the threshold.
 
     Example:
@@ -292,84 +280,143 @@ def format_measurement(diagnostic: Diagnostic) -> str:
     return f"{diagnostic.value:.3g} {diagnostic.unit}; threshold: {diagnostic.threshold:g}"
 
 
-_ROWS = 24
-_WIDTH = 50
+_SWEEP_ROWS = 24
+_BAR_WIDTH = 50
 
 
-def print_lr_sweep(sweep: LearningRateSweep, *, as_json: bool) -> None:
-    """The loss at each rate as a bar, and the rate to take."""
+def print_lr_sweep(sweep: "LearningRateSweep", *, as_json: bool) -> None:
+    """Print the loss at each learning rate as a bar, and the recommended rate."""
     if as_json:
         print_json(sweep.to_json())
         return
     table = table_of("learning rate", "loss", "", right=("learning rate", "loss"))
-    every = max(1, -(-len(sweep.rates) // _ROWS))
-    most = max(sweep.smoothed[::every] + sweep.smoothed[-1:])
+    every = max(1, -(-len(sweep.rates) // _SWEEP_ROWS))
+    highest = max(sweep.smoothed[::every] + sweep.smoothed[-1:])
+    factor = (sweep.rates[1] / sweep.rates[0]) ** every
     for rate, loss in list(zip(sweep.rates, sweep.smoothed, strict=True))[::every]:
-        mark = (
-            "  ← falls fastest" if rate <= sweep.suggestion < rate * (sweep.rates[1] / sweep.rates[0]) ** every else ""
-        )
-        add_row(table, f"{rate:.1e}", f"{loss:.4f}", "█" * max(1, round(_WIDTH * loss / most)) + mark)
+        mark = "  ← recommended" if rate <= sweep.suggestion < rate * factor else ""
+        add_row(table, f"{rate:.1e}", f"{loss:.4f}", "█" * max(1, round(_BAR_WIDTH * loss / highest)) + mark)
     console = Console(highlight=False)
     console.print(table)
-    end = f"; lost at {sweep.diverged_at:.1e}" if sweep.diverged_at else ""
-    console.print(f"the loss falls fastest at {sweep.suggestion:g}{end}")
-    console.print("take it as a constant rate; the peak of a OneCycle may be three times as high")
+    end = f"; the loss diverges at {sweep.diverged_at:.2g}" if sweep.diverged_at else ""
+    console.print(f"recommended learning rate {sweep.suggestion:g}: the loss falls fastest at this rate{end}")
+    console.print("use it as a constant rate; the peak of a OneCycle may be three times as high")
 
 
 _LONGEST_TEXT = 200
 
 
-def print_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
-    """Each class' scores, then the whole."""
+def print_evaluation(evaluation: "Evaluation", *, as_json: bool) -> None:
+    """Print the scores of each class, the baselines, and the metrics."""
     if as_json:
         print_json(evaluation.to_json())
         return
-    table = table_of("class", "precision", "recall", "F1", "examples")
-    for score in evaluation.classes:
-        figures = (f"{figure:.4f}" for figure in (score.precision, score.recall, score.f1))
-        add_row(table, score.name, *figures, f"{score.support:,}")
     console = Console(highlight=False)
     if evaluation.classes:
+        table = table_of("class", "precision", "recall", "F1", "examples")
+        for score in evaluation.classes:
+            figures = (f"{figure:.4f}" for figure in (score.precision, score.recall, score.f1))
+            add_row(table, score.name, *figures, f"{score.support:,}")
         console.print(table)
-    console.print(f"{evaluation.headline}  loss {evaluation.loss:.4f}  examples {evaluation.examples:,}")
+        console.print()
+    metrics = evaluation.metrics
+    if evaluation.baselines:
+        _print_baselines(metrics, evaluation.baselines, console)
+    shown = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+    console.print(f"{shown}  examples {evaluation.examples:,}", markup=False, soft_wrap=True)
+    if evaluation.verdict:
+        console.print(evaluation.verdict, markup=False, soft_wrap=True)
+
+
+def _print_baselines(
+    metrics: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]], console: Console
+) -> None:
+    names = list(dict.fromkeys(name for values in baselines.values() for name in values))
+    table = table_of("method", *names)
+    for method, values in {"this network": metrics, **baselines}.items():
+        add_row(table, method, *(format_metric(values[name]) if name in values else _NONE for name in names))
+    console.print(table)
+    console.print()
 
 
 def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_json: bool) -> None:
-    """The most probable classes of each input."""
+    """Print the predicted class of each input and its most probable classes."""
     if as_json:
         print_json(predictions)
         return
     source = "text" if predictions and "text" in predictions[0] else "file"
-    table = table_of(source, "label", "probabilities", right=())
+    if "probabilities" not in predictions[0]:
+        _print_values(predictions, source)
+        return
+    table = table_of(source, "prediction", "probabilities", right=())
     for prediction in predictions:
         best = sorted(prediction["probabilities"].items(), key=lambda pair: -pair[1])[:top]
         example = f"[{prediction['index']}]" if "index" in prediction else ""
-        chances = "  ".join(f"{name} {100 * probability:.1f} %" for name, probability in best)
-        named = " ".join(prediction[source].split())
-        shown = named if len(named) <= _LONGEST_TEXT else named[:_LONGEST_TEXT] + "…"
-        add_row(table, f"{shown}{example}", prediction["label"], chances)
+        probabilities = "  ".join(f"{name} {100 * probability:.1f} %" for name, probability in best)
+        add_row(table, f"{_shortened(prediction[source])}{example}", prediction["label"], probabilities)
     Console(highlight=False).print(table)
 
 
-def print_forecast(channels: Sequence[str], told: NDArray[Any], *, as_json: bool) -> None:
-    """A row for each step, a column for each channel."""
+def _print_values(predictions: Sequence[Mapping[str, Any]], source: str) -> None:
+    """Print predictions that are values and no classes."""
+    names = [name for name in predictions[0] if name not in (source, "index", "file", "text")]
+    table = table_of(source, *names)
+    for prediction in predictions:
+        values = (prediction[name] for name in names)
+        shown = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in values)
+        add_row(table, _shortened(prediction[source]), *shown)
+    Console(highlight=False).print(table)
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
+
+
+def print_forecast(channels: Sequence[str], forecast: NDArray[Any], *, as_json: bool) -> None:
+    """Print a row for each step of a forecast, with a column for each channel.
+
+    Args:
+        channels: The names of the channels.
+        forecast: [steps, F] the values.
+        as_json: Whether to print JSON.
+    """
     if as_json:
-        print_json([dict(zip(channels, map(float, row), strict=True)) for row in told])
+        print_json([dict(zip(channels, map(float, row), strict=True)) for row in forecast])
         return
     table = table_of("step", *channels)
-    for step, row in enumerate(told, start=1):
-        add_row(table, f"+{step}", *(f"{value:.4g}" for value in row))
+    for column in table.columns:
+        column.no_wrap = True
+    columns = [_format_channel(channel) for channel in forecast.T.tolist()]
+    for step, row in enumerate(zip(*columns, strict=True), start=1):
+        add_row(table, f"+{step}", *row)
     Console(highlight=False).print(table)
+
+
+def _format_channel(values: Sequence[float]) -> list[str]:
+    """Format the values of a channel with the same number of decimals.
+
+    Example:
+        >>> _format_channel([211.66, 9.5]), _format_channel([63701.7, 274.8]), _format_channel([2e-7])
+        (['211.7', '9.5'], ['63,702', '275'], ['2e-07'])
+    """
+    largest = max(map(abs, values), default=0.0)
+    if not 1e-3 <= largest < 1e9:
+        return [f"{value:.4g}" for value in values]
+    decimals = max(0, 3 - math.floor(math.log10(largest)))
+    return [f"{value:,.{decimals}f}" for value in values]
 
 
 _BEST_SHOWN = 10
 
 
-def print_search(search: Search, *, as_json: bool) -> None:
+def print_search(search: "Search", *, as_json: bool) -> None:
     """Print the best ten trials, the importance of each parameter, and the result on the test set."""
     if as_json:
         print_json(describe_search(search))
         return
+    from unrolled.searching.formatting import format_outcomes, format_params, format_test_measurements, short_names
+
     names = short_names(search.space.by_name)
     rows = [
         (
@@ -391,7 +438,7 @@ def print_search(search: Search, *, as_json: bool) -> None:
     console.print(format_test_measurements(search), markup=False, soft_wrap=True)
 
 
-def describe_search(search: Search) -> dict[str, Any]:
+def describe_search(search: "Search") -> dict[str, Any]:
     """Return a search as JSON: the best trial, all trials, the importance, and each evaluation on the test set."""
     trials = [
         {

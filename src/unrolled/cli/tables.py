@@ -1,115 +1,139 @@
-"""Tables that fit into the terminal: cells fold at separators, and a table that is still too wide becomes a list."""
+"""Tables of plain text that stay legible in a terminal of any width."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-_GAP = 2
-# Places at which a cell may be folded: behind a separator, but inside of no number and before no further space.
-_FOLD = re.compile(r"(?<=[/:;=\[({])(?!\s)|(?<=[.,\-])(?![\d\s])|(?<=\s)(?!\s)")
+_SPACES = re.compile(r"(?<= )(?!%)")
+# After a space (but not between a number and its percent sign), after a slash, and after a dot between two names.
+_BREAKS = re.compile(r"(?<= )(?!%)|(?<=/)|(?<=[\w\])]\.)(?=[A-Za-z_])")
 
 
-def print_rows(
-    console: Console, header: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = ()
-) -> None:
-    """Print rows as a table, or as a list with a block for each row where the table does not fit.
+class BlockTable(Table):
+    """A table that never breaks a word: if its columns do not fit beside each other, it is printed in blocks.
 
-    Args:
-        console: Console, whose width decides.
-        header: Name of each column; the first one names the row.
-        rows: Plain text of the cells.
-        right: Names of the columns that are aligned to the right. Their cells are never folded.
+    Each block has the first column and as many of the others as the terminal has room for.
     """
-    room = console.width - _GAP * (len(header) - 1)
-    widths = fit_widths([_widths(column, name in right) for name, column in _columns(header, rows)], room)
-    if widths is None:
-        _print_list(console, header, rows)
-        return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False, padding=(0, _GAP - 1, 0, 0))
-    for name, width in zip(header, widths, strict=True):
-        table.add_column(
-            Text(fold(name, width)), justify="right" if name in right else "left", no_wrap=True, width=width
-        )
-    for row in rows:
-        table.add_row(*(Text(fold(cell, width)) for cell, width in zip(row, widths, strict=True)))
-    console.print(table)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """Print all columns, in blocks if they do not fit."""
+        texts = [[_plain(cell) for cell in (column.header, *column.cells)] for column in self.columns]
+        whole = [max(map(cell_len, column)) for column in texts]
+        words, pieces = ([_longest(column, breaks) for column in texts] for breaks in (_SPACES, _BREAKS))
+        for index, column in enumerate(self.columns):
+            if column.no_wrap:
+                words[index] = pieces[index] = whole[index]
+        # Two columns fit beside each other even if a word is wider than half of the terminal.
+        widest = max(1, options.max_width // 2 - self._gap)
+        least = [min(widest, width) for width in pieces]
+        for number, block in enumerate(self._blocks(least, options.max_width)):
+            if number:
+                yield Text()
+            room = options.max_width - len(block) * self._gap
+            widths = [whole[index] for index in block]
+            for floor in (words, least):
+                widths = _fit(widths, [floor[index] for index in block], room)
+            yield self._part(block, widths, texts)
+
+    @property
+    def _gap(self) -> int:
+        """The width of a column's padding and of the line beside it."""
+        _, right, _, left = self.padding
+        return left + right + 1
+
+    def _blocks(self, least: Sequence[int], width: int) -> list[list[int]]:
+        """Return the indices of each block's columns; the first column is in all of them."""
+        blocks: list[list[int]] = []
+        for index in range(1, len(least)):
+            if blocks and sum(least[one] + self._gap for one in (*blocks[-1], index)) <= width:
+                blocks[-1].append(index)
+            else:
+                blocks.append([0, index])
+        return blocks or [[0]]
+
+    def _part(self, block: Sequence[int], widths: Sequence[int], texts: Sequence[Sequence[str]]) -> Table:
+        part = Table(box=self.box, pad_edge=self.pad_edge, header_style=self.header_style, show_edge=self.show_edge)
+        part.padding = self.padding
+        for index, width in zip(block, widths, strict=True):
+            header = wrap_words(texts[index][0], width)
+            part.add_column(header, justify=self.columns[index].justify, width=width, overflow="fold")
+        for row in zip(*(texts[index][1:] for index in block), strict=True):
+            part.add_row(*(Text(wrap_words(cell, width)) for cell, width in zip(row, widths, strict=True)))
+        return part
 
 
-def fit_widths(bounds: Sequence[tuple[int, int]], room: int) -> list[int] | None:
-    """Return the widths of columns that fit: as wide as needed, else the widest ones narrowed; None if none do.
+def _plain(cell: RenderableType) -> str:
+    return cell.plain if isinstance(cell, Text) else str(cell)
 
-    Args:
-        bounds: Smallest and largest width of each column.
-        room: Sum that the widths may have.
 
-    Example:
-        >>> fit_widths([(5, 20), (4, 30), (6, 6)], 56), fit_widths([(5, 20), (4, 30), (6, 6)], 40)
-        ([20, 30, 6], [17, 17, 6])
-        >>> fit_widths([(5, 20), (4, 30), (6, 6)], 14)
-    """
-    widths = [largest for _, largest in bounds]
-    if sum(smallest for smallest, _ in bounds) > room:
-        return None
+def _longest(texts: Iterable[str], breaks: re.Pattern[str]) -> int:
+    """Return the width of the longest piece that texts may be broken into."""
+    return max(cell_len(piece.rstrip()) for text in texts for piece in breaks.split(text))
+
+
+def _fit(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """Reduce the widest columns until all fit, but none below its least width."""
+    widths = list(widths)
     while sum(widths) > room:
-        narrowable = [index for index, width in enumerate(widths) if width > bounds[index][0]]
-        widths[max(narrowable, key=lambda index: widths[index])] -= 1
+        reducible = [index for index, width in enumerate(widths) if width > least[index]]
+        if not reducible:
+            break
+        widths[max(reducible, key=lambda index: widths[index])] -= 1
     return widths
 
 
-def fold(text: str, width: int) -> str:
-    """Fold text behind separators; in the middle of a word only where the word alone is too wide.
+def wrap_words(text: str, width: int) -> str:
+    r"""Break a text into lines between words, and within a path at its slashes and dots.
 
     Example:
-        >>> print(fold("network[7].Dense.activation", 16))
-        network[7].
-        Dense.activation
-        >>> print(fold("20260102T030405Z-mnist-rows", 18))
-        20260102T030405Z-
-        mnist-rows
+        >>> wrap_words("network[7].Dense.activation", 20)
+        'network[7].Dense.\nactivation'
     """
     lines = [""]
-    for chunk in _chunks(text):
-        if lines[-1] and len(lines[-1]) + len(chunk.rstrip()) > width:
+    for piece in _BREAKS.split(text):
+        if lines[-1] and cell_len(lines[-1]) + cell_len(piece.rstrip()) > width:
             lines.append("")
-        rest = lines[-1] + chunk
-        while len(rest.rstrip()) > width:
-            lines[-1], rest = rest[:width], rest[width:]
-            lines.append("")
-        lines[-1] = rest
+        lines[-1] += piece
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _chunks(text: str) -> list[str]:
-    return [chunk for chunk in _FOLD.split(text) if chunk]
+def table_of(first: str, *columns: str, right: Sequence[str] | None = None) -> Table:
+    """Make an empty table.
+
+    Args:
+        first: The header of the first column, which is aligned to the left.
+        *columns: The headers of the others.
+        right: The headers of the columns that are aligned to the right; without it, all but the first.
+    """
+    table = BlockTable(box=SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right" if right is None or column in right else "left")
+    return table
 
 
-def _columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[tuple[str, list[str]]]:
-    return [(name, [name, *(row[index] for row in rows)]) for index, name in enumerate(header)]
+def print_rows(
+    console: Console, header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()
+) -> None:
+    """Print rows of plain text as a table.
 
-
-def _widths(cells: Sequence[str], is_fixed: bool) -> tuple[int, int]:
-    """Return the smallest width that breaks no word, and the width without any folding."""
-    largest = max(map(len, cells))
-    smallest = max((len(chunk.rstrip()) for cell in cells for chunk in _chunks(cell)), default=0)
-    return (largest if is_fixed else smallest), largest
-
-
-def _print_list(console: Console, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    indent = 2 + max(len(name) for name in header[1:]) + _GAP
-    is_beside = indent <= console.width // 2  # else the cells stand below the names of their columns
-    indent = indent if is_beside else 2 * _GAP
+    Args:
+        console: The console, whose width decides on the folding.
+        header: The name of each column.
+        rows: The cells.
+        right: The names of the columns that are aligned to the right.
+    """
+    table = table_of(header[0], *header[1:], right=right)
     for row in rows:
-        console.print(Text(fold(row[0], console.width)), soft_wrap=True)
-        for name, cell in zip(header[1:], row[1:], strict=True):
-            lines = fold(cell, console.width - indent).splitlines()
-            if is_beside:
-                console.print(Text.assemble((f"  {name}".ljust(indent), "dim"), *lines[:1]), soft_wrap=True)
-                lines = lines[1:]
-            else:
-                console.print(Text(f"  {name}", style="dim"), soft_wrap=True)
-            for line in lines:
-                console.print(Text(" " * indent + line), soft_wrap=True)
+        add_row(table, *row)
+    console.print(table)
+
+
+def add_row(table: Table, *cells: str) -> None:
+    """Add a row of plain text, in which [red] is no markup."""
+    table.add_row(*(Text(cell) for cell in cells))

@@ -12,8 +12,8 @@ from unrolled.training.lr_finder import LearningRateSweep
 # Multiples of the first loss; the loss after it diverges would flatten all that comes before.
 _HIGHEST_LOSS = 1.5
 _ADVICE = (
-    "The recommended rate is the one at which the loss falls fastest. Use it as a constant rate; the peak of a "
-    "OneCycle may be three times as high. One short training with one seed is a hint, not a measurement."
+    "The learning rate grows by the same factor at each step. Use the recommended rate as a constant rate; the peak of "
+    "a OneCycle may be three times as high. One short training with one seed is a hint, not a measurement."
 )
 
 
@@ -35,7 +35,7 @@ def write_lr_report(sweep: LearningRateSweep, experiment: ExperimentConfig, path
         {"smoothed loss": [min(loss, highest) for loss in sweep.smoothed]},
         steps=[f"{rate:.0e}" for rate in sweep.rates],
         ticks=[(step_of(rate, sweep.rates), f"{rate:g}") for rate in powers_of_ten(sweep.rates[0], sweep.rates[-1])],
-        marks=[Mark(step_of(sweep.suggestion, sweep.rates), f"{sweep.suggestion:g}")],
+        marks=[Mark(step_of(sweep.suggestion, sweep.rates), f"recommended: {sweep.suggestion:g}")],
     )
     page = render(
         "lr_finder.html",

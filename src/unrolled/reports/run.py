@@ -13,7 +13,7 @@ from unrolled.reports.sections import render_section
 from unrolled.runs.run import Run
 from unrolled.storage import write_text
 from unrolled.tasks.metrics import Evaluation
-from unrolled.tasks.sections import compare_with_baselines, format_metric
+from unrolled.tasks.sections import format_metric
 
 # Fields of metrics.jsonl that are no learning curves.
 _COSTS = {"epoch", "learning_rate", "seconds", "cpu_seconds", "training_seconds", "examples_per_second"}
@@ -43,9 +43,8 @@ def write_report(run: Run) -> Path:
         environment=run.read_json("environment.json"),
         headline=evaluation.headline,
         figures=[(name, format_headline(name, evaluation.metrics[name])) for name in _headline_first(evaluation)],
-        verdict=compare_with_baselines(
-            evaluation.headline, evaluation.metrics[evaluation.headline], evaluation.baselines
-        ),
+        verdict=evaluation.verdict[:1].upper() + evaluation.verdict[1:],
+        beats_baseline=evaluation.beats_baseline,
         baselines=_baseline_rows(evaluation),
         baseline_notes=sections.notes,
         notes=task.notes,

@@ -27,8 +27,8 @@ _LONGEST_TEXT = 300
 # A matrix of more classes has cells too small for numbers, and of very many, cells too small for colors.
 _MAX_CLASSES_WITH_NUMBERS, _MAX_CLASSES_WITH_CELLS = 12, 60
 _CONFUSIONS_SHOWN = 12
-# Longer names stand upright above the columns of a matrix.
-_LONGEST_NAME_ACROSS = 4
+# Longer names stand upright above the columns of a matrix with numbers, or are replaced by numbers above the others.
+_LONGEST_NAME_ACROSS, _LONGEST_NAME_ACROSS_COMPACT = 4, 2
 # The others are below a line that opens them.
 _CHARTS_SHOWN = 6
 
@@ -73,11 +73,11 @@ def _confusion_values(section: ConfusionSection) -> dict[str, Any]:
         }
         for i, (name, row) in enumerate(zip(section.classes, counts, strict=True))
     ]
-    is_compact = classes > _MAX_CLASSES_WITH_NUMBERS
+    is_compact, longest = classes > _MAX_CLASSES_WITH_NUMBERS, max(map(len, section.classes), default=0)
     return {
         "rows": rows if classes <= _MAX_CLASSES_WITH_CELLS else [],
         "is_compact": is_compact,
-        "has_upright_names": max(map(len, section.classes), default=0) > _LONGEST_NAME_ACROSS,
+        "has_long_names": longest > (_LONGEST_NAME_ACROSS_COMPACT if is_compact else _LONGEST_NAME_ACROSS),
         "confusions": busiest_confusions(section) if is_compact else [],
     }
 

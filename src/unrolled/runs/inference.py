@@ -227,6 +227,8 @@ def evaluate(run: Run, data: str | Path | Dataset | Split | None = None) -> Eval
     task = run.task
     if data is None:
         return task.evaluate(run.test_outputs, task.test)
+    if not task.takes_other_data:
+        raise InvalidInput(f"evaluate: the task {task.name} is evaluated on its own data. Leave the other data out.")
     split = task.encode(_split(run, data))
     return task.evaluate(task.predict(run.model, split), split)
 

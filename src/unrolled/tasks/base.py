@@ -46,6 +46,7 @@ class Task(ABC):
         output_unit: The plural noun for one output value, in messages.
         is_per_step: True if the network gives outputs at every step.
         search_metric: The metric by which a search compares trials.
+        takes_other_data: True if a network can be evaluated on examples of other files.
     """
 
     name: ClassVar[str]
@@ -57,6 +58,7 @@ class Task(ABC):
     output_unit: ClassVar[str] = "values"
     is_per_step: ClassVar[bool] = False
     search_metric: ClassVar[str] = "val_loss"
+    takes_other_data: ClassVar[bool] = True
 
     def __init__(
         self, config: ExperimentConfig, preprocessor: Preprocessor | None = None, outputs: Sequence[str] | None = None

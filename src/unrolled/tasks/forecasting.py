@@ -40,6 +40,7 @@ class Forecasting(Task):
     default_metrics = ("MeanAbsoluteError",)
     output_activations = ("linear", None)
     output_unit = "values"
+    takes_other_data = False
 
     @classmethod
     def matches(cls, config: ExperimentConfig) -> bool:

@@ -43,6 +43,7 @@ class Generation(Task):
     default_tokenizer = "characters"
     output_unit = "tokens"
     is_per_step = True
+    takes_other_data = False
 
     @classmethod
     def matches(cls, config: ExperimentConfig) -> bool:

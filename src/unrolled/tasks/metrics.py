@@ -96,16 +96,16 @@ class Evaluation:
 
     @property
     def verdict(self) -> str:
-        """The best baseline and whether it was beaten, in one phrase; empty if there is no baseline.
+        """The comparison with the best baseline in words; empty if there is no baseline.
 
         Example:
             >>> Evaluation(9, {"MAE": 2.0, "loss": 1.0}, "MAE", baselines={"last value": {"MAE": 3.0}}).verdict
-            'beats the best baseline, last value (MAE 3.0000)'
+            'better than the best baseline, last value (MAE 3.0000)'
         """
         if (name := self.best_baseline) is None:
             return ""
-        verb = "beats" if self.beats_baseline else "does not beat"
-        return f"{verb} the best baseline, {name} ({self.headline} {self.baselines[name][self.headline]:.4f})"
+        words = "better" if self.beats_baseline else "not better"
+        return f"{words} than the best baseline, {name} ({self.headline} {self.baselines[name][self.headline]:.4f})"
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of ``evaluation.json``; each metric also stands at the top level."""

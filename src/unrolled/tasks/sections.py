@@ -125,69 +125,6 @@ class Sections:
     notes: Sequence[str] = field(default_factory=tuple)
 
 
-HIGHER_IS_BETTER = frozenset({"accuracy"})
-"""The metrics of which more is better; of all others, less is."""
-
-
-@dataclass(frozen=True)
-class BaselineVerdict:
-    """The main metric of a network beside that of the best baseline.
-
-    Attributes:
-        metric: The name of the metric.
-        value: The network's.
-        baseline: The name of the best baseline.
-        baseline_value: The best baseline's.
-    """
-
-    metric: str
-    value: float
-    baseline: str
-    baseline_value: float
-
-    @property
-    def is_beaten(self) -> bool:
-        """Return True if the network is better than every baseline."""
-        return self.value != self.baseline_value and _best([self.value, self.baseline_value], self.metric) == self.value
-
-    @property
-    def sentence(self) -> str:
-        """The verdict in words.
-
-        Example:
-            >>> BaselineVerdict("accuracy", 0.85, "majority class", 0.5).sentence
-            'Better than the best baseline, majority class (accuracy 0.5000)'
-            >>> BaselineVerdict("MASE", 1.142, "the value 7 steps before", 1.138).sentence
-            'Not better than the best baseline, the value 7 steps before (MASE 1.1380)'
-        """
-        verdict = "Better" if self.is_beaten else "Not better"
-        return f"{verdict} than the best baseline, {self.baseline} ({self.metric} {format_metric(self.baseline_value)})"
-
-
-def compare_with_baselines(
-    metric: str, value: float, baselines: Mapping[str, Mapping[str, float]]
-) -> BaselineVerdict | None:
-    """Compare a network with the best of the baselines.
-
-    Args:
-        metric: The name of the main metric.
-        value: The network's.
-        baselines: The metrics of each baseline by its name.
-
-    Returns:
-        The verdict, or None if no baseline has that metric.
-    """
-    values = {name: metrics[metric] for name, metrics in baselines.items() if metric in metrics}
-    if not values:
-        return None
-    best = _best(list(values.values()), metric)
-    return BaselineVerdict(metric, value, next(name for name, one in values.items() if one == best), best)
-
-
-def _best(values: Sequence[float], metric: str) -> float:
-    return max(values) if metric in HIGHER_IS_BETTER else min(values)
-
-
 def format_metric(value: float) -> str:
     """Format a metric with as many decimals as its size needs.
 
