@@ -11,7 +11,7 @@ from rich.text import Text
 
 _SPACES = re.compile(r"(?<= )(?!%)")
 # After a space (but not between a number and its percent sign), after a slash, and after a dot between two names.
-_BREAKS = re.compile(r"(?<= )(?!%)|(?<=/)|(?<=[\w\])]\.)(?=[A-Za-z_])")
+_BREAKS = re.compile(r"(?<= )(?!%)|(?<=/)|(?<=[\w\])]\.)(?=[A-Za-z_])|(?<=[A-Za-z]-)(?=[A-Za-z])")
 
 
 class BlockTable(Table):
@@ -126,9 +126,11 @@ def print_rows(
         console: The console, whose width decides on the folding.
         header: The name of each column.
         rows: The cells.
-        right: The names of the columns that are aligned to the right.
+        right: The names of the columns that are aligned to the right, and whose cells are never folded.
     """
     table = table_of(header[0], *header[1:], right=right)
+    for name, column in zip(header, table.columns, strict=True):
+        column.no_wrap = name in right
     for row in rows:
         add_row(table, *row)
     console.print(table)
