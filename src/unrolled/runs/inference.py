@@ -102,7 +102,7 @@ def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = 
     context = read_context(run)
     read = [(path, read_inputs(path, context)) for path in files]
     probabilities = run.predict([example for _, inputs in read for example in inputs.examples])
-    sources = [
+    sources: list[Prediction] = [
         {"file": str(path), **({"index": index} if inputs.is_batch else {})}
         for path, inputs in read
         for index in range(len(inputs.examples))
