@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unrolled.cli.tables import print_rows
 from unrolled.comparison.arms import Arm
@@ -17,16 +17,18 @@ from unrolled.data.schema import describe_columns
 from unrolled.data.tables import Table as FileTable
 from unrolled.diagnostics.diagnose import RULES
 from unrolled.diagnostics.diagnostic import Diagnostic
-from unrolled.searching.folder import Search
-from unrolled.searching.formatting import format_outcomes, format_params, format_test_measurements, short_names
 from unrolled.tasks.metrics import Evaluation
-from unrolled.training.lr_finder import LearningRateSweep
 
 from numpy.typing import NDArray
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    # These import Optuna and Keras, which most commands do not need.
+    from unrolled.searching.folder import Search
+    from unrolled.training.lr_finder import LearningRateSweep
 
 
 def table_of(first: str, *columns: str, right: Sequence[str] | None = None) -> Table:
@@ -298,7 +300,7 @@ _ROWS = 24
 _WIDTH = 50
 
 
-def print_lr_sweep(sweep: LearningRateSweep, *, as_json: bool) -> None:
+def print_lr_sweep(sweep: "LearningRateSweep", *, as_json: bool) -> None:
     """The loss at each rate as a bar, and the rate to take."""
     if as_json:
         print_json(sweep.to_json())
@@ -367,11 +369,13 @@ def print_forecast(channels: Sequence[str], told: NDArray[Any], *, as_json: bool
 _BEST_SHOWN = 10
 
 
-def print_search(search: Search, *, as_json: bool) -> None:
+def print_search(search: "Search", *, as_json: bool) -> None:
     """Print the best ten trials, the importance of each parameter, and the result on the test set."""
     if as_json:
         print_json(describe_search(search))
         return
+    from unrolled.searching.formatting import format_outcomes, format_params, format_test_measurements, short_names
+
     names = short_names(search.space.by_name)
     rows = [
         (
@@ -393,7 +397,7 @@ def print_search(search: Search, *, as_json: bool) -> None:
     console.print(format_test_measurements(search), markup=False, soft_wrap=True)
 
 
-def describe_search(search: Search) -> dict[str, Any]:
+def describe_search(search: "Search") -> dict[str, Any]:
     """Return a search as JSON: the best trial, all trials, the importance, and each evaluation on the test set."""
     trials = [
         {
