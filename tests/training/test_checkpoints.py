@@ -289,12 +289,12 @@ def test_a_disk_without_room_for_a_checkpoint_does_not_end_the_training(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(*arguments: Any) -> None:
-        raise WriteError("checkpoints: expected to write it, got: No space left on device. Free some space.")
+        raise WriteError("checkpoints: cannot be written: No space left on device. Free some space.")
 
     monkeypatch.setattr("unrolled.training.callbacks.write_checkpoint", full)
     run = unrolled.train(tiny, runs=tiny.parent / "runs")
     assert run.is_finished
-    assert "no checkpoint: checkpoints: expected to write it" in capsys.readouterr().out
+    assert "no checkpoint: checkpoints: cannot be written" in capsys.readouterr().out
 
 
 def test_early_stopping_does_not_start_to_wait_anew(tiny: Path) -> None:

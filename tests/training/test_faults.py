@@ -175,7 +175,7 @@ def test_the_weights_kept_are_those_before_the_loss_broke(tiny: Path, unrolled_c
         ),
         (
             ["tiny.yaml", "--set", "data={file: no.npz}"],
-            "{folder}/no.npz: expected a file, got nothing there. Check the path.",
+            "{folder}/no.npz: no such file. Check the path.",
         ),
     ],
     ids=lambda value: value[-1][:40] if isinstance(value, list) else "",
@@ -208,8 +208,7 @@ def test_a_full_disk_ends_in_one_line(tiny: Path) -> None:
     assert finished.returncode == 1
     message = one_line(finished.stderr)
     assert re.fullmatch(
-        r"runs/\S+/model\.keras: expected to write it, got: File too large\. "
-        r"Free some space, or write to another place\.",
+        r"runs/\S+/model\.keras: cannot be written: File too large\. Free some space, or write elsewhere\.",
         message,
     )
     (run,) = (tiny.parent / "runs").iterdir()
@@ -229,7 +228,7 @@ def test_a_disk_without_room_ends_in_one_line(tiny: Path, unrolled_command: Comm
         finished = unrolled_command("train", tiny, "--runs", disk)
         assert finished.returncode == 1
         assert re.search(
-            r"expected to write it, got: No space left on device\. Free some space, or write to another place\.$",
+            r"cannot be written: No space left on device\. Free some space, or write elsewhere\.$",
             one_line(finished.stderr),
         )
     finally:
@@ -240,5 +239,5 @@ def test_a_folder_that_cannot_be_made_is_named(tiny: Path, unrolled_command: Com
     (tiny.parent / "runs").write_text("mine")
     finished = unrolled_command("train", tiny)
     assert finished.returncode == 1
-    assert "expected to write it, got: File exists." in one_line(finished.stderr)
+    assert "cannot be written: File exists." in one_line(finished.stderr)
     assert (tiny.parent / "runs").read_text() == "mine"
