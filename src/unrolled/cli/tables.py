@@ -61,7 +61,7 @@ class BlockTable(Table):
         part.padding = self.padding
         for index, width in zip(block, widths, strict=True):
             header = wrap_words(texts[index][0], width)
-            part.add_column(header, justify=self.columns[index].justify, width=width, overflow="fold")
+            part.add_column(Text(header), justify=self.columns[index].justify, width=width, overflow="fold")
         for row in zip(*(texts[index][1:] for index in block), strict=True):
             part.add_row(*(Text(wrap_words(cell, width)) for cell, width in zip(row, widths, strict=True)))
         return part
