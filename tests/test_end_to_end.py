@@ -1,4 +1,4 @@
-"""The main job as a user runs it, on all of MNIST: train, measure, and read digits that are not from MNIST."""
+"""The main job as a user runs it, on all of MNIST: train, evaluate, and predict digits that are not from MNIST."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.conftest import Command, environment
 from tests.drawing import FONTS, draw_digit
-from unrolled.data import bundled as mnist
+from unrolled.data import bundled
 from unrolled.runs.run import Run
 
 import numpy as np
@@ -58,7 +58,7 @@ def test_peak_memory_is_bounded(trained: tuple[Run, str, int]) -> None:
 )
 def test_the_saved_network_takes_raw_digits(load: str, trained: tuple[Run, str, int]) -> None:
     program = (
-        f"import sys; {load}\nfrom unrolled.data import mnist\n_, (images, labels) = mnist.load_data()\n"
+        f"import sys; {load}\nfrom unrolled.data import bundled\n_, (images, labels) = bundled.load_data()\n"
         "print((model.predict(images[:1000], verbose=0).argmax(axis=1) == labels[:1000]).mean())"
     )
     command = [sys.executable, "-c", program, str(trained[0].path)]
@@ -67,7 +67,7 @@ def test_the_saved_network_takes_raw_digits(load: str, trained: tuple[Run, str, 
     assert float(finished.stdout) > 0.95
 
 
-def test_evaluate_prints_what_the_run_measured(trained: tuple[Run, str, int], unrolled_command: Command) -> None:
+def test_evaluate_prints_the_evaluation_of_the_run(trained: tuple[Run, str, int], unrolled_command: Command) -> None:
     run, _, _ = trained
     finished = unrolled_command("evaluate", run.path, "--json")
     again = json.loads(finished.stdout)
@@ -105,7 +105,7 @@ def test_digits_that_are_not_from_mnist_are_read(
     assert np.mean(right) >= 0.75
 
 
-def test_polarity_and_position_do_not_change_the_answer(
+def test_polarity_and_position_do_not_change_the_prediction(
     trained: tuple[Run, str, int], tmp_path: Path, unrolled_command: Command
 ) -> None:
     run, _, _ = trained
@@ -126,7 +126,7 @@ def test_batches_are_predicted_one_image_at_a_time(
     trained: tuple[Run, str, int], tmp_path: Path, unrolled_command: Command
 ) -> None:
     run, _, _ = trained
-    _, (images, labels) = mnist.load_data()
+    _, (images, labels) = bundled.load_data()
     np.savez(tmp_path / "batch.npz", x=images[:20])
     predictions = json.loads(unrolled_command("predict", run.path, tmp_path / "batch.npz", "--json").stdout)
     assert [prediction["index"] for prediction in predictions] == list(range(20))

@@ -1,4 +1,4 @@
-"""What differs between two experiments is said once, where it stands."""
+"""The difference of two experiments is listed once, by its path."""
 
 from tests.comparison.written_runs import experiment_of
 from unrolled.config.diff import ConfigDifference, align, diff_configs

@@ -27,6 +27,9 @@ training:
   optimizer: Adam
 """
 
+UNEXPECTED_COLON = 'an unexpected ":". Check the indentation, or put the text in quotation marks.'
+INDENTATION = "the indentation does not match the lines above. Align the entries of a list or section."
+
 Write = Callable[[str], Path]
 WORDS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=12)
 VALUES = st.recursive(
@@ -61,7 +64,7 @@ def message(call: Callable[[], object]) -> str:
     return str(caught.value)
 
 
-# Places
+# Locations
 
 
 @pytest.mark.parametrize(
@@ -84,7 +87,7 @@ def test_each_setting_knows_its_line(path: tuple[str | int, ...], line: int, dig
     assert digits.where(path) == f"digits.yaml:{line}: {format_path(path)}"
 
 
-def test_a_setting_that_is_not_there_is_placed_at_what_is_around_it(digits: Document) -> None:
+def test_a_setting_that_is_not_there_is_located_at_the_nearest_one_around_it(digits: Document) -> None:
     assert digits.where(("network", 1, "LSTM", "unit")) == "digits.yaml:6: network[1].LSTM.unit"
     assert digits.where(("training", "optimizer", "Adam", "beta")) == "digits.yaml:12: training.optimizer.Adam.beta"
     assert digits.where(("nothing",)) == "digits.yaml: nothing"
@@ -97,7 +100,7 @@ def test_a_group_may_be_named_instead_of_the_setting(digits: Document) -> None:
     assert digits.where(("training",), group=()) == "digits.yaml:10"
 
 
-def test_a_place_on_the_command_line_is_its_own_path(digits: Document) -> None:
+def test_a_location_on_the_command_line_is_its_own_path(digits: Document) -> None:
     changed = digits.override(["training.epochs=5", "network.1.LSTM={units: 3}"])
     assert changed.where(("training", "epochs")) == "--set training.epochs"
     assert changed.where(("network", 1, "LSTM")) == "--set network.1.LSTM"
@@ -105,7 +108,7 @@ def test_a_place_on_the_command_line_is_its_own_path(digits: Document) -> None:
     assert changed.where(("training", "optimizer")) == "digits.yaml:12: training.optimizer"
 
 
-def test_paths_are_spelled_with_dots_and_brackets() -> None:
+def test_paths_are_formatted_with_dots_and_brackets() -> None:
     assert format_path(()) == ""
     assert format_path(("network", 2, "LSTM", "units")) == "network[2].LSTM.units"
 
@@ -174,21 +177,37 @@ def test_an_empty_file_is_nothing(write: Write) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "problem"),
     [
-        ("data: mnist\nseed: 1\ndata: kmnist\n", 3, 'found duplicate key "data"'),
-        ("training:\n  epochs: 1\n  epochs: 2\n", 3, 'found duplicate key "epochs"'),
-        ("data: mnist\nnetwork: [1,\nseed: 2\n", 4, "expected ',' or ']', but got '<stream end>'"),
-        ("data: mnist\n seed: 1\n", 2, "mapping values are not allowed here"),
-        ("training: epochs: 1\n", 1, "mapping values are not allowed here"),
-        ("network:\n\t- Flatten\n", 2, "found character '\\t' that cannot start any token"),
-        ("data: *mnist\n", 1, "found undefined alias 'mnist'"),
-        ("data: mnist\nseed: 'open\n", 3, "found unexpected end of stream"),
+        ("data: mnist\nseed: 1\ndata: kmnist\n", 3, 'duplicate key "data" (first on line 1). Remove one of them.'),
+        (
+            "training:\n  epochs: 1\n  epochs: 2\n",
+            3,
+            'duplicate key "epochs" (first on line 2). Remove one of them.',
+        ),
+        (
+            "network:\n  - LSTM: {units: 1,\n      units: 2}\n",
+            3,
+            'duplicate key "units" (first on line 2). Remove one of them.',
+        ),
+        (
+            "data: mnist\nnetwork: [1,\nseed: 2\n",
+            4,
+            'a bracket is not closed, or a comma is missing. Check every "[" and "{".',
+        ),
+        ("data: mnist\n seed: 1\n", 2, UNEXPECTED_COLON),
+        ("training: epochs: 1\n", 1, UNEXPECTED_COLON),
+        ("network:\n\t- Flatten\n", 2, "a tab. Indent with spaces."),
+        ("network:\n  - LSTM:\n\t units: 3\n", 3, "a tab. Indent with spaces."),
+        ("network:\n  - Flatten\n - Dense: {units: 3}\n", 3, INDENTATION),
+        ("network:\n    - Flatten\n  - Dense: {units: 3}\n", 3, INDENTATION),
+        ("training:\n    epochs: 1\n  batch_size: 2\n", 3, INDENTATION),
+        ("data: *mnist\n", 1, '"*mnist" refers to nothing. Put the text in quotation marks.'),
+        ("data: mnist\nseed: 'open\n", 3, "a quotation mark is not closed. Close it."),
+        ("data: mnist\nseed 3\nnetwork: [Flatten]\n", 3, 'a ":" is missing after the name of a setting. Add it.'),
     ],
 )
 def test_what_is_not_yaml_names_its_line(text: str, line: int, problem: str, write: Write) -> None:
     path = write(text)
-    assert message(lambda: read_document(path, "digits.yaml")) == (
-        f"digits.yaml:{line}: expected YAML, got: {problem}. Check the line."
-    )
+    assert message(lambda: read_document(path, "digits.yaml")) == (f"digits.yaml:{line}: not valid YAML: {problem}")
 
 
 @pytest.mark.parametrize(
@@ -220,24 +239,19 @@ def test_the_rarer_yaml_is_read_as_plain_values_or_refused(text: str, write: Wri
 def test_a_control_character_is_refused(write: Write) -> None:
     path = write("data: \x01\n")
     assert message(lambda: read_document(path, "digits.yaml")) == (
-        "digits.yaml: expected YAML, got: unacceptable character #x0001: special characters are not allowed. "
-        "Check the file."
+        "digits.yaml: not valid YAML: the control character #x0001. Remove it."
     )
 
 
 def test_a_missing_file_names_itself(tmp_path: Path) -> None:
     path = tmp_path / "digits.yaml"
-    assert message(lambda: read_document(path)) == (
-        f"{path}: expected an experiment file, got nothing there. Check the path."
-    )
+    assert message(lambda: read_document(path)) == (f"{path}: no such file. Check the path.")
 
 
 def test_a_folder_and_what_is_not_text_are_refused(tmp_path: Path) -> None:
     latin = tmp_path / "latin.yaml"
     latin.write_bytes(b"name: caf\xe9\n")
-    assert message(lambda: read_document(latin)) == (
-        f"{latin}: expected text in UTF-8, got other bytes. Save the file as UTF-8."
-    )
+    assert message(lambda: read_document(latin)) == (f"{latin}: not a text file in UTF-8. Save it as UTF-8.")
     assert message(lambda: read_document(tmp_path)) == (
         f"{tmp_path}: expected an experiment file, got a folder. Name a file in it."
     )
@@ -264,9 +278,7 @@ def test_a_folder_and_what_is_not_text_are_refused(tmp_path: Path) -> None:
         ("data=", ("data",), None),
     ],
 )
-def test_set_puts_a_value_in_its_place(
-    assignment: str, path: tuple[str | int, ...], value: object, digits: Document
-) -> None:
+def test_set_replaces_one_value(assignment: str, path: tuple[str | int, ...], value: object, digits: Document) -> None:
     changed: Any = digits.override([assignment]).values
     for key in path:
         changed = changed[key]
@@ -329,12 +341,12 @@ def test_a_path_through_a_value_is_refused(path: str, value: str, key: str, digi
 
 
 def test_a_value_that_is_not_yaml_is_refused(digits: Document) -> None:
-    said = message(lambda: digits.override(["training.epochs=[1,"]))
-    assert said.startswith("--set training.epochs")
-    assert "expected YAML, got: " in said
+    refusal = message(lambda: digits.override(["training.epochs=[1,"]))
+    assert refusal.startswith("--set training.epochs")
+    assert "not valid YAML: " in refusal
 
 
-def test_an_unknown_setting_is_created_for_the_schema_to_refuse_where_it_was_said(digits: Document) -> None:
+def test_an_unknown_setting_is_created_for_the_schema_to_refuse_where_it_was_typed(digits: Document) -> None:
     changed = digits.override(["nothing.known.here=1"])
     assert changed.values["nothing"] == {"known": {"here": 1}}
     assert changed.where(("nothing",)).startswith("--set nothing.known.here")

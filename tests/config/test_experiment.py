@@ -9,6 +9,8 @@ from unrolled.config.document import Document, parse_yaml
 from unrolled.config.experiment import ExperimentConfig, recipes
 from unrolled.config.sections import DataConfig, EarlyStoppingConfig
 from unrolled.errors import InvalidSetting
+from unrolled.model.build import resolve
+from unrolled.tasks.registry import load_task
 
 import hypothesis.strategies as st
 import pytest
@@ -68,10 +70,10 @@ def message(call: Callable[[], object]) -> str:
 
 
 def test_the_recipe_is_the_founding_example() -> None:
-    said = parse_yaml(MNIST_ROWS, "design")
+    settings = parse_yaml(MNIST_ROWS, "design")
     recipe = ExperimentConfig.load("mnist-rows")
-    assert recipe == ExperimentConfig.load({"name": "mnist-rows", **said})
-    assert parse_yaml(recipes()["mnist-rows"].read_text(), "recipe") == said
+    assert recipe == ExperimentConfig.load({"name": "mnist-rows", **settings})
+    assert parse_yaml(recipes()["mnist-rows"].read_text(), "recipe") == settings
     assert recipe.data == "mnist"
     assert recipe.network[1].name == "LSTM"
     assert recipe.network[1].arguments == {"units": 128, "activation": "relu", "return_sequences": True}
@@ -110,7 +112,7 @@ def test_a_name_too_long_for_a_file_is_an_unknown_recipe() -> None:
 
 def test_a_missing_file_names_itself() -> None:
     assert message(lambda: ExperimentConfig.load("nowhere/digits.yaml")) == (
-        "nowhere/digits.yaml: expected an experiment file, got nothing there. Check the path."
+        "nowhere/digits.yaml: no such file. Check the path."
     )
 
 
@@ -182,28 +184,28 @@ def test_an_experiment_reads_back_from_its_yaml(find: Find) -> None:
         assert again.to_yaml() == first.to_yaml()
 
 
-def test_the_yaml_says_every_setting() -> None:
-    said = parse_yaml(ExperimentConfig.load({"data": "mnist", "network": ["Flatten"]}).to_yaml(), "yaml")
-    assert said == {
+def every_setting(**resolved: Any) -> dict[str, Any]:
+    """Every setting of the smallest experiment, those that the task decides as given."""
+    return {
         "name": "experiment",
         "data": "mnist",
-        "task": "classify",
-        "read": "rows",
+        "task": resolved.get("task"),
+        "scan": "rows",
         "text": {
-            "tokenizer": "words",
+            "tokenizer": resolved.get("tokenizer"),
             "lowercase": True,
             "min_count": 1,
             "vocabulary_size": 20_000,
             "max_length": 256,
         },
         "forecast": None,
-        "network": ["Flatten"],
+        "network": resolved.get("network", ["Flatten"]),
         "training": {
             "epochs": 3,
             "batch_size": 32,
             "optimizer": {"Adam": {"learning_rate": 0.001}},
-            "loss": "SparseCategoricalCrossentropy",
-            "metrics": ["accuracy"],
+            "loss": resolved.get("loss"),
+            "metrics": resolved.get("metrics"),
             "class_weights": None,
             "augment": None,
             "precision": "float32",
@@ -215,6 +217,48 @@ def test_the_yaml_says_every_setting() -> None:
         },
         "seed": 0,
     }
+
+
+def test_the_yaml_has_every_setting() -> None:
+    config = ExperimentConfig.load({"data": "mnist", "network": ["Flatten"]})
+    assert parse_yaml(config.to_yaml(), "yaml") == every_setting()
+
+
+def test_the_task_fills_in_what_was_left_out() -> None:
+    config = ExperimentConfig.load({"data": "mnist", "network": ["Flatten"]})
+    task = load_task(config)
+    decided = {"task": "classify", "tokenizer": "words", "loss": "SparseCategoricalCrossentropy"}
+    of_task = every_setting(**decided, metrics=["accuracy"])
+    assert parse_yaml(task.config.to_yaml(), "yaml") == of_task
+    resolved = parse_yaml(resolve(config, task).to_yaml(), "yaml")
+    network = ["Flatten", {"Dense": {"units": 10, "activation": "softmax"}}]
+    assert resolved == {**of_task, "network": network}
+    assert parse_yaml(config.to_yaml(), "yaml") == every_setting()
+
+
+@pytest.mark.parametrize(
+    ("text", "task", "tokenizer"),
+    [
+        ("data: mnist", "classify", "words"),
+        ("data: movie-reviews", "classify", "words"),
+        ("data: pride-and-prejudice", "generate", "characters"),
+        ("data: {file: book.txt}", "generate", "characters"),
+        ("data: {file: book.txt}\ntask: classify", "classify", "words"),
+        ("data: air-passengers\nforecast: {window: 12, test_steps: 12}", "forecast", "words"),
+        ("data: pride-and-prejudice\ntext: {tokenizer: bytes}", "generate", "bytes"),
+    ],
+)
+def test_the_task_follows_from_the_experiment(text: str, task: str, tokenizer: str, find: Find) -> None:
+    config = find(f"{text}\nnetwork: [Flatten]\n")
+    assert (config.task, config.training.loss, config.training.metrics) == (
+        task if "task" in text else None,
+        None,
+        None,
+    )
+    resolved = load_task(config).config
+    assert (resolved.task, resolved.text.tokenizer) == (task, tokenizer)
+    assert resolved.training.loss is not None
+    assert resolved.training.metrics is not None
 
 
 @pytest.mark.parametrize(
@@ -244,7 +288,7 @@ def test_a_date_as_an_argument_reads_back_or_is_refused(find: Find) -> None:
         (
             "data:",
             "zebra: 3\ndata:",
-            'digits.yaml:1: unknown setting "zebra". Choose among: name, data, task, read, text, forecast, '
+            'digits.yaml:1: unknown setting "zebra". Choose among: name, data, task, scan, text, forecast, '
             "network, training, seed.",
         ),
         (
@@ -275,22 +319,22 @@ def test_an_unknown_setting_names_its_line_and_the_likely_one(old: str, new: str
     ("right", "wrong"), [("network:", "netwrok:"), ("data:", "date:"), ("file:", "fill:"), ("patience:", "patiance:")]
 )
 def test_a_misspelt_setting_that_is_needed_is_recognised(right: str, wrong: str, find: Find) -> None:
-    said = message(lambda: find(SMALL.replace(right, wrong, 1)))
-    assert f'unknown setting "{wrong[:-1]}". Did you mean "{right[:-1]}"?' in said
+    refusal = message(lambda: find(SMALL.replace(right, wrong, 1)))
+    assert f'unknown setting "{wrong[:-1]}". Did you mean "{right[:-1]}"?' in refusal
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("data: mnist\n", 'digits.yaml: expected the setting "network", got none. Add it.'),
-        ("network: [Flatten]\n", 'digits.yaml: expected the setting "data", got none. Add it.'),
+        ("data: mnist\n", 'digits.yaml: the setting "network" is missing. Add it.'),
+        ("network: [Flatten]\n", 'digits.yaml: the setting "data" is missing. Add it.'),
         (
             SMALL.replace("file: digits.npz", ""),
             "digits.yaml:1: data: expected one of file, train (with test) and folder, got none. Name one.",
         ),
         (
             SMALL.replace("early_stopping:\n    patience: 2", "early_stopping: {}"),
-            'digits.yaml:8: training.early_stopping: expected the setting "patience", got none. Add it.',
+            'digits.yaml:8: training.early_stopping: the setting "patience" is missing. Add it.',
         ),
     ],
 )
@@ -319,9 +363,9 @@ def test_a_missing_setting_is_named(text: str, expected: str, find: Find) -> Non
         (
             "early_stopping:\n    patience: 2",
             "early_stopping: 3",
-            "digits.yaml:8: training.early_stopping: expected settings with their names, got 3.",
+            "digits.yaml:8: training.early_stopping: expected a section of settings, got 3.",
         ),
-        ("data: {file: digits.npz}", "data: 3", "digits.yaml:1: data: expected settings with their names, got 3."),
+        ("data: {file: digits.npz}", "data: 3", "digits.yaml:1: data: expected a section of settings, got 3."),
         ("file: digits.npz", "file: 3", "digits.yaml:1: data.file: expected text, got 3."),
         ("data:", "name: 3\ndata:", "digits.yaml:1: name: expected text, got 3."),
         ("data:", "seed: 1.5\ndata:", "digits.yaml:1: seed: expected a whole number, got 1.5."),
@@ -343,12 +387,12 @@ def test_a_missing_setting_is_named(text: str, expected: str, find: Find) -> Non
         (
             "\n  - Flatten\n  - Dense: {units: 10}",
             " []",
-            "digits.yaml:2: network: expected at least one layer, got a list.",
+            "digits.yaml:2: network: expected a list of at least one layer, got an empty list.",
         ),
     ],
 )
 def test_a_wrong_type_names_its_line_and_what_is_expected(old: str, new: str, expected: str, find: Find) -> None:
-    assert message(lambda: find(SMALL.replace(old, new))) == f"{expected} Change it."
+    assert message(lambda: find(SMALL.replace(old, new))) == expected
 
 
 @pytest.mark.parametrize("value", ["0", "1", "0.0", "1.0", "1.5", "-0.1", ".nan", "true", "all", "", "[0.1]"])
@@ -373,9 +417,9 @@ def test_a_file_that_is_no_mapping_is_refused(text: str, find: Find) -> None:
 
 @pytest.mark.parametrize("text", ["1: 2\n", "true: 2\n", "~: 2\n", "? [a, b]\n: 2\n"])
 def test_a_key_that_is_not_text_is_refused_on_its_line(text: str, find: Find) -> None:
-    said = message(lambda: find(SMALL + text))
-    assert said.startswith("digits.yaml:10: ")
-    assert "expected Keys should be strings" not in said
+    refusal = message(lambda: find(SMALL + text))
+    assert refusal.startswith("digits.yaml:10: ")
+    assert "expected Keys should be strings" not in refusal
 
 
 def test_a_key_of_two_lines_is_refused_in_one(find: Find) -> None:
@@ -387,20 +431,20 @@ def test_a_key_of_two_lines_is_refused_in_one(find: Find) -> None:
 @pytest.mark.parametrize(
     ("assignment", "expected"),
     [
-        ("training.epochs=no", "--set training.epochs: expected a whole number, got 'no'. Change it."),
+        ("training.epochs=no", "--set training.epochs: expected a whole number, got 'no'."),
         (
             "training.epoch=5",
             '--set training.epoch: unknown setting "epoch". Did you mean "epochs"?',
         ),
-        ("network.0=3", f"--set network.0: expected {LAYER}, got 3. Change it."),
-        ("training={epochs: no}", "--set training: training.epochs: expected a whole number, got 'no'. Change it."),
+        ("network.0=3", f"--set network.0: expected {LAYER}, got 3."),
+        ("training={epochs: no}", "--set training: training.epochs: expected a whole number, got 'no'."),
         (
             "training.early_stoping.patience=5",
             '--set training.early_stoping.patience: unknown setting "early_stoping".',
         ),
     ],
 )
-def test_a_wrong_set_is_named_as_it_was_said(assignment: str, expected: str, find: Find) -> None:
+def test_a_wrong_set_is_named_as_it_was_typed(assignment: str, expected: str, find: Find) -> None:
     assert message(lambda: find(SMALL, assignment)).startswith(expected)
 
 
@@ -422,9 +466,9 @@ def test_selecting_without_a_validation_fraction_is_refused(
     )
 
 
-def test_selecting_without_saying_on_what_is_refused(find: Find) -> None:
-    said = message(lambda: find("data: mnist\nnetwork: [Flatten]\n", "training.keep=best"))
-    assert "expected a validation fraction for keep: best, got validation: none. Set validation: 0.1" in said
+def test_selecting_without_validation_examples_is_refused(find: Find) -> None:
+    refusal = message(lambda: find("data: mnist\nnetwork: [Flatten]\n", "training.keep=best"))
+    assert "expected a validation fraction for keep: best, got validation: none. Set validation: 0.1" in refusal
 
 
 def test_selecting_on_a_fraction_is_taken(find: Find) -> None:
@@ -496,9 +540,8 @@ def test_a_mutated_recipe_is_an_experiment_or_refused_in_one_line(tree: dict[str
     try:
         experiment = ExperimentConfig.parse(document)
     except InvalidSetting as error:
-        said = str(error)
-        assert said.startswith("digits.yaml: ")
-        assert "\n" not in said
+        assert str(error).startswith("digits.yaml: ")
+        assert "\n" not in str(error)
     else:
         again = Document(parse_yaml(experiment.to_yaml(), "yaml"), "yaml")
         assert ExperimentConfig.parse(again) == experiment

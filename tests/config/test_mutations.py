@@ -8,9 +8,8 @@ import unrolled
 from unrolled.config.document import Document, parse_yaml, write_yaml
 from unrolled.config.experiment import ExperimentConfig, recipes
 from unrolled.errors import UnrolledError
-from unrolled.model.build import build_network, check_components
-from unrolled.tasks.base import choose_examples
-from unrolled.tasks.batches import TrainingBatches
+from unrolled.model.build import build_model, check_config, check_memory, resolve
+from unrolled.tasks.registry import load_task
 
 import numpy as np
 import pytest
@@ -30,37 +29,35 @@ def paths(tree: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [found for key, part in parts for found in ((*path, key), *paths(part, (*path, key)))]
 
 
-def mutate(tree: Any, path: tuple[Any, ...], how: str, chance: random.Random) -> Any:
+def mutate(tree: Any, path: tuple[Any, ...], how: str, draw: random.Random) -> Any:
     """The tree with the setting at a path dropped, renamed, given another value, or wrapped."""
     key, rest = path[0], path[1:]
     copy = list(tree) if isinstance(tree, list) else dict(tree)
     if rest:
-        copy[key] = mutate(tree[key], rest, how, chance)
+        copy[key] = mutate(tree[key], rest, how, draw)
     elif how == "drop":
         del copy[key]
     elif how == "rename" and isinstance(copy, dict):
         letters = list(key)
-        letters.insert(chance.randrange(len(letters) + 1), chance.choice("aeX_ .1"))
+        letters.insert(draw.randrange(len(letters) + 1), draw.choice("aeX_ .1"))
         return {("".join(letters) if name == key else name): value for name, value in tree.items()}
     elif how == "wrap":
-        copy[key] = chance.choice([[copy[key]], {"x": copy[key]}, {key if isinstance(key, str) else "y": copy[key]}])
+        copy[key] = draw.choice([[copy[key]], {"x": copy[key]}, {key if isinstance(key, str) else "y": copy[key]}])
     elif how == "double" and isinstance(copy, list):
         copy.insert(key, copy[key])
     else:
-        copy[key] = chance.choice(VALUES)
+        copy[key] = draw.choice(VALUES)
     return copy
 
 
 def spoilt(number: int, data: Path) -> Any:
-    chance = random.Random(number)
-    recipe = chance.choice(sorted(recipes().values()))
+    draw = random.Random(number)
+    recipe = draw.choice(sorted(recipes().values()))
     tree = parse_yaml(recipe.read_text(encoding="utf-8"), recipe.stem)
     tree = {**tree, "data": {"file": str(data)}}
-    for _ in range(chance.choice([1, 1, 1, 2, 3])):
+    for _ in range(draw.choice([1, 1, 1, 2, 3])):
         if found := paths(tree):
-            tree = mutate(
-                tree, chance.choice(found), chance.choice(["drop", "rename", "value", "wrap", "double"]), chance
-            )
+            tree = mutate(tree, draw.choice(found), draw.choice(["drop", "rename", "value", "wrap", "double"]), draw)
     return tree
 
 
@@ -85,16 +82,16 @@ def test_a_spoilt_recipe_ends_in_one_line_or_in_a_step(tenth: int, data: Path) -
     for number in range(tenth * MUTATIONS // 10, (tenth + 1) * MUTATIONS // 10):
         tree = small(spoilt(number, data))
         try:
-            experiment = ExperimentConfig.parse(Document(tree, "spoilt.yaml"))
+            config = ExperimentConfig.parse(Document(tree, "spoilt.yaml"))
             again = ExperimentConfig.parse(Document(parse_yaml(write_yaml(tree), "again"), "again"))
-            assert again.to_yaml() == experiment.to_yaml()
-            check_components(experiment)
-            loaded = experiment.load_data()
-            examples = choose_examples(loaded, experiment)
-            model = build_network(experiment, loaded)
+            assert again.to_yaml() == config.to_yaml()
+            check_config(config)
+            task = load_task(config)
+            config = resolve(config, task)
+            check_memory(config, task)
+            model = build_model(config, task)
             if trained < STEPS_TAKEN // 10 + 1:
-                batches = TrainingBatches(examples.learned, batch_size=4, epochs=1, seed=0, classes=examples.classes)
-                model.train_on_batch(*batches[0])
+                model.train_on_batch(*task.batches(epochs=1)[0])
                 trained += 1
         except UnrolledError as error:
             refused += 1

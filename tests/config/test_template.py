@@ -8,7 +8,14 @@ from typing import Any
 from tests.conftest import ROOT, Command
 from unrolled.config.document import parse_yaml
 from unrolled.config.experiment import ExperimentConfig, recipes
-from unrolled.config.sections import TrainingConfig
+from unrolled.config.sections import (
+    AugmentationConfig,
+    ConfigModel,
+    EarlyStoppingConfig,
+    ForecastConfig,
+    TextConfig,
+    TrainingConfig,
+)
 from unrolled.config.template import render_template, write_template
 from unrolled.errors import InvalidSetting, WriteError
 from unrolled.model.build import describe
@@ -32,7 +39,7 @@ def test_a_recipe_builds_a_network_for_its_data(recipe: str) -> None:
 
 
 def test_check_prints_the_network_and_trains_nothing(tiny: Path, unrolled_command: Command) -> None:
-    finished = unrolled_command("check", tiny, "--set", "read=columns", "--set", "training.validation=0.25")
+    finished = unrolled_command("check", tiny, "--set", "scan=columns", "--set", "training.validation=0.25")
     assert finished.returncode == 0
     for words in ("[B, 6, 5] read as columns", "LSTM", "[B, 8]", "480", "units 8", "3, activation softmax"):
         assert words in finished.stdout
@@ -62,12 +69,20 @@ def test_every_comment_is_a_setting_that_can_be_set() -> None:
         assert TrainingConfig.describe(name)
     rest = text.split("# and in training:\n")[1]
     settings = [line[4:] for line in rest.splitlines() if line.startswith("#   ")]
-    # What begins with a name and a colon, or is indented below it, is a setting; the rest are words about it.
+    # A line that begins with a name and a colon, or is indented below it, is a setting; descriptions of the parts of a
+    # section are indented twice.
     names = tuple(f"{name}:" for name in TrainingConfig.model_fields)
-    chosen = [line for line in settings if line.startswith((*names, "  "))]
+    chosen = [line for line in settings if re.match(r"  \S", line) or line.startswith(names)]
     values = parse_yaml("\n".join(chosen), "comments")
     experiment = {"data": "mnist", "network": ["Flatten"], "training": {**values, "validation": 0.1}}
     assert ExperimentConfig.load(experiment).training.early_stopping is not None
+
+
+@pytest.mark.parametrize("section", [TextConfig, ForecastConfig, AugmentationConfig, EarlyStoppingConfig])
+def test_every_setting_of_a_section_is_described(section: type[ConfigModel]) -> None:
+    text = " ".join(render_template("mnist-rows").replace("#", "").split())
+    for name in section.model_fields:
+        assert f"{name}: {section.describe(name)}" in text
 
 
 def test_init_overwrites_nothing(tmp_path: Path, unrolled_command: Command) -> None:
@@ -75,9 +90,7 @@ def test_init_overwrites_nothing(tmp_path: Path, unrolled_command: Command) -> N
     (tmp_path / "mnist-gru.yaml").write_text("mine")
     finished = unrolled_command("init", "mnist-gru")
     assert (finished.returncode, (tmp_path / "mnist-gru.yaml").read_text()) == (1, "mine")
-    assert finished.stderr == (
-        "mnist-gru.yaml: expected a file that does not exist, got one. Name another with --output.\n"
-    )
+    assert finished.stderr == ("mnist-gru.yaml already exists. Choose another name with --output.\n")
     with pytest.raises(WriteError):
         write_template("mnist-gru", tmp_path / "mnist-gru.yaml")
     with pytest.raises(InvalidSetting, match='init: unknown recipe "mnist-gur"'):
@@ -109,7 +122,7 @@ def test_editors_accept_every_recipe_and_everything_written_out(
         {"training": {"optimizer": {"Adam": {"rate": 3}}}},
         {"training": {"loss": "CrossEntropy"}},
         {"training": {"metrics": ["acuracy"]}},
-        {"read": "diagonal"},
+        {"scan": "diagonal"},
         {"zebra": 1},
         {"network": [{"search": []}]},
         {"training": {"epochs": {"search": {"low": 1}}}},
@@ -127,7 +140,7 @@ def test_editors_accept_what_is_left_open(editor: jsonschema.Draft202012Validato
     page = (ROOT / "docs/searching.md").read_text(encoding="utf-8")
     shown = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)[0]
     editor.validate(parse_yaml(shown, "page"))
-    editor.validate({"data": "mnist", "network": {"search": [["Flatten"]]}, "read": {"search": ["rows"]}})
+    editor.validate({"data": "mnist", "network": {"search": [["Flatten"]]}, "scan": {"search": ["rows"]}})
 
 
 def test_the_smoothed_loss_of_a_constant_is_the_constant() -> None:
@@ -154,14 +167,14 @@ def test_rates_the_wrong_way_round_are_refused(tiny: Path) -> None:
         find_learning_rate(ExperimentConfig.load(tiny), low=1.0, high=0.1)
 
 
-def test_find_rate_takes_an_experiment_with_a_schedule(tiny: Path, unrolled_command: Command) -> None:
+def test_find_lr_takes_an_experiment_with_a_schedule(tiny: Path, unrolled_command: Command) -> None:
     schedule = "training.optimizer={Adam: {learning_rate: {OneCycle: {peak: 0.1}}}}"
     finished = unrolled_command("find-lr", tiny, "--set", schedule, "--steps", "20", "--json")
     assert finished.returncode == 0, finished.stderr
     assert len(json.loads(finished.stdout)["rates"]) == 20
     drawn = unrolled_command("find-lr", tiny, "--steps", "20", "--html", "rates.html").stdout
     page = (tiny.parent / "rates.html").read_text()
-    assert "the loss falls fastest at" in page
+    assert "recommended learning rate" in page
     assert "http" not in page
     assert "<script" not in page
     assert "the loss falls fastest at " in drawn

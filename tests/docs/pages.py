@@ -19,7 +19,7 @@ def parse(command: str, arguments: list[str]) -> click.Context:
 
 
 def on_small_data(examples: int) -> str:
-    """Return code to put before a program: bundled data is cut to so many examples, a novel to 20,000 characters."""
+    """Return the beginning of a program that cuts the bundled data to so many examples, texts to 20,000 characters."""
     return f"""
 from dataclasses import replace
 from unrolled.data import registry

@@ -15,14 +15,16 @@ def test_a_shifted_image_is_the_image_moved_with_zeros_coming_in() -> None:
     ways = set()
     for image, moved in zip(images, shifted(images, 1, np.random.default_rng(1)), strict=True):
         padded = np.pad(image, 1)
-        places = {(down, right): padded[down : down + 5, right : right + 6] for down in range(3) for right in range(3)}
-        found = [way for way, place in places.items() if np.array_equal(place, moved)]
+        positions = {
+            (down, right): padded[down : down + 5, right : right + 6] for down in range(3) for right in range(3)
+        }
+        found = [way for way, position in positions.items() if np.array_equal(position, moved)]
         assert len(found) == 1
         ways.add(found[0])
     assert len(ways) == 9
 
 
-def test_a_training_that_goes_on_at_a_batch_gets_what_one_that_came_there_gets() -> None:
+def test_batches_that_start_later_are_those_of_the_whole_training() -> None:
     whole, rest = (
         TrainingBatches(split(), batch_size=4, epochs=3, seed=5, shift=1, classes=3, start=start) for start in (0, 4)
     )
@@ -34,9 +36,9 @@ def test_a_training_that_goes_on_at_a_batch_gets_what_one_that_came_there_gets()
 
 def test_targets_become_one_hot_and_weights_follow_them() -> None:
     weights = np.array([1.0, 2.0, 3.0], dtype=np.float32)
-    _, targets, given = TrainingBatches(split(), batch_size=10, epochs=1, seed=0, weights=weights, classes=3)[0]
+    _, targets, of_examples = TrainingBatches(split(), batch_size=10, epochs=1, seed=0, weights=weights, classes=3)[0]
     assert targets.shape == (10, 3)
-    np.testing.assert_array_equal(given, targets @ weights)
+    np.testing.assert_array_equal(of_examples, targets @ weights)
     np.testing.assert_array_equal(one_hot(np.array([2, 0]), 3), [[0, 0, 1], [1, 0, 0]])
 
 
@@ -50,13 +52,13 @@ def test_balanced_weights_make_every_class_count_the_same() -> None:
 
 def test_folds_cover_all_examples_once_each_class_evenly() -> None:
     whole = Split(np.arange(103)[:, None, None], np.arange(103) % 4)
-    held = [fold_out(whole, fold, 5, seed=1) for fold in range(5)]
-    assert sorted(np.concatenate([out.inputs[:, 0, 0] for _, out in held])) == list(range(103))
-    for stays, out in held:
+    folds = [fold_out(whole, fold, 5, seed=1) for fold in range(5)]
+    assert sorted(np.concatenate([out.inputs[:, 0, 0] for _, out in folds])) == list(range(103))
+    for stays, out in folds:
         assert stays.size + out.size == 103
         assert out.size in (20, 21)
         counts = np.bincount(out.targets, minlength=4)
         assert counts.max() - counts.min() <= 1
     again = fold_out(whole, 2, 5, seed=1)[1]
-    np.testing.assert_array_equal(again.inputs, held[2][1].inputs)
+    np.testing.assert_array_equal(again.inputs, folds[2][1].inputs)
     assert not np.array_equal(fold_out(whole, 2, 5, seed=2)[1].inputs, again.inputs)

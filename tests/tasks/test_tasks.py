@@ -1,4 +1,4 @@
-"""Each task from a five-line file to what a trained network says."""
+"""Each task from a five-line file to the predictions of a trained network."""
 
 import csv
 import json
@@ -11,7 +11,7 @@ from unrolled.data.dataset import Split, objects
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.runs.run import Run
 from unrolled.tasks.batches import EvaluationBatches, TrainingBatches
-from unrolled.tasks.metrics import mean_errors, seasonal_naive
+from unrolled.tasks.metrics import forecast_errors, seasonal_naive
 
 import numpy as np
 import pytest
@@ -54,9 +54,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["film", "plot", "actor", "scene", "music", "end"]
     rows = []
     for i in range(120):
-        said = list(random.choice(words, random.integers(2, 12)))
-        said[random.integers(len(said))] = "good" if i % 2 else "awful"
-        rows.append((" ".join(said), "pos" if i % 2 else "neg"))
+        text = list(random.choice(words, random.integers(2, 12)))
+        text[random.integers(len(text))] = "good" if i % 2 else "awful"
+        rows.append((" ".join(text), "pos" if i % 2 else "neg"))
     (folder / "reviews.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
     lines = []
     for i in range(40):
@@ -85,44 +85,46 @@ def runs(folder: Path) -> dict[str, Run]:
     ("name", "task"), [("texts", "classify"), ("series", "classify"), ("book", "generate"), ("wave", "forecast")]
 )
 def test_the_task_follows_from_the_data_and_is_named(runs: dict[str, Run], name: str, task: str) -> None:
-    assert runs[name].experiment.task == task
+    assert runs[name].config.task == task
     assert f"task: {task}" in (runs[name].path / "experiment.yaml").read_text()
     assert runs[name].is_finished
 
 
 @pytest.mark.parametrize("name", ["texts", "series"])
-def test_classes_are_learned_and_told_beside_simple_methods(runs: dict[str, Run], name: str) -> None:
+def test_classes_are_predicted_and_compared_with_baselines(runs: dict[str, Run], name: str) -> None:
     evaluation = runs[name].evaluation
     assert evaluation.accuracy > 0.8
-    assert evaluation.baselines["always the commonest class"]["accuracy"] == pytest.approx(0.5)
+    assert evaluation.baselines["majority class"]["accuracy"] == pytest.approx(0.5)
     assert len(evaluation.baselines) == 2
     page = (runs[name].path / "report.html").read_text()
     assert "<h2>Baselines</h2>" in page
 
 
-def test_a_text_is_continued_in_its_own_way(runs: dict[str, Run]) -> None:
+def test_a_text_is_generated_like_the_training_text(runs: dict[str, Run]) -> None:
     evaluation = runs["book"].evaluation
-    assert evaluation.figures["bits per character"] < 1.0
-    assert evaluation.figures["perplexity"] == pytest.approx(2 ** evaluation.figures["bits per character"])
-    assert evaluation.baselines["trigram model"]["bits per character"] > evaluation.figures["bits per character"]
-    written = "".join(unrolled.write(runs["book"], "the cat", length=40, temperature=0))
-    assert written.startswith(" sat on the mat. the cat")
-    again = ["".join(unrolled.write(runs["book"], "the", length=30, seed=1, top_k=5, top_p=0.95)) for _ in range(2)]
+    assert evaluation.metrics["bits per character"] < 1.0
+    assert evaluation.metrics["perplexity"] == pytest.approx(2 ** evaluation.metrics["bits per character"])
+    assert evaluation.baselines["trigram model"]["bits per character"] > evaluation.metrics["bits per character"]
+    generated = "".join(unrolled.generate(runs["book"], "the cat", length=40, temperature=0))
+    assert generated.startswith(" sat on the mat. the cat")
+    again = ["".join(unrolled.generate(runs["book"], "the", length=30, seed=1, top_k=5, top_p=0.95)) for _ in range(2)]
     assert again[0] == again[1]
 
 
-def test_a_forecast_goes_on_beyond_its_horizon(runs: dict[str, Run], folder: Path) -> None:
+def test_a_forecast_continues_beyond_its_horizon(runs: dict[str, Run], folder: Path) -> None:
     evaluation = runs["wave"].evaluation
-    assert evaluation.figures["MASE"] < 0.8
-    assert evaluation.baselines["the value 6 steps before"]["MASE"] == pytest.approx(1.0, abs=0.05)
+    assert evaluation.metrics["MASE"] < 0.8
+    assert evaluation.baselines["value 6 steps before"]["MASE"] == pytest.approx(1.0, abs=0.05)
     known = np.loadtxt(folder / "wave.csv", delimiter=",", skiprows=1, usecols=1)
-    told = unrolled.forecast(runs["wave"], known, 9)
+    forecasts = unrolled.forecast(runs["wave"], known, 9)
     expected = [10 + 4 * np.sin(i * np.pi / 3) + 0.1 * i for i in range(90, 99)]
-    np.testing.assert_allclose(told[:, 0], expected, atol=0.8)
+    np.testing.assert_allclose(forecasts[:, 0], expected, atol=0.8)
 
 
 @pytest.mark.parametrize("name", ["texts", "series", "book", "wave"])
-def test_a_run_copied_elsewhere_says_the_same(runs: dict[str, Run], folder: Path, tmp_path: Path, name: str) -> None:
+def test_a_run_copied_elsewhere_predicts_the_same(
+    runs: dict[str, Run], folder: Path, tmp_path: Path, name: str
+) -> None:
     shutil.copytree(runs[name].path, tmp_path / "copy")
     copy = Run.open(tmp_path / "copy")
     if name == "texts":
@@ -132,54 +134,60 @@ def test_a_run_copied_elsewhere_says_the_same(runs: dict[str, Run], folder: Path
         series = [np.ones((4, 2)), np.zeros((7, 2))]
         np.testing.assert_array_equal(copy.predict(series), runs[name].predict(series))
     elif name == "book":
-        first, second = ("".join(unrolled.write(run, "the", length=20)) for run in (copy, runs[name]))
+        first, second = ("".join(unrolled.generate(run, "the", length=20)) for run in (copy, runs[name]))
         assert first == second
     else:
         known = np.arange(20.0)
         np.testing.assert_array_equal(unrolled.forecast(copy, known), unrolled.forecast(runs[name], known))
 
 
-def test_what_is_left_out_is_filled_in_and_said(folder: Path, unrolled_command: Command) -> None:
-    told = json.loads(unrolled_command("check", folder / "texts.yaml", "--json").stdout)
-    assert told["task"] == "classify"
-    assert told["filled_in"] == [
-        f"network.0.Embedding: input_dim: {told['layers'][0]['parameters'] // 8}, mask_zero: true",
+def test_what_is_left_out_is_filled_in_and_listed(folder: Path, unrolled_command: Command) -> None:
+    description = json.loads(unrolled_command("check", folder / "texts.yaml", "--json").stdout)
+    assert description["task"] == "classify"
+    assert description["filled_in"] == [
+        f"network.0.Embedding: input_dim: {description['layers'][0]['parameters'] // 8}, mask_zero: true",
         "network.2: Dense units: 2, activation: softmax",
     ]
-    assert any(note.startswith("reviews.csv: 120 rows") for note in told["notes"])
+    assert any(note.startswith("reviews.csv: 120 rows") for note in description["notes"])
 
 
 def test_texts_and_tables_are_predicted(runs: dict[str, Run], folder: Path, unrolled_command: Command) -> None:
     run = runs["texts"].path
-    told = json.loads(unrolled_command("predict", run, "a good film", "an awful film", "--json").stdout)
-    assert [one["label"] for one in told] == ["pos", "neg"]
+    predictions = json.loads(unrolled_command("predict", run, "a good film", "an awful film", "--json").stdout)
+    assert [one["label"] for one in predictions] == ["pos", "neg"]
     table = folder / "new.csv"
     table.write_text('id,text\n7,"good, good film"\n8,awful music\n')
-    written = unrolled_command("predict", run, table).stdout
-    rows = list(csv.DictReader(written.splitlines()))
+    rows = list(csv.DictReader(unrolled_command("predict", run, table).stdout.splitlines()))
     assert [(row["id"], row["label"]) for row in rows] == [("7", "pos"), ("8", "neg")]
     assert float(rows[0]["p(pos)"]) > 0.5
 
 
-def test_a_network_is_asked_for_what_it_was_trained_for(runs: dict[str, Run]) -> None:
-    with pytest.raises(InvalidInput, match="predict: expected a network that tells classes"):
+def test_a_network_does_its_own_task_alone(runs: dict[str, Run]) -> None:
+    with pytest.raises(InvalidInput, match=r"^predict: the network was trained to generate\. Use: unrolled generate"):
         runs["book"].predict(["x"])
-    with pytest.raises(InvalidInput, match="write: expected a network that was trained to generate"):
-        next(unrolled.write(runs["texts"], "x"))
+    with pytest.raises(InvalidInput, match=r"^predict: the network was trained to forecast\. Use: unrolled forecast"):
+        runs["wave"].predict([np.ones((12, 1))])
+    with pytest.raises(InvalidInput, match=r"^generate: the network was trained to classify, not to generate\."):
+        next(unrolled.generate(runs["texts"], "x"))
+    with pytest.raises(InvalidInput, match=r"^forecast: the network was trained to classify, not to forecast\."):
+        unrolled.forecast(runs["texts"], [1, 2, 3])
     with pytest.raises(InvalidInput, match=r"forecast: expected a series \[T, 1\] of at least 12 steps, got \[3, 1\]"):
         unrolled.forecast(runs["wave"], [1, 2, 3])
     with pytest.raises(InvalidInput, match="predict: expected a list of texts"):
         runs["texts"].predict("one text")
-    with pytest.raises(InvalidInput, match=r"predict: expected series \[T, 2\], got \[4, 3\] in place 0"):
+    with pytest.raises(InvalidInput, match=r"predict: series 0: expected \[T, 2\], got \[4, 3\]"):
         runs["series"].predict([np.ones((4, 3))])
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("task=generate", "expected one text to continue, got 100 examples of reviews.csv"),
-        ("training.validation=given", "expected data with a part for validation, got reviews.csv without one"),
-        ("task=forecast", "for the task forecast and for no other, got task: forecast. Add it"),
+        ("task=generate", "--set task: expected one text, got 100 examples of reviews.csv. Set task: classify."),
+        (
+            "training.validation=given",
+            "--set training.validation: reviews.csv has no validation split. Set validation: 0.1",
+        ),
+        ("task=forecast", 'the task forecast needs the setting "forecast".'),
         (
             "network.1.GRU.return_sequences=true",
             r"expected outputs \[B, 2\] for the 2 classes of reviews.csv",
@@ -204,9 +212,9 @@ def test_batches_hold_texts_of_about_one_length() -> None:
     longest = TrainingBatches(split, batch_size=16, epochs=2, seed=0, padding="longest")
     assert {longest[step][0].shape[1] for step in range(longest.steps)} == {64}
     np.testing.assert_array_equal(longest[3][1], batches[3][1])
-    measured = EvaluationBatches(split, 64)
-    told = np.concatenate([measured[step][1] for step in range(measured.num_batches)])
-    np.testing.assert_array_equal(told, measured.order)
+    evaluated = EvaluationBatches(split, 64)
+    order = np.concatenate([evaluated[step][1] for step in range(evaluated.num_batches)])
+    np.testing.assert_array_equal(order, evaluated.order)
 
 
 def test_padding_does_not_change_the_loss(folder: Path) -> None:
@@ -222,5 +230,5 @@ def test_a_seasonal_forecast_repeats_the_season() -> None:
     series = np.tile([1.0, 5.0, 3.0], 4)[:, None]
     naive = seasonal_naive(series[None, :9], horizon=4, season=3, window=9)
     np.testing.assert_array_equal(naive[0, :, 0], [1, 5, 3, 1])
-    figures = mean_errors(np.full((2, 4, 1), 2.0), np.arange(10.0)[:, None], 2)
-    assert figures == {"MAE": 2.0, "RMSE": 2.0, "MASE": 1.0}
+    metrics = forecast_errors(np.full((2, 4, 1), 2.0), np.arange(10.0)[:, None], 2)
+    assert metrics == {"MAE": 2.0, "RMSE": 2.0, "MASE": 1.0}

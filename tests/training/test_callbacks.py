@@ -6,8 +6,9 @@ from typing import Any
 import unrolled
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidSetting
-from unrolled.model.build import build_network
+from unrolled.model.build import build_model, resolve
 from unrolled.runs.run import Run
+from unrolled.tasks.registry import load_task
 
 import keras
 import numpy as np
@@ -19,8 +20,9 @@ def train(tiny: Path, *settings: str) -> Run:
 
 
 def build(tiny: Path, *settings: str, steps: int = 1000) -> keras.Model:
-    experiment = ExperimentConfig.load(tiny, overrides=settings)
-    return build_network(experiment, experiment.load_data(), steps=steps)
+    config = ExperimentConfig.load(tiny, overrides=settings)
+    task = load_task(config)
+    return build_model(resolve(config, task), task, steps=steps)
 
 
 def rate(model: keras.Model, step: int) -> float:
@@ -37,12 +39,12 @@ def test_a_cycle_is_as_long_as_the_training(tiny: Path) -> None:
     assert rate(model, 100) == pytest.approx(0.5 * 1e-4, rel=1e-3)
 
 
-def test_a_cosine_warms_up_where_it_is_told_to(tiny: Path) -> None:
+def test_a_cosine_warms_up_where_the_file_asks_for_it(tiny: Path) -> None:
     model = build(tiny, "training.optimizer={SGD: {learning_rate: {Cosine: {peak: 1.0, warmup: 0.1}}}}", steps=100)
     assert [rate(model, step) for step in (0, 5, 10, 55, 100)] == pytest.approx([0, 0.5, 1, 0.5, 0], abs=1e-6)
 
 
-def test_keras_own_schedule_is_as_long_as_the_training_where_the_file_does_not_say(tiny: Path) -> None:
+def test_keras_own_schedule_is_as_long_as_the_training_where_the_file_leaves_it_out(tiny: Path) -> None:
     schedule = "training.optimizer={{Adam: {{learning_rate: {{CosineDecay: {{initial_learning_rate: 1.0{}}}}}}}}}"
     assert rate(build(tiny, schedule.format(""), steps=40), 20) == pytest.approx(0.5)
     assert rate(build(tiny, schedule.format(", decay_steps: 20"), steps=40), 20) == pytest.approx(0.0, abs=1e-6)
@@ -77,6 +79,7 @@ def test_class_weights_turn_a_network_to_the_class_that_counts(tiny: Path) -> No
 def test_a_weight_of_no_class_is_refused(tiny: Path) -> None:
     with pytest.raises(InvalidSetting, match=r'training.class_weights: unknown class "9"'):
         train(tiny, 'training.class_weights={"9": 1}')
+    assert not (tiny.parent / "runs").exists()
 
 
 def test_averages_validate_and_end_as_the_network(tiny: Path) -> None:
@@ -91,18 +94,18 @@ def test_averages_validate_and_end_as_the_network(tiny: Path) -> None:
 def test_another_precision_is_computed_by_keras_own_loop(tiny: Path) -> None:
     run = train(tiny, "training.precision=mixed_bfloat16")
     assert run.model.layers[2].compute_dtype == "bfloat16"
-    run.predict(run.config.load_data().test.inputs[:2])
+    run.predict(run.task.data.test.inputs[:2])
     assert "float32" in run.model.layers[2].kernel_used
     assert keras.config.dtype_policy().name == "float32"
 
 
 @pytest.mark.parametrize("order", ["columns", "pixels", "snake", "permuted"])
 def test_a_network_reads_raw_images_in_any_order(tiny: Path, order: str) -> None:
-    run = train(tiny, f"read={order}", "network.1.LSTM.units=4", "training.epochs=1")
-    images = run.config.load_data().test.inputs
+    run = train(tiny, f"scan={order}", "network.1.LSTM.units=4", "training.epochs=1")
+    images = run.task.data.test.inputs
     assert run.model.input_shape == (None, 6, 5)
     np.testing.assert_allclose(
-        run.evaluation.accuracy, (run.predict(images).argmax(axis=1) == run.config.load_data().test.targets).mean()
+        run.evaluation.accuracy, (run.predict(images).argmax(axis=1) == run.task.data.test.targets).mean()
     )
 
 
@@ -112,7 +115,7 @@ def test_an_initializer_is_found_before_a_layer_of_its_name(tiny: Path) -> None:
     np.testing.assert_array_equal(weights, 0.5 * np.eye(8))
 
 
-def test_shifts_change_what_is_learned_and_nothing_else(tiny: Path) -> None:
+def test_shifts_change_the_training_and_nothing_else(tiny: Path) -> None:
     plain, moved = train(tiny), train(tiny, "training.augment.shift=1")
     assert plain.metrics[0]["loss"] != moved.metrics[0]["loss"]
     assert moved.data == plain.data
@@ -128,7 +131,7 @@ REFUSED: list[tuple[str, Any]] = [
     ("training.optimizer={Adm: {}}", 'unknown optimizer "Adm". Did you mean "Adam"?'),
     ("training.optimizer={Adam: {learning_rate: fast}}", "expected a number, got 'fast'"),
     ("training.optimizer={Adam: {learning_rate: {OneCycl: {peak: 1}}}}", 'unknown class "OneCycl"'),
-    ("training.optimizer={Adam: {learning_rate: {OneCycle: {}}}}", 'expected the argument "peak", got none'),
+    ("training.optimizer={Adam: {learning_rate: {OneCycle: {}}}}", 'the argument "peak" is missing. Add it.'),
     ("training.optimizer={Adam: {learning_rate: {OneCycle: {peak: 1, warmup: 3}}}}", "warmup must be a share"),
     ("training.loss=CategoricalCrossentrop", 'unknown loss "CategoricalCrossentrop". Did you mean'),
     ("training.metrics=[acuracy]", 'unknown metric "acuracy"'),
@@ -139,7 +142,7 @@ REFUSED: list[tuple[str, Any]] = [
     ("training.augment={shift: 0}", "expected a number greater than or equal to 1, got 0"),
     ("training.precision=half", "expected 'float32' or 'mixed_bfloat16', got 'half'"),
     ("training.checkpoint_seconds=0", "expected a number greater than 0, got 0"),
-    ("read=diagonal", "expected 'rows', 'columns', 'pixels', 'permuted' or 'snake'"),
+    ("scan=diagonal", "expected 'rows', 'columns', 'pixels', 'permuted' or 'snake'"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Training that is stopped at any moment and goes on as if it had not been, on each backend."""
+"""Training that is stopped at any moment and resumed as if it had not been, on each backend."""
 
 import json
 import os
@@ -21,10 +21,10 @@ import numpy as np
 import pytest
 
 TIMES = {"seconds", "training_seconds", "cpu_seconds", "examples_per_second"}
-# Everything that has a state: dropout, averages of weights, a schedule, augmentation, weights, a choice of the best.
+# Everything that has a state: dropout, averages of weights, a schedule, augmentation, weights, the best weights.
 FULL = """\
 data: {file: tiny.npz}
-read: columns
+scan: columns
 network:
   - Rescaling: {scale: 0.00392156862745098}
   - GRU: {units: 8, return_sequences: true, recurrent_dropout: 0.2}
@@ -106,7 +106,7 @@ def test_a_training_killed_again_and_again_ends_as_one_that_was_not(full: Path) 
     assert_equal_runs(run, train(full))
 
 
-def test_an_interrupted_training_goes_on_after_the_very_batch(full: Path) -> None:
+def test_an_interrupted_training_is_resumed_after_the_very_batch(full: Path) -> None:
     runs = full.parent / "interrupted"
     process = start("train", full, "--set", "training.checkpoint_seconds=1000", "--runs", runs, folder=full.parent)
     wait_for(lambda: list(runs.glob("*/metrics.jsonl")), process)
@@ -116,14 +116,14 @@ def test_an_interrupted_training_goes_on_after_the_very_batch(full: Path) -> Non
     run = Run.find("latest", runs)
     assert run.status["status"] == "interrupted"
     # On TensorFlow its C++ parts write lines of their own around ours.
-    assert any(line.endswith(f"Go on with: unrolled resume {run.path}") for line in errors.splitlines()), errors
+    assert any(line.endswith(f"Continue with: unrolled resume {run.path}") for line in errors.splitlines()), errors
     resumed = unrolled.resume(run.path, quiet=True)
     assert_equal_runs(resumed, train(full))
 
 
-def test_more_epochs_go_on_as_if_there_had_been_as_many_from_the_start(tiny: Path) -> None:
+def test_more_epochs_are_as_if_there_had_been_as_many_from_the_start(tiny: Path) -> None:
     short = train(tiny, "training.epochs=2")
-    assert unrolled.resume(short, epochs=4, quiet=True).experiment.training.epochs == 4
+    assert unrolled.resume(short, epochs=4, quiet=True).config.training.epochs == 4
     assert_equal_runs(Run.open(short.path), train(tiny, "training.epochs=4"))
     environments = json.loads((short.path / "environment.json").read_text())
     assert len(environments["resumed"]) == 1
@@ -148,7 +148,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_over(tiny: Path) -> Non
     assert_equal_runs(unrolled.resume(run.path, quiet=True), train(tiny))
 
 
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(tiny: Path) -> None:
+def test_a_damaged_checkpoint_is_replaced_by_the_one_before(tiny: Path) -> None:
     run = train(tiny, "training.epochs=3")
     newest = sorted((run.path / "checkpoints").iterdir())[-1]
     newest.write_bytes(newest.read_bytes()[:1000])
@@ -177,7 +177,7 @@ def test_the_best_weights_are_not_overwritten_by_worse_ones_after_a_resume(tiny:
     with np.load(checkpoint) as stored:
         arrays = {name: stored[name] for name in stored.files}
     notes = json.loads(str(arrays.pop("notes")))
-    assert notes["selection"]["best"] == pytest.approx(min(losses))
+    assert notes["best_weights"]["best"] == pytest.approx(min(losses))
     for name, values in arrays.items():
         if name.startswith("trainable"):
             arrays[name] = np.full_like(values, 3.0)
@@ -199,15 +199,15 @@ def test_a_run_in_training_is_not_resumed_and_a_dead_lock_does_not_block(tiny: P
     assert len(unrolled.resume(run.path, epochs=3, quiet=True).metrics) == 3
 
 
-def test_fewer_epochs_than_are_done_are_refused(tiny: Path) -> None:
+def test_fewer_epochs_than_are_finished_are_refused(tiny: Path) -> None:
     run = train(tiny, "training.epochs=3")
-    with pytest.raises(InvalidSetting, match="expected at least 3 in all, got 2"):
+    with pytest.raises(InvalidSetting, match="expected at least 3 in total, got 2"):
         unrolled.resume(run.path, epochs=2, quiet=True)
     assert run.config.training.epochs == 3
 
 
 @pytest.mark.parametrize("keep", ["last", "best"])
-def test_a_training_killed_after_its_last_epoch_is_measured_when_it_goes_on(tiny: Path, keep: str) -> None:
+def test_a_training_killed_after_its_last_epoch_is_evaluated_when_it_is_resumed(tiny: Path, keep: str) -> None:
     settings = ("training.epochs=6", "training.validation=0.2", "training.optimizer.Adam.learning_rate=0.3")
     whole = train(tiny, *settings, f"training.keep={keep}")
     run = train(tiny, *settings, f"training.keep={keep}")
@@ -227,17 +227,17 @@ def test_a_finished_run_that_stopped_early_is_left_as_it_is(tiny: Path) -> None:
     assert run.status["status"] == "finished"
 
 
-def test_a_finished_run_without_checkpoints_is_not_begun_anew(tiny: Path) -> None:
+def test_a_finished_run_without_checkpoints_is_not_started_over(tiny: Path) -> None:
     run = train(tiny)
     for path in (run.path / "checkpoints").iterdir():
         path.unlink()
     before = contents(run)
-    with pytest.raises(RunError, match="expected a checkpoint to go on from"):
+    with pytest.raises(RunError, match="there is a trained network but no checkpoint to continue from"):
         unrolled.resume(run.path, epochs=5, quiet=True)
     assert contents(run) == before
 
 
-def test_what_a_finished_run_gave_is_kept_when_it_gets_longer(tiny: Path) -> None:
+def test_the_results_of_a_finished_run_are_kept_when_it_gets_longer(tiny: Path) -> None:
     run = train(tiny)
     evaluation, network = run.evaluation, (run.path / "model.keras").read_bytes()
     unrolled.resume(run.path, epochs=3, quiet=True)
@@ -246,22 +246,23 @@ def test_what_a_finished_run_gave_is_kept_when_it_gets_longer(tiny: Path) -> Non
     assert (run.path / "report-2-epochs.html").exists()
 
 
-def test_a_longer_schedule_is_said(tiny: Path, unrolled_command: Command) -> None:
+def test_a_longer_schedule_is_logged(tiny: Path, unrolled_command: Command) -> None:
     schedule = "training.optimizer={Adam: {learning_rate: {OneCycle: {peak: 0.1}}}}"
     run = train(tiny, schedule)
-    said = unrolled_command("resume", run.path, "--epochs", "3").stdout
-    assert "the learning rate's schedule is 3 epochs long from here on; until now it was 2" in said
+    output = unrolled_command("resume", run.path, "--epochs", "3").stdout
+    assert "from here the learning rate schedule is 3 epochs long; until now it was 2" in output
 
 
 def test_seconds_are_those_of_one_epoch_after_a_resume_too(tiny: Path) -> None:
     run = train(tiny)
-    notes = newest_checkpoint(run.path)
-    assert notes is not None
-    assert notes.notes["recorder"]["seconds"] == notes.notes["recorder"]["cpu_seconds"] == 0.0
+    checkpoint = newest_checkpoint(run.path)
+    assert checkpoint is not None
+    state = checkpoint.notes["logger"]
+    assert state["seconds"] == state["cpu_seconds"] == 0.0
 
 
 def test_weights_that_are_no_numbers_are_never_a_checkpoint(tiny: Path) -> None:
-    # One batch an epoch: the overflow of the last update is seen by nobody before the epoch ends.
+    # One batch an epoch: the overflow of the last update is not in any loss before the epoch ends.
     settings = ("training.optimizer={SGD: {learning_rate: 1e38}}", "training.batch_size=120", "training.epochs=3")
     with pytest.raises(Diverged) as diverged:
         train(tiny, *settings, "network.2.Dense={units: 3}", "network.1.LSTM.activation=linear")
@@ -277,11 +278,14 @@ def test_other_data_or_settings_are_refused(tiny: Path) -> None:
     run.save_status("interrupted")
     text = (run.path / "experiment.yaml").read_text()
     (run.path / "experiment.yaml").write_text(text.replace("learning_rate: 0.01", "learning_rate: 0.02"))
-    with pytest.raises(RunError, match=r"got another training.optimizer.Adam.learning_rate. Put it back"):
+    with pytest.raises(
+        RunError,
+        match=r"training.optimizer.Adam.learning_rate in experiment.yaml is not that of the checkpoint. Restore it",
+    ):
         unrolled.resume(run.path, quiet=True)
     (run.path / "experiment.yaml").write_text(text)
     write_tiny_data(tiny.with_suffix(".npz"), examples=90)
-    with pytest.raises(RunError, match="expected the data that it has learned from until now"):
+    with pytest.raises(RunError, match="holds other examples than those it was trained on"):
         unrolled.resume(run.path, quiet=True)
 
 
@@ -289,15 +293,15 @@ def test_a_disk_without_room_for_a_checkpoint_does_not_end_the_training(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(*arguments: Any) -> None:
-        raise WriteError("checkpoints: expected to write it, got: No space left on device. Free some space.")
+        raise WriteError("checkpoints: cannot be written: No space left on device. Free some space.")
 
     monkeypatch.setattr("unrolled.training.callbacks.write_checkpoint", full)
     run = unrolled.train(tiny, runs=tiny.parent / "runs")
     assert run.is_finished
-    assert "no checkpoint: checkpoints: expected to write it" in capsys.readouterr().out
+    assert "no checkpoint: checkpoints: cannot be written" in capsys.readouterr().out
 
 
-def test_early_stopping_does_not_start_to_wait_anew(tiny: Path) -> None:
+def test_early_stopping_keeps_its_patience_over_a_resume(tiny: Path) -> None:
     settings = (
         "training.epochs=30",
         "training.validation=0.2",

@@ -1,4 +1,4 @@
-"""What goes wrong while a network trains ends with one line, an exit code, and nothing lost."""
+"""A failure while a network trains ends with one line, an exit code, and nothing lost."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.conftest import Command, environment
 from unrolled.errors import Interrupted
+from unrolled.runs.inference import evaluate
 from unrolled.runs.run import Run
 
 import numpy as np
@@ -36,7 +37,7 @@ def start(tiny: Path, *arguments: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_the_run_after_the_batch_and_keeps_what_was_learned(
+def test_a_signal_ends_the_run_after_the_batch_and_keeps_the_network(
     tiny: Path, number: signal.Signals, exit_code: int
 ) -> None:
     process = start(tiny)
@@ -44,26 +45,26 @@ def test_a_signal_ends_the_run_after_the_batch_and_keeps_what_was_learned(
     output, errors = process.communicate(timeout=60)
     assert process.returncode == exit_code
     message = one_line(errors)
-    kept = r"train: tiny: interrupted in epoch \d+, after step \d; kept what was learned in (\S+)\. "
-    assert re.fullmatch(kept + r"Go on with: unrolled resume \1", message)
+    kept = r"train: tiny: interrupted in epoch \d+, after step \d; the network is kept in (\S+)\. "
+    assert re.fullmatch(kept + r"Continue with: unrolled resume \1", message)
     run = Run.open(tiny.parent / output.splitlines()[-1])
     assert run.status["status"] == "interrupted"
     assert len(run.metrics) >= 3
-    assert run.evaluate().accuracy > 0.5
+    assert evaluate(run).accuracy > 0.5
     assert [path.name for path in run.path.glob(".*")] == [".lock"]
 
 
 def test_an_interruption_from_python_carries_the_run(tiny: Path) -> None:
     program = f"""
 import os, signal, threading, unrolled
-from unrolled.training import fitting
+from unrolled.training import trainer
 
-class Impatient(fitting.Recorder):
+class Impatient(trainer.MetricsLogger):
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
         os.kill(os.getpid(), signal.SIGINT)
 
-fitting.Recorder = Impatient
+trainer.MetricsLogger = Impatient
 before = signal.getsignal(signal.SIGINT)
 try:
     unrolled.train({str(tiny)!r}, quiet=True)
@@ -85,7 +86,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tiny: Path, unrolled_command: C
     finished = unrolled_command("train", tiny, "--set", network, "--set", optimizer)
     assert finished.returncode == 1
     assert re.fullmatch(
-        r"train: tiny: expected a finite loss, got (nan|inf) in epoch 1 at step \d; kept the weights of epoch 1, "
+        r"train: tiny: the loss became (nan|inf) in epoch 1 at step \d; kept the weights of epoch 1, "
         r"step \d in \S+\. Lower the learning rate \(--set training\.optimizer\.SGD\.learning_rate=1e\+08\), clip the "
         r"gradients \(clipnorm: 1\), or use activation tanh\.",
         one_line(finished.stderr),
@@ -110,7 +111,7 @@ def test_the_weights_kept_are_those_before_the_loss_broke(tiny: Path, unrolled_c
     # 8 batches an epoch, and a copy every 50th step: the last good one is of step 100.
     assert (epoch, step) == (13, 4)
     run = Run.open(tiny.parent / finished.stdout.splitlines()[-1])
-    assert run.evaluate().loss < 1.2
+    assert evaluate(run).loss < 1.2
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_the_weights_kept_are_those_before_the_loss_broke(tiny: Path, unrolled_c
             ["mnist-row"],
             'train: unknown recipe "mnist-row". Did you mean "mnist-rows"? List them with: unrolled recipes',
         ),
-        (["no.yaml"], "no.yaml: expected an experiment file, got nothing there. Check the path."),
+        (["no.yaml"], "no.yaml: no such file. Check the path."),
         (
             ["tiny.yaml", "--set", "training.epoch=3"],
             '--set training.epoch: unknown setting "epoch". Did you mean "epochs"?',
@@ -160,7 +161,7 @@ def test_the_weights_kept_are_those_before_the_loss_broke(tiny: Path, unrolled_c
         ),
         (
             ["tiny.yaml", "--set", "network.0={Input: {shape: [6, 5]}}"],
-            "--set network.0: network[0].Input: expected a layer that computes, got the input. "
+            "--set network.0: network[0].Input: the input is no layer of the network. "
             "Leave it out: the shape comes from the data.",
         ),
         (
@@ -170,12 +171,12 @@ def test_the_weights_kept_are_those_before_the_loss_broke(tiny: Path, unrolled_c
         ),
         (
             ["tiny.yaml", "--set", "network.1.LSTM.name=same", "--set", "network.2.Dense.name=same"],
-            "tiny.yaml:2: network: expected layers that fit together, got: "
-            'The name "same" is used 2 times in the model. All operation names should be unique. Change one.',
+            "tiny.yaml:2: network: the layers do not fit together "
+            '(The name "same" is used 2 times in the model. All operation names should be unique). Change one of them.',
         ),
         (
             ["tiny.yaml", "--set", "data={file: no.npz}"],
-            "{folder}/no.npz: expected a file, got nothing there. Check the path.",
+            "{folder}/no.npz: no such file. Check the path.",
         ),
     ],
     ids=lambda value: value[-1][:40] if isinstance(value, list) else "",
@@ -208,8 +209,7 @@ def test_a_full_disk_ends_in_one_line(tiny: Path) -> None:
     assert finished.returncode == 1
     message = one_line(finished.stderr)
     assert re.fullmatch(
-        r"runs/\S+/model\.keras: expected to write it, got: File too large\. "
-        r"Free some space, or write to another place\.",
+        r"runs/\S+/model\.keras: cannot be written: File too large\. Free some space, or write elsewhere\.",
         message,
     )
     (run,) = (tiny.parent / "runs").iterdir()
@@ -229,7 +229,7 @@ def test_a_disk_without_room_ends_in_one_line(tiny: Path, unrolled_command: Comm
         finished = unrolled_command("train", tiny, "--runs", disk)
         assert finished.returncode == 1
         assert re.search(
-            r"expected to write it, got: No space left on device\. Free some space, or write to another place\.$",
+            r"cannot be written: No space left on device\. Free some space, or write elsewhere\.$",
             one_line(finished.stderr),
         )
     finally:
@@ -240,5 +240,5 @@ def test_a_folder_that_cannot_be_made_is_named(tiny: Path, unrolled_command: Com
     (tiny.parent / "runs").write_text("mine")
     finished = unrolled_command("train", tiny)
     assert finished.returncode == 1
-    assert "expected to write it, got: File exists." in one_line(finished.stderr)
+    assert "cannot be written: File exists." in one_line(finished.stderr)
     assert (tiny.parent / "runs").read_text() == "mine"

@@ -1,4 +1,4 @@
-"""What is read in pieces gives the run that the same data in memory gives."""
+"""Data that is read in pieces gives the run that the same data in memory gives."""
 
 import json
 from pathlib import Path
@@ -42,12 +42,12 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 
 def outcome(run: unrolled.Run) -> list[Any]:
-    """What must be equal, and nothing that tells the time."""
+    """Everything that must be equal; no times."""
     timeless = [{key: value for key, value in row.items() if "second" not in key} for row in run.metrics]
     data = json.loads((run.path / "data.json").read_text())
-    encoding = json.loads((run.path / "encoding.json").read_text())
+    preprocessor = json.loads((run.path / "preprocessor.json").read_text())
     evaluation = json.loads((run.path / "evaluation.json").read_text())
-    return [timeless, data, encoding, evaluation, [weight.tolist() for weight in run.model.get_weights()]]
+    return [timeless, data, preprocessor, evaluation, [weight.tolist() for weight in run.model.get_weights()]]
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -69,7 +69,7 @@ def test_a_run_on_data_in_pieces_is_the_run_on_the_same_data_in_memory(
     assert outcome(in_pieces) == outcome(whole)
 
 
-def test_texts_are_chosen_as_of_an_array(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_are_indexed_like_an_array(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examples, "ROWS_AT_ONCE", 8)
     texts = RowTexts(Path(files["texts"]), "text", np.arange(240))
     assert list(texts) == SENTENCES["text"]

@@ -8,9 +8,10 @@ import unrolled
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.dataset import Split
 from unrolled.errors import DataError, InvalidInput, InvalidSetting, RunError
+from unrolled.runs.inference import evaluate
 from unrolled.runs.run import Run
 from unrolled.tasks.batches import TrainingBatches
-from unrolled.tasks.classification import CLASSIFY
+from unrolled.tasks.registry import load_task
 
 import keras
 import numpy as np
@@ -35,7 +36,7 @@ def test_a_run_folder_holds_everything(tiny: Path) -> None:
         "experiment.yaml",
         "environment.json",
         "data.json",
-        "encoding.json",
+        "preprocessor.json",
         "status.json",
         "metrics.jsonl",
         "model.keras",
@@ -43,7 +44,7 @@ def test_a_run_folder_holds_everything(tiny: Path) -> None:
         "report.html",
     }
     assert run.path.name.endswith("Z-tiny")
-    assert run.status == {"status": "finished", "message": ""}
+    assert run.status == {"format": 2, "status": "finished", "message": ""}
     environment = json.loads((run.path / "environment.json").read_text())
     assert environment["backend"] == keras.backend.backend()
     assert environment["seed"] == 0
@@ -122,13 +123,13 @@ def test_no_validation_is_the_default(tiny: Path) -> None:
     assert run.data["validation_examples"] == 0
 
 
-def test_the_report_says_that_the_test_set_was_watched(tiny: Path) -> None:
+def test_the_report_warns_of_validation_on_the_test_set(tiny: Path) -> None:
     assert "Validated on the test set" in (train(tiny, "training.validation=test").path / "report.html").read_text()
 
 
 @pytest.fixture
 def unlearnable(tiny: Path) -> Path:
-    """The tiny experiment with labels drawn by lot: what is learned by heart makes the validation loss rise."""
+    """The tiny experiment with random labels: overfitting makes the validation loss rise."""
     with np.load(tiny.parent / "tiny.npz") as archive:
         arrays: dict[str, Any] = dict(archive)
     random = np.random.default_rng(0)
@@ -140,11 +141,11 @@ def unlearnable(tiny: Path) -> Path:
 def test_the_best_epoch_is_kept(unlearnable: Path) -> None:
     settings = ("training.optimizer.Adam.learning_rate=0.1", "training.epochs=12", "training.validation=0.25")
     run = train(unlearnable, *settings, "training.keep=best")
-    _, watched = CLASSIFY.divide(run.config.load_data(), run.config)
-    assert watched is not None
+    _, validation = load_task(run.config).split()
+    assert validation is not None
     losses = [record["val_loss"] for record in run.metrics]
     assert losses.index(min(losses)) < len(losses) - 1
-    assert run.evaluate(watched).loss == pytest.approx(min(losses), abs=1e-4)
+    assert evaluate(run, validation).loss == pytest.approx(min(losses), abs=1e-4)
 
 
 def test_early_stopping_stops(unlearnable: Path) -> None:
@@ -155,8 +156,8 @@ def test_early_stopping_stops(unlearnable: Path) -> None:
 
 
 def test_runs_of_one_second_do_not_collide(tiny: Path) -> None:
-    experiment = ExperimentConfig.load(tiny)
-    paths = [Run.create(experiment, tiny.parent / "runs").path for _ in range(5)]
+    config = ExperimentConfig.load(tiny)
+    paths = [Run.create(config, tiny.parent / "runs").path for _ in range(5)]
     assert len(set(paths)) == 5
     for path in paths:
         assert (path / "experiment.yaml").exists()
@@ -164,20 +165,20 @@ def test_runs_of_one_second_do_not_collide(tiny: Path) -> None:
 
 def test_find_knows_folders_names_and_latest(tiny: Path) -> None:
     runs = tiny.parent / "runs"
-    experiment = ExperimentConfig.load(tiny)
-    first, second = (Run.create(experiment, runs) for _ in range(2))
+    config = ExperimentConfig.load(tiny)
+    first, second = (Run.create(config, runs) for _ in range(2))
     assert Run.find(str(first.path), runs).path == first.path
     assert Run.find(first.path.name, runs).path == first.path
     assert Run.find("latest", runs).path == second.path
-    with pytest.raises(RunError, match=r"expected a run folder, got nothing there"):
+    with pytest.raises(RunError, match=r"no run named \"nothing-like-it\". List them with: unrolled runs"):
         Run.find("nothing-like-it", runs)
     with pytest.raises(RunError, match=r"Did you mean"):
         Run.find(first.path.name[:-1], runs)
-    with pytest.raises(RunError, match=r"expected a run in it, got none\. Train one with: unrolled train"):
+    with pytest.raises(RunError, match=r"there is no run in it\. Train one with: unrolled train"):
         Run.find("latest", runs / "empty")
 
 
-def test_a_run_is_found_by_the_name_that_it_was_given(tiny: Path) -> None:
+def test_a_run_is_found_by_its_name(tiny: Path) -> None:
     runs = tiny.parent / "runs"
     named = [Run.create(ExperimentConfig.load(tiny, name=name), runs).path for name in ("one", "two", "two", "three")]
     assert Run.find("two", runs).path == named[2]
@@ -186,7 +187,7 @@ def test_a_run_is_found_by_the_name_that_it_was_given(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["settings", "mapping", "text"])
-def test_a_run_finds_its_data_again_however_it_was_named(
+def test_a_run_finds_its_data_again_from_another_folder(
     source: str, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tiny.parent)
@@ -199,7 +200,8 @@ def test_a_run_finds_its_data_again_however_it_was_named(
         tiny.write_text(tiny.read_text().replace("{file: tiny.npz}", "tiny.npz"))
         run = unrolled.train(tiny, quiet=True)
     monkeypatch.chdir("/")
-    assert Run.open(tiny.parent / run.path).evaluate() == Run.open(tiny.parent / run.path).evaluation
+    opened = Run.open(tiny.parent / run.path)
+    assert evaluate(opened) == opened.evaluation
 
 
 def test_evaluation_refuses_other_classes(tiny: Path) -> None:
@@ -208,7 +210,7 @@ def test_evaluation_refuses_other_classes(tiny: Path) -> None:
     animals = unrolled.Dataset("animals", data.train, data.test, ("ant", "bee", "cat"))
     message = r"evaluate: expected the classes 0, 1, 2, got those of animals: ant, bee, cat\."
     with pytest.raises(DataError, match=message):
-        run.evaluate(animals)
+        evaluate(run, animals)
 
 
 def test_prediction_refuses_another_shape(tiny: Path) -> None:
@@ -216,7 +218,7 @@ def test_prediction_refuses_another_shape(tiny: Path) -> None:
     message = r"predict: expected numbers \[B, 6, 5\], got uint8 \[6, 5\]\. Add a batch axis: images\[None\]\."
     with pytest.raises(InvalidInput, match=message):
         run.predict(np.zeros((6, 5), np.uint8))
-    with pytest.raises(InvalidInput, match=r"got uint8 \[2, 5, 6\]\. Change their size\."):
+    with pytest.raises(InvalidInput, match=r"got uint8 \[2, 5, 6\]\. Resize them\."):
         run.predict(np.zeros((2, 5, 6), np.uint8))
 
 
@@ -224,10 +226,10 @@ def test_evaluation_takes_files_and_splits(tiny: Path) -> None:
     run = train(tiny)
     data = unrolled.load(tiny.parent / "tiny.npz")
     whole = run.evaluation
-    assert run.evaluate() == whole
-    assert run.evaluate(tiny.parent / "tiny.npz").accuracy == whole.accuracy
-    assert run.evaluate(data).accuracy == whole.accuracy
-    assert run.evaluate(Split(data.test.inputs[:9], data.test.targets[:9])).examples == 9
+    assert evaluate(run) == whole
+    assert evaluate(run, tiny.parent / "tiny.npz").accuracy == whole.accuracy
+    assert evaluate(run, data).accuracy == whole.accuracy
+    assert evaluate(run, Split(data.test.inputs[:9], data.test.targets[:9])).examples == 9
     assert np.sum(whole.confusion) == whole.examples == 60
     assert sum(score.support for score in whole.classes) == 60
 
@@ -253,7 +255,7 @@ def test_the_order_of_the_batches_is_a_function_of_seed_and_epoch() -> None:
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     batches = Spy(split, batch_size=8, epochs=3, seed=7)
     model.fit(batches, epochs=3, steps_per_epoch=batches.steps, shuffle=False, verbose=0)
-    # Keras looks at the first batches once before it begins.
+    # Keras takes the first batches once before it begins.
     trained = seen[-9:]
     assert [index for index, *_ in trained] == list(range(9))
     epochs = [[target for _, *targets in trained[e * 3 : e * 3 + 3] for target in targets] for e in range(3)]

@@ -334,9 +334,11 @@ def describe_value(value: Any) -> str:
     """Return a description of a value, for messages.
 
     Example:
-        >>> describe_value("three"), describe_value([1, 2]), describe_value(None)
-        ("'three'", 'a list', 'nothing')
+        >>> describe_value("three"), describe_value([1, 2]), describe_value([]), describe_value(None)
+        ("'three'", 'a list', 'an empty list', 'nothing')
     """
+    if value in ([], ()):
+        return "an empty list"
     kinds = {dict: "a mapping", list: "a list", tuple: "a list", type(None): "nothing"}
     return kinds.get(type(value)) or repr(value)
 

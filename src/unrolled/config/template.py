@@ -14,7 +14,7 @@ _WIDTH = 110
 # Shown where the default is none, because the data or the task decides.
 _EXAMPLES = {
     "task": "classify",
-    "forecast": {"window": 24, "horizon": 12, "season": 12, "test_steps": 24},
+    "forecast": {"window": 24, "horizon": 12, "season": 12, "scale": "window_mean", "test_steps": 24},
     "tokenizer": "words",
     "loss": "SparseCategoricalCrossentropy",
     "metrics": ["accuracy"],

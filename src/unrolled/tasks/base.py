@@ -145,6 +145,7 @@ class Task(ABC):
     @cached_property
     def train(self) -> Split:
         """The training examples, encoded."""
+        _ = self.class_weights  # a weight that is not possible is refused before anything is trained
         return self.encode(self._parts[0])
 
     @cached_property
