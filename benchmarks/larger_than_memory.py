@@ -27,7 +27,7 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results" / "larger-than-memory.json"
 SIZE = 4 << 30
 SECONDS_OF_TEXT = 120.0
-_ENDED = {"finished": "one epoch, and measured", "interrupted": "interrupted after two minutes"}
+_ENDED = {"finished": "one epoch, then evaluated", "interrupted": "interrupted after two minutes"}
 TRAININGS: dict[str, dict[str, Any]] = {
     "sentences.parquet": {
         "text": {"vocabulary_size": 10_000, "max_length": 32},

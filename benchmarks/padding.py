@@ -57,7 +57,7 @@ def render(results: dict[str, Any]) -> None:
     lines = [
         f"{machine['cpu']}, {machine['cores_used']} cores, {machine['date']}; medians of {ROUNDS} epochs in turn.",
         "",
-        "| computed by | s, padded to the longest of all | s, of the batch | ratio | from and to |",
+        "| computed by | s, padded to the longest of all | s, to the longest of the batch | ratio | range |",
         "| --- | --- | --- | --- | --- |",
     ]
     for kernel, name in KERNELS.items():

@@ -122,10 +122,10 @@ def render(results: dict[str, Any]) -> None:
     article = statistics.median(t["seconds"] for t in trainings if t["program"] == "article")
     machine = results["machine"]
     lines = [
-        f"{machine['cpu']}, {machine['cores_used']} cores, {machine['date']}. Accuracies are of the test set, measured "
-        "once for each training.",
+        f"{machine['cpu']}, {machine['cores_used']} cores, {machine['date']}. Accuracies are those on the test set, "
+        "evaluated once per training.",
         "",
-        "| program | trainings | s, median | s, from and to | article's / its time | test accuracy, 95 % interval |",
+        "| program | trainings | s, median | s, range | article's / its time | test accuracy, 95 % interval |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for program in programs:

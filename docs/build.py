@@ -1,6 +1,6 @@
-"""Execute the walkthrough and render it as one page that needs nothing else: no script, no network, no other file.
+"""Execute the walkthrough and render it as one self-contained page: no script, no network, no other file.
 
-Run it with ``make docs``. The pictures and figures on the page are those of the machine that built it.
+Run it with ``make docs``. The pictures and numbers on the page are those of the machine that built it.
 """
 
 import logging
@@ -39,10 +39,9 @@ $body
 </html>
 """)
 
-# Laid over the style of a run's report, whose colours it uses.
+# Follows the style of a run's report, and uses its colors.
 _STYLE = """
   :root { --word: #2457c5; --text: #1f7a4d; --number: #b3540a }
-  @media (prefers-color-scheme: dark) { :root { --word: #7ea6ff; --text: #7cc79a; --number: #f0a057 } }
   body { max-width: 860px; padding-top: 56px; font-size: 16.5px; line-height: 1.62 }
   h1 { font-size: 34px; margin-bottom: 20px }
   h2 { font-size: 23px; margin: 64px 0 14px; letter-spacing: -0.01em }
@@ -73,37 +72,37 @@ _STYLE = """
 
 
 class CellFailed(RuntimeError):
-    """A cell of the notebook did not run to its end."""
+    """A cell of the notebook raised, or ended the process."""
 
-    def __init__(self, cell: NotebookNode, got: str):
+    def __init__(self, cell: NotebookNode, problem: str):
         first_line = cell.source.partition("\n")[0]
-        message = f"expected every cell to run, got {got} in the cell {first_line!r}. Correct it and build again."
+        message = f"the cell {first_line!r} failed: {problem}. Correct it and build again."
         super().__init__(" ".join(message.split()))
 
 
 class ThisInterpreter(KernelSpecManager):
-    """Offers the kernel of the interpreter that runs this file, whichever others the machine has."""
+    """Kernel specifications with one entry: the interpreter that runs this file."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        """The specification of this interpreter's kernel, whatever the name."""
+        """Return the specification of this interpreter's kernel; the name is ignored."""
         return KernelSpec(resource_dir="", **get_kernel_dict())
 
 
 def read_notebook(path: Path) -> NotebookNode:
-    """The text notebook as cells that have not run."""
+    """Read a text notebook as cells that have not run."""
     notebook: NotebookNode = jupytext.read(path)
     return notebook
 
 
 def execute(notebook: NotebookNode) -> None:
-    """Run every cell in order in a fresh process and put what it gave beneath it.
+    """Run every cell in order in a fresh process and store its outputs in the notebook.
 
     Raises:
         CellFailed: A cell raised, or the process ended.
     """
     begun: list[NotebookNode] = []
     with tempfile.TemporaryDirectory(prefix="unrolled-") as folder:
-        # Over socket files in a folder of its own: ports would be open to every user of the machine.
+        # Socket files in a private folder: ports would be open to every user of the machine.
         manager = AsyncKernelManager(kernel_spec_manager=ThisInterpreter(), transport="ipc", ip=f"{folder}/kernel")
         client = NotebookClient(
             notebook,
@@ -118,11 +117,11 @@ def execute(notebook: NotebookNode) -> None:
         except CellExecutionError as error:
             raise CellFailed(begun[-1], f"{error.ename}: {error.evalue}") from None
         except DeadKernelError:
-            raise CellFailed(begun[-1], "a process that ended") from None
+            raise CellFailed(begun[-1], "the process ended") from None
 
 
 def render(notebook: NotebookNode) -> str:
-    """The executed notebook as a page of its own."""
+    """Render an executed notebook as a self-contained page."""
     exporter: Any = HTMLExporter(  # type: ignore[no-untyped-call]
         template_name="basic",
         exclude_input_prompt=True,
@@ -139,12 +138,11 @@ def _title(notebook: NotebookNode) -> str:
 
 
 def _report_style() -> str:
-    report = (files("unrolled") / "templates" / "report.html").read_text(encoding="utf-8")
-    return report.partition("<style>")[2].partition("</style>")[0]
+    return (files("unrolled") / "reports" / "templates" / "style.css").read_text(encoding="utf-8")
 
 
 def main() -> None:
-    """Build the page and print where it is; where a cell fails, say so in one line and leave the page as it was."""
+    """Build the page and print its path; if a cell fails, print one line and leave the page as it was."""
     notebook = read_notebook(NOTEBOOK)
     try:
         execute(notebook)

@@ -1,11 +1,11 @@
-"""What the page on comparing shows, done."""
+"""The code and the commands in docs/comparing.md."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.conftest import ROOT, environment
-from tests.docs.pages import blocks, on_few_images, parse
+from tests.docs.pages import blocks, on_small_data, parse
 
 import pytest
 
@@ -16,7 +16,7 @@ COMMANDS = [line for block in blocks(PAGE, "sh") for line in block.splitlines() 
 def test_the_python_block_runs(tmp_path: Path) -> None:
     """On 500 of the images."""
     (program,) = blocks(PAGE, "python")
-    command = [sys.executable, "-c", on_few_images(500) + program]
+    command = [sys.executable, "-c", on_small_data(500) + program]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment())
     assert finished.returncode == 0, finished.stderr
     assert "network[5].Dense.units 32 64\n" in finished.stdout

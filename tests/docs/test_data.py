@@ -1,4 +1,4 @@
-"""What docs/data.md shows, done."""
+"""The experiments, the code and the commands in docs/data.md."""
 
 import re
 import shlex
@@ -12,8 +12,8 @@ from unrolled.config.document import Document, parse_yaml
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.config.sections import DataConfig, ForecastConfig, TextConfig
 from unrolled.data.registry import DATASETS
-from unrolled.model.build import build_network, check_components
-from unrolled.tasks.base import choose_examples
+from unrolled.model.build import build_model, check_config, resolve
+from unrolled.tasks.registry import load_task
 
 import pytest
 
@@ -23,11 +23,10 @@ TEXT = (ROOT / "docs" / "data.md").read_text()
 @pytest.mark.parametrize("text", blocks(TEXT, "yaml"))
 def test_the_experiments_can_be_trained(text: str) -> None:
     experiment = ExperimentConfig.parse(Document(parse_yaml(text, "page"), "page"))
-    check_components(experiment)
+    check_config(experiment)
     if isinstance(experiment.data, str):
-        data = experiment.load_data()
-        encoding = choose_examples(data, experiment).encoding
-        build_network(experiment, data, encoding=encoding)
+        task = load_task(experiment)
+        build_model(resolve(experiment, task), task)
 
 
 def test_all_data_sets_and_settings_are_named() -> None:

@@ -1,4 +1,4 @@
-"""What docs/experiments.md shows, done."""
+"""The experiments and the commands in docs/experiments.md and docs/recipes.md."""
 
 import re
 
@@ -7,9 +7,8 @@ from tests.docs.pages import blocks, parse
 from unrolled.config.document import Document, parse_yaml
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.config.sections import TrainingConfig
-from unrolled.data.registry import load
-from unrolled.model.build import build_network, check_components
-from unrolled.tasks.base import choose_examples
+from unrolled.model.build import build_model, check_config, resolve
+from unrolled.tasks.registry import load_task
 
 import pytest
 
@@ -23,10 +22,9 @@ COMMANDS = [
 @pytest.mark.parametrize("text", blocks(TEXT, "yaml"))
 def test_the_experiments_can_be_trained(text: str) -> None:
     experiment = ExperimentConfig.parse(Document(parse_yaml(text, "page"), "page"))
-    check_components(experiment)
-    data = load("mnist").head(500)
-    choose_examples(data, experiment)
-    build_network(experiment, data)
+    check_config(experiment)
+    task = load_task(experiment)
+    build_model(resolve(experiment, task), task)
 
 
 def test_every_setting_of_a_training_is_shown() -> None:

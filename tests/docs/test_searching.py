@@ -1,4 +1,4 @@
-"""What the page on searching shows, done."""
+"""The experiment, the code and the commands in docs/searching.md."""
 
 import re
 import shlex
@@ -30,7 +30,7 @@ def test_the_experiment_can_be_searched(tmp_path: Path) -> None:
     assert "network[1].GRU.units" in space.by_name
 
 
-def test_the_error_is_what_that_experiment_would_say(tmp_path: Path) -> None:
+def test_the_error_is_that_of_the_experiment(tmp_path: Path) -> None:
     (tmp_path / "digits.yaml").write_text(EXPERIMENT.replace("GRU: {units", "GRU: {unit"))
     space = SearchSpace(read_document(tmp_path / "digits.yaml", "digits.yaml"))
     with pytest.raises(InvalidSetting) as caught:
@@ -40,7 +40,7 @@ def test_the_error_is_what_that_experiment_would_say(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", re.findall(r"^unrolled (search .*)$", PAGE, flags=re.MULTILINE))
 def test_each_search_is_a_search(line: str, tmp_path: Path) -> None:
-    """The command takes the options shown, and the settings among them lead somewhere."""
+    """The command takes the options shown, and the overrides among them are valid."""
     _, *arguments = shlex.split(line)
     parsed = parse("search", arguments).params
     if parsed["overrides"]:
@@ -53,7 +53,7 @@ def test_each_search_is_a_search(line: str, tmp_path: Path) -> None:
 
 
 def test_the_python_runs_on_a_few_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings are cut down to a network of one small layer, the data to 500 images."""
+    """With a network of one small layer, on 500 images."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     leave_out_tensorflow()

@@ -8,9 +8,8 @@ from pathlib import Path
 import unrolled
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import WriteError
-from unrolled.reports.forecast import write_forecast_page
-from unrolled.reports.lr_finder import write_lr_report
 from unrolled.reports.run import learning_curves, write_report
+from unrolled.reports.single_chart import write_forecast_page, write_lr_report
 from unrolled.runs.run import Run
 from unrolled.tasks.forecasting import Forecasting
 from unrolled.tasks.sections import ConfusionSection, SampleSection, Sections, TableSection

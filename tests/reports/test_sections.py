@@ -72,8 +72,12 @@ def test_a_confusion_matrix_has_every_count_with_its_classes() -> None:
 
 
 def test_long_names_stand_upright_above_the_matrix() -> None:
-    root = parse(ConfusionSection("Confusion matrix", ("household appliances", "tools"), ((4, 2), (0, 5))))
-    assert [text_of(name) for name in root.findall(".//*[@class='upright']")] == ["household appliances", "tools"]
+    names = ("household appliances", "tools", "toys")
+    root = parse(ConfusionSection("Confusion matrix", names, np.eye(3, dtype=int).tolist()))
+    assert tuple(text_of(name) for name in root.findall(".//*[@class='upright']")) == names
+    two = parse(ConfusionSection("Confusion matrix", ("negative", "positive"), ((4, 2), (0, 5))))
+    assert [text_of(head) for head in two.findall(".//thead//th")] == ["", "negative", "positive"]
+    assert not two.findall(".//*[@class='upright']")
 
 
 def test_many_classes_get_a_compact_matrix_and_a_list_of_the_busiest_confusions() -> None:

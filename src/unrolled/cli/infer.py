@@ -170,7 +170,7 @@ def forecast(run: str, file: Path, steps: int | None, html: Path | None, runs: P
     """  # noqa: D301 - click reads the backspace
     from unrolled import api
     from unrolled.cli.output import print_forecast
-    from unrolled.reports.forecast import write_forecast_page
+    from unrolled.reports.single_chart import write_forecast_page
     from unrolled.runs.inference import read_series
     from unrolled.runs.run import Run
 

@@ -415,7 +415,7 @@ def print_search(search: "Search", *, as_json: bool) -> None:
     if as_json:
         print_json(describe_search(search))
         return
-    from unrolled.searching.formatting import format_outcomes, format_params, format_test_measurements, short_names
+    from unrolled.searching.folder import format_outcomes, format_params, format_test_measurements, short_names
 
     names = short_names(search.space.by_name)
     rows = [

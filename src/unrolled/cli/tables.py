@@ -11,7 +11,7 @@ from rich.text import Text
 
 _SPACES = re.compile(r"(?<= )(?!%)")
 # After a space (but not between a number and its percent sign), after a slash, and after a dot between two names.
-_BREAKS = re.compile(r"(?<= )(?!%)|(?<=/)|(?<=[\w\])]\.)(?=[A-Za-z_])")
+_BREAKS = re.compile(r"(?<= )(?!%)|(?<=/)|(?<=[\w\])]\.)(?=[A-Za-z_])|(?<=[A-Za-z]-)(?=[A-Za-z])")
 
 
 class BlockTable(Table):
@@ -61,7 +61,7 @@ class BlockTable(Table):
         part.padding = self.padding
         for index, width in zip(block, widths, strict=True):
             header = wrap_words(texts[index][0], width)
-            part.add_column(header, justify=self.columns[index].justify, width=width, overflow="fold")
+            part.add_column(Text(header), justify=self.columns[index].justify, width=width, overflow="fold")
         for row in zip(*(texts[index][1:] for index in block), strict=True):
             part.add_row(*(Text(wrap_words(cell, width)) for cell, width in zip(row, widths, strict=True)))
         return part
@@ -126,9 +126,11 @@ def print_rows(
         console: The console, whose width decides on the folding.
         header: The name of each column.
         rows: The cells.
-        right: The names of the columns that are aligned to the right.
+        right: The names of the columns that are aligned to the right, and whose cells are never folded.
     """
     table = table_of(header[0], *header[1:], right=right)
+    for name, column in zip(header, table.columns, strict=True):
+        column.no_wrap = name in right
     for row in rows:
         add_row(table, *row)
     console.print(table)

@@ -284,7 +284,8 @@ def difference_between(first: Arm, second: Arm, metric: str) -> Difference:
     examples = first.results[0].classified
     if metric == "accuracy" and examples and len(one) == len(two) == 1:
         method = "newcombe"
-        estimate = newcombe(next(iter(one.values())), next(iter(two.values())), examples)
+        (before,), (after,) = one.values(), two.values()
+        estimate = newcombe(before, after, examples)
     elif match:
         estimate = paired([one[seed] for seed in shared], [two[seed] for seed in shared])
     else:

@@ -22,6 +22,8 @@ from unrolled.data.ts import read_ts
 from unrolled.errors import DataError, InvalidInput
 from unrolled.storage import cannot_read
 
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class LoadOptions:
@@ -76,7 +78,7 @@ class Inputs:
         rows: The indices of the table's rows of each example.
     """
 
-    examples: Sequence[Any]
+    examples: Sequence[Any] | NDArray[Any]
     is_batch: bool = False
     table: Table | None = None
     rows: Sequence[Sequence[int]] = ()

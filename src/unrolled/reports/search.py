@@ -9,8 +9,7 @@ from typing import Any
 from unrolled.config.document import write_yaml
 from unrolled.reports.charts import Position, choose_labels, horizontal_grid, percent, points, round_ticks
 from unrolled.reports.html import macro, render
-from unrolled.searching.folder import Search, Trial
-from unrolled.searching.formatting import format_label, format_outcomes, format_times, short_names
+from unrolled.searching.folder import Search, Trial, format_label, format_outcomes, format_times, short_names
 from unrolled.searching.parameters import Choice, Label, Parameter
 from unrolled.storage import write_text
 

@@ -27,8 +27,9 @@ _LONGEST_TEXT = 300
 # A matrix of more classes has cells too small for numbers, and of very many, cells too small for colors.
 _MAX_CLASSES_WITH_NUMBERS, _MAX_CLASSES_WITH_CELLS = 12, 60
 _CONFUSIONS_SHOWN = 12
-# Longer names stand upright above the columns of a matrix with numbers, or are replaced by numbers above the others.
-_LONGEST_NAME_ACROSS, _LONGEST_NAME_ACROSS_COMPACT = 4, 2
+# Names with more characters need a wide first column. Above the columns there is room for so many characters in all;
+# longer names stand upright there, or are replaced by numbers in a compact matrix.
+_LONGEST_NAME, _CHARACTERS_ACROSS, _CHARACTERS_ACROSS_COMPACT = 4, 40, 60
 # The others are below a line that opens them.
 _CHARTS_SHOWN = 6
 
@@ -77,7 +78,8 @@ def _confusion_values(section: ConfusionSection) -> dict[str, Any]:
     return {
         "rows": rows if classes <= _MAX_CLASSES_WITH_CELLS else [],
         "is_compact": is_compact,
-        "has_long_names": longest > (_LONGEST_NAME_ACROSS_COMPACT if is_compact else _LONGEST_NAME_ACROSS),
+        "has_long_names": longest > _LONGEST_NAME,
+        "has_room_across": longest * classes <= (_CHARACTERS_ACROSS_COMPACT if is_compact else _CHARACTERS_ACROSS),
         "confusions": busiest_confusions(section) if is_compact else [],
     }
 

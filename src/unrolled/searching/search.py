@@ -8,8 +8,7 @@ from typing import Any
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Interrupted, InvalidSetting, TrainingStopped
 from unrolled.model.build import build_model, check_config, resolve
-from unrolled.searching.folder import METRICS, Search, Trial
-from unrolled.searching.formatting import SearchProgress
+from unrolled.searching.folder import METRICS, Search, SearchProgress, Trial
 from unrolled.searching.queue import shared_lock
 from unrolled.searching.space import SearchSpace
 from unrolled.searching.worker import count, requeue_lost
