@@ -100,7 +100,12 @@ class TextPreprocessor:
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of ``preprocessor.json``."""
-        return {"kind": "text", "max_length": self.max_length, "tokenizer": self.tokenizer.to_json()}
+        return {
+            "kind": "text",
+            "max_length": self.max_length,
+            "tokenizer": self.tokenizer.to_json(),
+            "notes": list(self.notes),
+        }
 
 
 @dataclass(frozen=True)
@@ -230,4 +235,5 @@ def preprocessor_from_json(values: Mapping[str, Any]) -> Preprocessor:
         return ArrayPreprocessor(tuple(values["shape"]))
     if values["kind"] == "series":
         return SeriesPreprocessor(tuple(values["mean"]), tuple(values["scale"]), values["by_window"])
-    return TextPreprocessor(Tokenizer.from_json(values["tokenizer"]), values["max_length"])
+    tokenizer, notes = Tokenizer.from_json(values["tokenizer"]), tuple(values.get("notes", ()))
+    return TextPreprocessor(tokenizer, values["max_length"], notes=notes)
