@@ -109,5 +109,5 @@ def test_the_limit_is_the_memory_of_this_machine(tiny: Path, monkeypatch: pytest
     monkeypatch.setattr(build, "memory_bytes", lambda: needed)
     describe(config)
     monkeypatch.setattr(build, "memory_bytes", lambda: needed - 1)
-    with pytest.raises(InvalidSetting, match="the network has 507 parameters; training it takes 0 GB of memory"):
+    with pytest.raises(InvalidSetting, match="the network has 475 parameters; training it takes 0 GB of memory"):
         describe(config)
