@@ -20,9 +20,9 @@ def assert_one_line(finished: CompletedProcess[str], message: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--epochs", "5"], "No such option: --epochs. Set it with: --set training.epochs=VALUE"),
-        (["--batch-size", "5"], "No such option: --batch-size. Set it with: --set training.batch_size=VALUE"),
-        (["--scan", "rows"], "No such option: --scan. Set it with: --set scan=VALUE"),
+        (["--epochs", "5"], "No such option '--epochs'. Set it with: --set training.epochs=VALUE"),
+        (["--batch-size", "5"], "No such option '--batch-size'. Set it with: --set training.batch_size=VALUE"),
+        (["--scan", "rows"], "No such option '--scan'. Set it with: --set scan=VALUE"),
         (["--set", "epochs=5"], '--set epochs: unknown setting "epochs". Did you mean "training.epochs"?'),
         (
             ["--set", "patience=5"],

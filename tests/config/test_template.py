@@ -152,7 +152,7 @@ def test_the_suggestion_is_where_the_loss_falls_fastest() -> None:
     logs = np.log10(rates)
     losses = 2.3 - 2 / (1 + np.exp(-6 * (logs + 3))) + np.where(logs > -1.5, 8 * (logs + 1.5) ** 2, 0)
     sweep = summarize(rates, losses, diverged=False)
-    assert 5e-4 < sweep.suggestion < 5e-3
+    assert 5e-4 < sweep.steepest < 5e-3
 
 
 def test_a_sweep_finds_a_rate_that_learns_and_where_it_is_lost(tiny: Path) -> None:

@@ -32,7 +32,8 @@ def tree(page: str) -> list[Path]:
     def below(stack: tuple[str, ...], entry: tuple[int, str]) -> tuple[str, ...]:
         return (*stack[: entry[0]], entry[1])
 
-    return [Path(*stack) for stack in accumulate(entries, below, initial=()) if stack]
+    start: tuple[str, ...] = ()
+    return [Path(*stack) for stack in accumulate(entries, below, initial=start) if stack]
 
 
 def documented(command: str) -> set[str]:

@@ -7,6 +7,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.conftest import environment
 
@@ -46,7 +47,7 @@ class StillWrongError(AssertionError):
     """A program found what it looks for; a program that crashes is another failure."""
 
 
-def programs() -> list[object]:
+def programs() -> list[Any]:
     """Every program; those known to fail with the reason that they state."""
     parameters = []
     for name, path in PROGRAMS.items():

@@ -9,6 +9,7 @@ Reference:
 
 import os
 import sys
+from typing import Any
 
 os.environ["KERAS_BACKEND"] = "torch"
 
@@ -20,9 +21,10 @@ import torch
 torch.manual_seed(0)
 model = keras.Sequential([keras.Input((6, 3)), LSTM(5), keras.layers.Dense(2)])
 x = torch.randn(1, 6, 3)
-by_loop = torch.autograd.functional.jacobian(model, x)
+jacobian: Any = torch.autograd.functional.jacobian
+by_loop = jacobian(model, x)
 try:
-    at_once = torch.autograd.functional.jacobian(model, x, vectorize=True)
+    at_once = jacobian(model, x, vectorize=True)
 except Exception as error:
     text = " ".join(str(error).split())
     sys.exit(None if "reference" in text else f"{type(error).__name__}: {text[:300]}")

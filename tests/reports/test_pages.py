@@ -134,7 +134,9 @@ def test_learning_curves_are_drawn_of_every_metric() -> None:
 def test_the_learning_rate_page_marks_the_recommended_rate(tmp_path: Path) -> None:
     rates = tuple(float(rate) for rate in np.geomspace(1e-4, 1e-1, 31))
     losses = tuple(np.linspace(2.0, 1.0, 31))
-    sweep = LearningRateSweep(rates, losses, losses, suggestion=0.01, diverged_at=0.1)
+    sweep = LearningRateSweep(
+        rates, losses, losses, steepest=0.02, trials={0.02: 0.3}, suggestion=0.01, diverged_at=0.1
+    )
     write_lr_report(sweep, ExperimentConfig.load("mnist-rows"), tmp_path / "rates.html")
     page = (tmp_path / "rates.html").read_text()
     assert_needs_nothing_else(page)

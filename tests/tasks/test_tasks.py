@@ -58,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text[random.integers(len(text))] = "good" if i % 2 else "awful"
         rows.append((" ".join(text), "pos" if i % 2 else "neg"))
     (folder / "reviews.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
-    lines = []
+    lines: list[str] = []
     for i in range(40):
         channels = random.normal(3.0 * (i % 2), 1.0, (2, random.integers(3, 9)))
         lines.append(

@@ -111,5 +111,5 @@ def _missing_option(error: click.NoSuchOption) -> str:
     paths = setting_paths(name, ExperimentConfig)
     takes_settings = error.ctx is not None and any("--set" in option.opts for option in error.ctx.command.params)
     if paths and takes_settings:
-        return f"No such option: {error.option_name}. Set it with: --set {'.'.join(paths[0])}=VALUE"
+        return f"No such option '{error.option_name}'. Set it with: --set {'.'.join(paths[0])}=VALUE"
     return error.format_message()

@@ -227,8 +227,8 @@ def print_description(description: Mapping[str, Any], *, as_json: bool) -> None:
         print_json(description)
         return
     table = table_of("", "layer", "output", "parameters", "arguments", right=("parameters",))
-    read = description["read"]
-    start = description["input"] if read == "rows" else f"{description['input']} read as {read}"
+    scan = description["scan"]
+    start = description["input"] if scan == "rows" else f"{description['input']} read as {scan}"
     add_row(table, "", description["data"], start, "", "")
     for index, layer in enumerate(description["layers"]):
         kernel = layer["kernel"] if layer["kernel"] not in ("", "native") else ""
@@ -299,7 +299,10 @@ def print_lr_sweep(sweep: "LearningRateSweep", *, as_json: bool) -> None:
     console = Console(highlight=False)
     console.print(table)
     end = f"; the loss diverges at {sweep.diverged_at:.2g}" if sweep.diverged_at else ""
-    console.print(f"recommended learning rate {sweep.suggestion:g}: the loss falls fastest at this rate{end}")
+    console.print(f"the loss falls fastest at {sweep.steepest:g}{end}")
+    tried = "  ".join(f"{rate:g}: {loss:.4f}" for rate, loss in sweep.trials.items())
+    console.print(f"loss after a short training at a constant rate: {tried}", markup=False)
+    console.print(f"recommended learning rate {sweep.suggestion:g}: half the best of these")
     console.print("use it as a constant rate; the peak of a OneCycle may be three times as high")
 
 

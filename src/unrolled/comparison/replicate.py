@@ -202,7 +202,7 @@ def _train_at_once(
             from_the_beginning.append(seed)
         elif finished.returncode == 0:
             path = Path(finished.stdout.splitlines()[-1])
-            progress.log(f"seed {seed}: test {Run.open(path).evaluation.headline}  {path}")
+            progress.log(f"seed {seed}: test {Run.open(path).evaluation.summary}  {path}")
         elif request.signal_number is None:
             ending = f"the process exited with code {finished.returncode} and without a message"
             failures[seed] = _one_line(next(reversed(finished.stderr.splitlines()), ending))

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Container, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any, TextIO
@@ -226,7 +227,9 @@ def evaluate(run: Run, data: str | Path | Dataset | Split | None = None) -> Eval
     """
     task = run.task
     if data is None:
-        return task.evaluate(run.test_outputs, task.test)
+        evaluation = task.evaluate(run.test_outputs, task.test)
+        known = run.evaluation.baselines if (run.path / "evaluation.json").exists() else {}
+        return replace(evaluation, baselines=known)
     if not task.takes_other_data:
         raise InvalidInput(f"evaluate: the task {task.name} is evaluated on its own data. Leave the other data out.")
     split = task.encode(_split(run, data))

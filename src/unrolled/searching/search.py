@@ -7,7 +7,7 @@ from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Interrupted, InvalidSetting, TrainingStopped
-from unrolled.model.build import build_model, check_config, resolve
+from unrolled.model.build import build_model, check_config, check_memory, resolve
 from unrolled.searching.folder import METRICS, Search, SearchProgress, Trial
 from unrolled.searching.queue import shared_lock
 from unrolled.searching.space import SearchSpace
@@ -58,7 +58,9 @@ def check_experiments(space: SearchSpace, metric: str = "val_accuracy") -> None:
     for experiment in experiments:
         try:
             task = load_task(experiment)
-            build_model(resolve(experiment, task), task)
+            resolved = resolve(experiment, task)
+            check_memory(resolved, task)
+            build_model(resolved, task)
         except InvalidSetting as error:
             first_error = first_error or error
         else:

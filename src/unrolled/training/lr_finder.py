@@ -1,16 +1,18 @@
 """Learning rate finder: a short training in which the rate grows from step to step, and the loss meanwhile."""
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidSetting
 from unrolled.model.build import build_model, check_config, check_memory, resolve
-from unrolled.tasks.base import Task
+from unrolled.tasks.batches import TrainingBatches
 from unrolled.tasks.registry import load_task
 from unrolled.training.checkpoints import seed_everything
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,8 @@ _SMOOTHING = 0.9
 # The sweep ends when the smoothed loss is this many times its lowest value.
 _DIVERGED = 4.0
 _FEWEST_STEPS = 5
+# Constant rates that are tried, and the steps of each.
+_TRIALS, _TRIAL_STEPS = 4, 100
 
 
 @dataclass(frozen=True)
@@ -29,29 +33,36 @@ class LearningRateSweep:
         rates: The learning rate of each step.
         losses: The loss of each step's batch, before the step.
         smoothed: The moving average of the losses, with its beginning corrected.
-        suggestion: A constant rate that trains; the peak of a cycle may be a few times as high.
+        steepest: The rate at which the smoothed loss falls fastest.
+        trials: The smoothed loss after a short training at each of a few constant rates, by rate.
+        suggestion: Half the rate of the best trial, as a constant rate; the peak of a cycle may be a few times as high.
         diverged_at: The rate at which the sweep ended because the loss grew, or None.
     """
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
     smoothed: tuple[float, ...]
+    steepest: float
+    trials: Mapping[float, float]
     suggestion: float
     diverged_at: float | None
 
     def to_json(self) -> dict[str, Any]:
         """Return all attributes as JSON."""
-        return asdict(self)
+        return {**asdict(self), "trials": [{"rate": rate, "loss": loss} for rate, loss in self.trials.items()]}
 
 
 def find_learning_rate(
     config: ExperimentConfig, *, low: float = 1e-5, high: float = 1.0, steps: int = 150
 ) -> LearningRateSweep:
-    """Train a network for a few steps, each with a higher learning rate.
+    """Train a network for a few steps, each with a higher learning rate, then try a few constant rates.
 
     ::
 
         rate_t = low (high / low)^(t / (steps - 1))
+
+    The rate at which the loss falls fastest depends on the number of steps: the loss follows the rate with a delay. So
+    that rate and lower ones, each a third of the one before, are tried from the same initial weights.
 
     Args:
         config: The experiment; its own learning rate is not used.
@@ -74,29 +85,42 @@ def find_learning_rate(
     task = load_task(config)
     config = resolve(config, task)
     check_memory(config, task)
+    seed_everything(config.seed)
+    model = build_model(config, task, steps=steps)
+    initial, batches = _state(model), task.batches(epochs=steps + _TRIAL_STEPS)
     rates = np.geomspace(low, high, steps)
-    losses = _losses(config, task, rates)
+    losses = _train(model, batches, rates)
     if len(losses) < _FEWEST_STEPS:
         raise InvalidSetting(
             f"find-lr: the loss is finite for {len(losses)} of the first {_FEWEST_STEPS} rates only. "
             "Lower --low, or run: unrolled doctor"
         )
-    return summarize(rates[: len(losses)], np.array(losses), diverged=len(losses) < steps)
+    sweep = summarize(rates[: len(losses)], np.array(losses), diverged=len(losses) < steps)
+    trials = {}
+    for rate in (float(f"{sweep.steepest / 3**third:.2g}") for third in range(_TRIALS)):
+        _restore(model, initial)
+        tried = _train(model, batches, np.full(_TRIAL_STEPS, rate))
+        trials[rate] = float(smooth(np.array(tried))[-1]) if len(tried) == _TRIAL_STEPS else math.inf
+    best = min(trials, key=lambda rate: trials[rate])
+    return replace(sweep, trials=trials, suggestion=float(f"{best / 2:.2g}"))
 
 
 def summarize(rates: NDArray[np.float64], losses: NDArray[np.float64], *, diverged: bool) -> LearningRateSweep:
-    """Return the sweep of these rates and losses, with its suggestion."""
+    """Return the sweep of these rates and losses, without trials."""
     smoothed = smooth(losses)
     lowest = int(np.argmin(smoothed))
     # The first values are means of few batches.
     first = min(len(rates) // 10, max(lowest - 1, 0))
     slopes = np.gradient(smoothed[first : lowest + 1], np.log(rates[first : lowest + 1])) if lowest > first else []
     best = first + int(np.argmin(slopes)) if len(slopes) else lowest
+    steepest = float(f"{rates[best]:.2g}")
     return LearningRateSweep(
         tuple(map(float, rates)),
         tuple(map(float, losses)),
         tuple(map(float, smoothed)),
-        float(f"{rates[best]:.2g}"),
+        steepest,
+        {},
+        steepest,
         float(rates[-1]) if diverged else None,
     )
 
@@ -115,11 +139,8 @@ def smooth(losses: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.array(smoothed)
 
 
-def _losses(config: ExperimentConfig, task: Task, rates: NDArray[np.float64]) -> list[float]:
-    """Return the loss at each rate, up to where it diverges."""
-    seed_everything(config.seed)
-    model = build_model(config, task, steps=len(rates))
-    batches = task.batches(epochs=len(rates))
+def _train(model: keras.Model, batches: TrainingBatches, rates: NDArray[np.float64]) -> list[float]:
+    """Train a step at each rate and return the losses, up to where they diverge."""
     losses: list[float] = []
     for index, rate in enumerate(rates):
         model.optimizer.learning_rate.assign(rate)
@@ -131,3 +152,16 @@ def _losses(config: ExperimentConfig, task: Task, rates: NDArray[np.float64]) ->
         if len(losses) > len(rates) // 10 and smoothed[-1] > _DIVERGED * smoothed.min():
             return losses
     return losses
+
+
+def _state(model: keras.Model) -> list[tuple[Any, NDArray[Any]]]:
+    """Return copies of all variables that training changes."""
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    return [(variable, np.array(keras.ops.convert_to_numpy(variable.value))) for variable in variables]
+
+
+def _restore(model: keras.Model, state: list[tuple[Any, NDArray[Any]]]) -> None:
+    for variable, value in state:
+        variable.assign(value)
+    model.reset_metrics()

@@ -289,7 +289,7 @@ def _describe_data(task: Task, model: keras.Model) -> dict[str, Any]:
         "source": data.source,
         "example_shape": list(data.example_shape),
         "dtype": data.kind if data.kind != "arrays" else str(data.train.inputs.dtype),
-        "classes": list(data.classes),
+        "classes": list(task.output_names),
         "schema": data.schema,
         "training_examples": task.train.size,
         "validation_examples": task.validation.size if task.validation else 0,
