@@ -69,8 +69,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "book.txt").write_text("the cat sat on the mat. " * 60)
     wave = [10 + 4 * np.sin(i * np.pi / 3) + 0.1 * i for i in range(90)]
     (folder / "wave.csv").write_text("day,height\n" + "".join(f"d{i},{value:.3f}\n" for i, value in enumerate(wave)))
-    for name, text in {"texts": TEXTS, "series": SERIES, "book": BOOK, "wave": WAVE}.items():
-        (folder / f"{name}.yaml").write_text(text)
+    for name, settings in {"texts": TEXTS, "series": SERIES, "book": BOOK, "wave": WAVE}.items():
+        (folder / f"{name}.yaml").write_text(settings)
     return folder
 
 
