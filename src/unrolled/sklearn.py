@@ -187,7 +187,8 @@ class SequenceClassifier(ClassifierMixin, _Recurrent):
 
     def predict(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """Predict the label of each sequence, [B]."""
-        labels: NDArray[Any] = self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probabilities = self.predict_proba(X)
+        labels: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
         return labels
 
 
