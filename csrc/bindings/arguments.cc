@@ -59,7 +59,7 @@ bool Array::is_empty() const {
 void throw_unexpected(const Array& array, const std::string& expected) {
   const std::string actual = array.data || array.rank ? format_shape(array.shape, array.rank) : "none";
   throw std::invalid_argument("native kernel: expected " + expected + ", got " + actual +
-                              ". Shape arrays as unrolled.kernels.recurrence says.");
+                              ". Shape arrays as unrolled.kernels.spec says.");
 }
 
 void* check_shape(const Array& array, std::initializer_list<int64_t> shape) {

@@ -136,7 +136,7 @@ auto optional(const char* name) { return nb::arg(name).noconvert().none(); }
 
 NB_MODULE(_extension, m) {
   using namespace unrolled;
-  m.doc() = "The C++ kernels. Call them through unrolled.kernels.native and .extension.";
+  m.doc() = "The C++ kernels. Call them through unrolled.kernels.native.";
   // Objects that are still alive when Python exits, such as a cached Recurrence, are not leaks.
   nb::set_leak_warnings(false);
   m.attr("cells") = names_of(kCells);
