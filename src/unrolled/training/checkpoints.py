@@ -19,21 +19,20 @@ from numpy.typing import NDArray
 
 
 def seed_everything(seed: int) -> None:
-    """Seed the generators of layers and initializers without a seed of their own, and torch's where it is the backend.
+    """Seed the generators of layers and initializers without a seed of their own, and the backend's, if it has one.
 
     ``keras.utils.set_random_seed`` does the same and imports TensorFlow wherever it is installed, which takes 5 s.
     """
     random.seed(seed)
     np.random.seed(seed)
-    if (torch := _torch()) is not None:
-        torch.seed(seed)
+    current().seed(seed)
 
 
 def random_state() -> dict[str, Any]:
     """Return the states of these generators as JSON."""
     kind, keys, *rest = np.random.get_state(legacy=True)
-    state = {"python": random.getstate(), "numpy": [kind, np.asarray(keys).tolist(), *rest]}
-    return state if (torch := _torch()) is None else state | {"torch": torch.random_state()}
+    numpy_state = [kind, np.asarray(keys).tolist(), *rest]
+    return {"python": random.getstate(), "numpy": numpy_state, "backend": current().random_state()}
 
 
 def restore_random_state(state: dict[str, Any]) -> None:
@@ -42,15 +41,7 @@ def restore_random_state(state: dict[str, Any]) -> None:
     random.setstate((version, tuple(internal), gauss))
     kind, keys, *rest = state["numpy"]
     np.random.set_state((kind, np.array(keys, dtype=np.uint32), *rest))
-    if (torch := _torch()) is not None:
-        torch.restore_random_state(state["torch"])
-
-
-def _torch() -> Any:
-    """Return torch's generator where torch is the backend, else None."""
-    if keras.backend.backend() != "torch":
-        return None
-    return current()
+    current().restore_random_state(state["backend"])
 
 
 FOLDER = "checkpoints"

@@ -253,9 +253,7 @@ class Trainer:
 
     def _feed(self, batches: keras.utils.PyDataset) -> Any:
         """Return the batches in the form that the backend takes."""
-        if keras.backend.backend() != "tensorflow" or self.task.train.inputs.dtype != object:
-            return batches
-        return current().as_dataset(batches)
+        return current().as_dataset(batches) if self.task.train.inputs.dtype == object else batches
 
     def _callbacks(self) -> list[keras.callbacks.Callback]:
         """Return the callbacks in the order in which they are called, which matters."""
