@@ -10,8 +10,9 @@ from tests.conftest import Command
 from unrolled.data.dataset import Split, objects
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.runs.run import Run
+from unrolled.tasks.baselines import seasonal_naive
 from unrolled.tasks.batches import EvaluationBatches, TrainingBatches
-from unrolled.tasks.metrics import forecast_errors, seasonal_naive
+from unrolled.tasks.metrics import forecast_errors
 
 import numpy as np
 import pytest

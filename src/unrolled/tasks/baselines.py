@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
-from unrolled.tasks.metrics import forecast_errors, seasonal_naive
+from unrolled.tasks.metrics import forecast_errors
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,27 @@ def trigram_baseline(train: TokenNumbers, test: TokenNumbers, vocabulary: int, m
             probability += third * counts[2][a, b, c] / before[1][a, b]
         total -= math.log2(probability)
     return {"trigram model": {metric: total / max(1, len(test) - 2)}}
+
+
+def seasonal_naive(windows: NDArray[Any], *, horizon: int, season: int, window: int) -> NDArray[Any]:
+    """Return the values one season before those to forecast, or the fewest seasons that are in the window.
+
+    Args:
+        windows: [B, >= window, F] past values.
+        horizon: Number of steps to forecast.
+        season: Length of a season, in steps.
+        window: Number of past steps that count.
+
+    Returns:
+        [B, horizon, F].
+
+    Example:
+        >>> seasonal_naive(np.arange(6.0).reshape(1, 6, 1), horizon=3, season=2, window=6)[0, :, 0].tolist()
+        [4.0, 5.0, 4.0]
+    """
+    steps = np.arange(horizon)
+    naive: NDArray[Any] = windows[:, window + steps - season * (steps // season + 1)]
+    return naive
 
 
 def naive_baseline(

@@ -166,27 +166,6 @@ def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
 
-def seasonal_naive(windows: NDArray[Any], *, horizon: int, season: int, window: int) -> NDArray[Any]:
-    """Return the values one season before those to forecast, or the fewest seasons that are in the window.
-
-    Args:
-        windows: [B, >= window, F] past values.
-        horizon: Number of steps to forecast.
-        season: Length of a season, in steps.
-        window: Number of past steps that count.
-
-    Returns:
-        [B, horizon, F].
-
-    Example:
-        >>> seasonal_naive(np.arange(6.0).reshape(1, 6, 1), horizon=3, season=2, window=6)[0, :, 0].tolist()
-        [4.0, 5.0, 4.0]
-    """
-    steps = np.arange(horizon)
-    naive: NDArray[Any] = windows[:, window + steps - season * (steps // season + 1)]
-    return naive
-
-
 def forecast_errors(errors: NDArray[Any], train: NDArray[Any], season: int) -> dict[str, float]:
     """Return MAE, RMSE and MASE.
 
