@@ -50,7 +50,7 @@ def test_many_arms_are_not_crushed(columns: int, tmp_path: Path, capsys: pytest.
     print_comparison(unrolled.compare(*runs), as_json=False)
     output = capsys.readouterr().out
     for number, run in enumerate(runs):
-        assert f"{0.9 + number / 1000:.4f} (" in output
+        assert f" {0.9 + number / 1000:.4f}" in output
         assert run.config.name.removesuffix("-name") in output.replace("\n", "") or columns < 80
     assert "475" in output
 

@@ -18,7 +18,9 @@ from unrolled.comparison.groups import Group, current_status, parse_seeds
 from unrolled.comparison.replicate import repeat_experiment
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Interrupted, InvalidSetting, RunError, TrainingStopped
+from unrolled.model.build import resolve
 from unrolled.runs.run import Run
+from unrolled.tasks.registry import load_task
 from unrolled.training import trainer
 from unrolled.training.processes import stop_on_signals
 
@@ -27,6 +29,11 @@ import pytest
 
 def repeat(tiny: Path, **arguments: Any) -> Group:
     return unrolled.repeat(tiny, runs=tiny.parent / "runs", quiet=True, **arguments)
+
+
+def resolved_config(tiny: Path) -> ExperimentConfig:
+    config = ExperimentConfig.load(tiny)
+    return resolve(config, load_task(config))
 
 
 def test_a_group_holds_a_run_for_each_seed(tiny: Path, unrolled_command: Command) -> None:
@@ -155,7 +162,7 @@ def test_a_continued_group_resumes_the_seeds_that_were_begun(
     jobs: int, tiny: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = unrolled.train(tiny, seed=1, runs=tiny.parent / "whole", quiet=True)
-    group = Group.create(ExperimentConfig.load(tiny), [0, 1], tiny.parent / "runs")
+    group = Group.create(resolved_config(tiny), [0, 1], tiny.parent / "runs")
     first_epochs = {}
     for seed in group.seeds:
         run = unrolled.train(group.of_seed(seed), runs=group.path, overrides=["training.epochs=1"], quiet=True)
@@ -177,7 +184,7 @@ def test_a_continued_group_resumes_the_seeds_that_were_begun(
 def test_a_seed_that_cannot_be_resumed_is_trained_from_the_beginning(
     jobs: int, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    group = Group.create(ExperimentConfig.load(tiny), [0, 1], tiny.parent / "runs")
+    group = Group.create(resolved_config(tiny), [0, 1], tiny.parent / "runs")
     for seed in group.seeds:
         run = unrolled.train(group.of_seed(seed), runs=group.path, quiet=True)
         run.save_status("interrupted")

@@ -424,7 +424,7 @@ def test_a_key_that_is_not_text_is_refused_on_its_line(text: str, find: Find) ->
 
 def test_a_key_of_two_lines_is_refused_in_one(find: Find) -> None:
     assert message(lambda: find(SMALL + '"a\\nb": 3\n')) == (
-        r"digits.yaml:10: expected a setting's name, got 'a\nb'. Write a word."
+        r"digits.yaml:10: expected the name of a setting, got 'a\nb'. Write a word."
     )
 
 

@@ -141,7 +141,7 @@ def test_labels_may_be_named_otherwise(tmp_path: Path, write_idx: WriteIdx) -> N
 
 def test_a_missing_file_names_itself(tmp_path: Path, complaint: Complaint) -> None:
     path = tmp_path / "digits.npz"
-    expected = f"{path}: expected a file, got nothing there. Check the path."
+    expected = f"{path}: no such file. Check the path."
     assert complaint(lambda: load_arrays(path)) == expected
     assert complaint(lambda: read_examples(path)) == expected
 

@@ -202,7 +202,7 @@ def test_a_full_disk_is_named_and_nothing_half_written_stays(
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     assert complaint(load_with_little_room) == (
-        f"{folder / name}: expected to write it, got: File too large. Free some space, or write to another place."
+        f"{folder / name}: cannot be written: File too large. Free some space, or write elsewhere."
     )
     assert names_in(folder) == set()
 
@@ -212,8 +212,7 @@ def test_a_keras_home_that_cannot_be_written_is_named(
 ) -> None:
     (tmp_path / "keras").write_text("a file in the way")
     assert complaint(download.load) == (
-        f"{folder}: expected to write it, got: Not a directory. "
-        "Check the folder and its permissions, or write to another place."
+        f"{folder}: cannot be written: Not a directory. Check the folder and its permissions, or write elsewhere."
     )
 
 

@@ -86,22 +86,22 @@ def test_a_picture_is_not_a_data_set(tmp_path: Path, complaint: Complaint) -> No
 
 def test_the_task_decides_how_a_file_is_loaded_and_refuses_what_it_cannot_use(tmp_path: Path) -> None:
     table = written(tmp_path / "a.csv", "x,label\n" + "".join(f"{n},{'ab'[n % 2]}\n" for n in range(12)))
-    assert load_file(table, LoadOptions(), "classify").classes == ("a", "b")
-    assert load_file(table, LoadOptions(test_steps=2), "forecast").classes == ("x",)
-    assert load_file(table, LoadOptions(), "generate").classes == ("a", "b")
+    assert load_file(table, LoadOptions(), "examples").classes == ("a", "b")
+    assert load_file(table, LoadOptions(test_steps=2), "series").classes == ("x",)
+    assert load_file(table, LoadOptions(), "text").classes == ("a", "b")
     text = written(tmp_path / "a.md", "It was. " * 40)
-    assert load_file(text, LoadOptions(), "classify").classes == ()
+    assert load_file(text, LoadOptions(), "examples").classes == ()
 
 
 def test_a_file_of_numbers_may_be_called_a_text(tmp_path: Path) -> None:
     path = written(tmp_path / "sales.txt", "sales\n" + "".join(f"{n}\n" for n in range(9)))
-    data = load_file(path, LoadOptions(test_steps=2), "forecast")
+    data = load_file(path, LoadOptions(test_steps=2), "series")
     np.testing.assert_array_equal(data.test.inputs[0], [[7], [8]])
 
 
 def test_without_test_steps_a_series_is_whole(tmp_path: Path) -> None:
     path = written(tmp_path / "sales.csv", "sales\n" + "".join(f"{n}\n" for n in range(9)))
-    data = load_file(path, LoadOptions(), "forecast")
+    data = load_file(path, LoadOptions(), "series")
     assert (list(data.parts), len(data.train.inputs[0])) == (["train"], 9)
 
 

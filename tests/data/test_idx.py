@@ -145,13 +145,13 @@ def test_an_xz_file_without_its_last_stream_is_refused(
 
 def test_a_missing_file_names_itself(tmp_path: Path, complaint: Complaint) -> None:
     path = tmp_path / "numbers"
-    assert complaint(lambda: read_idx(path)) == f"{path}: expected a file, got nothing there. Check the path."
+    assert complaint(lambda: read_idx(path)) == f"{path}: no such file. Check the path."
 
 
 def test_a_path_through_a_file_is_a_missing_file(tmp_path: Path, complaint: Complaint) -> None:
     (tmp_path / "file").write_bytes(b"")
     path = tmp_path / "file" / "numbers"
-    assert complaint(lambda: read_idx(path)).startswith(f"{path}: expected a file, got ")
+    assert complaint(lambda: read_idx(path)).startswith(f"{path}: no such file")
 
 
 def test_a_folder_names_itself(tmp_path: Path, complaint: Complaint) -> None:

@@ -213,7 +213,7 @@ def test_a_damaged_png_is_refused(save: Callable[..., Path], complaint: Complain
 
 def test_a_missing_picture_names_itself(tmp_path: Path, complaint: Complaint) -> None:
     path = tmp_path / "three.png"
-    assert complaint(lambda: read_picture(path)) == f"{path}: expected a picture, got nothing there. Check the path."
+    assert complaint(lambda: read_picture(path)) == f"{path}: no such file. Check the path."
 
 
 def test_a_folder_is_called_a_folder(tmp_path: Path, complaint: Complaint) -> None:

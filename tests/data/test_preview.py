@@ -169,8 +169,8 @@ def test_what_is_not_images_is_not_pictured(tmp_path: Path, complaint: Complaint
 def test_a_path_that_cannot_be_written_is_named(tmp_path: Path, complaint: Complaint) -> None:
     path = tmp_path / "nowhere" / "halves.png"
     assert complaint(lambda: save_picture(small_data(), path)) == (
-        f"{path}: expected to write it, got: No such file or directory. "
-        "Check the folder and its permissions, or write to another place."
+        f"{path}: cannot be written: No such file or directory. "
+        "Check the folder and its permissions, or write elsewhere."
     )
     folder = tmp_path / "folder.png"
     folder.mkdir()

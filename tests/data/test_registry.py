@@ -93,7 +93,7 @@ def test_one_text_is_divided_by_position(tmp_path: Path) -> None:
 
 def test_a_table_to_forecast_keeps_its_end_for_the_test(tmp_path: Path) -> None:
     table = written(tmp_path / "s.csv", "month,a,b\n" + "".join(f"m{i},{i},{2 * i}\n" for i in range(10)))
-    data = load_config_data(file=table, task="forecast", test_steps=3)
+    data = load_config_data(file=table, purpose="series", test_steps=3)
     assert data.classes == ("a", "b")
     np.testing.assert_array_equal(data.test.inputs[0], [[7, 14], [8, 16], [9, 18]])
 
@@ -155,7 +155,7 @@ def test_a_numeric_target_is_called_one(tmp_path: Path) -> None:
 def test_several_series_to_forecast_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "shops.csv", "shop,sales\n" + "".join(f"{n % 2},{n}\n" for n in range(12)))
     with pytest.raises(DataError, match="expected one series to forecast, got several by the column shop"):
-        load_config_data(file=path, series="shop", task="forecast", test_steps=2)
+        load_config_data(file=path, series="shop", purpose="series", test_steps=2)
 
 
 def test_a_label_that_is_not_a_training_class_is_refused(tmp_path: Path) -> None:

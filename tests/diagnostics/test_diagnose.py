@@ -95,7 +95,7 @@ def test_a_loss_of_one_hot_targets_gets_them(tiny: Path) -> None:
 
 
 def test_the_layer_that_reads_images_does_not_count(tiny: Path) -> None:
-    found = diagnose(ExperimentConfig.load(tiny, overrides=["read=columns", "network.0={Rescaling: {scale: 1}}"]))
+    found = diagnose(ExperimentConfig.load(tiny, overrides=["scan=columns", "network.0={Rescaling: {scale: 1}}"]))
     assert [finding.where.endswith(": network[1].LSTM") for finding in found if finding.code == "unscaled-inputs"] == [
         True
     ]
@@ -154,8 +154,8 @@ def test_a_run_is_checked_as_it_was_trained(tiny: Path, unrolled_command: Comman
     ("source", "message"),
     [
         ("mnist-row", 'doctor: unknown recipe or run "mnist-row". Did you mean "mnist-rows"?'),
-        ("latest", "runs: expected a run in it, got none. Train one with: unrolled train"),
-        ("no.yaml", "no.yaml: expected an experiment file, got nothing there. Check the path."),
+        ("latest", "runs: there is no run in it. Train one with: unrolled train"),
+        ("no.yaml", "no.yaml: no such file. Check the path."),
     ],
 )
 def test_an_unknown_source_is_an_error(

@@ -74,9 +74,9 @@ def test_infinity_is_a_problem_even_where_values_may_be_missing() -> None:
 def test_a_run_on_texts_is_checked_with_its_own_vocabulary(tmp_path: Path) -> None:
     texts()
     run = unrolled.train({"data": {"file": "texts.csv"}, **TEXTS}, runs=tmp_path / "runs", quiet=True)
-    kept = run.read_json("encoding.json")
+    kept = run.read_json("preprocessor.json")
     kept["tokenizer"]["tokens"].reverse()
-    (run.path / "encoding.json").write_text(json.dumps(kept), encoding="utf-8")
+    (run.path / "preprocessor.json").write_text(json.dumps(kept), encoding="utf-8")
     target = target_of_run(unrolled.Run.open(run.path))
     encoded = target.train.inputs[target.train_order[0]]
     sources = list(unrolled.load("texts.csv").train.inputs)

@@ -102,7 +102,7 @@ def test_the_name_of_a_file_is_no_sentence() -> None:
     assert predictions[0]["text"] == "one.txt"
     with pytest.raises(InvalidInput, match=r"got the table t.csv among others. Name it alone"):
         predict_inputs(run, ["t.csv", "good"])
-    with pytest.raises(DataError, match=r"^missing.csv: expected a file, got nothing there"):
+    with pytest.raises(DataError, match=r"^missing.csv: no such file"):
         predict_inputs(run, ["missing.csv", "good"])
     Path("a.ts").write_text("")
     with pytest.raises(InvalidInput, match=r"^a.ts: expected tables .* for a network that reads text, got series\."):
