@@ -13,9 +13,20 @@ import pytest
 
 
 def test_every_public_name_exists() -> None:
-    functions = ["accelerate", "compare", "diagnose", "forecast", "load", "load_model", "repeat", "resume", "search"]
+    functions = [
+        "accelerate",
+        "compare",
+        "diagnose",
+        "forecast",
+        "generate",
+        "load",
+        "load_model",
+        "repeat",
+        "resume",
+        "search",
+    ]
     classes = ["Dataset", "Diagnostic", "ExperimentConfig", "Run", "Search", "SequenceClassifier", "SequenceRegressor"]
-    assert unrolled.__all__ == [*classes, "__version__", *functions, "set_threads", "to_keras", "train", "write"]
+    assert unrolled.__all__ == [*classes, "__version__", *functions, "search", "set_threads", "to_keras", "train"]
     for name in unrolled.__all__:
         assert getattr(unrolled, name) is not None
     assert set(unrolled.__all__) <= set(dir(unrolled))

@@ -175,7 +175,7 @@ class SequenceClassifier(ClassifierMixin, _Recurrent):
         self.classes_, targets = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"expected at least two classes, got one: {self.classes_[0]!r}. Add examples of another class."
+                f"expected at least two classes, got one class: {self.classes_[0]}. Add examples of another class."
             )
         self._set_features(X, sequences)
         self._train(sequences, targets.astype(np.int64), len(self.classes_), "sparse_categorical_crossentropy")

@@ -51,7 +51,7 @@ def test_text_is_wrapped_between_words_and_names_are_whole(capsys: pytest.Captur
     ("text", "lines"),
     [
         ("network[7].Dense.activation", ["network[7].Dense.", "activation"]),
-        ("runs/20260102T030405Z-digits", ["runs/", "20260102T030405Z-digits"]),
+        ("runs/20260102T030405Z-digits", ["runs/", "20260102T030405Z-", "digits"]),
         ("accuracy 0.98765432 10.5 %", ["accuracy 0.98765432", "10.5 %"]),
     ],
 )

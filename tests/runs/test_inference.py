@@ -142,7 +142,7 @@ def test_missing_values_are_refused_where_training_had_none() -> None:
     np.savez("x.npz", x_train=inputs, y_train=np.arange(24) % 2)
     run = trained({"file": "x.npz"})
     inputs[3, 1, 0] = np.nan
-    with pytest.raises(InvalidInput, match="expected numbers, got NaN in example 3"):
+    with pytest.raises(InvalidInput, match="example 3 has missing values"):
         run.predict(inputs)
 
 

@@ -8,7 +8,6 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from unrolled.cli.tables import add_row, print_rows, table_of
-from unrolled.config.diff import format_setting
 from unrolled.data.dataset import Dataset
 from unrolled.data.preview import describe, draw_in_terminal, quote
 from unrolled.data.schema import describe_columns
@@ -43,6 +42,8 @@ def print_comparison(comparison: "Comparison", *, as_json: bool) -> None:
     if as_json:
         print_json(comparison.to_json())
         return
+    from unrolled.config.diff import format_setting  # which loads pydantic
+
     console = Console(highlight=False)
     data = comparison.arms[0].results[0].data
     console.print(Text(f"{data['name']}, {data['test_examples']:,} test examples; intervals are 95 %\n"))
