@@ -13,18 +13,7 @@ import pytest
 
 
 def test_every_public_name_exists() -> None:
-    functions = [
-        "accelerate",
-        "compare",
-        "diagnose",
-        "forecast",
-        "generate",
-        "load",
-        "load_model",
-        "repeat",
-        "resume",
-        "search",
-    ]
+    functions = ["accelerate", "compare", "diagnose", "forecast", "generate", "load", "load_model", "repeat", "resume"]
     classes = ["Dataset", "Diagnostic", "ExperimentConfig", "Run", "Search", "SequenceClassifier", "SequenceRegressor"]
     assert unrolled.__all__ == [*classes, "__version__", *functions, "search", "set_threads", "to_keras", "train"]
     for name in unrolled.__all__:
