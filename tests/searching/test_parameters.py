@@ -40,7 +40,7 @@ import pytest
         (
             "{units: 8, activation: relu}",
             "{units: {search: {low: 0, high: 8}}}",
-            "tiny.yaml:5: network[2].Dense.units: expected a whole number of at least 1, got 0. Change it.",
+            "tiny.yaml:5: network[2].Dense.units: expected a whole number of at least 1, got 0.",
         ),
         (
             "{units: 3, activation: softmax}",
