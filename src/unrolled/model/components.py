@@ -206,7 +206,7 @@ def count_parameters(layers: Sequence[keras.Layer], shape: tuple[int | None, ...
 
 
 def _targets(*, one_hot: bool) -> keras.KerasTensor:
-    shape, dtype = ((_EXAMPLES, _CLASSES), "float32") if one_hot else ((_EXAMPLES,), "int64")
+    shape, dtype = ((_EXAMPLES, _CLASSES), "float32") if one_hot else ((_EXAMPLES,), "int32")
     return keras.KerasTensor(shape, dtype=dtype)
 
 
