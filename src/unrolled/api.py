@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.reports.run import write_report
+from unrolled.reports.run import write_missing_report, write_report
 from unrolled.runs.run import Run
 from unrolled.training.processes import stop_on_signals
 from unrolled.training.progress import choose_progress
@@ -90,8 +90,7 @@ def resume(run: Run | str | Path, *, epochs: int | None = None, quiet: bool = Fa
     progress = choose_progress(quiet=quiet)
     with stop_on_signals() as request:
         run = resume_run(run if isinstance(run, Run) else Run.open(run), epochs, progress, request)
-    if not (run.path / "report.html").exists():
-        write_report(run)
+    write_missing_report(run)
     return run
 
 

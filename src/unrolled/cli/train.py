@@ -69,13 +69,13 @@ def resume(run: str, epochs: int | None, runs: Path, quiet: bool) -> None:
         check_backend()
         found = Run.find(run, runs)
 
-        from unrolled.reports.run import write_report
+        from unrolled.reports.run import write_missing_report
         from unrolled.training.trainer import resume_run
 
         progress = choose_progress(quiet=quiet)
         resumed = resume_run(found, epochs, progress, request)
-        if not (resumed.path / "report.html").exists():
-            progress.log(f"report {write_report(resumed)}")
+        if report := write_missing_report(resumed):
+            progress.log(f"report {report}")
         click.echo(resumed.path)
 
 

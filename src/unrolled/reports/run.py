@@ -62,6 +62,11 @@ def write_report(run: Run) -> Path:
     return path
 
 
+def write_missing_report(run: Run) -> Path | None:
+    """Write a run's report unless it has one already; return the path of a page that was written."""
+    return None if (run.path / "report.html").exists() else write_report(run)
+
+
 def format_headline(name: str, value: float) -> str:
     """Format a metric for the top of a page.
 

@@ -9,7 +9,7 @@ from typing import Any
 from unrolled.config.document import write_yaml
 from unrolled.reports.charts import Position, choose_labels, horizontal_grid, percent, points, round_ticks
 from unrolled.reports.html import macro, render
-from unrolled.reports.run import write_report
+from unrolled.reports.run import write_missing_report
 from unrolled.searching.folder import Search, Trial, format_label, format_outcomes, format_times, short_names
 from unrolled.searching.parameters import Choice, Label, Parameter
 from unrolled.storage import write_text
@@ -36,8 +36,8 @@ def write_search_report(search: Search) -> None:
         WriteError: A page cannot be written.
     """
     best_run = search.run_of(search.best.number)
-    if best_run and not (best_run.path / "report.html").exists():
-        write_report(best_run)
+    if best_run:
+        write_missing_report(best_run)
     ended, ranking, importance = search.ended, search.ranking, search.importance
     names = short_names(search.space.by_name)
     ordered = sorted(search.space.parameters, key=lambda parameter: -importance.get(parameter.name, 0.0))
