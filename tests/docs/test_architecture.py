@@ -68,7 +68,7 @@ def test_the_steps_of_the_road_are_those_of_the_trainer() -> None:
     (road,) = blocks(PAGE, "python")
     trainer = (PACKAGE / "training" / "trainer.py").read_text()
     body = trainer[trainer.index("def train_experiment") :]
-    for step in re.findall(r"^(?:\w+ = )?([\w.]+)\(", road, flags=re.MULTILINE):
+    for step in re.findall(r"^(?:[\w, ]+ = )?([\w.]+)\(", road, flags=re.MULTILINE):
         assert f"{step}(" in body, step
         body = body[body.index(f"{step}(") :]
 

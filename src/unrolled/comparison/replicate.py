@@ -7,10 +7,9 @@ from typing import Any
 from unrolled.comparison.groups import REPEATED_FILE, Group, parse_seeds
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Interrupted, InvalidSetting, RunError, TrainingStopped
-from unrolled.model.build import build_model, check_config, check_memory, resolve
+from unrolled.model.build import build_model, prepare
 from unrolled.runs.run import Run, is_group
 from unrolled.storage import locked
-from unrolled.tasks.registry import load_task
 from unrolled.training.processes import StopRequest, run_commands, unrolled_command
 from unrolled.training.progress import Progress, choose_progress
 from unrolled.training.trainer import resume_run, train_experiment
@@ -95,10 +94,7 @@ def _checked(config: ExperimentConfig, seeds: Sequence[int]) -> ExperimentConfig
     """Check an experiment before anything is written, and return it resolved."""
     for seed in seeds:
         ExperimentConfig.load(config, seed=seed)
-    check_config(config)
-    task = load_task(config)
-    resolved = resolve(config, task)
-    check_memory(resolved, task)
+    resolved, task = prepare(config)
     build_model(resolved, task)
     return resolved
 

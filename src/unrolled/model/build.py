@@ -55,6 +55,20 @@ def check_config(config: ExperimentConfig) -> None:
     builder.dry_run()
 
 
+def prepare(config: ExperimentConfig) -> tuple[ExperimentConfig, Task]:
+    """Check an experiment, load its data, and return it resolved and with its task; the network is not built.
+
+    Raises:
+        InvalidSetting: A setting is not possible, or the network does not fit in memory.
+        DataError: The data cannot be loaded.
+    """
+    check_config(config)
+    task = load_task(config)
+    resolved = resolve(config, task)
+    check_memory(resolved, task)
+    return resolved, task
+
+
 def build_model(config: ExperimentConfig, task: Task, *, steps: int | None = None) -> keras.Model:
     """Build and compile the network of a resolved experiment.
 
@@ -163,10 +177,7 @@ def describe(config: ExperimentConfig) -> dict[str, Any]:
         InvalidSetting: A setting is not possible.
         DataError: The data cannot be loaded.
     """
-    check_config(config)
-    task = load_task(config)
-    resolved = resolve(config, task)
-    check_memory(resolved, task)
+    resolved, task = prepare(config)
     model = build_model(resolved, task)
     return {
         "name": config.name,

@@ -7,9 +7,8 @@ from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidSetting
-from unrolled.model.build import build_model, check_config, check_memory, resolve
+from unrolled.model.build import build_model, prepare
 from unrolled.tasks.batches import TrainingBatches
-from unrolled.tasks.registry import load_task
 from unrolled.training.checkpoints import seed_everything
 
 import keras
@@ -81,10 +80,7 @@ def find_learning_rate(
         raise InvalidSetting(f"find-lr: expected 0 < low < high, got low {low:g} and high {high:g}.")
     optimizer = config.training.optimizer.name
     config = ExperimentConfig.load(config, overrides=[f"training.optimizer.{optimizer}.learning_rate={low}"])
-    check_config(config)
-    task = load_task(config)
-    config = resolve(config, task)
-    check_memory(config, task)
+    config, task = prepare(config)
     seed_everything(config.seed)
     model = build_model(config, task, steps=steps)
     initial, batches = _state(model), task.batches(epochs=steps + _TRIAL_STEPS)

@@ -10,7 +10,7 @@ from unrolled.backends import current
 from unrolled.config.diff import diff_settings
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Diverged, Interrupted, InvalidSetting, RunError, TrainingStopped, WriteError
-from unrolled.model.build import build_model, check_config, check_memory, resolve
+from unrolled.model.build import build_model, prepare, resolve
 from unrolled.model.components import depends_on_length
 from unrolled.runs.environment import record_environment
 from unrolled.runs.run import SEARCH_FILE, Run
@@ -51,10 +51,7 @@ def train_experiment(
     Returns:
         The finished run, with ``task`` and ``model`` in memory.
     """
-    check_config(config)
-    task = load_task(config)
-    config = resolve(config, task)
-    check_memory(config, task)
+    config, task = prepare(config)
     model = build_seeded(config, task)
     request.raise_if_requested(f"train: {config.name}: interrupted before the first batch; nothing was written")
 
