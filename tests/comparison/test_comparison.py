@@ -164,8 +164,8 @@ def test_what_did_not_finish_is_left_out_by_name(tmp_path: Path) -> None:
     assert comparison.arms[0].seeds == (4,)
     assert comparison.left_out[str(runs[0].path)] == "it is diverged"
     assert "damaged (not JSON)" in comparison.left_out[str(runs[1].path)]
-    assert "status.json: expected a file of the run" in comparison.left_out[str(runs[2].path)]
-    assert "expected YAML" in comparison.left_out[str(runs[3].path)]
+    assert "status.json: no such file; the run did not get that far" in comparison.left_out[str(runs[2].path)]
+    assert "not valid YAML" in comparison.left_out[str(runs[3].path)]
     assert comparison.left_out[f"seed 5 of {group.path}"] == "it has not been trained"
 
 

@@ -1,7 +1,7 @@
 """Batches: shifts, weights and one-hot targets."""
 
 from unrolled.data.dataset import Split, fold_out
-from unrolled.tasks.batches import TrainingBatches, balanced_weights, one_hot, shifted
+from unrolled.tasks.batches import EvaluationBatches, TrainingBatches, balanced_weights, one_hot, shifted
 
 import numpy as np
 
@@ -40,6 +40,11 @@ def test_targets_become_one_hot_and_weights_follow_them() -> None:
     assert targets.shape == (10, 3)
     np.testing.assert_array_equal(of_examples, targets @ weights)
     np.testing.assert_array_equal(one_hot(np.array([2, 0]), 3), [[0, 0, 1], [1, 0, 0]])
+
+
+def test_class_numbers_have_32_bits_as_no_backend_warns_of_them() -> None:
+    for batches in (TrainingBatches(split(), batch_size=4, epochs=1, seed=0), EvaluationBatches(split(), 4)):
+        assert batches[0][1].dtype == np.int32
 
 
 def test_balanced_weights_make_every_class_count_the_same() -> None:

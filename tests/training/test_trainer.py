@@ -8,6 +8,7 @@ import unrolled
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.dataset import Split
 from unrolled.errors import DataError, InvalidInput, InvalidSetting, RunError
+from unrolled.model.build import check_config
 from unrolled.runs.inference import evaluate
 from unrolled.runs.run import Run
 from unrolled.tasks.batches import TrainingBatches
@@ -49,6 +50,10 @@ def test_a_run_folder_holds_everything(tiny: Path) -> None:
     assert environment["backend"] == keras.backend.backend()
     assert environment["seed"] == 0
     assert environment["packages"]["keras"] == keras.__version__
+
+
+def test_a_metric_of_the_best_five_classes_is_checked_without_data() -> None:
+    check_config(ExperimentConfig.load("mnist-rows", overrides=["training.metrics=[SparseTopKCategoricalAccuracy]"]))
 
 
 def test_metrics_have_one_object_an_epoch(tiny: Path) -> None:

@@ -128,8 +128,8 @@ def _cosine(peak: float, steps: int, *, warmup: float, start: float, end: float)
 SCHEDULES = {"OneCycle": one_cycle, "Cosine": cosine}
 
 
-# Stands for any number of classes.
-_CLASSES = 3
+# Stands for any number of classes: more than the k of any top-k metric.
+_CLASSES = 1000
 _EXAMPLES = 2
 
 

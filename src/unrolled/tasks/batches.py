@@ -72,7 +72,7 @@ class TrainingBatches(keras.utils.PyDataset):
             inputs = pad(inputs, padded_length(int(self.lengths.max())) if self.padding == "longest" else None)
         if self.shift:
             inputs = shifted(inputs, self.shift, np.random.default_rng([self.seed, epoch, step]))
-        labels = targets if self.classes is None else one_hot(targets, self.classes)
+        labels = _labels(targets, self.classes)
         return (inputs, labels) if self.weights is None else (inputs, labels, self.weights[targets])
 
     @cached_property
@@ -119,13 +119,19 @@ class EvaluationBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
         inputs, targets = self.split.select(self.order[index * self.batch_size : (index + 1) * self.batch_size])
-        labels = targets if self.classes is None else one_hot(targets, self.classes)
-        return pad(inputs) if inputs.dtype == object else inputs, labels
+        return pad(inputs) if inputs.dtype == object else inputs, _labels(targets, self.classes)
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
     """Return the number of batches in which each example occurs once."""
     return -(-split.size // batch_size)
+
+
+def _labels(targets: NDArray[Any], classes: int | None) -> NDArray[Any]:
+    """Return targets as a loss takes them: one-hot, or integers of 32 bits, as JAX has no others by default."""
+    if classes is not None:
+        return one_hot(targets, classes)
+    return targets.astype(np.int32) if targets.dtype == np.int64 else targets
 
 
 def one_hot(targets: NDArray[np.int64], classes: int) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from unrolled.backends import current
 from unrolled.config.diff import diff_settings
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Diverged, Interrupted, InvalidSetting, RunError, TrainingStopped, WriteError
-from unrolled.model.build import build_model, prepare, resolve
+from unrolled.model.build import build_model, check_memory, prepare, resolve
 from unrolled.model.components import depends_on_length
 from unrolled.runs.environment import record_environment
 from unrolled.runs.run import SEARCH_FILE, Run
@@ -85,6 +85,7 @@ def resume_run(run: Run, epochs: int | None, progress: Progress, request: StopRe
         task = load_task(longer.config, run.preprocessor if has_begun else None)
         _check_data(run, task)
         longer.config = resolve(longer.config, task)
+        check_memory(longer.config, task)
         model = build_seeded(longer.config, task)
         progress.announce(longer.config)
         progress.log(_format_position(checkpoint))
