@@ -1,6 +1,5 @@
-"""Beginning an experiment: check, init, schema, recipes and find-lr."""
+"""Beginning an experiment: check, init, schema and recipes."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,8 @@ from unrolled.config.template import render_template, write_template
 from unrolled.errors import InvalidSetting, WriteError
 from unrolled.model.build import describe
 from unrolled.model.schema import json_schema
-from unrolled.training.lr_finder import find_learning_rate, smooth, summarize
 
 import jsonschema
-import numpy as np
 import pytest
 
 
@@ -141,42 +138,3 @@ def test_editors_accept_what_is_left_open(editor: jsonschema.Draft202012Validato
     shown = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)[0]
     editor.validate(parse_yaml(shown, "page"))
     editor.validate({"data": "mnist", "network": {"search": [["Flatten"]]}, "scan": {"search": ["rows"]}})
-
-
-def test_the_smoothed_loss_of_a_constant_is_the_constant() -> None:
-    np.testing.assert_allclose(smooth(np.full(20, 2.5)), 2.5)
-
-
-def test_the_suggestion_is_where_the_loss_falls_fastest() -> None:
-    rates = np.geomspace(1e-6, 1, 121)
-    logs = np.log10(rates)
-    losses = 2.3 - 2 / (1 + np.exp(-6 * (logs + 3))) + np.where(logs > -1.5, 8 * (logs + 1.5) ** 2, 0)
-    sweep = summarize(rates, losses, diverged=False)
-    assert 5e-4 < sweep.steepest < 5e-3
-
-
-def test_a_sweep_finds_a_rate_that_learns_and_where_it_is_lost(tiny: Path) -> None:
-    sweep = find_learning_rate(ExperimentConfig.load(tiny), low=1e-5, high=1e4, steps=80)
-    assert 1e-3 < sweep.suggestion < 1
-    assert len(sweep.rates) == len(sweep.losses) == len(sweep.smoothed)
-    assert sweep.rates[0] == pytest.approx(1e-5)
-
-
-def test_rates_the_wrong_way_round_are_refused(tiny: Path) -> None:
-    with pytest.raises(InvalidSetting, match="expected 0 < low < high"):
-        find_learning_rate(ExperimentConfig.load(tiny), low=1.0, high=0.1)
-
-
-def test_find_lr_takes_an_experiment_with_a_schedule(tiny: Path, unrolled_command: Command) -> None:
-    schedule = "training.optimizer={Adam: {learning_rate: {OneCycle: {peak: 0.1}}}}"
-    finished = unrolled_command("find-lr", tiny, "--set", schedule, "--steps", "20", "--json")
-    assert finished.returncode == 0, finished.stderr
-    assert len(json.loads(finished.stdout)["rates"]) == 20
-    drawn = unrolled_command("find-lr", tiny, "--steps", "20", "--html", "rates.html").stdout
-    page = (tiny.parent / "rates.html").read_text()
-    assert "recommended learning rate" in page
-    assert "http" not in page
-    assert "<script" not in page
-    assert "the loss falls fastest at " in drawn
-    assert "█" in drawn
-    assert not (tiny.parent / "runs").exists()

@@ -303,7 +303,7 @@ def print_lr_sweep(sweep: "LearningRateSweep", *, as_json: bool) -> None:
     console.print(f"the loss falls fastest at {sweep.steepest:g}{end}")
     tried = "  ".join(f"{rate:g}: {loss:.4f}" for rate, loss in sweep.trials.items())
     console.print(f"loss after a short training at a constant rate: {tried}", markup=False)
-    console.print(f"recommended learning rate {sweep.suggestion:g}: half the best of these")
+    console.print(f"recommended learning rate {sweep.suggestion:g}: half the best, by a parabola through these")
     console.print("use it as a constant rate; the peak of a OneCycle may be three times as high")
 
 
