@@ -231,10 +231,10 @@ def test_show_prints_the_columns_of_a_table_before_it_asks_which_is_which(
     (tmp_path / "odd.csv").write_text("when,words,mood,stars\n" + "\n".join(rows), encoding="utf-8")
     finished = unrolled_command("show", "odd.csv")
     assert [line.split()[:4] for line in finished.stdout.splitlines()[3:]] == [
-        ["when", "text", "8", "0"],
-        ["words", "text", "8", "0"],
-        ["mood", "text", "2", "0"],
-        ["stars", "numbers", "3", "0"],
+        ["when", "time,", "2020-01-01", "to"],
+        ["words", "text,", "8", "different"],
+        ["mood", "category,", "2", "different"],
+        ["stars", "numbers", "1"],
     ]
     assert finished.stderr == (
         "odd.csv: cannot tell which column is the target. Columns: when, words, mood, stars. "
@@ -242,3 +242,9 @@ def test_show_prints_the_columns_of_a_table_before_it_asks_which_is_which(
     )
     shown = unrolled_command("show", "odd.csv", "--input", "words", "--target", "mood")
     assert (shown.returncode, shown.stdout.count("8 rows"), "good  film, 1" in shown.stdout) == (0, 1, True)
+    assert [line.split()[:2] for line in shown.stdout.splitlines()[3:7]] == [
+        ["when", "ignored"],
+        ["words", "input"],
+        ["mood", "target"],
+        ["stars", "ignored"],
+    ]

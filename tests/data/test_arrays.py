@@ -164,11 +164,12 @@ def test_an_unknown_name_is_refused_with_the_known_ones(complaint: Complaint) ->
 
 
 def test_another_kind_of_file_is_refused_with_the_known_ones(tmp_path: Path, complaint: Complaint) -> None:
-    path = tmp_path / "digits.xlsx"
+    path = tmp_path / "digits.docx"
     path.write_text("1,2,3")
     assert complaint(lambda: unrolled.load(path)) == (
         f"{path}: unknown file format. Convert it to one of: a folder with a folder for each class, "
-        "tables (.csv, .tsv, .jsonl, .ndjson, .parquet, .tab), series (.ts), texts (.txt, .text, .md), "
+        "tables (.csv, .tsv, .tab, .json, .jsonl, .ndjson, .parquet, .xlsx, .ods and 5 more), "
+        "series (.ts), texts (.txt, .text, .md), "
         "arrays (.npz, .npy, .idx), pictures (.png, .jpg, .jpeg, .bmp, .gif, .webp, .tif, .tiff, .pgm)."
     )
 

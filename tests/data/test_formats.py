@@ -72,7 +72,7 @@ def test_each_format_is_read_for_something(file_format: FileFormat) -> None:
 
 def test_a_missing_file_and_an_unknown_format_are_refused(tmp_path: Path, complaint: Complaint) -> None:
     assert str(tmp_path / "nothing") in complaint(lambda: format_of(tmp_path / "nothing"))
-    path = written(tmp_path / "a.xlsx", "")
+    path = written(tmp_path / "a.docx", "")
     assert complaint(lambda: format_of(path)).startswith(f"{path}: unknown file format. Convert it to one of: ")
 
 
@@ -80,7 +80,8 @@ def test_a_picture_is_not_a_data_set(tmp_path: Path, complaint: Complaint) -> No
     path = tmp_path / "seven.png"
     assert complaint(lambda: load_file(path, LoadOptions())) == (
         f"{path}: pictures cannot be used for training. Use a folder with a folder for each class, tables (.csv, .tsv, "
-        ".jsonl, .ndjson, .parquet, .tab), series (.ts), texts (.txt, .text, .md) or arrays (.npz, .npy, .idx)."
+        ".tab, .json, .jsonl, .ndjson, .parquet, .xlsx, .ods and 5 more), "
+        "series (.ts), texts (.txt, .text, .md) or arrays (.npz, .npy, .idx)."
     )
 
 
@@ -132,7 +133,8 @@ def test_inputs_of_another_type_are_refused_with_the_formats_that_fit(tmp_path: 
     with pytest.raises(InvalidInput) as caught:
         read_inputs(tmp_path / "a.png", SERIES)
     assert str(caught.value) == (
-        f"{tmp_path / 'a.png'}: expected tables (.csv, .tsv, .jsonl, .ndjson, .parquet, .tab), series (.ts) or arrays "
+        f"{tmp_path / 'a.png'}: expected tables (.csv, .tsv, .tab, .json, .jsonl, .ndjson, .parquet, .xlsx, "
+        ".ods and 5 more), series (.ts) or arrays "
         "(.npz, .npy, .idx) for a network that reads series, got pictures."
     )
     with pytest.raises(InvalidInput, match="got a folder with a folder for each class"):

@@ -40,28 +40,28 @@ def write(tmp_path: Path):  # type: ignore[no-untyped-def]
 def test_encoding_delimiter_and_header_are_detected(write, content: Rows, name: str, found: dict[str, str]) -> None:  # type: ignore[no-untyped-def]
     table = read_table(write(content, name))
     assert table.detected == found
-    assert table.size == len(next(iter(table.columns.values())))
+    assert table.size == len(table.frame)
 
 
 def test_options_that_are_set_are_not_detected(write) -> None:  # type: ignore[no-untyped-def]
     table = read_table(write("a;b,c\nd;e,f\n"), delimiter=",", header=False, encoding="ascii")
-    assert table.columns == {"1": ["a;b", "d;e"], "2": ["c", "f"]}
+    assert table.frame.to_dict(as_series=False) == {"1": ["a;b", "d;e"], "2": ["c", "f"]}
 
 
 def test_quotes_hold_delimiters_and_lines(write) -> None:  # type: ignore[no-untyped-def]
     table = read_table(write('text,label\n"one, two\nthree",1\nfour,0\n'))
-    assert table.columns["text"] == ["one, two\nthree", "four"]
+    assert table.cells("text") == ["one, two\nthree", "four"]
     assert table.location(1, "label").endswith("t.csv:4: label")
 
 
 def test_a_cell_of_a_million_characters_is_read(write) -> None:  # type: ignore[no-untyped-def]
     table = read_table(write(f"text,label\n{'x' * 1_000_000},1\nshort,0\n"))
-    assert len(table.columns["text"][0]) == 1_000_000
+    assert len(table.cells("text")[0]) == 1_000_000
 
 
 def test_json_lines_are_a_table(write) -> None:  # type: ignore[no-untyped-def]
     table = read_table(write('{"text": "a", "n": 1}\n\n{"text": "b", "n": null}\n', "t.jsonl"))
-    assert table.columns["text"] == ["a", "b"]
+    assert table.cells("text") == ["a", "b"]
     np.testing.assert_array_equal(table.numbers("n"), [1, np.nan])
 
 
@@ -70,7 +70,7 @@ def test_parquet_is_a_table(tmp_path: Path) -> None:
     from pyarrow import parquet
 
     parquet.write_table(pyarrow.table({"text": ["a", "b"], "label": [1, 0]}), tmp_path / "t.parquet")
-    assert read_table(tmp_path / "t.parquet").columns == {"text": ["a", "b"], "label": [1, 0]}
+    assert read_table(tmp_path / "t.parquet").frame.to_dict(as_series=False) == {"text": ["a", "b"], "label": [1, 0]}
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_parquet_is_a_table(tmp_path: Path) -> None:
             "t.csv:2: expected UTF-8 as in the rest of the file, got the byte",
         ),
         ("text,label\na\0b,1\n", "t.csv", "t.csv:2: expected text, got a zero byte."),
-        ('{"a": 1}\n{"b": 2}\n', "t.jsonl", "t.jsonl:2: expected an object with a, got b. Fix the line."),
+        ('{"a": 1}\n[2]\n', "t.jsonl", "t.jsonl:2: expected an object on each line, got list. Fix the line."),
         ('{"a": 1\n', "t.jsonl", "t.jsonl:1: not valid JSON: "),
     ],
 )

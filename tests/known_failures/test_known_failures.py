@@ -19,25 +19,14 @@ PROGRAMS = {
     if path.stem != "conftest" and not path.stem.startswith("test_")
 }
 FAILING = (
-    "calendar_columns",
     "cells_in_a_list",
     "combining_marks",
     "convolution_before_recurrence",
-    "dates_become_texts",
-    "decimal_commas",
-    "gaps_in_every_window",
-    "labels_for_each_step",
     "lists_for_estimators",
     "many_threads",
-    "newest_first",
-    "pandas_index_columns",
-    "quotes_in_tsv",
-    "sentences_like_files",
-    "series_in_json_lines",
     "stateful_layers_forget",
     "tf_function_with_xla",
     "vectorized_jacobian",
-    "windows_1251",
     "words_without_spaces",
 )
 """The programs that fail for the reason in the first line of their docstring."""

@@ -79,10 +79,10 @@ def test_a_long_table_gives_each_row_the_prediction_of_its_series() -> None:
     rows = [[f"d{n}", step, n % 2 + step, "ab"[n % 2]] for n in range(16) for step in range(2 + n % 3)]
     run = trained({"file": str(table("id,time,value,state", rows)), "series": "id", "target": "state"})
     assert run.schema is not None
-    assert run.schema.columns == ("time", "value")
+    assert (run.schema.columns, run.schema.time) == (("value",), "time")
     read, predictions = predict_table(run, table("id,time,value", [row[:3] for row in rows], "new.csv"))
     assert len(predictions) == read.size == len(rows)
-    series = [np.array([row[1:3] for row in rows if row[0] == f"d{n}"], np.float32) for n in range(16)]
+    series = [np.array([row[2:3] for row in rows if row[0] == f"d{n}"], np.float32) for n in range(16)]
     by_series = dict(zip((f"d{n}" for n in range(16)), run.predict(series), strict=True))
     for row, prediction in zip(rows, predictions, strict=True):
         np.testing.assert_allclose(list(prediction["probabilities"].values()), by_series[str(row[0])], atol=1e-6)

@@ -12,7 +12,7 @@ from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.runs.run import Run
 from unrolled.tasks.baselines import seasonal_naive
 from unrolled.tasks.batches import EvaluationBatches, TrainingBatches
-from unrolled.tasks.metrics import forecast_errors
+from unrolled.tasks.metrics import forecast_errors, naive_errors
 
 import numpy as np
 import pytest
@@ -231,5 +231,5 @@ def test_a_seasonal_forecast_repeats_the_season() -> None:
     series = np.tile([1.0, 5.0, 3.0], 4)[:, None]
     naive = seasonal_naive(series[None, :9], horizon=4, season=3, window=9)
     np.testing.assert_array_equal(naive[0, :, 0], [1, 5, 3, 1])
-    metrics = forecast_errors(np.full((2, 4, 1), 2.0), np.arange(10.0)[:, None], 2)
+    metrics = forecast_errors(np.full((2, 4, 1), 2.0), naive_errors([np.arange(10.0)[:, None]], 2)[:, None])
     assert metrics == {"MAE": 2.0, "RMSE": 2.0, "MASE": 1.0}

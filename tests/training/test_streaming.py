@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
-from unrolled.data import examples, streaming
-from unrolled.data.examples import RowTexts, stream_parquet
+from unrolled.data import examples, streaming, tables
+from unrolled.data.examples import RowTexts, load_labeled_table, stream_parquet
+from unrolled.data.schema import TableSchema
 from unrolled.data.streaming import Stored
 from unrolled.errors import DataError
 
@@ -70,7 +71,7 @@ def test_a_run_on_data_in_pieces_is_the_run_on_the_same_data_in_memory(
 
 
 def test_texts_are_indexed_like_an_array(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examples, "ROWS_AT_ONCE", 8)
+    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 8)
     texts = RowTexts(Path(files["texts"]), "text", np.arange(240))
     assert list(texts) == SENTENCES["text"]
     chosen = texts[np.array([3, 60, 61, 239])]
@@ -91,13 +92,13 @@ def test_an_empty_cell_is_refused_with_its_row(tmp_path: Path, row: dict[str, An
     table = pyarrow.table({name: [SENTENCES[name][0], row[name], SENTENCES[name][2]] for name in SENTENCES})
     parquet.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(DataError, match=message):
-        stream_parquet(tmp_path / "a.parquet")
+        stream_parquet(tmp_path / "a.parquet", TableSchema(("text",), "label", kind="text"))
 
 
 def test_a_cell_that_is_no_number_and_a_column_that_is_not_there_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     parquet.write_table(pyarrow.table({"t1": [1.0, 2.0], "t2": ["3", "x"], "label": ["a", "b"]}), path)
     with pytest.raises(DataError, match=r'a.parquet:2: t2: expected a number, got "x"'):
-        stream_parquet(path, input=["t1", "t2"])
+        stream_parquet(path, TableSchema(("t1", "t2"), "label"))
     with pytest.raises(DataError, match=r'a.parquet: unknown column "lable". Did you mean "label"\?'):
-        stream_parquet(path, target="lable")
+        load_labeled_table(path, columns={"target": "lable"})

@@ -36,7 +36,7 @@ def show(
 
     table = preview_table(Path(data))
     if table and not as_json:
-        print_columns(table)
+        print_columns(table, input=inputs or None, **columns)
     loaded = load_to_show(data, table, inputs, side=side, **columns)
     if picture:
         save_picture(loaded, picture)

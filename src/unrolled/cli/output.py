@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from unrolled.cli.tables import add_row, print_rows, table_of
 from unrolled.data.dataset import Dataset
 from unrolled.data.preview import describe, draw_in_terminal, quote
-from unrolled.data.schema import describe_columns
+from unrolled.data.schema import TableSchema, find_columns
 from unrolled.data.tables import Table as FileTable
+from unrolled.errors import DataError
 from unrolled.tasks.sections import format_metric
 
 from numpy.typing import NDArray
@@ -132,15 +133,25 @@ def format_seeds(seeds: Sequence[int]) -> str:
 _LONGEST_CELL = 40
 
 
-def print_columns(table: FileTable) -> None:
-    """Print the detected columns of a table."""
+def print_columns(table: FileTable, **named: Any) -> None:
+    """Print the columns of a table, each with its role and the reason for it.
+
+    Args:
+        table: The table.
+        named: The columns that the user names, as of ``TableSchema.decide``.
+    """
     console = Console(highlight=False)
     console.print(table.format_detected(), style="dim", markup=False)
-    columns = table_of("column", "kind", "different", "empty", "first", right=("different", "empty"))
-    for facts in describe_columns(table):
-        first = " ".join(facts["first"].split())
+    columns = table_of("column", "role", "found", "first")
+    try:
+        roles = TableSchema.decide(table, **named).roles(table)
+    except DataError:  # which follows when the data is loaded
+        roles = list(find_columns(table).values())
+    for column in roles:
+        cells = table.frame[column.name].drop_nulls()
+        first = " ".join(str(cells[0]).split()) if len(cells) else ""
         shown = first if len(first) <= _LONGEST_CELL else first[:_LONGEST_CELL] + "…"
-        add_row(columns, facts["column"], facts["kind"], f"{facts['different']:,}", f"{facts['empty']:,}", shown)
+        add_row(columns, column.name, column.role, column.fact, shown)
     console.print(columns)
 
 

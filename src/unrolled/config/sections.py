@@ -78,8 +78,8 @@ class DataConfig(ConfigModel):
     """The user's own data: a file, a file for each split, or a folder; paths are relative to the experiment's file."""
 
     file: str | None = None
-    """A table (CSV, TSV, JSONL, Parquet), series (``.ts``), Orange's ``.tab``, one text (``.txt``), arrays (NPZ), or
-    the images of an IDX pair."""
+    """A table (CSV, TSV, JSON, JSONL, Parquet, Arrow, Excel), series (``.ts``), Orange's ``.tab``, one text
+    (``.txt``), arrays (NPZ), or the images of an IDX pair."""
     labels: str | None = None
     """The labels of an IDX pair, where they are not named after the images."""
     train: str | None = None
@@ -94,12 +94,20 @@ class DataConfig(ConfigModel):
     """The table's column of the class."""
     series: str | None = None
     """In a table with one row per time step, the column that identifies the series a row belongs to."""
+    time: str | None = None
+    """The column of times by which the rows of a series are ordered; found where it is left out."""
+    ignore: str | tuple[str, ...] | None = None
+    """Columns that are not read."""
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     """The character between the cells of a table; detected where it is left out."""
     encoding: str | None = None
     """The character encoding of a text or table, by Python's name; detected where it is left out."""
     header: bool | None = None
     """True if the first row of a table names its columns; detected where it is left out."""
+    decimal: Literal[".", ","] | None = None
+    """The decimal separator of the numbers in a table; found where it is left out."""
+    time_format: str | None = None
+    """The format of a table's times, such as ``%d.%m.%Y %H:%M``; found where it is left out."""
     side: int | None = Field(default=None, ge=1)
     """Height and width, in pixels, to which the images of a folder are resized."""
 
@@ -109,11 +117,11 @@ class DataConfig(ConfigModel):
 
     @property
     def read_options(self) -> dict[str, Any]:
-        """The options for reading a table: ``delimiter``, ``encoding`` and ``header``, those that are set."""
-        options = {"delimiter": self.delimiter, "encoding": self.encoding, "header": self.header}
-        return {name: value for name, value in options.items() if value is not None}
+        """The options for reading a table that are set."""
+        names = ("delimiter", "encoding", "header", "decimal", "time_format")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
-    @field_validator("input", "target", "series", mode="before")
+    @field_validator("input", "target", "series", "time", "ignore", mode="before")
     @classmethod
     def _column_names(cls, value: Any) -> Any:
         """Columns of a table without a header are called 1, 2, and so on."""

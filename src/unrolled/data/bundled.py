@@ -160,5 +160,5 @@ def load_passengers(test_steps: int = 24) -> Dataset:
         [360.0, 342.0, 406.0]
     """
     return split_series(
-        "air-passengers", np.array(THOUSANDS, np.float32)[:, None], ("passengers",), test_steps, SOURCE_PASSENGERS
+        "air-passengers", [np.array(THOUSANDS, np.float32)[:, None]], ("passengers",), test_steps, SOURCE_PASSENGERS
     )

@@ -9,7 +9,19 @@ from unrolled.errors import DataError
 from unrolled.storage import cannot_read
 
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-_BEYOND_ASCII = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
+_UTF8_SEQUENCES = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+_LINES_BEYOND_ASCII = re.compile(rb"[^\n]*[\x80-\xff][^\n]*\n?")
+# Enough text to tell one encoding from another.
+_DETECTION_BYTES = 1 << 17
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+# The encodings of the web beside UTF-8, and the Latin-2 of Unix.
+_ENCODINGS = (
+    *("cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "iso8859-2", "koi8-r"),
+    *("cp932", "euc-jp", "gb18030", "big5", "cp949", "tis-620", "utf-16", "utf-16-le", "utf-16-be"),
+)
+# A reading that is less likely than the best by more than this is none.
+_CLOSE = 0.7
 
 
 def read_text(path: Path, encoding: str | None = None) -> tuple[str, str]:
@@ -18,35 +30,58 @@ def read_text(path: Path, encoding: str | None = None) -> tuple[str, str]:
     Args:
         path: The file.
         encoding: The name of its encoding in Python. Without it, the encoding of the file's byte order mark; else
-            UTF-8; else Windows-1252, if no byte sequence in the file looks like UTF-8.
+            UTF-8; else the most likely encoding (see ``detect_encoding``).
 
     Returns:
         The text and its encoding.
 
     Raises:
-        DataError: The file is missing or empty, or its bytes are not of one encoding; the message names the line.
+        DataError: The file is missing or empty, its encoding is not known, or its bytes are not of one encoding; the
+            message names the line.
     """
+    content = _read(path)
+    chosen = encoding or detect_encoding(path, content)
+    try:
+        text = content.decode(chosen)
+    except (LookupError, ValueError) as error:
+        raise _cannot_decode(path, content, chosen, error, is_named=encoding is not None) from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise DataError(f"{path}:{line}: expected text, got a zero byte. Check that it is a text file.")
+    if not text.strip():
+        raise DataError(f"{path}: expected text, got an empty file. Check the file.")
+    return text, chosen
+
+
+def read_utf8(path: Path, encoding: str | None = None) -> tuple[bytes, str]:
+    """Read a text file as UTF-8 without a byte order mark, whatever its encoding.
+
+    Returns:
+        The bytes in UTF-8 and the encoding of the file.
+
+    Raises:
+        DataError: As of ``read_text``.
+    """
+    text, encoding = read_text(path, encoding)
+    return text.encode("utf-8", "replace"), encoding
+
+
+def _read(path: Path) -> bytes:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise cannot_read(path, error) from None
     if not content.strip():
         raise DataError(f"{path}: expected text, got an empty file. Check the file.")
-    chosen = encoding or _detect(path, content)
-    try:
-        text = content.decode(chosen)
-    except LookupError:
-        raise DataError(f'{path}: unknown encoding "{chosen}". Name one that Python knows: utf-8') from None
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path}:{line}: expected {chosen}, got the byte 0x{content[error.start]:02x}. "
-            f"{'Check that it is a text file' if encoding is None else 'Name another encoding'}."
-        ) from None
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise DataError(f"{path}:{line}: expected text, got a zero byte. Check that it is a text file.")
-    return text, chosen
+    return content
+
+
+def _cannot_decode(path: Path, content: bytes, encoding: str, error: Exception, *, is_named: bool) -> DataError:
+    if not isinstance(error, UnicodeDecodeError):
+        return DataError(f'{path}: unknown encoding "{encoding}". Name one that Python knows: utf-8')
+    line = content[: error.start].count(b"\n") + 1
+    remedy = "Name another encoding" if is_named else "Check that it is a text file"
+    return DataError(f"{path}:{line}: expected {encoding}, got the byte 0x{content[error.start]:02x}. {remedy}.")
 
 
 def read_lines(stream: BinaryIO) -> list[str]:
@@ -72,17 +107,65 @@ def starting_encoding(start: bytes) -> str | None:
     return next((encoding for mark, encoding in _BYTE_ORDER_MARKS.items() if start.startswith(mark)), None)
 
 
-def _detect(path: Path, content: bytes) -> str:
+def detect_encoding(path: Path, content: bytes) -> str:
+    """Return the encoding of a file: that of its byte order mark, UTF-8, or the most likely one of the web's.
+
+    Raises:
+        DataError: Only some of the text is UTF-8, or two encodings are as likely and read different texts.
+    """
     if marked := starting_encoding(content):
         return marked
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
-        if _BEYOND_ASCII.search(content[: error.start]) or _BEYOND_ASCII.search(content[error.end :]):
+        beyond = len(_BEYOND_ASCII.findall(content))
+        within = sum(map(len, _UTF8_SEQUENCES.findall(content)))
+        if within * 2 > beyond:
             line = content[: error.start].count(b"\n") + 1
             raise DataError(
                 f"{path}:{line}: expected UTF-8 as in the rest of the file, got the byte 0x{content[error.start]:02x}. "
                 "Save the file in one encoding, or name it: encoding: cp1252"
             ) from None
-        return "cp1252"
+        return _most_likely(path, content)
     return "utf-8"
+
+
+def _most_likely(path: Path, content: bytes) -> str:
+    import chardet  # which costs 100 ms that files in UTF-8 do not need
+
+    sample = b"".join(_LINES_BEYOND_ASCII.findall(content))[:_DETECTION_BYTES]
+    found = chardet.detect_all(sample, include_encodings=_ENCODINGS, ignore_threshold=True)
+    readings: dict[str, list[tuple[float, str]]] = {}
+    for one in found:
+        name = codecs.lookup(one["encoding"] or "cp1252").name
+        try:
+            content.decode(name)
+        except UnicodeDecodeError:
+            continue
+        text = sample.decode(name, "ignore")
+        if not _CONTROLS.search(text):
+            readings.setdefault(text, []).append((one["confidence"], name))
+    if not readings:
+        raise DataError(f"{path}: cannot tell its encoding. Name it: encoding: cp1252")
+    ranked = sorted(((max(names)[0], text) for text, names in readings.items()), reverse=True)
+    close = [text for likelihood, text in ranked if likelihood > _CLOSE * ranked[0][0]]
+    names = [_usual(readings[text]) for text in close]
+    if len(close) > 1:
+        words = _first_difference(close)
+        shown = [f'"{word[:20]}" ({name})' for word, name in zip(words, names, strict=True)][:4]
+        raise DataError(
+            f"{path}: cannot tell if it says {', '.join(shown[:-1])} or {shown[-1]}. "
+            f"Name its encoding: encoding: {names[0]}"
+        )
+    return names[0]
+
+
+def _usual(names: list[tuple[float, str]]) -> str:
+    """Of encodings that read the same text, return Windows-1252 if it is one of them, else the most likely."""
+    return next((name for _, name in names if name == "cp1252"), max(names)[1])
+
+
+def _first_difference(texts: list[str]) -> list[str]:
+    """Return the first words that are not the same in all texts."""
+    words = zip(*(text.split() for text in texts), strict=False)
+    return next((list(one) for one in words if len(set(one)) == len(one)), texts)

@@ -1,6 +1,7 @@
 """Data sets made of tables, folders and texts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,18 +9,10 @@ from unrolled.data.dataset import Dataset, Split, objects
 from unrolled.data.decoding import read_text
 from unrolled.data.folders import TEXTS, read_folder
 from unrolled.data.labeled import LabeledExamples, assemble
-from unrolled.data.schema import TableSchema, columns_of_numbers, label_of, text_of
+from unrolled.data.rows import TimeOrder, labeled_examples, labels_of, series_rows, texts_of
+from unrolled.data.schema import TableSchema, find_columns, find_time_column, named_columns
 from unrolled.data.streaming import LongText, Stored
-from unrolled.data.tables import (
-    ROWS_AT_ONCE,
-    format_list,
-    iterate_rows,
-    open_parquet,
-    parse_number,
-    read_preview,
-    read_table,
-    size_in_memory,
-)
+from unrolled.data.tables import Table, format_list, iterate_batches, read_preview, read_table, size_in_memory
 from unrolled.errors import DataError
 
 import numpy as np
@@ -35,38 +28,42 @@ def load_labeled_table(
     train: Path,
     test: Path | None = None,
     *,
-    input: str | Sequence[str] | None = None,  # noqa: A002 - the name of the setting
-    target: str | None = None,
-    series: str | None = None,
-    **read_options: Any,
+    columns: Mapping[str, Any] | None = None,
+    read_options: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Load examples with classes from a table.
 
     Args:
         train: The table.
         test: The table of the test examples; without it a sixth of each class is held out.
-        input: The column of the text, or the columns of the values.
-        target: The column of the class.
-        series: In a table with a row for each step, the column that assigns each row to a series.
-        read_options: The ``delimiter``, ``encoding`` and ``header`` of the tables.
+        columns: The columns that the user names: ``input``, ``target``, ``series``, ``time``, ``ignore``.
+        read_options: Those of ``read_table``.
 
     Raises:
         DataError: A file is missing or damaged, a column is missing, or a class has a single example.
     """
-    if test is None and series is None and is_large(train):
-        data = assemble(train.name, {"train": stream_parquet(train, input=input, target=target)})
-        return data.with_note(_format_columns(data))
+    columns, read_options = dict(columns or {}), dict(read_options or {})
+    if test is None and "series" not in columns and is_large(train):
+        table = read_preview(train)
+        schema = TableSchema.decide(table, **columns)
+        data = assemble(train.name, {"train": stream_parquet(train, schema)})
+        return data.with_note(_format_columns(schema, table))
     table = read_table(train, **read_options)
-    schema = TableSchema.decide(table, input=input, target=target, series=series, read_options=read_options)
+    schema = TableSchema.decide(table, **columns, read_options=read_options)
     tables = {"train": table} | ({} if test is None else {"test": schema.read(test)})
-    data = assemble(train.name, {part: schema.labeled(table) for part, table in tables.items()})
+    data = assemble(train.name, {part: labeled_examples(table, schema) for part, table in tables.items()})
     for note in dict.fromkeys(table.format_detected() for table in tables.values()):
         data = data.with_note(note)
-    return data.with_note(_format_columns(data))
+    return data.with_note(_format_columns(schema, table))
 
 
-def _format_columns(data: Dataset) -> str:
-    return f"columns read: {format_list(data.columns)}"
+def _format_columns(schema: TableSchema, table: Table) -> str:
+    """Format the columns that are read, and those that are not with the reason."""
+    note = f"columns read: {format_list(schema.columns)}"
+    if schema.time:
+        note += f"; in the order of {schema.time}"
+    ignored = [f"{one.name} ({one.fact})" for one in schema.roles(table) if one.role == "ignored"]
+    return note + (f"; ignored: {format_list(ignored, 6)}" if ignored else "")
 
 
 def load_folder(folder: Path, side: int | None = None) -> Dataset:
@@ -120,61 +117,97 @@ def load_series(
     path: Path,
     *,
     test_steps: int,
-    input: str | Sequence[str] | None = None,  # noqa: A002 - the name of the setting
-    target: str | None = None,
-    series: str | None = None,
-    **read_options: Any,
+    columns: Mapping[str, Any] | None = None,
+    read_options: Mapping[str, Any] | None = None,
 ) -> Dataset:
-    """Load a series to forecast from a table with a row for each step, the earliest first.
+    """Load series to forecast from a table with a row for each step.
+
+    Rows are sorted by the column of times, if there is one, and steps that are missing become gaps.
 
     Args:
         path: The table.
-        test_steps: The number of steps at the end for the test.
-        input: The columns to forecast; without it all columns of numbers.
-        target: Another name for ``input``.
-        series: Refused: a table holds one series to forecast.
-        read_options: The ``delimiter``, ``encoding`` and ``header`` of the table.
+        test_steps: The number of steps at the end of each series for the test.
+        columns: The columns that the user names: ``input`` or ``target``, the columns to forecast (without it all
+            columns of numbers), ``series``, ``time``, ``ignore``.
+        read_options: Those of ``read_table``.
 
     Raises:
-        DataError: The file is missing or damaged, a column is missing, or a cell is not a number.
+        DataError: The file is missing or damaged, a column is missing, a cell is not a number, or a series has two rows
+            of the same time.
     """
-    if series is not None:
-        raise DataError(
-            f"{path}: expected one series to forecast, got several by the column {series}. Write the rows of one "
-            "series to a file, and leave series out."
-        )
-    if target is not None and input is not None:
+    named, read_options = dict(columns or {}), dict(read_options or {})
+    if "target" in named and "input" in named:
         raise DataError(f"{path}: input and target both name columns to forecast. Leave target out.")
     table = read_table(path, **read_options)
-    columns = columns_of_numbers(table, input or target)
-    values = np.array([table.numbers(column) for column in columns], np.float32).T
-    return split_series(path.name, values, tuple(columns), test_steps)
+    channels = named.get("input") or named.get("target")
+    schema = forecast_schema(table, channels, named.get("series"), named.get("time"), named.get("ignore", ()))
+    schema = replace(schema, read_options=read_options)
+    items = read_series(table, schema)
+    name = path.name if len(items) == 1 else f"{path.name} ({len(items):,} series)"
+    data = split_series(name, items, schema.columns, test_steps)
+    return replace(data, schema=schema.to_json()).with_note(_format_columns(schema, table))
+
+
+def forecast_schema(
+    table: Table,
+    channels: str | Sequence[str] | None,
+    series: str | None = None,
+    time: str | None = None,
+    ignore: Sequence[str] = (),
+) -> TableSchema:
+    """Choose the columns of series to forecast.
+
+    Raises:
+        DataError: A column is missing, or the table has no column of numbers.
+    """
+    for name in (*named_columns(channels), *ignore, *(one for one in (series, time) if one)):
+        table.column(name)
+    found = find_columns(table)
+    others = {name: one for name, one in found.items() if name not in (series, time, *ignore)}
+    chosen = named_columns(channels) or tuple(name for name, one in others.items() if one.kind == "numbers")
+    if not chosen:
+        raise DataError(f"{table.path}: no column of numbers to forecast. Columns: {format_list(table.columns, 20)}.")
+    return TableSchema(chosen, "", series, time or find_time_column(table, others))
+
+
+def read_series(table: Table, schema: TableSchema) -> list[NDArray[np.float32]]:
+    """Return the series [T, F] of a table, each in the order of time."""
+    values = np.array([table.numbers(name) for name in schema.columns]).T
+    in_time = TimeOrder(table, schema.time)
+    groups = series_rows(table, schema.series) if schema.series else [np.arange(table.size)]
+    return [in_time.sort(rows, values).astype(np.float32) for rows in groups]
 
 
 def split_series(
-    name: str, values: NDArray[np.float32], channels: tuple[str, ...], test_steps: int, source: str = ""
+    name: str,
+    items: Sequence[NDArray[np.float32]],
+    channels: tuple[str, ...],
+    test_steps: int,
+    source: str = "",
 ) -> Dataset:
-    """Divide a series in time; the names of its channels become the classes of the data set.
+    """Divide series in time; the names of their channels become the classes of the data set.
 
     Args:
         name: The name of the data set.
-        values: [T, F].
+        items: [B] series [T, F], each of its own length.
         channels: [F] the name of each channel.
-        test_steps: The number of steps at the end for the test; with 0 there are no test examples.
+        test_steps: The number of steps at the end of each for the test; with 0 there are no test examples.
         source: Author and license.
 
     Raises:
         DataError: No steps are left for training.
     """
-    if test_steps >= len(values):
+    shortest = min(map(len, items))
+    if test_steps >= shortest:
         raise DataError(
-            f"{name}: expected more than the {test_steps} steps of the test set (test_steps), got {len(values)}. "
+            f"{name}: expected more than the {test_steps} steps of the test set (test_steps), got {shortest}. "
             "Lower test_steps."
         )
-    cut = len(values) - test_steps
-    train = Split(objects([values[:cut]]), np.zeros(1, np.int64))
-    test = Split(objects([values[cut:]] if test_steps else []), np.zeros(min(1, test_steps), np.int64))
-    return Dataset(name, train, test, channels, source)
+    cuts = [len(values) - test_steps for values in items]
+    train = objects([values[:cut] for values, cut in zip(items, cuts, strict=True)])
+    test = objects([values[cut:] for values, cut in zip(items, cuts, strict=True)] if test_steps else [])
+    splits = [Split(part, np.zeros(len(part), np.int64)) for part in (train, test)]
+    return Dataset(name, splits[0], splits[1], channels, source)
 
 
 class RowTexts:
@@ -207,17 +240,11 @@ class RowTexts:
 
     def __iter__(self) -> Iterator[str]:
         begin, last = 0, self.rows[-1] if len(self.rows) else -1
-        with open_parquet(self.path) as file:
-            for group in range(file.metadata.num_row_groups):
-                end = begin + file.metadata.row_group(group).num_rows
-                if len(self._between(begin, end)):
-                    for batch in file.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=[self.column]):
-                        selected = self._between(begin, begin + batch.num_rows)
-                        yield from batch.column(self.column).take(selected).to_pylist()
-                        begin += batch.num_rows
-                        if begin > last:
-                            return
-                begin = end
+        for batch in iterate_batches(self.path, [self.column]):
+            yield from batch[self.column].gather(self._between(begin, begin + batch.height)).to_list()
+            begin += batch.height
+            if begin > last:
+                return
 
     def _read_reordered(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Read texts in an order that differs from that of the file, [B]."""
@@ -232,45 +259,44 @@ class RowTexts:
         return selected
 
 
-def stream_parquet(
-    path: Path,
-    *,
-    input: str | Sequence[str] | None = None,  # noqa: A002 - the name of the setting
-    target: str | None = None,
-) -> LabeledExamples:
+def stream_parquet(path: Path, schema: TableSchema) -> LabeledExamples:
     """Read the examples of a Parquet file that may be larger than memory, one per row.
 
     The inputs are ``RowTexts``, or series [T, 1] with a step per column in ``Stored``.
 
     Args:
         path: The file.
-        input: The column of the text, or the columns of the values.
-        target: The column of the class.
+        schema: Its columns.
 
     Raises:
         DataError: The file is damaged, a column is missing, or a cell is empty or not a number.
         WriteError: The disk has no room for the values.
     """
-    schema = TableSchema.decide(read_preview(path), input=input, target=target)
-    target, columns = schema.target, schema.columns
 
-    def location(row: int, column: str = "") -> str:
-        return f"{path}:{row + 1}" + (f": {column}" if column else "")
+    def location(row: int) -> str:
+        return f"{path}:{row + 1}"
 
     known: dict[str, str] = {}
-    names = (
-        label_of(label, lambda row=row: location(row, target))
-        for row, (label,) in enumerate(iterate_rows(path, [target]))
-    )
-    labels = [known.setdefault(name, name) for name in names]
+    labels: list[str] = []
+    for batch in _batches(path, [schema.target]):
+        labels.extend(known.setdefault(label, label) for label in labels_of(batch, schema.target))
     if schema.is_text:
-        for row, (cell,) in enumerate(iterate_rows(path, columns[:1])):
-            text_of(cell, lambda row=row: location(row, columns[0]))
-        return LabeledExamples(RowTexts(path, columns[0], np.arange(len(labels))), labels, location, schema.to_json())
-    rows = (
-        [parse_number(cell, lambda c=c, row=row: location(row, c)) for c, cell in zip(columns, cells, strict=True)]
-        for row, cells in enumerate(iterate_rows(path, columns))
+        for batch in _batches(path, schema.columns[:1]):
+            texts_of(batch, schema.columns[0])
+        rows = RowTexts(path, schema.columns[0], np.arange(len(labels)))
+        return LabeledExamples(rows, labels, location, schema.to_json())
+    steps = (
+        row[:, None]
+        for batch in _batches(path, schema.columns)
+        for row in np.array([batch.numbers(name) for name in schema.columns], np.float32).T
     )
-    return LabeledExamples(
-        Stored.of(np.array(row, np.float32)[:, None] for row in rows), labels, location, schema.to_json()
-    )
+    return LabeledExamples(Stored.of(steps), labels, location, schema.to_json())
+
+
+def _batches(path: Path, columns: Sequence[str]) -> Iterator[Table]:
+    """Yield some columns of a Parquet file as tables of a few thousand rows, which know their rows in the file."""
+    begin = 0
+    for frame in iterate_batches(path, columns):
+        lines = range(begin + 1, begin + frame.height + 1)
+        yield Table(path, frame, find_lines=lambda lines=lines: lines)  # type: ignore[misc]
+        begin += frame.height

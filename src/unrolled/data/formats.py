@@ -16,13 +16,16 @@ from unrolled.data.decoding import read_text
 from unrolled.data.examples import load_folder, load_labeled_table, load_series, load_text
 from unrolled.data.folders import PICTURES, TEXTS, is_picture, read_folder, read_grey_picture
 from unrolled.data.labeled import assemble, split_of
-from unrolled.data.schema import TableSchema, columns_to_read
-from unrolled.data.tables import SUFFIXES, Table, read_preview, read_table
+from unrolled.data.rows import extract_examples, labeled_examples
+from unrolled.data.schema import TableSchema
+from unrolled.data.tables import SUFFIXES, Table, format_list, read_preview, read_table
 from unrolled.data.ts import read_ts
 from unrolled.errors import DataError, InvalidInput
 from unrolled.storage import cannot_read
 
 from numpy.typing import NDArray
+
+_MOST_SUFFIXES = 9
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,8 @@ class LoadOptions:
         labels: The labels of an IDX or NPY pair.
         side: The height and width to which the pictures of a folder are resized.
         test_steps: The number of steps at the end of a series for the test.
-        columns: The ``input``, ``target`` and ``series`` columns of a table that the user names.
-        read_options: The ``delimiter``, ``encoding`` and ``header`` that the user sets.
+        columns: The ``input``, ``target``, ``series``, ``time`` and ``ignore`` columns of a table that the user names.
+        read_options: The ``delimiter``, ``encoding``, ``header``, ``decimal`` and ``time_format`` that the user sets.
     """
 
     test: Path | None = None
@@ -109,7 +112,7 @@ class FileFormat:
     is_match: Callable[[Path], bool] | None = None
 
     def __str__(self) -> str:
-        return f"{self.name} ({', '.join(self.suffixes)})" if self.suffixes else self.name
+        return f"{self.name} ({format_list(self.suffixes, _MOST_SUFFIXES)})" if self.suffixes else self.name
 
     def matches(self, path: Path) -> bool:
         """Return True if the path has this format."""
@@ -194,9 +197,15 @@ def format_of(path: Path) -> FileFormat:
 
 
 def names_a_file(name: str) -> bool:
-    """Return True if a word or text is the name of a file: a file exists, or its suffix is that of a format."""
+    """Return True if a word or text is the name of a file: a file exists, or its suffix is that of a format.
+
+    A sentence that ends in such a suffix is a sentence.
+    """
+    if os.path.isfile(name):  # noqa: PTH113 - False for a name that is too long, where Path.is_file raises
+        return True
+    is_sentence = " " in name and os.sep not in name
     suffix = Path(name).suffix.lower()
-    return any(suffix in file_format.suffixes for file_format in FORMATS) or os.path.isfile(name)  # noqa: PTH113
+    return not is_sentence and any(suffix in file_format.suffixes for file_format in FORMATS)
 
 
 def _format_choice(formats: Sequence[FileFormat]) -> str:
@@ -211,30 +220,27 @@ def _check_no_test_file(path: Path, options: LoadOptions, remedy: str = "Leave t
         )
 
 
-# Tables: CSV, TSV, JSON lines, Parquet, Orange's .tab.
+# Tables: CSV, TSV, JSON, Parquet, Arrow, Excel, Orange's .tab.
 
 
 def _load_labeled_table(path: Path, options: LoadOptions) -> Dataset:
-    return load_labeled_table(path, options.test, **options.columns, **options.read_options)
+    return load_labeled_table(path, options.test, columns=options.columns, read_options=options.read_options)
 
 
 def _load_series(path: Path, options: LoadOptions) -> Dataset:
     _check_no_test_file(path, options)
-    return load_series(path, test_steps=options.test_steps, **options.columns, **options.read_options)
+    return load_series(path, test_steps=options.test_steps, columns=options.columns, read_options=options.read_options)
 
 
 def _read_labeled_table(path: Path, context: ReadContext) -> Split:
     schema = context.schema or TableSchema.decide(read_table(path))
-    return split_of(schema.labeled(schema.read(path)), context.classes)
+    return split_of(labeled_examples(schema.read(path), schema), context.classes)
 
 
 def _read_table_inputs(path: Path, context: ReadContext) -> Inputs:
-    if context.schema is not None:
-        schema, table = context.schema, context.schema.read(path)
-    else:
-        table = read_table(path)
-        schema = TableSchema(tuple(columns_to_read(table, None, None)), "", is_text=context.kind == "text")
-    examples, rows = schema.examples(table)
+    table = context.schema.read(path) if context.schema else read_table(path)
+    schema = context.schema or TableSchema.decide(table, has_target=False)
+    examples, rows = extract_examples(table, schema)
     return Inputs(examples, is_batch=True, table=table, rows=rows)
 
 

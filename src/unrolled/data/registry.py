@@ -23,7 +23,7 @@ DATASETS = {
     "air-passengers": bundled.load_passengers,
 }
 
-_READ_OPTIONS = ("delimiter", "encoding", "header")
+_READ_OPTIONS = ("delimiter", "encoding", "header", "decimal", "time_format")
 
 
 def load(name: str | Path, *, where: str = "data", test_steps: int | None = None) -> Dataset:
@@ -81,7 +81,8 @@ def load_config_data(
         side: The height and width to which pictures are resized.
         purpose: ``examples``, ``text`` or ``series``; without it the first that the format serves.
         test_steps: The number of steps at the end of a series for the test.
-        columns: The settings of a table: ``input``, ``target``, ``series``, ``delimiter``, ``encoding``, ``header``.
+        columns: The settings of a table: ``input``, ``target``, ``series``, ``time``, ``ignore``, ``delimiter``,
+            ``encoding``, ``header``, ``decimal``, ``time_format``.
 
     Raises:
         DataError: A file is missing, damaged or malformed, or its format is unknown or not for training.
@@ -122,7 +123,7 @@ def load_to_show(
     if table and "target" not in settings and not has_target(table):
         if not inputs or "series" in settings:
             raise DataError(
-                f"{name}: cannot tell which column is the target. Columns: {format_list(list(table.columns))}. "
+                f"{name}: cannot tell which column is the target. Columns: {format_list(table.columns)}. "
                 "Name it with --target, or the columns to forecast with --input"
             )
         return load_config_data(file=name, purpose="series", **settings)

@@ -1,113 +1,137 @@
-"""The columns of a table that are inputs, target and series, and the examples in its rows."""
+"""The role of each column of a table, found from its cells and its name, with the reason for people."""
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.labeled import LabeledExamples
-from unrolled.data.tables import Table, format_list, is_missing, is_number, read_table
+from unrolled.data.tables import Table, format_list, read_table
+from unrolled.data.times import Times, format_range, format_step, looks_like_time, positions
+from unrolled.data.values import are_numbers, is_missing
 from unrolled.errors import DataError
 
 import numpy as np
+import polars as pl
 
 # Usual names of the columns of texts and of classes, the most common first.
 _INPUTS = ("text", "sentence", "review", "message", "comment", "content", "input", "document")
 TARGETS = ("label", "class", "target", "category", "sentiment", "y")
-_DETECTION_ROWS = 200
+_SERIES = ("unique_id", "series_id", "item_id")
+# Names of columns that number or identify the rows, as pandas, R and databases write them.
+_ROW_NAMES = re.compile(r"(?i)^(?:column \d+|unnamed: ?\d+|index|row|rownames|row_?(?:id|number|no)|id|no\.?|nr\.?|#)$")
+_IDENTIFIER = re.compile(r"(?i)(?:^|[ _-])(?:id|uuid|guid|key)$|^id[ _-]|ID$")
+_CALENDAR = {
+    "year": (1000, 2999),
+    "quarter": (1, 4),
+    "month": (1, 12),
+    "week": (0, 53),
+    "weekday": (0, 7),
+    "dayofweek": (0, 7),
+    "day": (0, 366),
+    "hour": (0, 24),
+    "minute": (0, 59),
+    "second": (0, 60),
+}
+_STEP = re.compile(r"(?i)^(?:t|step|time_?step|frame|tick|position|pos|order|seq(?:uence)?(?:_?(?:no|index))?)$")
+_DETECTION_ROWS = 10_000
+_MOST_CATEGORIES = 50
 
 
-def describe_columns(table: Table) -> list[dict[str, Any]]:
-    """Describe each column as JSON: its kind, its number of different and of empty cells, and its first value."""
-    described = []
-    for name, cells in table.columns.items():
-        values = [str(cell).strip() for cell in cells if cell is not None and str(cell).strip()]
-        described.append(
-            {
-                "column": name,
-                "kind": "text" if is_text_column(cells) else "numbers",
-                "different": len(set(values)),
-                "empty": len(cells) - len(values),
-                "first": values[0] if values else "",
-            }
-        )
-    return described
+@dataclass(frozen=True)
+class Column:
+    """What a column of a table is.
 
-
-def extract_examples(
-    table: Table, columns: Sequence[str], *, is_text: bool, series: str | None = None
-) -> tuple[list[Any], list[list[int]]]:
-    """Read the inputs of a network from a table; classes are ignored.
-
-    Args:
-        table: The table.
-        columns: The column of the text, or the columns of the values.
-        is_text: If True, the inputs are texts.
-        series: The column that assigns each row to a series; without it each row is an example.
-
-    Returns:
-        [B] texts, [B] series [T, 1] with a step per column, or [B] series [T, F] with a step per row; and the indices
-        of the rows of each example.
-
-    Raises:
-        DataError: A column is missing, a cell is empty or not a number.
+    Attributes:
+        name: Its name.
+        kind: ``numbers``, ``time``, ``step``, ``calendar``, ``text``, ``category``, ``sequence``, ``row number``,
+            ``identifier`` or ``empty``.
+        fact: What was found in its cells, for people.
+        role: ``input``, ``target``, ``series``, ``time`` or ``ignored``; empty before it is decided.
     """
-    cells = [table.column(name) for name in columns]
-    rows = [[row] for row in range(table.size)]
-    if series is not None:
-        members: dict[str, list[int]] = {}
-        for row, key in enumerate(table.column(series)):
-            members.setdefault(str(key), []).append(row)
-        rows = list(members.values())
-    if is_text:
-        name = columns[0]
-        return [text_of(cell, lambda row=row: table.location(row, name)) for row, cell in enumerate(cells[0])], rows
-    values = np.array([table.numbers(name) for name in columns], np.float32).T
-    return [values[group] if series is not None else values[group[0]][:, None] for group in rows], rows
+
+    name: str
+    kind: str
+    fact: str
+    role: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The role and the reason for it, for people."""
+        return f"{self.role}: {self.fact}" if self.role else self.fact
 
 
-def columns_to_read(
-    table: Table, named: str | Sequence[str] | None, target: str | None, series: str | None = None
-) -> list[str]:
-    """Choose the input columns: those named, else the column of text, else all columns of numbers.
-
-    Args:
-        table: The table.
-        named: The columns that the user names.
-        target: The column of the class, which is not an input.
-        series: The column that assigns each row to a series, which is not an input either.
-
-    Raises:
-        DataError: A column is missing, or several hold text and none is named or has a usual name.
-    """
-    if series is not None:
-        table.column(series)
-    if named is not None:
-        return _columns(named, [])
-    others = [name for name in table.columns if name not in (target, series)]
-    texts = [name for name in others if is_text_column(table.columns[name])]
-    if series is not None or not texts:
-        return others
-    return texts if len(texts) == 1 else [find_usual_column(table, _INPUTS, "input")]
+def find_columns(table: Table) -> dict[str, Column]:
+    """Return what each column of a table is, by its name."""
+    return {name: _find_column(table, name) for name in table.columns}
 
 
-def columns_of_numbers(table: Table, named: str | Sequence[str] | None) -> list[str]:
-    """Choose the columns to forecast: those named, else all columns of numbers.
+def _find_column(table: Table, name: str) -> Column:
+    cells = table.frame[name].head(_DETECTION_ROWS)
+    missing = is_missing(cells)
+    filled = cells.filter(~missing)
+    if not len(filled):
+        return Column(name, "empty", "empty")
+    if isinstance(cells.dtype, pl.List | pl.Array) or _hold_numbers(filled):
+        return Column(name, "sequence", "a sequence in each cell")
+    times = table.times(name)
+    if times is not None and len(times.values.drop_nulls()):
+        return Column(name, "time", _describe_times(times))
+    # A typing error does not make a column text.
+    if cells.dtype == pl.Boolean or int(are_numbers(filled).sum()) * 2 >= len(filled):
+        return _find_numbers(table, name)
+    different = filled.n_unique()
+    if _IDENTIFIER.search(name) and different == len(filled) and not filled.cast(pl.String).str.contains(r"\s").any():
+        return Column(name, "identifier", "identifies the rows")
+    words = filled.cast(pl.String).str.strip_chars()
+    if (
+        different <= _MOST_CATEGORIES
+        and different * 2 <= len(filled)
+        and not words.str.contains(r"\S\s+\S+\s+\S").any()
+    ):
+        return Column(name, "category", f"category, {different:,} different")
+    return Column(name, "text", f"text, {different:,} different")
 
-    Raises:
-        DataError: None is named, and the table has no column of numbers.
-    """
-    columns = _columns(named, [name for name in table.columns if not is_text_column(table.columns[name])])
-    if not columns:
-        raise DataError(
-            f"{table.path}: no column of numbers to forecast. Columns: {format_list(list(table.columns), 20)}."
-        )
-    return columns
+
+def _hold_numbers(filled: pl.Series) -> bool:
+    """Return True if each cell holds several numbers, between spaces or commas."""
+    if filled.dtype != pl.String:
+        return False
+    number = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+    several = filled.str.strip_chars().str.contains(
+        rf"^\[?\s*{number}(?:\s*,\s*{number}|\s+{number}|\s*;\s*{number})*\s*\]?$"
+    )
+    return bool(several.all()) and not are_numbers(filled).any()
 
 
-def has_target(table: Table) -> bool:
-    """Return True if the file marks a column as the class, or a column has a usual name of classes."""
-    return table.target is not None or any(name.lower() in TARGETS for name in table.columns)
+def _find_numbers(table: Table, name: str) -> Column:
+    cells = table.frame[name]
+    lower = re.sub(r"[ _-]", "", name.lower())
+    head = cells.head(_DETECTION_ROWS)
+    whole = head.cast(pl.String).str.strip_chars().cast(pl.Int64, strict=False)
+    if not whole.null_count() and len(whole) > 1 and cells.dtype != pl.Boolean:
+        if _ROW_NAMES.match(name) and (whole.diff().drop_nulls() == 1).all():
+            return Column(name, "row number", "it numbers the rows")
+        if _IDENTIFIER.search(name) and whole.n_unique() == len(whole):
+            return Column(name, "identifier", "it identifies the rows")
+        if lower in _CALENDAR and whole.is_between(*_CALENDAR[lower]).all():
+            return Column(name, "calendar", "it says when")
+    missing = int(is_missing(head).sum())
+    if not missing and (_STEP.match(name) or looks_like_time(name)):
+        return Column(name, "step", "it orders the rows")
+    return Column(name, "numbers", "numbers" + (f", {missing:,} missing" if missing else ""))
+
+
+def _describe_times(times: Times) -> str:
+    values = times.values.drop_nulls()
+    stamps = np.unique(values.to_physical().to_numpy())
+    fact = f"time, {format_range(values)}"
+    grid = positions(stamps) if len(stamps) > 2 else None
+    if grid is not None:
+        indices, step = grid
+        absent = int(indices[-1]) + 1 - len(indices)
+        fact += f", {format_step(step)}" + (f", {absent:,} steps missing" if absent else "")
+    return fact
 
 
 def find_usual_column(table: Table, names: Sequence[str], setting: str) -> str:
@@ -126,54 +150,14 @@ def find_usual_column(table: Table, names: Sequence[str], setting: str) -> str:
         if name in lower:
             return lower[name]
     raise DataError(
-        f"{table.path}: cannot tell which column is the {setting}. Columns: {format_list(list(table.columns), 20)}. "
-        f"Name it: data: {{file: {table.path.name}, {setting}: {list(table.columns)[-1]}}}"
+        f"{table.path}: cannot tell which column is the {setting}. Columns: {format_list(table.columns, 20)}. "
+        f"Name it: data: {{file: {table.path.name}, {setting}: {table.columns[-1]}}}"
     )
 
 
-def _columns(named: str | Sequence[str] | None, otherwise: list[str]) -> list[str]:
-    if named is None:
-        return otherwise
-    return [named] if isinstance(named, str) else list(named)
-
-
-def is_text_column(cells: Sequence[Any]) -> bool:
-    """Return True if fewer than half of the first cells are numbers; a typing error does not make a column text."""
-    filled = [cell for cell in cells[:_DETECTION_ROWS] if not is_missing(cell)]
-    return sum(map(is_number, filled)) < len(filled) / 2
-
-
-def label_of(cell: Any, location: Callable[..., str]) -> str:
-    """Return the class in a cell.
-
-    Args:
-        cell: The cell.
-        location: Returns its location, for messages.
-
-    Raises:
-        DataError: The cell is empty.
-    """
-    label = "" if cell is None else str(cell).strip()
-    if not label:
-        raise DataError(f"{location()}: expected a class, got an empty cell. Add it or drop the row.")
-    return label
-
-
-def text_of(cell: Any, location: Callable[..., str]) -> str:
-    """Return the text in a cell.
-
-    Args:
-        cell: The cell.
-        location: Returns its location, for messages.
-
-    Raises:
-        DataError: The cell is empty, or holds another type.
-    """
-    if cell is not None and not isinstance(cell, str):
-        raise DataError(f"{location()}: expected text, got {type(cell).__name__} {str(cell)[:40]}. Write it as text.")
-    if cell is None or not cell.strip():
-        raise DataError(f"{location()}: expected text, got an empty cell. Add it or drop the row.")
-    return cell
+def has_target(table: Table) -> bool:
+    """Return True if the file marks a column as the class, or a column has a usual name of classes."""
+    return table.target is not None or any(name.lower() in TARGETS for name in table.columns)
 
 
 @dataclass(frozen=True)
@@ -181,18 +165,27 @@ class TableSchema:
     """The columns of a table that a network is trained on, kept with its run to read other tables the same way.
 
     Attributes:
-        columns: The column of the text, or the columns of the values.
+        columns: The column of the text or of the sequences, or the columns of the values.
         target: The column of the class; empty if there is none.
         series: The column that assigns each row to a series, or None if each row is an example.
-        is_text: If True, the inputs are texts.
-        read_options: The ``delimiter``, ``encoding`` and ``header`` that the user sets; the others are detected.
+        time: The column by which the rows of a series are ordered, or None.
+        kind: The type of the inputs: ``text``, ``numbers`` (a step for each column, or with ``series`` for each row),
+            or ``sequence`` (one in each cell).
+        read_options: The ``delimiter``, ``encoding``, ``header``, ``decimal`` and ``time_format`` that the user sets;
+            the others are detected.
     """
 
     columns: tuple[str, ...]
     target: str
     series: str | None = None
-    is_text: bool = False
+    time: str | None = None
+    kind: str = "numbers"
     read_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_text(self) -> bool:
+        """True if the inputs are texts."""
+        return self.kind == "text"
 
     @classmethod
     def decide(
@@ -202,18 +195,27 @@ class TableSchema:
         input: str | Sequence[str] | None = None,  # noqa: A002 - the name of the setting
         target: str | None = None,
         series: str | None = None,
+        time: str | None = None,
+        ignore: Sequence[str] = (),
         read_options: Mapping[str, Any] | None = None,
+        has_target: bool = True,
     ) -> "TableSchema":
-        """Choose the columns: those that the user names; the others from the file, their names and the first rows.
+        """Choose the columns: those that the user names; the others from the file, their names and their cells.
 
         Raises:
             DataError: A column is missing, or the column of the target or of the input is ambiguous.
         """
-        target = target or table.target or find_usual_column(table, TARGETS, "target")
-        table.column(target)
-        columns = tuple(columns_to_read(table, input, target, series))
-        is_text = series is None and is_text_column(table.column(columns[0]))
-        return cls(columns, target, series, is_text, dict(read_options or {}))
+        if has_target:
+            target = target or table.target or find_usual_column(table, TARGETS, "target")
+        for name in (target, series, time, *ignore, *named_columns(input)):
+            if name:
+                table.column(name)
+        found = find_columns(table)
+        others = {name: one for name, one in found.items() if name not in (target, series, *ignore)}
+        if series is not None and time is None:
+            time = find_time_column(table, others)
+        columns, kind = _inputs(table, named_columns(input), others, series)
+        return cls(columns, target or "", series, time if series else None, kind, dict(read_options or {}))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TableSchema":
@@ -232,33 +234,81 @@ class TableSchema:
         """
         return read_table(path, **self.read_options)
 
-    def examples(self, table: Table) -> tuple[list[Any], list[list[int]]]:
-        """Read the inputs of a network from a table, and the indices of the rows of each (see ``extract_examples``).
+    def roles(self, table: Table) -> list[Column]:
+        """Return every column of the table with its role and the reason for it."""
+        roles = dict.fromkeys(self.columns, "input") | {self.target: "target"}
+        roles |= {name: role for name, role in ((self.series, "series"), (self.time, "time")) if name}
+        return [
+            Column(one.name, one.kind, one.fact, roles.get(one.name, "ignored")) for one in find_columns(table).values()
+        ]
 
-        Raises:
-            DataError: A column is missing, a cell is empty or not a number.
-        """
-        return extract_examples(table, self.columns, is_text=self.is_text, series=self.series)
 
-    def labeled(self, table: Table) -> LabeledExamples:
-        """Read the examples of a table with their classes.
+def named_columns(named: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the columns that a setting names, which may be one."""
+    return () if named is None else (named,) if isinstance(named, str) else tuple(named)
 
-        Raises:
-            DataError: A column is missing, a cell is empty or not a number, or a series has two classes.
-        """
-        cells = table.column(self.target)
-        names = [label_of(cell, lambda row=row: table.location(row, self.target)) for row, cell in enumerate(cells)]
-        inputs, rows = self.examples(table)
-        for first, *others in rows:
-            other = next((row for row in others if names[row] != names[first]), None)
-            if other is not None:
-                raise DataError(
-                    f'{table.location(other, self.target)}: expected the class "{names[first]}" of the other rows of '
-                    f'this series, got "{names[other]}". Give a series one class.'
-                )
-        return LabeledExamples(
-            inputs,
-            [names[first] for first, *_ in rows],
-            lambda example: table.location(rows[example][0]),
-            self.to_json(),
+
+def find_time_column(table: Table, columns: Mapping[str, Column]) -> str | None:
+    """Return the column of times, if there is one.
+
+    Raises:
+        DataError: There are several, and none is called after time.
+    """
+    times = [name for name, one in columns.items() if one.kind == "time"]
+    if len(times) < 2:
+        steps = [name for name, one in columns.items() if one.kind == "step"]
+        return times[0] if times else steps[0] if len(steps) == 1 else None
+    named = [name for name in times if looks_like_time(name)]
+    if len(named) != 1:
+        raise DataError(
+            f"{table.path}: cannot tell which column orders the rows: {format_list(times)}. "
+            f"Name it: data: {{file: {table.path.name}, time: {times[0]}}}"
         )
+    return named[0]
+
+
+def _inputs(
+    table: Table, named: tuple[str, ...], columns: Mapping[str, Column], series: str | None
+) -> tuple[tuple[str, ...], str]:
+    """Return the columns of the inputs, and the type of the inputs."""
+    if named:
+        is_cell = len(named) == 1 and series is None and named[0] in columns
+        kind = columns[named[0]].kind if is_cell else "numbers"
+        return named, {"category": "text", "text": "text", "sequence": "sequence"}.get(kind, "numbers")
+    by_kind: dict[str, list[str]] = {}
+    for name, one in columns.items():
+        by_kind.setdefault(one.kind, []).append(name)
+    texts, sequences, numbers = (by_kind.get(kind, []) for kind in ("text", "sequence", "numbers"))
+    if series is not None:
+        texts, sequences = _steps_of_numbers(table, [*texts, *by_kind.get("category", [])], numbers), []
+    if texts:
+        return (texts[0] if len(texts) == 1 else find_usual_column(table, _INPUTS, "input"),), "text"
+    if sequences:
+        return (sequences[0] if len(sequences) == 1 else find_usual_column(table, _INPUTS, "input"),), "sequence"
+    if numbers:
+        return tuple(numbers), "numbers"
+    if len(categories := by_kind.get("category", [])) == 1:
+        return (categories[0],), "text"
+    raise _no_input(table, columns)
+
+
+def _steps_of_numbers(table: Table, texts: Sequence[str], numbers: Sequence[str]) -> list[str]:
+    """Refuse columns of text where the steps of a series are numbers."""
+    if texts:
+        raise DataError(
+            f'{table.path}: {texts[0]}: expected numbers in the columns of a series, got text such as "'
+            f'{_first(table, texts[0])}". Name the columns of numbers: input: [{", ".join(numbers[:3])}]'
+        )
+    return []
+
+
+def _no_input(table: Table, columns: Mapping[str, Column]) -> DataError:
+    found = "; ".join(f"{one.name}: {one.fact}" for one in list(columns.values())[:6]) or "the target alone"
+    return DataError(
+        f"{table.path}: cannot tell which column is the input: {found}. "
+        f"Name it: data: {{file: {table.path.name}, input: {table.columns[0]}}}"
+    )
+
+
+def _first(table: Table, name: str) -> str:
+    return str(table.frame[name].drop_nulls()[0])[:30]

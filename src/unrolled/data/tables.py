@@ -1,4 +1,4 @@
-"""Tables: CSV, TSV, Orange's ``.tab``, JSON lines and Parquet."""
+"""Tables: CSV, TSV, Orange's ``.tab``, JSON, JSON Lines, Parquet, Arrow and Excel, read by Polars."""
 
 import csv
 import io
@@ -6,22 +6,32 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from unrolled.data.decoding import read_text
-from unrolled.errors import DataError, UnrolledError, did_you_mean
+from unrolled.data.decoding import read_utf8
+from unrolled.data.times import Times, find_times
+from unrolled.data.values import LARGEST, NumberFormat, format_of_numbers, is_number, parse_numbers
+from unrolled.errors import DataError, did_you_mean
 from unrolled.storage import cannot_read
 
-DELIMITERS = {".tsv": "\t"}
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".tab")
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from polars.exceptions import PolarsError
+
+DELIMITERS = {".tsv": "\t", ".tab": "\t"}
+_JSON_LINES, _EXCEL, _ARROW = (".jsonl", ".ndjson"), (".xlsx", ".ods", ".xls", ".xlsb"), (".arrow", ".feather", ".ipc")
+SUFFIXES = (".csv", ".tsv", ".tab", ".json", *_JSON_LINES, ".parquet", *_EXCEL, *_ARROW)
 _CANDIDATES = (",", "\t", ";", "|")
 # The delimiter and the header are detected from the first rows.
 _DETECTION_ROWS, _DETECTION_CHARACTERS = 50, 1 << 22
-_LARGEST = 3.4e38
-_NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
-_MISSING = ("", "na", "nan", "null", "none", "?")
+_QUOTE = '"'
+# A character that no text file has: the whole line is one cell.
+_NO_DELIMITER = "\x01"
+_EXCEL_DELIMITER = re.compile(rb'"?sep=(.)"?\r?\n')
 
 
 @dataclass(frozen=True)
@@ -30,33 +40,60 @@ class Table:
 
     Attributes:
         path: The file.
-        columns: The cells of each column, by its name: text, or the values of JSON and Parquet.
-        lines: The line number of each row in the file.
+        frame: The cells: text from text files, with null for an empty cell; typed values from the other formats.
         detected: The detected encoding, delimiter and header, for people.
         target: The column that the file itself marks as the class, if it does.
+        decimal: The decimal separator that the user sets.
+        time_format: The format of times, as of ``strptime``, that the user sets.
+        find_lines: Function that returns the line number of each row in the file.
     """
 
     path: Path
-    columns: dict[str, list[Any]]
-    lines: list[int]
-    detected: dict[str, str]
+    frame: pl.DataFrame
+    detected: dict[str, str] = field(default_factory=dict)
     target: str | None = None
+    decimal: str | None = None
+    time_format: str | None = None
+    find_lines: Callable[[], Sequence[int]] | None = None
 
     @property
     def size(self) -> int:
         """The number of rows."""
-        return len(self.lines)
+        return self.frame.height
 
-    def column(self, name: str) -> list[Any]:
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return self.frame.columns
+
+    @cached_property
+    def lines(self) -> Sequence[int]:
+        """The line number of each row in the file; in a file without lines, the number of the row, from 1."""
+        return self.find_lines() if self.find_lines else range(1, self.size + 1)
+
+    @cached_property
+    def number_format(self) -> NumberFormat:
+        """How numbers are written in the file: its decimal and its thousands separator."""
+        return NumberFormat(self.decimal) if self.decimal else format_of_numbers(self.frame)
+
+    def column(self, name: str) -> pl.Series:
         """Return the cells of a column.
 
         Raises:
             DataError: No column has that name.
         """
-        if name not in self.columns:
-            remedy = did_you_mean(name, self.columns) or f" Columns: {format_list(list(self.columns), 20)}."
+        if name not in self.frame.columns:
+            remedy = did_you_mean(name, self.columns) or f" Columns: {format_list(self.columns, 20)}."
             raise DataError(f'{self.path}: unknown column "{name}".{remedy}')
-        return self.columns[name]
+        return self.frame[name]
+
+    def cells(self, name: str) -> list[Any]:
+        """Return the cells of a column as a list.
+
+        Raises:
+            DataError: No column has that name.
+        """
+        return self.column(name).to_list()
 
     def format_detected(self) -> str:
         """Return the size and the detected format, in one line."""
@@ -68,15 +105,68 @@ class Table:
         """Return the location of a row or cell, for messages: ``reviews.csv:12: text``."""
         return f"{self.path}:{self.lines[row]}" + (f": {column}" if column else "")
 
-    def numbers(self, name: str) -> list[float]:
-        """Return a column as numbers, with NaN for empty cells.
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """Return a column [N] as numbers, with NaN for missing values.
 
         Raises:
-            DataError: A cell is not a number.
+            DataError: A cell is not a number, too large for float32, or can be read in two ways.
         """
-        return [
-            parse_number(cell, lambda row=row: self.location(row, name)) for row, cell in enumerate(self.column(name))
-        ]
+        cells = self.column(name)
+        if number := self.number_format.undecided.get(name):
+            point, whole = number.replace(",", "."), number.replace(",", "")
+            raise DataError(
+                f"{self.path}: {name}: cannot tell if {number} means {point} or {whole}. "
+                f"Set decimal: ',' for {point}, or decimal: '.' for {whole}"
+            )
+        values, is_wrong = parse_numbers(cells, self.number_format.of(name))
+        for row in np.flatnonzero(is_wrong)[:1].tolist():
+            raise DataError(
+                f'{self.location(row, name)}: expected a number, got "{str(cells[row]).strip()[:40]}". '
+                "Write a number, or leave the cell empty."
+            )
+        for row in np.flatnonzero(np.abs(values) > LARGEST)[:1].tolist():
+            raise DataError(
+                f"{self.location(row, name)}: expected a number below {LARGEST:.1e}, got {values[row]:g}. "
+                "Scale the column."
+            )
+        return values
+
+    def times(self, name: str) -> Times | None:
+        """Return a column as times; None if it holds none.
+
+        Raises:
+            DataError: No column has that name.
+        """
+        return find_times(name, self.column(name), self.time_format)
+
+    def moments(self, name: str) -> NDArray[np.int64]:
+        """Return what orders the rows, [N]: times in microseconds since 1970, or whole numbers.
+
+        Raises:
+            DataError: A cell is missing or no time, or all of them can be read in two ways.
+        """
+        times = self.times(name)
+        if times is None:
+            numbers = self.numbers(name)
+            is_wrong = np.isnan(numbers)
+            # A step in seconds can be a fraction: microseconds keep its order.
+            moments = np.rint(np.nan_to_num(numbers) * 1e6).astype(np.int64)
+        else:
+            if times.other:
+                first = str(self.column(name).drop_nulls()[0])
+                raise DataError(
+                    f"{self.path}: {name}: cannot tell if {first} is {times.form} or {times.other}. "
+                    f"Name it: time_format: '{times.form}'"
+                )
+            is_wrong = times.values.is_null().to_numpy()
+            moments = times.values.to_physical().fill_null(0).to_numpy()
+        for row in np.flatnonzero(is_wrong)[:1].tolist():
+            got = self.column(name)[row]
+            raise DataError(
+                f"{self.location(row, name)}: expected a time, got {'an empty cell' if got is None else repr(got)}. "
+                "Write it, or drop the row."
+            )
+        return moments
 
 
 def format_list(names: Sequence[str], most: int = 12) -> str:
@@ -89,129 +179,173 @@ def format_list(names: Sequence[str], most: int = 12) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def is_missing(cell: Any) -> bool:
-    """Return True if a cell is empty or holds a word for a missing value, such as NA."""
-    return cell is None or str(cell).strip().lower() in _MISSING
-
-
-def is_number(cell: Any) -> bool:
-    """Return True if a cell holds a number."""
-    if isinstance(cell, int | float) and not isinstance(cell, bool):
-        return True
-    return _NUMBER.fullmatch(str(cell)) is not None
-
-
-def parse_number(cell: Any, location: Callable[..., str]) -> float:
-    """Return the number in a cell; NaN for a missing value.
-
-    Args:
-        cell: Text, a number or None.
-        location: Returns the location of the cell, for messages.
-
-    Raises:
-        DataError: The cell is not a number, or too large for float32.
-    """
-    if isinstance(cell, int | float) and not isinstance(cell, bool):
-        return _check_range(float(cell), location)
-    if is_missing(cell):
-        return float("nan")
-    text = str(cell).strip()
-    if not _NUMBER.fullmatch(text):
-        raise DataError(f'{location()}: expected a number, got "{text[:40]}". Write a number, or leave the cell empty.')
-    return _check_range(float(text), location)
-
-
-def _check_range(value: float, location: Callable[..., str]) -> float:
-    if abs(value) > _LARGEST:
-        raise DataError(f"{location()}: expected a number below {_LARGEST:.1e}, got {value:g}. Scale the column.")
-    return value
-
-
 def read_table(
-    path: Path, *, delimiter: str | None = None, encoding: str | None = None, header: bool | None = None
+    path: Path,
+    *,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    decimal: str | None = None,
+    time_format: str | None = None,
 ) -> Table:
     """Read a table; the options that are None are detected.
 
     Args:
-        path: A CSV, TSV, ``.tab``, JSONL or Parquet file.
+        path: The file; the suffix of its name tells its format.
         delimiter: The character between the cells of a CSV file.
         encoding: The name of the encoding in Python.
         header: If True, the first row names the columns; if False, their names are ``1``, ``2``, and so on.
+        decimal: The decimal separator of numbers.
+        time_format: The format of times, as of ``strptime``.
 
     Raises:
         DataError: The file is missing, empty or damaged, or its rows have different numbers of cells.
     """
+    table = _read(path, delimiter, encoding, header)
+    return replace(table, decimal=decimal, time_format=time_format)
+
+
+def _read(path: Path, delimiter: str | None, encoding: str | None, header: bool | None) -> Table:
     suffix = path.suffix.lower()
-    if suffix == ".parquet":
-        return _parquet_table(path, read_parquet(path), "Parquet")
-    text, encoding = read_text(path, encoding)
-    if suffix in (".jsonl", ".ndjson"):
-        return _read_json_lines(path, text, encoding)
-    if suffix == ".tab":
-        return _read_orange_header(_read_delimited(path, text, encoding, "\t", header=True))
-    delimiter = delimiter or DELIMITERS.get(suffix) or _detect_delimiter(text)
-    return _read_delimited(path, text, encoding, delimiter, header=header)
-
-
-def _read_delimited(path: Path, text: str, encoding: str, delimiter: str, *, header: bool | None) -> Table:
-    rows = list(_rows(path, text, delimiter))
-    if header is None:
-        header = _has_header([cells for _, cells in rows[: _DETECTION_ROWS + 1]])
-    first = rows[0][1]
-    names = [name.strip() for name in first] if header else [str(index + 1) for index in range(len(first))]
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f'{path}:{rows[0][0]}: expected column names that differ, got "{twice}" twice. Rename one.')
-    rows = rows[1:] if header else rows
-    if not rows:
-        raise DataError(f"{path}: expected rows below the header, got none. Add examples.")
-    columns = {name: [cells[index] for _, cells in rows] for index, name in enumerate(names)}
-    detected = {"encoding": encoding, "delimiter": repr(delimiter)[1:-1], "header": "true" if header else "false"}
-    return Table(path, columns, [line for line, _ in rows], detected)
-
-
-def _read_orange_header(table: Table) -> Table:
-    """Return a ``.tab`` table without its header of three rows, and with the column that it marks as the class.
-
-    The first three rows are the names, types and roles of the columns; or the first row alone has names after roles:
-    ``cD#name``.
-
-    Raises:
-        DataError: The table has neither.
-    """
-    if any("#" in name for name in table.columns):
-        roles = {name.partition("#")[2]: name.partition("#")[0] for name in table.columns if "#" in name}
-        columns = {name.partition("#")[2] if "#" in name else name: cells for name, cells in table.columns.items()}
-        return replace(table, columns=columns, target=next((name for name, role in roles.items() if "c" in role), None))
-    if table.size < 3:
-        raise DataError(
-            f"{table.path}: expected three rows of header (names, types, roles) and data, got fewer. Add them."
-        )
-    roles = {name: str(cells[1]) for name, cells in table.columns.items()}
-    columns = {name: cells[2:] for name, cells in table.columns.items()}
-    target = next((name for name, role in roles.items() if "class" in role), None)
-    return replace(table, columns=columns, lines=table.lines[2:], target=target)
+    if suffix in (".parquet", *_ARROW, *_EXCEL):
+        return _read_binary(path, suffix)
+    content, encoding = read_utf8(path, encoding)
+    if suffix in (".json", *_JSON_LINES):
+        return _read_json(path, content, encoding, is_lines=suffix != ".json")
+    named = _EXCEL_DELIMITER.match(content)
+    delimiter = delimiter or (named[1].decode() if named else None) or DELIMITERS.get(suffix)
+    skipped = 1 if named else _count_comments(content)
+    content = content.split(b"\n", skipped)[-1] if skipped else content
+    delimiter = delimiter or _detect_delimiter(content[:_DETECTION_CHARACTERS].decode("utf-8", "ignore"))
+    table = _DelimitedText(path, content, delimiter, skipped).table(
+        encoding, header=True if suffix == ".tab" else header
+    )
+    return _read_orange_header(table) if suffix == ".tab" else table
 
 
 def read_preview(path: Path) -> Table:
     """Read a table for display: all of its rows, or the first 4,096 of a Parquet file."""
     if path.suffix.lower() != ".parquet":
         return read_table(path)
-    columns = read_first_rows(path)
-    is_cut = len(next(iter(columns.values()), [])) == ROWS_AT_ONCE
-    return _parquet_table(path, columns, "Parquet, first rows" if is_cut else "Parquet")
+    frame = _collect(path, scan_parquet(path).head(ROWS_AT_ONCE))
+    return Table(path, frame, {"format": "Parquet, first rows" if frame.height == ROWS_AT_ONCE else "Parquet"})
 
 
-def _parquet_table(path: Path, columns: dict[str, list[Any]], format_: str) -> Table:
-    rows = len(next(iter(columns.values()), []))
-    return Table(path, columns, list(range(1, rows + 1)), {"format": format_})
+class _DelimitedText:
+    """Cells between delimiters.
+
+    Args:
+        path: The file, for messages.
+        content: Its text in UTF-8.
+        delimiter: The character between the cells.
+        skipped: The number of lines before ``content``.
+    """
+
+    def __init__(self, path: Path, content: bytes, delimiter: str, skipped: int):
+        self.path, self.delimiter, self.skipped = path, delimiter, skipped
+        is_old_mac = b"\r" in content and b"\n" not in content
+        self.content = content.replace(b"\r", b"\n") if is_old_mac else content
+
+    def table(self, encoding: str, *, header: bool | None) -> Table:
+        """Return the table, without its empty rows and with the names of its columns."""
+        frame, is_quoted = self._frame()
+        if frame.width > 1 and frame[:, -1].null_count():
+            self._check_widths(frame, is_quoted=is_quoted)
+        kept = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+        if header is None:
+            header = _has_header([[cell or "" for cell in row] for row in kept.head(_DETECTION_ROWS + 1).rows()])
+        first = [(cell or "").strip() for cell in kept.row(0)] if kept.height else []
+        names = [name or f"column {index + 1}" for index, name in enumerate(first)]
+        if not header:
+            names = [str(index + 1) for index in range(kept.width)]
+        for name in names:
+            if names.count(name) > 1:
+                line = self._lines(frame, is_quoted=is_quoted)[0]
+                raise DataError(
+                    f'{self.path}:{line}: expected column names that differ, got "{name}" twice. Rename one.'
+                )
+        rows = kept.slice(1) if header else kept
+        rows.columns = names
+        if not rows.height:
+            raise DataError(f"{self.path}: expected rows below the header, got none. Add examples.")
+        detected = {"encoding": encoding, "delimiter": repr(self.delimiter)[1:-1]}
+        detected |= {"header": "true" if header else "false"}
+        return Table(
+            self.path,
+            rows.select(
+                name for index, name in enumerate(names) if first[index] or not header or _is_filled(rows[name])
+            ),
+            detected,
+            find_lines=lambda: self._lines(frame, is_quoted=is_quoted)[1 if header else 0 :],
+        )
+
+    def _frame(self) -> tuple[pl.DataFrame, bool]:
+        """Return all rows as text, and True if quotation marks hold cells together."""
+        if _QUOTE.encode() not in self.content:
+            return self._parse(None), False
+        # Between tabs few programs quote cells, and a quotation mark stands for itself if the lines are complete rows.
+        if self.delimiter == "\t":
+            lines = self._whole_lines()
+            is_pair = lines.str.count_matches(_QUOTE, literal=True) % 2 == 0
+            is_complete = lines.str.count_matches(self.delimiter, literal=True).n_unique() == 1
+            if is_complete and (not is_pair.all() or not self._closes_cells()):
+                return self._parse(None), False
+        return self._parse(_QUOTE), True
+
+    def _closes_cells(self) -> bool:
+        """Return True if each quotation mark that opens a cell closes that cell."""
+        try:
+            self._parse(_QUOTE)
+        except DataError:
+            return False
+        return True
+
+    def _parse(self, quote: str | None) -> pl.DataFrame:
+        try:
+            frame = pl.read_csv(
+                self.content, separator=self.delimiter, quote_char=quote, has_header=False, infer_schema=False
+            )
+        except PolarsError as error:
+            for _ in _rows(self.path, self.content.decode(), self.delimiter, quote, self.skipped):
+                pass
+            raise DataError(f"{self.path}: malformed table: {_first_line(error)}. Check the file.") from None
+        return frame
+
+    def _check_widths(self, frame: pl.DataFrame, *, is_quoted: bool) -> None:
+        """Refuse rows with fewer cells than the first: Polars fills them up."""
+        if not is_quoted:
+            lines = self._whole_lines()
+            if lines.str.count_matches(self.delimiter, literal=True).n_unique() == 1:
+                return
+        for _ in _rows(self.path, self.content.decode(), self.delimiter, _QUOTE if is_quoted else None, self.skipped):
+            pass
+
+    def _whole_lines(self) -> pl.Series:
+        """Return the lines that are not empty."""
+        lines = pl.read_csv(
+            self.content, separator=_NO_DELIMITER, quote_char=None, has_header=False, infer_schema=False
+        )[:, 0]
+        return lines.drop_nulls()
+
+    def _lines(self, frame: pl.DataFrame, *, is_quoted: bool) -> Sequence[int]:
+        """Return the line number of each row that is not empty."""
+        if not is_quoted:
+            is_empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
+            return (np.flatnonzero(~is_empty) + 1 + self.skipped).tolist()
+        rows = _rows(self.path, self.content.decode(), self.delimiter, _QUOTE, self.skipped)
+        return [line for line, cells in rows if any(cells)]
 
 
-def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line number and the cells of each row, without empty lines."""
+def _is_filled(cells: pl.Series) -> bool:
+    return cells.null_count() < len(cells)
+
+
+def _rows(path: Path, text: str, delimiter: str, quote: str | None, skipped: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line number and the cells of each row, without empty lines, to name the line of a fault."""
     csv.field_size_limit(max(len(text), 131_072))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    width, line = None, 1
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True, quoting=quoting)
+    width, line = None, 1 + skipped
     while True:
         try:
             cells = next(reader, None)
@@ -227,124 +361,194 @@ def _rows(path: Path, text: str, delimiter: str) -> Iterator[tuple[int, list[str
                     "Fix the row, or quote cells that contain the delimiter."
                 )
             yield line, cells
-        line = reader.line_num + 1
+        line = reader.line_num + 1 + skipped
+
+
+def _count_comments(content: bytes) -> int:
+    """Return the number of lines that begin with # before the table."""
+    count = 0
+    while content.startswith(b"#"):
+        content, count = content.partition(b"\n")[2], count + 1
+    return count if content else 0
 
 
 def _detect_delimiter(text: str) -> str:
     """Return the delimiter that divides each of the first rows into the same, largest number of cells."""
-    start = "\n".join(text[:_DETECTION_CHARACTERS].splitlines()[:_DETECTION_ROWS])
+    start = "\n".join(re.split(r"\r\n|\n|\r", text)[:_DETECTION_ROWS])
 
-    def count_cells(candidate: str) -> int:
+    def count_cells(candidate: str, quoting: Literal[0, 3] = csv.QUOTE_MINIMAL) -> int:
+        reader = csv.reader(io.StringIO(start, newline=""), delimiter=candidate, quoting=quoting)
         try:
-            widths = [len(row) for row in csv.reader(io.StringIO(start, newline=""), delimiter=candidate) if row]
+            widths = [len(row) for row in reader if row]
         except csv.Error:
             return 0
         return widths[0] if len(set(widths)) == 1 else 0
 
     csv.field_size_limit(max(len(text), 131_072))
     best = max(_CANDIDATES, key=count_cells)
-    return best if count_cells(best) > 1 else max(_CANDIDATES, key=start.splitlines()[0].count)
+    if count_cells(best) > 1:
+        return best
+    best = max(_CANDIDATES, key=lambda candidate: count_cells(candidate, csv.QUOTE_NONE))
+    if count_cells(best, csv.QUOTE_NONE) > 1:
+        return best
+    return max(_CANDIDATES, key=start.splitlines()[0].count)
 
 
 def _has_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Return True if the first row names the columns: it has words above numbers, or short words that differ."""
+    """Return True if the first row names the columns: it has words above numbers, or short words that differ.
+
+    The name of the column that numbers the rows may be empty, as pandas and R write it.
+    """
     first, below = rows[0], rows[1:]
-    if any(_NUMBER.fullmatch(cell) or not cell.strip() for cell in first):
+    if any(is_number(cell) for cell in first) or not any(cell.strip() for cell in first):
         return False
-    if not below or any(all(_NUMBER.fullmatch(row[index]) for row in below) for index in range(len(first))):
+    if any(not cell.strip() for cell in first[1:-1]) or (not first[0].strip() and len(first) == 1):
+        return False
+    if not below or any(all(is_number(row[index]) for row in below) for index in range(len(first)) if first[index]):
         return True
-    return len(set(first)) == len(first) and all(re.fullmatch(r"\s*\w[\w .-]{0,39}", cell) for cell in first)
+    names = [cell for cell in first if cell.strip()]
+    return len(set(names)) == len(names) and all(re.fullmatch(r"\s*\w[^\n\r]{0,39}", cell) for cell in names)
 
 
-def _read_json_lines(path: Path, text: str, encoding: str) -> Table:
-    lines: list[int] = []
-    records: list[dict[str, Any]] = []
-    for line, row in enumerate(re.split(r"\r\n|\n|\r", text), 1):
+def _read_orange_header(table: Table) -> Table:
+    """Return a ``.tab`` table without its header of three rows, and with the column that it marks as the class.
+
+    The first three rows are the names, types and roles of the columns; or the first row alone has names after roles:
+    ``cD#name``.
+
+    Raises:
+        DataError: The table has neither.
+    """
+    if any("#" in name for name in table.columns):
+        roles = {name.partition("#")[2]: name.partition("#")[0] for name in table.columns if "#" in name}
+        frame = table.frame.rename({name: name.partition("#")[2] for name in table.columns if "#" in name})
+        return replace(table, frame=frame, target=next((name for name, role in roles.items() if "c" in role), None))
+    if table.size < 3:
+        raise DataError(
+            f"{table.path}: expected three rows of header (names, types, roles) and data, got fewer. Add them."
+        )
+    target = next((name for name in table.columns if "class" in (table.frame[name][1] or "")), None)
+    return replace(table, frame=table.frame.slice(2), target=target, find_lines=lambda: table.lines[2:])
+
+
+def _read_json(path: Path, content: bytes, encoding: str, *, is_lines: bool) -> Table:
+    """Read an array of JSON objects, or one object on each line."""
+    try:
+        frame = pl.read_ndjson(content, infer_schema_length=None) if is_lines else pl.read_json(content)
+    except (PolarsError, ValueError) as error:
+        _explain_json(path, content, is_lines=is_lines)
+        raise DataError(f"{path}: malformed JSON: {_first_line(error)}. Check the file.") from None
+    if not frame.width or not frame.height:
+        raise DataError(f"{path}: expected JSON objects, got none. Check the file.")
+
+    def lines() -> list[int]:
+        return [line for line, row in enumerate(content.split(b"\n"), 1) if row.strip()]
+
+    return Table(path, _with_fields(frame), {"encoding": encoding}, find_lines=lines if is_lines else None)
+
+
+def _with_fields(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame with a column for each field of nested objects, named by its path: ``body.text``."""
+    while nested := [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Struct)]:
+        for name in nested:
+            fields = frame[name].struct.unnest()
+            frame = frame.drop(name).with_columns(fields[inner].alias(f"{name}.{inner}") for inner in fields.columns)
+    return frame
+
+
+def _explain_json(path: Path, content: bytes, *, is_lines: bool) -> None:
+    """Raise the error that names the first line that is no JSON object."""
+    rows = enumerate(content.split(b"\n"), 1) if is_lines else iter([(1, content)])
+    for line, row in rows:
         if not row.strip():
             continue
         try:
             record = json.loads(row)
-        except ValueError as error:
-            raise DataError(f"{path}:{line}: not valid JSON: {error}. Fix the line.") from None
-        if not isinstance(record, dict) or (records and record.keys() != records[0].keys()):
-            keys = ", ".join(records[0]) if records else "names and values"
-            got = ", ".join(record) if isinstance(record, dict) else type(record).__name__
-            raise DataError(f"{path}:{line}: expected an object with {keys}, got {got}. Fix the line.")
-        lines.append(line)
-        records.append(record)
-    columns = {name: [record[name] for record in records] for name in records[0]}
-    return Table(path, columns, lines, {"encoding": encoding})
+        except (ValueError, RecursionError) as error:
+            at = line if is_lines else getattr(error, "lineno", 1)
+            raise DataError(f"{path}:{at}: not valid JSON: {_first_line(error)}. Fix the line.") from None
+        records = [record] if is_lines else record
+        if not isinstance(records, list) or not all(isinstance(one, dict) for one in records):
+            got = type(record).__name__
+            expected = "an object on each line" if is_lines else "an array of objects"
+            raise DataError(f"{path}:{line}: expected {expected}, got {got}. Fix the line.")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 ROWS_AT_ONCE = 4096
 
 
-@contextmanager
-def open_parquet(path: Path) -> Iterator[Any]:
-    """Open a Parquet file with PyArrow, which reads rows on access.
-
-    Raises:
-        DataError: The file is missing or damaged, or PyArrow is not installed.
-    """
+def _read_binary(path: Path, suffix: str) -> Table:
+    if suffix == ".parquet":
+        return Table(path, _with_fields(_collect(path, scan_parquet(path))), {"format": "Parquet"})
+    name = "Arrow" if suffix in _ARROW else "Excel"
     try:
-        import pyarrow
-        from pyarrow import parquet
+        frame = pl.read_ipc(path) if suffix in _ARROW else pl.read_excel(path, infer_schema_length=None)
     except ModuleNotFoundError:
         raise DataError(
-            f"{path}: reading Parquet needs PyArrow. Install it with: pip install 'unrolled[parquet]'"
+            f"{path}: reading Excel needs fastexcel. Install it with: pip install 'unrolled[excel]'"
         ) from None
-    try:
-        with parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
-            yield file
-    except UnrolledError:
-        raise
-    except FileNotFoundError as error:
+    except OSError as error:
         raise cannot_read(path, error) from None
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0][:120]
-        raise DataError(f"{path}: expected a Parquet file, got a damaged one ({reason}). Write it again.") from None
+    except Exception as error:  # the Excel reader raises classes of its own
+        raise DataError(
+            f"{path}: expected {name}, got a damaged file ({_first_line(error)}). Write it again."
+        ) from None
+    if not frame.height:
+        raise DataError(f"{path}: expected rows below the header, got none. Add examples.")
+    return Table(path, _with_fields(frame), {"format": name})
 
 
-def read_parquet(path: Path) -> dict[str, list[Any]]:
-    """Read all cells of a Parquet file, by column.
-
-    Raises:
-        DataError: The file is missing or damaged, or PyArrow is not installed.
-    """
-    with open_parquet(path) as file:
-        columns: dict[str, list[Any]] = file.read().to_pydict()
-    return columns
-
-
-def read_first_rows(path: Path) -> dict[str, list[Any]]:
-    """Read the first rows of a Parquet file, at most 4,096, by column.
-
-    Raises:
-        DataError: The file is missing or damaged, or PyArrow is not installed.
-    """
-    with open_parquet(path) as file:
-        for batch in file.iter_batches(ROWS_AT_ONCE):
-            columns: dict[str, list[Any]] = batch.to_pydict()
-            return columns
-        return {name: [] for name in file.schema_arrow.names}
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Raise a DataError for what Polars says of a damaged Parquet file."""
+    try:
+        yield
+    except (PolarsError, OSError) as error:
+        raise DataError(
+            f"{path}: expected a Parquet file, got a damaged one ({_first_line(error)}). Write it again."
+        ) from None
 
 
-def iterate_rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-    """Yield the cells of some columns of a Parquet file, row by row.
+def scan_parquet(path: Path) -> pl.LazyFrame:
+    """Return the rows of a Parquet file, which are read when they are collected.
 
     Raises:
-        DataError: The file is missing or damaged, or PyArrow is not installed.
+        DataError: The file is missing or damaged.
     """
-    with open_parquet(path) as file:
-        for batch in file.iter_batches(ROWS_AT_ONCE, columns=list(columns)):
-            yield from zip(*(batch.column(name).to_pylist() for name in columns), strict=True)
+    if not path.is_file():
+        raise cannot_read(path, IsADirectoryError() if path.is_dir() else FileNotFoundError())
+    with damage_named(path):
+        rows = pl.scan_parquet(path, glob=False)
+        rows.collect_schema()
+    return rows
+
+
+def _collect(path: Path, rows: pl.LazyFrame) -> pl.DataFrame:
+    with damage_named(path):
+        return rows.collect()
+
+
+def iterate_batches(path: Path, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Yield the rows of some columns of a Parquet file, a few thousand at a time.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    with damage_named(path):
+        yield from scan_parquet(path).select(columns).collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True)
 
 
 def size_in_memory(path: Path) -> int:
-    """Return the uncompressed size of a Parquet file, in bytes.
+    """Estimate the size in memory of all rows of a Parquet file, in bytes, by that of its first rows.
 
     Raises:
-        DataError: The file is missing or damaged, or PyArrow is not installed.
+        DataError: The file is missing or damaged.
     """
-    with open_parquet(path) as file:
-        return sum(file.metadata.row_group(group).total_byte_size for group in range(file.metadata.num_row_groups))
+    rows = scan_parquet(path)
+    count: int = _collect(path, rows.select(pl.len())).item()
+    first = _collect(path, rows.head(ROWS_AT_ONCE))
+    return round(first.estimated_size() / max(first.height, 1) * count)

@@ -1,14 +1,17 @@
 """The ``.ts`` format of the UEA and UCR archives of time series."""
 
+import re
 from pathlib import Path
 
 from unrolled.data.decoding import read_text
 from unrolled.data.labeled import LabeledExamples
-from unrolled.data.tables import parse_number
+from unrolled.data.values import LARGEST, MISSING
 from unrolled.errors import DataError
 
 import numpy as np
 from numpy.typing import NDArray
+
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
 def read_ts(path: Path) -> LabeledExamples:
@@ -84,7 +87,7 @@ def _example(path: Path | str, line: int, row: str, header: dict[str, str]) -> t
             f"{path}:{line}: expected a class among {', '.join(names)}, got {label.strip()}. Add it to @classLabel."
         )
     values = [
-        [parse_number(cell, lambda c=c: f"{path}:{line}: channel {c}") for cell in channel.split(",")]
+        [_parse_number(cell, f"{path}:{line}: channel {c}") for cell in channel.split(",")]
         for c, channel in enumerate(channels, 1)
     ]
     for c, channel in enumerate(values, 1):
@@ -94,3 +97,14 @@ def _example(path: Path | str, line: int, row: str, header: dict[str, str]) -> t
                 f"{len(channel)}. Write ? for what is missing."
             )
     return np.array(values, np.float32).T, label.strip()
+
+
+def _parse_number(cell: str, location: str) -> float:
+    text = cell.strip()
+    if text.lower() in MISSING:
+        return float("nan")
+    if not _NUMBER.fullmatch(text):
+        raise DataError(f'{location}: expected a number, got "{text[:40]}". Write a number, or leave the cell empty.')
+    if abs(float(text)) > LARGEST:
+        raise DataError(f"{location}: expected a number below {LARGEST:.1e}, got {float(text):g}. Scale the values.")
+    return float(text)

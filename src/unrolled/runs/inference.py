@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from unrolled.data.dataset import Dataset, Split
+from unrolled.data.examples import forecast_schema
+from unrolled.data.examples import read_series as table_series
 from unrolled.data.formats import PICTURE_FILES, TABLES, ReadContext, names_a_file, read_inputs, read_labeled
 from unrolled.data.pictures import save_png
 from unrolled.data.preview import PredictedPicture, draw_input_grid
@@ -190,7 +192,7 @@ def write_table(table: Table, predictions: Sequence[Prediction], to: TextIO) -> 
     """
     writer = csv.writer(to)
     writer.writerow([*table.columns, *(_free_name(name, table.columns) for name in flatten(predictions[0]))])
-    for cells, prediction in zip(zip(*table.columns.values(), strict=True), predictions, strict=True):
+    for cells, prediction in zip(table.frame.rows(), predictions, strict=True):
         writer.writerow([*cells, *_cells(prediction)])
 
 
@@ -253,11 +255,19 @@ def _split(run: Run, data: str | Path | Dataset | Split) -> Split:
 
 
 def read_series(run: Run, path: Path) -> NDArray[np.float32]:
-    """Read the channels [T, F] of a run's series from another table.
+    """Read the channels [T, F] of a run's series from another table, in the order of time.
 
     Raises:
-        DataError: The table is damaged, or a column is missing.
+        DataError: The table is damaged, a column is missing, or it holds several series.
     """
-    data = run.config.data
-    table = read_table(path, **({} if isinstance(data, str) else data.read_options))
-    return np.array([table.numbers(channel) for channel in run.output_names], np.float32).T
+    if run.schema is None:
+        table = read_table(path)
+        return table_series(table, forecast_schema(table, run.output_names))[0]
+    table = run.schema.read(path)
+    series = table_series(table, run.schema)
+    if len(series) > 1:
+        raise DataError(
+            f"{path}: expected one series to forecast, got {len(series):,} by the column {run.schema.series}. "
+            "Write the rows of one series to a file."
+        )
+    return series[0]

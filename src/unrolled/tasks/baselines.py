@@ -92,20 +92,20 @@ def seasonal_naive(windows: NDArray[Any], *, horizon: int, season: int, window: 
 
 
 def naive_baseline(
-    windows: NDArray[Any], targets: NDArray[Any], train: NDArray[Any], season: int, window: int
+    windows: NDArray[Any], targets: NDArray[Any], errors: NDArray[Any], season: int, window: int
 ) -> Baselines:
     """Return the errors of repeating the values one season before.
 
     Args:
         windows: [B, >= window, F] past values.
         targets: [B, horizon, F] the values to forecast.
-        train: [T, F] the training part of the series.
+        errors: [B or 1, 1, F] the mean error of that method in the training part (see ``naive_errors``).
         season: Length of a season, in steps.
         window: Number of past steps that count.
     """
     naive = seasonal_naive(windows, horizon=targets.shape[1], season=season, window=window)
     name = "last value" if season == 1 else f"value {season} steps before"
-    return {name: forecast_errors(targets - naive, train, season)}
+    return {name: forecast_errors(targets - naive, errors)}
 
 
 def _grams(tokens: TokenNumbers, size: int) -> Iterable[tuple[int, ...]]:

@@ -1,5 +1,6 @@
 """Forecasting: the next values of a series from the values before them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
@@ -9,7 +10,7 @@ from unrolled.data.registry import load, load_config_data
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.tasks.base import Baselines, Prediction, Task
 from unrolled.tasks.baselines import naive_baseline, seasonal_naive
-from unrolled.tasks.metrics import Evaluation, forecast_errors
+from unrolled.tasks.metrics import Evaluation, forecast_errors, naive_errors
 from unrolled.tasks.predict import predict_outputs
 from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor, fit_series, window_level
 from unrolled.tasks.sections import ChartSection, Sections
@@ -22,6 +23,8 @@ from numpy.typing import NDArray
 _SERIES = ("air-passengers",)
 # Fewer windows make no line, so the last one is drawn with the steps before it.
 _FEWEST_WINDOWS = 8
+# The series of which a report shows the forecasts.
+_MOST_DRAWN = 8
 
 
 class Forecasting(Task):
@@ -63,23 +66,26 @@ class Forecasting(Task):
     def split(self) -> tuple[Split, Split | None]:
         """Split in time: validation comes after training."""
         data, settings, validation = self.data, self.settings, self.config.training.validation
-        if data.kind != "series" or data.train.size != 1:
+        # The test parts of series to forecast are their ends, all of one length.
+        if data.kind != "series" or any(len(part) != settings.test_steps for part in data.test.inputs):
             raise InvalidSetting(
-                f"{self.config.where('data')}: expected one series to forecast, got {data.train.size:,} examples of "
+                f"{self.config.where('data')}: expected series to forecast, got {data.train.size:,} examples of "
                 f"{data.name}. Name a table with a row for each step."
             )
-        values = data.train.inputs[0]
+        series = list(data.train.inputs)
         if validation == "none":
-            return self._windows(values), None
+            return self._windows(series), None
         if validation == "test":
-            return self._windows(values), _windows_after(values, data.test.inputs[0], settings)
+            return self._windows(series), self._test_windows()
         if validation == "given" or isinstance(validation, Fold):
             raise InvalidSetting(
                 f"{self.config.where('training', 'validation')}: expected a share of the series' end, got "
                 f"{validation if validation == 'given' else 'a fold'}. Set validation: 0.1"
             )
-        cut = len(values) - max(settings.horizon, round(len(values) * float(validation)))
-        return self._windows(values[:cut]), _windows_after(values[:cut], values[cut:], settings)
+        cuts = [len(values) - max(settings.horizon, round(len(values) * float(validation))) for values in series]
+        before = [values[:cut] for values, cut in zip(series, cuts, strict=True)]
+        after = [values[cut:] for values, cut in zip(series, cuts, strict=True)]
+        return self._windows(before), self._check(_windows_after(before, after, settings), "validation")
 
     def fit_preprocessor(self, train: Split) -> Preprocessor:
         """Fit the mean and the scale of each channel."""
@@ -117,7 +123,7 @@ class Forecasting(Task):
         settings = self.settings
         errors = (np.asarray(split.targets, np.float64) - outputs).reshape(len(outputs), settings.horizon, -1)
         unit = self._unit(np.asarray(split.inputs))
-        metrics = forecast_errors(errors * unit, self.data.train.inputs[0], settings.season)
+        metrics = forecast_errors(errors * unit, self._naive_errors())
         return Evaluation(
             examples=len(outputs),
             metrics={**metrics, "loss": float(np.nanmean(errors**2))},
@@ -129,7 +135,7 @@ class Forecasting(Task):
         """Return the errors of the seasonal naive forecast."""
         settings, windows = self.settings, np.stack(list(self._test_windows().inputs))
         inputs, targets = windows[:, : settings.window], windows[:, settings.window :]
-        return naive_baseline(inputs, targets, self.data.train.inputs[0], settings.season, settings.window)
+        return naive_baseline(inputs, targets, self._naive_errors(), settings.season, settings.window)
 
     def report_sections(self, model: keras.Model, outputs: NDArray[Any]) -> Sections:
         """Chart the test part beside its forecasts, each at the end of the horizon.
@@ -137,32 +143,47 @@ class Forecasting(Task):
         With few windows in the test part, the last one is drawn instead: the steps that the network read, and its
         forecast of all steps of the horizon.
         """
-        settings, test = self.settings, self.data.test.inputs[0]
+        windows = self._test_windows()
+        forecasts = self.values(outputs, np.stack(list(windows.inputs)))
+        charts: dict[str, dict[str, list[float]]] = {}
+        steps: list[str] = []
+        note = ""
+        several = self.data.train.size > 1
+        for series in range(min(self.data.train.size, _MOST_DRAWN)):
+            mine = forecasts[windows.targets == series]
+            if not len(mine):
+                continue
+            truth, line, steps, note = self._line(series, mine, alone=not several)
+            for channel, name in enumerate(self.output_names):
+                title = f"series {series + 1}: {name}" if several else name
+                charts[title] = {"actual": truth[:, channel].tolist(), "forecast": line[:, channel].tolist()}
+        if self.data.train.size > _MOST_DRAWN:
+            note += f" The first {_MOST_DRAWN} of {self.data.train.size:,} series."
+        return Sections([ChartSection("Forecasts on the test set", charts, steps, note)])
+
+    def _line(
+        self, series: int, forecasts: NDArray[Any], *, alone: bool
+    ) -> tuple[NDArray[Any], NDArray[Any], list[str], str]:
+        """Return the values [T, F] of one series, their forecasts, the names of the steps, and a note."""
+        settings, test = self.settings, self.data.test.inputs[series]
         horizon, window = settings.horizon, settings.window
-        forecasts = self.values(outputs, np.stack(list(self._test_windows().inputs)))
-        whole = np.concatenate([self.data.train.inputs[0][-window:], test])
+        whole = np.concatenate([self.data.train.inputs[series][-window:], test])
         # Windows with gaps in the values to forecast were left out.
         starts = [
             start
-            for start in range(len(test) - horizon + 1)
+            for start in range(len(whole) - window - horizon + 1)
             if not np.isnan(whole[start + window - settings.season : start + window + horizon]).any()
         ]
-        if len(starts) >= _FEWEST_WINDOWS:
+        if alone and len(starts) >= _FEWEST_WINDOWS:
             truth, line = test[horizon - 1 :], np.full((len(test) - horizon + 1, whole.shape[1]), np.nan)
             line[starts] = forecasts[:, -1]
-            steps = [str(horizon + step) for step in range(len(line))]
             ahead = "1 step" if horizon == 1 else f"{horizon} steps"
             note = f"By step of the test set; each value was forecast {ahead} ahead."
-        else:
-            truth = whole[starts[-1] : starts[-1] + window + horizon]
-            line = np.concatenate([np.full((window, whole.shape[1]), np.nan), forecasts[-1]])
-            steps = [f"{step:+d}" if step else "now" for step in range(1 - window, horizon + 1)]
-            note = f"The last {horizon} steps, forecast from the {window} steps before them."
-        charts = {
-            name: {"actual": truth[:, channel].tolist(), "forecast": line[:, channel].tolist()}
-            for channel, name in enumerate(self.output_names)
-        }
-        return Sections([ChartSection("Forecasts on the test set", charts, steps, note)])
+            return truth, line, [str(horizon + step) for step in range(len(line))], note
+        truth = whole[starts[-1] : starts[-1] + window + horizon]
+        line = np.concatenate([np.full((window, whole.shape[1]), np.nan), forecasts[-1]])
+        steps = [f"{step:+d}" if step else "now" for step in range(1 - window, horizon + 1)]
+        return truth, line, steps, f"The last {horizon} steps, forecast from the {window} steps before them."
 
     def describe_prediction(self, output: NDArray[Any]) -> Prediction:
         """Return the value of each channel at one step."""
@@ -217,6 +238,11 @@ class Forecasting(Task):
         values: NDArray[Any] = self._naive(windows) + outputs.reshape(len(outputs), self.settings.horizon, -1) * unit
         return values
 
+    def _naive_errors(self) -> NDArray[np.float64]:
+        """Return [B, 1, F] the naive error of the series of each test window."""
+        errors = naive_errors(self.data.train.inputs, self.settings.season)
+        return errors[self._test_windows().targets][:, None]
+
     def _naive(self, windows: NDArray[Any]) -> NDArray[Any]:
         settings = self.settings
         return seasonal_naive(windows, horizon=settings.horizon, season=settings.season, window=settings.window)
@@ -228,30 +254,55 @@ class Forecasting(Task):
         return scale * window_level(windows) if self.preprocessor.by_window else scale
 
     def _test_windows(self) -> Split:
-        return _windows_after(self.data.train.inputs[0], self.data.test.inputs[0], self.settings)
+        windows = _windows_after(self.data.train.inputs, self.data.test.inputs, self.settings)
+        return self._check(windows, "test")
 
-    def _windows(self, values: NDArray[Any]) -> Split:
+    def _windows(self, series: Sequence[NDArray[Any]]) -> Split:
         settings = self.settings
         length = settings.window + settings.horizon
-        count = len(values) - length + 1
-        if count < 1:
+        longest = max(map(len, series))
+        if longest < length:
             raise InvalidSetting(
                 f"{self.config.where('forecast')}: expected more than the {length} steps of window and horizon, got "
-                f"{len(values)} training steps beside {settings.test_steps} test steps and validation. "
+                f"{longest} training steps beside {settings.test_steps} test steps and validation. "
                 "Lower one of them."
             )
-        return _without_gaps([values[begin : begin + length] for begin in range(count)], settings)
+        return self._check(_windows(series, settings), "training")
+
+    def _check(self, windows: Split, part: str) -> Split:
+        """Refuse a part of which every window has a gap where there may be none."""
+        if not windows.size:
+            settings = self.settings
+            raise InvalidSetting(
+                f"{self.config.where('forecast')}: every {part} window has a missing value in its last season of "
+                f"{settings.season} steps or in the {settings.horizon} steps to forecast. Fill the gaps, shorten "
+                "horizon and season, or leave the missing steps out of the table without their times."
+            )
+        return windows
 
 
-def _windows_after(before: NDArray[Any], after: NDArray[Any], settings: ForecastConfig) -> Split:
-    """Return the windows whose target steps are all in ``after``."""
-    together = np.concatenate([before[-settings.window :], after])
-    count = len(after) - settings.horizon + 1
-    length = settings.window + settings.horizon
-    return _without_gaps([together[begin : begin + length] for begin in range(count)], settings)
+def _windows_after(
+    before: Sequence[NDArray[Any]] | NDArray[Any],
+    after: Sequence[NDArray[Any]] | NDArray[Any],
+    settings: ForecastConfig,
+) -> Split:
+    """Return the windows of all series whose target steps are all in ``after``."""
+    pairs = zip(before, after, strict=True)
+    return _windows([np.concatenate([first[-settings.window :], second]) for first, second in pairs], settings)
 
 
-def _without_gaps(windows: list[NDArray[Any]], settings: ForecastConfig) -> Split:
-    """Return the windows without gaps in their last season and target steps."""
-    kept = [window for window in windows if not np.isnan(window[settings.window - settings.season :]).any()]
-    return Split(objects(kept), np.zeros(len(kept), np.int64))
+def _windows(series: Sequence[NDArray[Any]], settings: ForecastConfig) -> Split:
+    """Return the windows of all series without gaps in their last season and target steps.
+
+    Returns:
+        [B] windows [window + horizon, F], and as targets [B] the index of the series of each.
+    """
+    length, first = settings.window + settings.horizon, settings.window - settings.season
+    windows, owners = [], []
+    for owner, values in enumerate(series):
+        for begin in range(len(values) - length + 1):
+            window = values[begin : begin + length]
+            if not np.isnan(window[first:]).any():
+                windows.append(window)
+                owners.append(owner)
+    return Split(objects(windows), np.array(owners, np.int64))

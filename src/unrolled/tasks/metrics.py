@@ -1,6 +1,6 @@
 """Metrics of a trained network on examples that it was not trained on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -166,25 +166,45 @@ def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
 
-def forecast_errors(errors: NDArray[Any], train: NDArray[Any], season: int) -> dict[str, float]:
+def forecast_errors(errors: NDArray[Any], naive: NDArray[Any]) -> dict[str, float]:
     """Return MAE, RMSE and MASE.
 
     ::
 
-        MASE = mean |error| / mean |x[t] - x[t - season]|        the latter over the training part
+        MASE = mean (|error| / naive)
 
     Args:
         errors: [B, horizon, F], in the units of the data.
-        train: [T, F] the training part of the series.
-        season: Length of a season, in steps.
+        naive: [B or 1, 1, F] the mean error of the naive forecast (see ``naive_errors``) of each window's series.
 
     Reference:
         Hyndman and Koehler, "Another look at measures of forecast accuracy", 2006.
     """
-    train = train.astype(np.float64)
-    naive = np.nanmean(np.abs(train[season:] - train[:-season]), axis=0)
     return {
         "MAE": float(np.nanmean(np.abs(errors))),
         "RMSE": float(np.sqrt(np.nanmean(errors**2))),
         "MASE": float(np.nanmean(np.abs(errors) / np.where(naive > 0, naive, 1.0))),
     }
+
+
+def naive_errors(series: Sequence[NDArray[Any]] | NDArray[Any], season: int) -> NDArray[np.float64]:
+    """Return the mean absolute error of repeating the values one season before, in each series and channel.
+
+    ::
+
+        naive = mean |x[t] - x[t - season]|
+
+    Args:
+        series: [S] arrays [T, F], the training part of each series.
+        season: Length of a season, in steps.
+
+    Returns:
+        [S, F]; 0 where no step has a value one season before.
+    """
+    errors = []
+    for values in series:
+        values = values.astype(np.float64)
+        differences = np.abs(values[season:] - values[:-season])
+        counts = (~np.isnan(differences)).sum(axis=0)
+        errors.append(np.nansum(differences, axis=0) / np.maximum(counts, 1))
+    return np.array(errors)

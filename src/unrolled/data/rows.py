@@ -1,0 +1,216 @@
+"""The examples in the rows of a table: texts, sequences, and series in the order of time."""
+
+from typing import Any
+
+from unrolled.data.labeled import LabeledExamples
+from unrolled.data.schema import TableSchema
+from unrolled.data.tables import Table
+from unrolled.data.times import on_grid, positions, workdays_of
+from unrolled.data.values import parse_numbers
+from unrolled.errors import DataError
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+_MOST_NAMED = 10
+
+
+def extract_examples(table: Table, schema: TableSchema) -> tuple[list[Any], list[list[int]]]:
+    """Read the inputs of a network from a table; classes are ignored.
+
+    Args:
+        table: The table.
+        schema: Its columns.
+
+    Returns:
+        [B] texts, [B] series [T, 1] with a step for each column or for each number in a cell, or [B] series [T, F]
+        with a step for each row, in the order of time and with NaN for the steps that are missing; and the indices of
+        the rows of each example.
+
+    Raises:
+        DataError: A column is missing, a cell is empty or not a number, or a series has two rows of the same time.
+    """
+    for name in schema.columns:
+        table.column(name)
+    if schema.series is not None:
+        return _read_series(table, schema)
+    rows = [[row] for row in range(table.size)]
+    if schema.is_text:
+        return texts_of(table, schema.columns[0]), rows
+    if schema.kind == "sequence":
+        return _read_sequences(table, schema.columns[0]), rows
+    values = np.array([table.numbers(name) for name in schema.columns]).T.astype(np.float32)
+    return list(values[:, :, None]), rows
+
+
+def texts_of(table: Table, name: str) -> list[str]:
+    """Return the texts of a column.
+
+    Raises:
+        DataError: A cell is empty, or holds another type.
+    """
+    cells = table.column(name)
+    if cells.dtype.is_nested() or cells.dtype == pl.Binary:
+        raise DataError(f"{table.location(0, name)}: expected text, got {_type_of(cells)}. Write it as text.")
+    texts = cells.cast(pl.String)
+    check_filled(table, name, texts, "text")
+    return texts.to_list()
+
+
+def _type_of(cells: pl.Series) -> str:
+    return "bytes" if cells.dtype == pl.Binary else "a list" if cells.dtype.is_nested() else str(cells.dtype)
+
+
+def labels_of(table: Table, name: str) -> list[str]:
+    """Return the classes of a column.
+
+    Raises:
+        DataError: A cell is empty.
+    """
+    cells = table.column(name)
+    if cells.dtype.is_nested():
+        raise DataError(f"{table.location(0, name)}: expected a class, got {_type_of(cells)}. Write one class.")
+    if cells.dtype == pl.Boolean:
+        cells = cells.replace_strict({True: "true", False: "false"}, return_dtype=pl.String)
+    labels = cells.cast(pl.String).str.strip_chars()
+    check_filled(table, name, labels, "a class")
+    return labels.to_list()
+
+
+def check_filled(table: Table, name: str, cells: pl.Series, what: str) -> None:
+    """Refuse a column with empty cells; the message counts them.
+
+    Raises:
+        DataError: A cell is empty.
+    """
+    is_empty = (cells.is_null() | (cells.str.strip_chars().str.len_bytes() == 0)).to_numpy()
+    rows = np.flatnonzero(is_empty).tolist()
+    if not rows:
+        return
+    several = ""
+    if len(rows) > 1:
+        shown = ", ".join(str(table.lines[row]) for row in rows[:_MOST_NAMED])
+        several = f" ({len(rows):,} rows have none: {shown}{', …' if len(rows) > _MOST_NAMED else ''})"
+    raise DataError(
+        f"{table.location(rows[0], name)}: expected {what}, got an empty cell{several}. Add it or drop the row."
+    )
+
+
+def _read_sequences(table: Table, name: str) -> list[NDArray[np.float32]]:
+    """Return the sequence of numbers in each cell of a column, [B] of [T, 1]."""
+    cells = table.column(name)
+    if cells.dtype == pl.String:
+        split = cells.str.strip_chars(" \t[]").str.replace_all(r"\s*[,;]\s*|\s+", " ").str.split(" ")
+        numbers, is_wrong = parse_numbers(split.explode(empty_as_null=True))
+    else:
+        split = cells.cast(pl.List(pl.Float64), strict=False)
+        numbers, is_wrong = parse_numbers(split.explode(empty_as_null=True))
+    lengths = split.list.len().fill_null(0).to_numpy().astype(np.int64)
+    if not lengths.all():
+        row = int(np.flatnonzero(lengths == 0)[0])
+        raise DataError(f"{table.location(row, name)}: expected numbers, got an empty cell. Add them or drop the row.")
+    ends = np.cumsum(lengths)
+    if is_wrong.any():
+        row = int(np.searchsorted(ends, np.flatnonzero(is_wrong)[0], side="right"))
+        raise DataError(f"{table.location(row, name)}: expected numbers, got {str(cells[row])[:40]}. Write numbers.")
+    return [part.astype(np.float32)[:, None] for part in np.split(numbers, ends[:-1])]
+
+
+def _read_series(table: Table, schema: TableSchema) -> tuple[list[Any], list[list[int]]]:
+    assert schema.series is not None
+    values = np.array([table.numbers(name) for name in schema.columns]).T
+    in_time = TimeOrder(table, schema.time)
+    items, members = [], []
+    for rows in series_rows(table, schema.series):
+        items.append(in_time.sort(rows, values).astype(np.float32))
+        members.append(rows.tolist())
+    return items, members
+
+
+def series_rows(table: Table, series: str) -> list[NDArray[np.int64]]:
+    """Return the indices of the rows of each series, the series in the order of their first rows.
+
+    Raises:
+        DataError: A row names no series.
+    """
+    keys = table.column(series).cast(pl.String)
+    check_filled(table, series, keys, "the name of a series")
+    numbers = keys.rank("dense").to_numpy()
+    order = np.argsort(numbers, kind="stable")
+    _, begins = np.unique(numbers[order], return_index=True)
+    groups = np.split(order, begins[1:])
+    return sorted(groups, key=lambda rows: int(rows[0]))
+
+
+class TimeOrder:
+    """The order of a table's rows in time.
+
+    Args:
+        table: The table.
+        time: The column of times; without it the rows are in order as they are.
+
+    Raises:
+        DataError: A cell of the column is missing or no time.
+    """
+
+    def __init__(self, table: Table, time: str | None):
+        self.table, self.time = table, time
+        self.moments = None if time is None else table.moments(time)
+        # Whole numbers order rows too, but nothing is missing between them.
+        self.is_calendar = time is not None and table.times(time) is not None
+
+    def sort(self, rows: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the values of one series in the order of time, with NaN for the steps that are missing.
+
+        Of a daily series without any value on a weekend, weekends are no steps.
+
+        Args:
+            rows: [T] the indices of its rows.
+            values: [N, F] the values of each row of the table.
+
+        Raises:
+            DataError: Two rows have the same time.
+        """
+        if self.time is None or self.moments is None:
+            return values[rows]
+        rows = rows[np.argsort(self.moments[rows], kind="stable")]
+        stamps, sorted_values = self.moments[rows], values[rows]
+        for index in np.flatnonzero(stamps[1:] == stamps[:-1])[:1].tolist():
+            first, second = (int(row) for row in rows[index : index + 2])
+            raise DataError(
+                f"{self.table.location(second, self.time)}: {self.table.column(self.time)[second]} is also the time of "
+                f"line {self.table.lines[first]}. Drop one of the rows; if they are of two series, name the column "
+                "that tells them apart: series"
+            )
+        if not self.is_calendar or len(rows) < 3:
+            return sorted_values
+        is_filled = np.asarray(np.isfinite(sorted_values).any(axis=1))
+        if (workdays := workdays_of(stamps, is_filled)) is not None:
+            kept, indices = workdays
+            return on_grid(sorted_values[kept], indices)
+        grid = positions(stamps)
+        return sorted_values if grid is None else on_grid(sorted_values, grid[0])
+
+
+def labeled_examples(table: Table, schema: TableSchema) -> LabeledExamples:
+    """Read the examples of a table with their classes.
+
+    Raises:
+        DataError: A column is missing, a cell is empty or not a number, or a series has two classes.
+    """
+    names = labels_of(table, schema.target)
+    inputs, rows = extract_examples(table, schema)
+    for first, *others in rows if schema.series else ():
+        other = next((row for row in others if names[row] != names[first]), None)
+        if other is not None:
+            raise DataError(
+                f'{table.location(other, schema.target)}: expected the class "{names[first]}" of the other rows of '
+                f'this series, got "{names[other]}"; a label for each step is not supported. Give a series one class.'
+            )
+    return LabeledExamples(
+        inputs,
+        [names[first] for first, *_ in rows],
+        lambda example: table.location(rows[example][0]),
+        schema.to_json(),
+    )

@@ -1,0 +1,251 @@
+"""Dates and times in tables: every usual form read, the step between rows found, gaps put in."""
+
+import re
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from unrolled.data.values import is_missing
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+_DATES = (
+    *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %b %Y"),
+    *("%d-%b-%Y", "%b %d, %Y", "%d %B %Y", "%B %d, %Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%y"),
+)
+_CLOCKS = (
+    "",
+    " %H:%M",
+    " %H:%M:%S",
+    " %H:%M:%S%.f",
+    "T%H:%M",
+    "T%H:%M:%S",
+    "T%H:%M:%S%.f",
+    " %I:%M %p",
+    " %I:%M:%S %p",
+)
+_ZONES = ("%Y-%m-%d %H:%M%#z", "%Y-%m-%d %H:%M:%S%#z", "%Y-%m-%d %H:%M:%S%.f%#z")
+_ZONED = tuple(form.replace(" ", "T") for form in _ZONES)
+FORMATS = (*(date + clock for date, clock in product(_DATES, _CLOCKS)), *_ZONES, *_ZONED)
+_MONTH, _QUARTER = re.compile(r"\d{4}[-/.](?:0?[1-9]|1[0-2])"), re.compile(r"(\d{4})[- ]?Q([1-4])")
+_NAMES = re.compile(r"(?i)(?:^|[ _-])(date|datetime|time|timestamp|day|ds|ts|epoch|when)(?:$|[ _\[(-])|Date$|Time$")
+# By the number of digits: seconds, milliseconds, microseconds, nanoseconds from 1970, between 1973 and 2286.
+_EPOCHS = ((1e8, 1e10, "s"), (1e11, 1e13, "ms"), (1e14, 1e16, "us"), (1e17, 1e19, "ns"))
+_DETECTION_ROWS = 200
+_FIRST_YEAR = 1000
+_STEPS = {"daily": 86_400, "hourly": 3_600, "weekly": 604_800, "every minute": 60, "every second": 1}
+_MOST_INSERTED = 20
+
+
+@dataclass(frozen=True)
+class Times:
+    """The times of the rows of a table.
+
+    Attributes:
+        values: [N] Datetime in microseconds; null where a cell holds none.
+        form: The format, as of ``strptime``, or a word for it.
+        other: Another format that reads all of the cells as other times, if there is one.
+    """
+
+    values: pl.Series
+    form: str
+    other: str | None = None
+
+
+def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | None:
+    """Read a column as times; None if it holds none.
+
+    Args:
+        name: The name of the column: numbers are times from 1970 only if it says so.
+        cells: [N] text, numbers, dates or times.
+        form: The format, as of ``strptime``, where it is known.
+    """
+    if cells.dtype in (pl.Date, pl.Datetime) or isinstance(cells.dtype, pl.Datetime):
+        return Times(_in_utc(cells.cast(pl.Datetime("us")) if cells.dtype == pl.Date else cells), "typed")
+    if cells.dtype.is_numeric():
+        return _from_epoch(cells.cast(pl.Float64)) if looks_like_time(name) else None
+    if cells.dtype != pl.String:
+        return None
+    text = cells.set(is_missing(cells), None).str.strip_chars()
+    sample = text.drop_nulls().head(_DETECTION_ROWS)
+    if not len(sample) or not sample.str.contains(r"\d").all():
+        return None
+    if form is not None:
+        return Times(_in_utc(text.str.to_datetime(form, strict=False)), form)
+    if looks_like_time(name) and (numbers := sample.cast(pl.Float64, strict=False)).null_count() == 0:
+        if sample.str.contains(r"^(?:19|20)\d{6}$").all():
+            return Times(text.str.to_datetime("%Y%m%d", strict=False), "%Y%m%d")
+        return _from_epoch(text.cast(pl.Float64, strict=False)) if len(numbers) else None
+    if sample.str.contains(rf"^(?:{_MONTH.pattern})$").all():
+        first = text.str.replace_all(r"[/.]", "-") + "-01"
+        return Times(first.str.to_datetime("%Y-%m-%d", strict=False), "%Y-%m")
+    if sample.str.contains(rf"^(?:{_QUARTER.pattern})$").all():
+        year, quarter = (text.str.extract(_QUARTER.pattern, group).cast(pl.Int32) for group in (1, 2))
+        frame = pl.DataFrame({"year": year, "month": 3 * quarter - 2})
+        return Times(frame.select(pl.datetime("year", "month", 1)).to_series(), "quarter")
+    return _by_format(text, sample)
+
+
+def looks_like_time(name: str) -> bool:
+    """Return True if the name of a column says that it holds times."""
+    return _NAMES.search(name) is not None
+
+
+def _by_format(text: pl.Series, sample: pl.Series) -> Times | None:
+    one = sample.head(1)
+    forms = [form for form in FORMATS if _reads_all(one, form)]
+    forms = [form for form in forms if _reads_all(sample, form)]
+    # %Y takes two digits for a year of antiquity.
+    forms = [form for form in forms if (_years(sample, form) >= _FIRST_YEAR).all()]
+    if not forms:
+        return None
+    read = {form: _in_utc(text.str.to_datetime(form, strict=False)) for form in forms}
+    fewest = min(values.null_count() for values in read.values())
+    best = [form for form, values in read.items() if values.null_count() == fewest]
+    # Month and day may be either way round; a table in the order of time tells.
+    ordered = [form for form in best if _is_ordered(read[form])]
+    if len(ordered) == 1:
+        best = ordered
+    different = [form for form in best[1:] if not read[form].equals(read[best[0]])]
+    return Times(read[best[0]], best[0], different[0] if different else None)
+
+
+def _reads_all(sample: pl.Series, form: str) -> bool:
+    try:
+        return sample.str.to_datetime(form, strict=False).null_count() == 0
+    except pl.exceptions.PolarsError:
+        return False
+
+
+def _years(sample: pl.Series, form: str) -> pl.Series:
+    return sample.str.to_datetime(form, strict=False).dt.year()
+
+
+def _is_ordered(values: pl.Series) -> bool:
+    times = values.drop_nulls()
+    return times.is_sorted() or times.is_sorted(descending=True)
+
+
+def _in_utc(values: pl.Series) -> pl.Series:
+    if isinstance(values.dtype, pl.Datetime) and values.dtype.time_zone:
+        values = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return values.cast(pl.Datetime("us"))
+
+
+def _from_epoch(numbers: pl.Series) -> Times | None:
+    known = numbers.drop_nulls()
+    for low, high, unit in _EPOCHS:
+        if len(known) and known.is_between(low, high).all():
+            scale = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}[unit]
+            return Times((numbers * scale).cast(pl.Int64).cast(pl.Datetime("us")), f"{unit} from 1970")
+    return None
+
+
+def step_of(times: NDArray[np.int64]) -> int | None:
+    """Return the step between ascending times, in microseconds, if all differences are multiples of it.
+
+    The step is the most frequent difference; None if there is none that half of the differences have, and for months,
+    whose lengths differ.
+    """
+    differences = np.diff(times)
+    if not len(differences):
+        return None
+    steps, counts = np.unique(differences, return_counts=True)
+    step = int(steps[counts.argmax()])
+    if step <= 0 or counts.max() * 2 < len(differences) or (differences % step).any():
+        return None
+    return step
+
+
+def months_of(times: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """Return the number of each month since year 0 if all times are at the same moment of a month; else None."""
+    moments = times.astype("datetime64[us]")
+    months = moments.astype("datetime64[M]")
+    return months.astype(np.int64) if len(set((moments - months).astype(np.int64).tolist())) == 1 else None
+
+
+def positions(times: NDArray[np.int64], step: int | None = None) -> tuple[NDArray[np.int64], int | None] | None:
+    """Return the index of each ascending time on a regular grid, and its step in microseconds.
+
+    Args:
+        times: [N] ascending, in microseconds.
+        step: The step in microseconds where it is known.
+
+    Returns:
+        [N] indices from 0, and the step, None for months; or None if the times are on no grid.
+    """
+    if step is None and (months := months_of(times)) is not None and len(np.unique(np.diff(months))) and len(times) > 2:
+        differences = np.diff(months)
+        unit = int(np.gcd.reduce(differences))
+        if unit > 0:
+            return (months - months[0]) // unit, None
+    step = step or step_of(times)
+    if step is None:
+        return None
+    return (times - times[0]) // step, step
+
+
+_DAY = 86_400_000_000
+_WEEKDAYS = 5
+
+
+def workdays_of(
+    times: NDArray[np.int64], is_filled: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]] | None:
+    """Return which rows of a daily series are on workdays, and the number of each workday from the first.
+
+    Args:
+        times: [N] ascending, in microseconds.
+        is_filled: [N] True where the row holds a value.
+
+    Returns:
+        None if the series is not daily, or has a value on a Saturday or a Sunday.
+    """
+    days, moments = np.divmod(times, _DAY)
+    weekday = (days + 3) % 7  # 1970 began on a Thursday
+    is_weekend = weekday >= _WEEKDAYS
+    kept = ~is_weekend
+    is_daily = len(np.unique(moments)) == 1 and (np.diff(days) == 1).sum() * 2 >= len(days) - 1
+    spans_weekend = len(days) > 1 and days[-1] - days[0] >= 7
+    if not is_daily or not spans_weekend or (is_weekend & is_filled).any():
+        return None
+    dates = days[kept].astype("datetime64[D]")
+    return kept, np.busday_count(dates[0], dates).astype(np.int64)
+
+
+def on_grid(values: NDArray[Any], indices: NDArray[np.int64]) -> NDArray[Any]:
+    """Return values [N, F] at their indices, with NaN for the steps that are missing.
+
+    The gaps may be at most twenty times as long as the values, so that one wrong date fills no memory.
+    """
+    length = int(indices[-1]) + 1
+    if length > _MOST_INSERTED * len(values):
+        return values
+    grid = np.full((length, *values.shape[1:]), np.nan, values.dtype)
+    grid[indices] = values
+    return grid
+
+
+def format_step(step: int | None) -> str:
+    """Format a step in words.
+
+    Example:
+        >>> format_step(86_400_000_000), format_step(900_000_000), format_step(None)
+        ('daily', 'every 900 s', 'monthly')
+    """
+    if step is None:
+        return "monthly"
+    seconds = step / 1e6
+    named = next((name for name, length in _STEPS.items() if length == seconds), None)
+    return named or f"every {seconds:g} s"
+
+
+def format_range(values: pl.Series) -> str:
+    """Format the first and the last of some times: ``2024-01-01 to 2024-12-31``."""
+    times = values.drop_nulls()
+    has_clock = (times.dt.time() != times.dt.time().head(1)[0]).any() if len(times) else False
+    form = "%Y-%m-%d %H:%M" if has_clock else "%Y-%m-%d"
+    first, last = (moment.strftime(form) for moment in (times.min(), times.max()))  # type: ignore[union-attr]
+    return f"{first} to {last}"

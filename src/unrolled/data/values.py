@@ -1,0 +1,147 @@
+"""Cells as people and programs write them: missing values, and numbers with their separators, signs and units."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--", ".", "nil")
+"""What stands for a missing value, in lower case."""
+
+LARGEST = 3.4e38
+"""The largest number that float32 holds, about."""
+
+_SIGN, _EXPONENT = r"[-+\u2212]?", r"(?:[eE][-+]?\d+)?"
+_PLAIN = rf"{_SIGN}(?:\d+\.?\d*|\.\d+){_EXPONENT}"
+_COMMA = rf"{_SIGN}(?:\d+,\d*|,\d+){_EXPONENT}"
+# Groups of three digits, divided by commas, dots, or spaces and apostrophes; the last can stand with both decimals.
+_BY_COMMAS = rf"{_SIGN}\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?{_EXPONENT}"
+_BY_DOTS = rf"{_SIGN}\d{{1,3}}(?:\.\d{{3}})+(?:,\d+)?{_EXPONENT}"
+_SPACES = r"[ \u00a0\u2009\u202f'\u2019]"
+_BY_SPACES = rf"{_SIGN}\d{{1,3}}(?:{_SPACES}\d{{3}})+(?:[.,]\d+)?{_EXPONENT}"
+# Units that numbers are written with: a currency in front, a currency or per cent behind.
+_FRONT, _BEHIND = r"^(?:\p{Sc}\s*)?", r"(?:\s*(?:\p{Sc}|%))?$"
+_ANY = rf"{_FRONT}(?:{_PLAIN}|{_COMMA}|{_BY_COMMAS}|{_BY_DOTS}|{_BY_SPACES}){_BEHIND}"
+# One group after one separator can be thousands or decimals.
+_OPEN_COMMA = rf"{_FRONT}{_SIGN}[1-9]\d{{0,2}},\d{{3}}{_BEHIND}"
+_OPEN_DOT = rf"{_FRONT}{_SIGN}[1-9]\d{{0,2}}\.\d{{3}}{_BEHIND}"
+_DETECTION_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """How the numbers of a table are written.
+
+    Attributes:
+        decimal: The decimal separator of the file: ``.`` or ``,``.
+        by_column: The decimal separator of the columns that differ from the file.
+        undecided: A number that can be read in two ways, by column.
+    """
+
+    decimal: str = "."
+    by_column: Mapping[str, str] = field(default_factory=dict)
+    undecided: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, column: str) -> str:
+        """Return the decimal separator of a column."""
+        return self.by_column.get(column, self.decimal)
+
+
+def is_missing(cells: pl.Series) -> pl.Series:
+    """Return for each cell whether it is empty or holds a word for a missing value, such as NA."""
+    if cells.dtype != pl.String:
+        return cells.is_null() | cells.is_nan() if cells.dtype.is_float() else cells.is_null()
+    return cells.is_null() | cells.str.strip_chars().str.to_lowercase().is_in(MISSING)
+
+
+def is_number(cell: str) -> bool:
+    """Return True if a text is a number, in one of the forms that tables hold.
+
+    Example:
+        >>> [is_number(cell) for cell in ("12", "1.234,5", "12,5 %", "2024-01-01", "n/a")]
+        [True, True, True, False, False]
+    """
+    return bool(are_numbers(pl.Series([cell]))[0])
+
+
+def are_numbers(cells: pl.Series) -> pl.Series:
+    """Return for each cell whether it is a number, in one of the forms that tables hold."""
+    if cells.dtype.is_numeric():
+        return cells.is_not_null()
+    if cells.dtype != pl.String:
+        return pl.repeat(False, len(cells), eager=True)
+    return cells.str.strip_chars().str.contains(_ANY).fill_null(False)
+
+
+def format_of_numbers(frame: pl.DataFrame) -> NumberFormat:
+    """Decide how the numbers of a table are written.
+
+    A column decides for itself where one of its numbers has one reading only: ``3,14``, ``1.234,5``, ``1,234.5``. The
+    others follow the file.
+
+    Args:
+        frame: The cells.
+    """
+    by_column, undecided = {}, {}
+    for name, dtype in frame.schema.items():
+        if dtype != pl.String:
+            continue
+        cells = frame[name].drop_nulls().head(_DETECTION_ROWS).str.strip_chars()
+        numbers = cells.filter(cells.str.contains(_ANY))
+        if len(numbers) * 2 < len(cells) - int(is_missing(cells).sum()) or not len(numbers):
+            continue
+        if decimal := _decimal_of(numbers):
+            by_column[name] = decimal
+        elif (is_open := numbers.str.contains(_OPEN_COMMA)).any():
+            undecided[name] = numbers.filter(is_open)[0]
+    commas = [name for name, decimal in by_column.items() if decimal == ","]
+    decimal = "," if len(commas) * 2 > len(by_column) else "."
+    return NumberFormat(decimal, by_column, {} if by_column else undecided)
+
+
+def _decimal_of(numbers: pl.Series) -> str | None:
+    """Return the decimal separator of numbers; None where all can be read in both ways, or have none."""
+    with_comma = numbers.filter(numbers.str.contains(",", literal=True))
+    with_dot = numbers.filter(numbers.str.contains(".", literal=True))
+    if len(with_comma) and not with_comma.str.contains(_OPEN_COMMA).all():
+        # 1,234,567 and 1,234.5 are grouped by commas; everything else has a decimal comma.
+        grouped = with_comma.str.contains(rf"{_FRONT}{_BY_COMMAS}{_BEHIND}")
+        return "." if grouped.all() else ","
+    if len(with_comma):
+        return "." if len(with_dot) else None
+    if len(with_dot) and not with_dot.str.contains(_OPEN_DOT).all():
+        grouped = with_dot.str.contains(rf"{_FRONT}{_BY_DOTS}{_BEHIND}")
+        return "," if grouped.all() else "."
+    return None
+
+
+def parse_numbers(cells: pl.Series, decimal: str = ".") -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return cells as numbers.
+
+    Args:
+        cells: [N] text, or numbers.
+        decimal: The decimal separator; the other one of dot and comma divides thousands, as spaces do.
+
+    Returns:
+        [N] numbers, NaN for missing values and for cells that are no numbers; and [N] True for the latter.
+    """
+    if cells.dtype.is_numeric() or cells.dtype == pl.Boolean:
+        values = cells.cast(pl.Float64).fill_null(float("nan")).to_numpy().astype(np.float64)
+        return values, np.zeros(len(values), np.bool_)
+    if cells.dtype != pl.String:
+        return np.full(len(cells), np.nan), (~is_missing(cells)).to_numpy()
+    # Nearly all numbers are plain; the others are taken apart.
+    numbers = cells.str.strip_chars().cast(pl.Float64, strict=False)
+    if decimal == "," or not numbers.is_finite().fill_null(False).all():
+        text = cells.str.strip_chars().str.replace("\u2212", "-", literal=True)
+        text = text.str.replace(r"^\p{Sc}\s*", "").str.replace(r"\s*(?:\p{Sc}|%)$", "")
+        group, point = (r"\.", ",") if decimal == "," else (",", r"\.")
+        whole = rf"\d{{1,3}}(?:(?:{group}|{_SPACES})\d{{3}})+|\d+"
+        form = rf"^{_SIGN}(?:{whole})?(?:{point}\d*)?{_EXPONENT}$"
+        bare = text.str.replace_all(rf"{group}|{_SPACES}", "")
+        bare = bare.str.replace(",", ".", literal=True) if decimal == "," else bare
+        numbers = bare.cast(pl.Float64, strict=False).set(~text.str.contains(form).fill_null(False), None)
+    is_wrong = numbers.is_null() & ~is_missing(cells)
+    return numbers.fill_null(float("nan")).to_numpy().astype(np.float64), is_wrong.to_numpy()
