@@ -246,6 +246,8 @@ def as_sequences(inputs: Any, features: int | None = None) -> NDArray[Any]:
     if _is_list_of_arrays(inputs):
         items = [np.asarray(item, np.float32) for item in inputs]
         items = [item[:, None] if item.ndim == 1 else item for item in items]
+        if any(np.isinf(item).any() for item in items):
+            raise ValueError("expected finite numbers, or NaN for missing values, got infinity. Clip or drop it.")
     else:
         table = check_array(inputs, dtype=np.float32, allow_nd=True, ensure_all_finite="allow-nan")
         if table.ndim > 3:

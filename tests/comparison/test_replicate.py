@@ -14,7 +14,7 @@ import unrolled
 from tests.conftest import Command, environment
 from tests.training.test_trainer import without_times
 from unrolled.comparison import replicate
-from unrolled.comparison.groups import Group, current_status, parse_seeds
+from unrolled.comparison.groups import Group, parse_seeds
 from unrolled.comparison.replicate import repeat_experiment
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Interrupted, InvalidSetting, RunError, TrainingStopped
@@ -239,5 +239,5 @@ def test_a_run_of_another_experiment_does_not_count(tiny: Path) -> None:
     assert group.missing() == (0,)
     status = json.loads((strange.path / "status.json").read_text())
     (strange.path / "status.json").write_text(json.dumps({**status, "status": "interrupted"}))
-    assert current_status(Run.open(strange.path)) == "interrupted"
+    assert Run.open(strange.path).current_status == "interrupted"
     assert group.begun() == {}

@@ -94,12 +94,14 @@ def _fail(error: BaseException, message: str, exit_code: int, *, debug: bool) ->
     sys.exit(exit_code)
 
 
+# The extras that bring modules.
+_EXTRAS = {"optuna": "'unrolled[search]'", "sklearn": "'unrolled[sklearn]'", "fastexcel": "'unrolled[excel]'"}
+
+
 def _missing_module(error: ModuleNotFoundError) -> str:
-    remedy = "" if error.name == "jax" else ", or set KERAS_BACKEND=jax"
-    return (
-        f"unrolled: the module {error.name} is not installed. "
-        f"Install it with: pip install {error.name}{remedy if error.name in ('tensorflow', 'torch') else ''}"
-    )
+    remedy = ", or set KERAS_BACKEND=jax" if error.name in ("tensorflow", "torch") else ""
+    package = _EXTRAS.get(error.name or "", error.name)
+    return f"unrolled: the module {error.name} is not installed. Install it with: pip install {package}{remedy}"
 
 
 def _missing_option(error: click.NoSuchOption) -> str:

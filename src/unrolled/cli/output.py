@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))  # noqa: T201 - this is what a terminal program is for
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))  # noqa: T201 - this is what a terminal program is for
 
 
 _NONE = "-"
@@ -304,9 +304,10 @@ def print_lr_sweep(sweep: "LearningRateSweep", *, as_json: bool) -> None:
     table = table_of("learning rate", "loss", "", right=("learning rate", "loss"))
     every = max(1, -(-len(sweep.rates) // _SWEEP_ROWS))
     highest = max(sweep.smoothed[::every] + sweep.smoothed[-1:])
-    factor = (sweep.rates[1] / sweep.rates[0]) ** every
-    for rate, loss in list(zip(sweep.rates, sweep.smoothed, strict=True))[::every]:
-        mark = "  ← recommended" if rate <= sweep.suggestion < rate * factor else ""
+    shown = list(zip(sweep.rates, sweep.smoothed, strict=True))[::every]
+    nearest = min((rate for rate, _ in shown), key=lambda rate: abs(math.log(rate / sweep.suggestion)))
+    for rate, loss in shown:
+        mark = "  ← recommended" if rate == nearest else ""
         add_row(table, f"{rate:.1e}", f"{loss:.4f}", "█" * max(1, round(_BAR_WIDTH * loss / highest)) + mark)
     console = Console(highlight=False)
     console.print(table)
@@ -314,7 +315,7 @@ def print_lr_sweep(sweep: "LearningRateSweep", *, as_json: bool) -> None:
     console.print(f"the loss falls fastest at {sweep.steepest:g}{end}")
     tried = "  ".join(f"{rate:g}: {loss:.4f}" for rate, loss in sweep.trials.items())
     console.print(f"loss after a short training at a constant rate: {tried}", markup=False)
-    console.print(f"recommended learning rate {sweep.suggestion:g}: half the best, by a parabola through these")
+    console.print(f"recommended learning rate {sweep.suggestion:g}: half the best one, between these")
     console.print("use it as a constant rate; the peak of a OneCycle may be three times as high")
 
 

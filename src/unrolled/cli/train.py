@@ -251,7 +251,7 @@ def search(
             progress.log(f"report {search.path / 'search.html'}")
 
         run_search(found, jobs, progress, request, write_report)
-        if not quiet:
+        if as_json or not quiet:
             print_search(found, as_json=as_json)
         if not as_json:
             click.echo(found.path)

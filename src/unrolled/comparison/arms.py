@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
-from unrolled.comparison.groups import Group, current_status
+from unrolled.comparison.groups import Group
 from unrolled.comparison.statistics import Estimate, student, wilson
 from unrolled.config.diff import settings_of
 from unrolled.config.experiment import ExperimentConfig
@@ -261,7 +261,7 @@ def _by_seed(results: Iterable[RunResult]) -> tuple[RunResult, ...]:
 def _read(run: Run, left_out: dict[str, str]) -> RunResult | None:
     """Read a run's results; note the reason and return None where it has not finished or a file is damaged."""
     try:
-        status = current_status(run)
+        status = run.current_status
         if status == "finished":
             return read_result(run)
         left_out[str(run.path)] = f"it is {status}"

@@ -11,21 +11,8 @@ from typing import Any
 from unrolled.config.diff import settings_of
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidSetting, RunError, UnrolledError
-from unrolled.runs.run import GROUP_FILE, Run, expect_folder, make_folder, runs_within
+from unrolled.runs.run import GROUP_FILE, KILLED, Run, expect_folder, make_folder, runs_within
 from unrolled.storage import is_locked, write_json, write_text
-
-KILLED = "killed"
-
-
-def current_status(run: Run) -> str:
-    """Return a run's status; ``killed`` where the file still has ``running`` but no living process holds the folder.
-
-    Raises:
-        RunError: Its ``status.json`` is missing or damaged.
-    """
-    status = str(run.status.get("status", "unknown"))
-    return KILLED if status == "running" and not is_locked(run.path) else status
-
 
 # Not named experiment.yaml, which would make the group a run.
 REPEATED_FILE = "repeated.yaml"
@@ -126,9 +113,10 @@ class Group:
         members: list[_Member] = []
         seeds: set[int] = set()
         settings = settings_of(self.experiment)
-        for run in reversed(self.runs):
+        for path in reversed(runs_within(self.path)):
+            run = Run(path)
             try:
-                member = _member_of(run, settings, seeds)
+                member = _member_of(Run.open(path), settings, seeds)
             except UnrolledError as error:
                 member = _Member(run, str(error))
             if member.left_out is None:
@@ -175,7 +163,7 @@ class _Member:
 
 def _member_of(run: Run, settings: dict[str, Any], finished: Collection[int]) -> _Member:
     """Describe a run in a group with these settings, where newer runs have finished these seeds."""
-    seed, status = run.config.seed, current_status(run)
+    seed, status = run.config.seed, run.current_status
     if settings_of(run.config) != settings:
         return _Member(run, "it is of another experiment than its group")
     if status != "finished":
@@ -202,9 +190,10 @@ def parse_seeds(text: str, first: int) -> tuple[int, ...]:
             ranges = [range(first, first + int(text))]
         else:
             ranges = [_range(part) for part in text.split(",")]
-    except ValueError:
-        ranges = []
-    if not 0 < sum(map(len, ranges)) <= _MOST_SEEDS:
+        count = sum(map(len, ranges))
+    except (ValueError, OverflowError):
+        ranges, count = [], 0
+    if not 0 < count <= _MOST_SEEDS:
         raise InvalidSetting(
             f"--seeds: expected a count such as 5, a list such as 3,7,11 or a range such as 5-9 "
             f'(at most {_MOST_SEEDS} seeds), got "{text}".'

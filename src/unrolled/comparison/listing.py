@@ -6,11 +6,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Literal
 
-from unrolled.comparison.groups import KILLED, Group, current_status
+from unrolled.comparison.groups import Group
 from unrolled.config.document import parse_yaml
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidSetting, RunError, UnrolledError, did_you_mean
-from unrolled.runs.run import SEARCH_FILE, Run, is_group, is_run, time_of
+from unrolled.runs.run import KILLED, SEARCH_FILE, Run, is_group, is_run, time_of
 
 # Status of a group with unfinished seeds, none of which is running.
 INCOMPLETE = "incomplete"
@@ -135,7 +135,7 @@ def _read(folder: Path) -> tuple[ListingEntry, ExperimentConfig]:
 
 
 def _read_run(run: Run) -> tuple[ListingEntry, ExperimentConfig]:
-    experiment, status = run.config, current_status(run)
+    experiment, status = run.config, run.current_status
     tested = run.evaluation if (run.path / "evaluation.json").exists() else None
     entry = ListingEntry(
         kind="run",

@@ -1,14 +1,15 @@
 """Training of one experiment with several seeds, which shows the variation between seeds."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from unrolled.comparison.groups import REPEATED_FILE, Group, parse_seeds
-from unrolled.config.experiment import ExperimentConfig
+from unrolled.config.experiment import ExperimentConfig, recipes
 from unrolled.errors import Interrupted, InvalidSetting, RunError, TrainingStopped
 from unrolled.model.build import build_model, prepare
-from unrolled.runs.run import Run, is_group
+from unrolled.runs.run import Run, find_run_or_group, is_group
 from unrolled.storage import locked
 from unrolled.training.processes import StopRequest, run_commands, unrolled_command
 from unrolled.training.progress import Progress, choose_progress
@@ -82,6 +83,10 @@ def _group_at(experiment: Any, runs: Path) -> Group | None:
     if not isinstance(experiment, str | Path):
         return None
     folder = next((path for path in (Path(experiment), runs / experiment) if is_group(path)), None)
+    if folder is None and experiment not in recipes() and not Path(experiment).exists():
+        with suppress(RunError):
+            found = find_run_or_group(str(experiment), runs)
+            folder = found if is_group(found) else None
     return Group.open(folder) if folder else None
 
 

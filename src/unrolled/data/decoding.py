@@ -12,6 +12,8 @@ _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16"
 _UTF8_SEQUENCES = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _LINES_BEYOND_ASCII = re.compile(rb"[^\n]*[\x80-\xff][^\n]*\n?")
+# Signs that words do not have within them.
+_WITHIN_WORDS = re.compile("(?<=\\w)[^\\w\\s\x00-\x7f\u2018\u2019](?=\\w)")
 # Enough text to tell one encoding from another.
 _DETECTION_BYTES = 1 << 17
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
@@ -149,6 +151,8 @@ def _most_likely(path: Path, content: bytes) -> str:
         raise DataError(f"{path}: cannot tell its encoding. Name it: encoding: cp1252")
     ranked = sorted(((max(names)[0], text) for text, names in readings.items()), reverse=True)
     close = [text for likelihood, text in ranked if likelihood > _CLOSE * ranked[0][0]]
+    fewest = min(len(_WITHIN_WORDS.findall(text)) for text in close)
+    close = [text for text in close if len(_WITHIN_WORDS.findall(text)) == fewest]
     names = [_usual(readings[text]) for text in close]
     if len(close) > 1:
         words = _first_difference(close)

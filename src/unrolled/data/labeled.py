@@ -1,5 +1,6 @@
 """Examples with class labels, and the data sets made of them."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ def _are_measurements(classes: tuple[str, ...]) -> bool:
 
 def _class_order(labels: Sequence[str]) -> Callable[[str], Any]:
     """Return the sort key of classes: the value of integers, otherwise the name."""
-    return int if all(label.lstrip("-").isdigit() for label in labels) else str
+    return int if all(re.fullmatch(r"-?[0-9]{1,300}", label) for label in labels) else str
 
 
 def _key(item: NDArray[Any] | str) -> bytes | str:

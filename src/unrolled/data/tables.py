@@ -214,7 +214,7 @@ def _read(path: Path, delimiter: str | None, encoding: str | None, header: bool 
         return _read_json(path, content, encoding, is_lines=suffix != ".json")
     named = _EXCEL_DELIMITER.match(content)
     delimiter = delimiter or (named[1].decode() if named else None) or DELIMITERS.get(suffix)
-    skipped = 1 if named else _count_comments(content)
+    skipped = 1 if named else _count_preface(content)
     content = content.split(b"\n", skipped)[-1] if skipped else content
     delimiter = delimiter or _detect_delimiter(content[:_DETECTION_CHARACTERS].decode("utf-8", "ignore"))
     table = _DelimitedText(path, content, delimiter, skipped).table(
@@ -301,15 +301,19 @@ class _DelimitedText:
         return True
 
     def _parse(self, quote: str | None) -> pl.DataFrame:
-        try:
-            frame = pl.read_csv(
-                self.content, separator=self.delimiter, quote_char=quote, has_header=False, infer_schema=False
-            )
-        except PolarsError as error:
-            for _ in _rows(self.path, self.content.decode(), self.delimiter, quote, self.skipped):
+        # Within a cell a quotation mark stands for itself, and Polars takes it for the begin of a quotation.
+        if not quote or not re.search(
+            rb'[^"\r\n%b]"[^"\r\n%b]' % ((re.escape(self.delimiter.encode()),) * 2), self.content
+        ):
+            try:
+                return pl.read_csv(
+                    self.content, separator=self.delimiter, quote_char=quote, has_header=False, infer_schema=False
+                )
+            except PolarsError:
                 pass
-            raise DataError(f"{self.path}: malformed table: {_first_line(error)}. Check the file.") from None
-        return frame
+        rows = [cells for _, cells in _rows(self.path, self.content.decode(), self.delimiter, quote, self.skipped)]
+        columns = {f"column_{index}": cells for index, cells in enumerate(zip(*rows, strict=True))}
+        return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).with_columns(pl.all().replace("", None))
 
     def _check_widths(self, frame: pl.DataFrame, *, is_quoted: bool) -> None:
         """Refuse rows with fewer cells than the first: Polars fills them up."""
@@ -364,10 +368,10 @@ def _rows(path: Path, text: str, delimiter: str, quote: str | None, skipped: int
         line = reader.line_num + 1 + skipped
 
 
-def _count_comments(content: bytes) -> int:
-    """Return the number of lines that begin with # before the table."""
+def _count_preface(content: bytes) -> int:
+    """Return the number of lines before the table that are empty or begin with #."""
     count = 0
-    while content.startswith(b"#"):
+    while content.startswith((b"#", b"\n", b"\r\n")):
         content, count = content.partition(b"\n")[2], count + 1
     return count if content else 0
 

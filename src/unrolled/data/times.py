@@ -36,7 +36,7 @@ _EPOCHS = ((1e8, 1e10, "s"), (1e11, 1e13, "ms"), (1e14, 1e16, "us"), (1e17, 1e19
 _DETECTION_ROWS = 200
 _FIRST_YEAR = 1000
 _STEPS = {"daily": 86_400, "hourly": 3_600, "weekly": 604_800, "every minute": 60, "every second": 1}
-_MOST_INSERTED = 20
+_MOST_INSERTED, _SPARSEST = 20, 3
 
 
 @dataclass(frozen=True)
@@ -146,17 +146,16 @@ def _from_epoch(numbers: pl.Series) -> Times | None:
 def step_of(times: NDArray[np.int64]) -> int | None:
     """Return the step between ascending times, in microseconds, if all differences are multiples of it.
 
-    The step is the most frequent difference; None if there is none that half of the differences have, and for months,
-    whose lengths differ.
+    It is the smallest difference, and at least half of the differences or a third of the steps are there; else the
+    times are irregular, and the step is None.
     """
     differences = np.diff(times)
-    if not len(differences):
+    step = int(differences.min()) if len(differences) else 0
+    if step <= 0 or (differences % step).any():
         return None
-    steps, counts = np.unique(differences, return_counts=True)
-    step = int(steps[counts.argmax()])
-    if step <= 0 or counts.max() * 2 < len(differences) or (differences % step).any():
-        return None
-    return step
+    is_usual = (differences == step).sum() * 2 >= len(differences)
+    is_dense = _SPARSEST * len(times) >= (times[-1] - times[0]) // step + 1
+    return step if is_usual or is_dense else None
 
 
 def months_of(times: NDArray[np.int64]) -> NDArray[np.int64] | None:

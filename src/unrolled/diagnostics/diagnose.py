@@ -87,7 +87,7 @@ def diagnose(
     """
     target: DiagnosticTarget
     if isinstance(source, Run):
-        target = target_of_run(source)
+        target = target_of_run(source.with_overrides(overrides) if overrides else source)
     elif isinstance(source, ExperimentConfig | Mapping):
         target = target_of_experiment(ExperimentConfig.load(source, overrides=overrides))
     elif isinstance(source, str | Path):

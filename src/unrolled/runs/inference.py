@@ -64,7 +64,12 @@ def predict_inputs(run: Run, inputs: Sequence[str], explain_input: Path | None =
     if explain_input:
         raise InvalidInput("--explain-input: expected a network that reads pictures, got one of texts. Leave it out.")
     predictions = predict_texts(run, [_read_text(name, context) for name in inputs])
-    return [prediction | {"text": name} for prediction, name in zip(predictions, inputs, strict=True)]
+    return [
+        {"file": name} | {key: value for key, value in prediction.items() if key != "text"}
+        if names_a_file(name)
+        else prediction
+        for prediction, name in zip(predictions, inputs, strict=True)
+    ]
 
 
 def predict_texts(run: Run, texts: Sequence[str]) -> list[Prediction]:
@@ -179,7 +184,8 @@ def predict_table(run: Run, path: Path) -> tuple[Table, list[Prediction]]:
         )
         for row in rows
     }
-    return inputs.table, [by_row[row] for row in range(inputs.table.size)]
+    rows = range(inputs.table.size)
+    return inputs.table, [{"file": str(path), "index": row, **by_row[row]} for row in rows]
 
 
 def write_table(table: Table, predictions: Sequence[Prediction], to: TextIO) -> None:
@@ -259,7 +265,10 @@ def read_series(run: Run, path: Path) -> NDArray[np.float32]:
 
     Raises:
         DataError: The table is damaged, a column is missing, or it holds several series.
+        InvalidInput: The network was not trained to forecast.
     """
+    if run.task.name != "forecast":
+        raise InvalidInput(f"forecast: the network was trained to {run.task.name}, not to forecast. Name another run.")
     if run.schema is None:
         table = read_table(path)
         return table_series(table, forecast_schema(table, run.output_names))[0]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.schema import TableSchema
 from unrolled.errors import RunError, did_you_mean
-from unrolled.storage import cannot_write, write_json, write_text
+from unrolled.storage import cannot_write, is_locked, write_json, write_text
 from unrolled.tasks.metrics import Evaluation
 
 import numpy as np
@@ -30,6 +30,7 @@ FORMAT = 2
 LATEST = "latest"
 # The file that makes a folder a run, a group of runs, or a search.
 RUN_FILE, GROUP_FILE, SEARCH_FILE = "experiment.yaml", "group.json", "search.yaml"
+KILLED = "killed"
 _MOST_CANDIDATES = 10
 
 
@@ -333,8 +334,18 @@ class Run:
         return self.read_json("status.json")
 
     @property
+    def current_status(self) -> str:
+        """The status; ``killed`` where the file still has ``running`` but no living process holds the folder.
+
+        Raises:
+            RunError: ``status.json`` is missing or damaged.
+        """
+        status = str(self.status.get("status", "unknown"))
+        return KILLED if status == "running" and not is_locked(self.path) else status
+
+    @property
     def is_finished(self) -> bool:
-        """True if the training reached its end and the network was evaluated."""
+        """True if the training reached its end and, outside of searches, the network was evaluated."""
         return (self.path / "status.json").exists() and self.status["status"] == "finished"
 
     @property
@@ -362,9 +373,9 @@ class Run:
 
         path = self.path / "model.keras"
         if not path.exists():
-            status = self.status["status"]
-            remedy = "Wait for it" if status == "running" else "Train again"
-            raise RunError(f"{path}: there is no trained network, the run is {status}. {remedy}.")
+            status, resume = self.current_status, f"Continue it with: unrolled resume {self.path}"
+            remedy = {"running": "Wait for it.", "interrupted": resume, KILLED: resume}.get(status, "Train again.")
+            raise RunError(f"{path}: there is no trained network, the run is {status}. {remedy}")
         try:
             return keras.saving.load_model(path)
         except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
@@ -418,11 +429,15 @@ class Run:
         return changed
 
     def archive_results(self, epochs: int) -> None:
-        """Rename the results of a finished training to names with its number of epochs, such as ``report-3-epochs``."""
+        """Rename the results of a finished training to names with its number of epochs, such as ``report-3-epochs``.
+
+        Files of those names stay: theirs is the first name with a number that is free.
+        """
         for name in ("model.keras", "evaluation.json", "report.html"):
             path = self.path / name
             if path.exists():
-                path.rename(path.with_stem(f"{path.stem}-{epochs}-epochs"))
+                names = (f"{path.stem}-{epochs}-epochs{suffix}" for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
+                path.rename(next(new for name in names if not (new := path.with_stem(name)).exists()))
 
     def read_json(self, name: str) -> dict[str, Any]:
         """Read one of the run's JSON files.

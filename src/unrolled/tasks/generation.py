@@ -28,6 +28,7 @@ _TEST_LENGTH = 4096
 _MOST_PROBABILITIES = 1 << 26
 _UNITS = {"characters": "character", "words": "word", "bytes": "byte"}
 _SMALLEST = 1e-30
+_OPTIONS = ("length", "temperature", "top_k", "top_p", "seed")
 _PROMPT_CHARACTERS, _SAMPLE_TOKENS, _SAMPLE_TEMPERATURE = 60, 300, 0.7
 
 
@@ -163,6 +164,8 @@ class Generation(Task):
         **options: Any,
     ) -> Iterator[str]:
         """Yield the text that a network generates after a prompt, token by token; see ``unrolled.generate``."""
+        if options:
+            raise InvalidInput(f"generate: unknown option {next(iter(options))}. Options: {', '.join(_OPTIONS)}.")
         _check_sampling(length, temperature, top_k, top_p)
         assert isinstance(self.preprocessor, TextPreprocessor)
         tokenizer, random = self.preprocessor.tokenizer, np.random.default_rng(seed)
@@ -182,6 +185,8 @@ class Generation(Task):
                 yield space + text
                 pending = []
             outputs = decoder.step(number)
+        if pending:
+            yield space + tokenizer.decode(pending)
 
     @property
     def _bits(self) -> str:

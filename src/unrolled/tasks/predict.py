@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+_SHAPES = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Permute, keras.layers.Identity)
+
 
 def predict_outputs(model: keras.Model, inputs: NDArray[Any], batch_size: int) -> NDArray[np.float32]:
     """Return a model's outputs for encoded examples, [B, ...] in their order.
@@ -48,6 +50,11 @@ def predict_probabilities(model: keras.Model, inputs: NDArray[Any], batch_size: 
 
 
 def gives_probabilities(model: keras.Model) -> bool:
-    """Return True if the last layer is a softmax, False if the outputs are logits."""
-    last = model.layers[-1]
+    """Return True if the last layer is a softmax, False if the outputs are logits.
+
+    Layers that change the shape of their inputs alone are passed over.
+    """
+    last = next((layer for layer in reversed(model.layers) if not isinstance(layer, _SHAPES)), model.layers[-1])
+    while isinstance(last, keras.layers.Wrapper):
+        last = last.layer
     return isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax

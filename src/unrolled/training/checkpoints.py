@@ -1,6 +1,7 @@
 """Checkpoints: the whole state of a training at one moment, random generators included."""
 
 import json
+import os
 import random
 import zipfile
 from collections.abc import Sequence
@@ -103,13 +104,19 @@ def write_checkpoint(run: Path, model: keras.Model, epoch: int, step: int, notes
 
 
 def newest_checkpoint(run: Path) -> Checkpoint | None:
-    """Return the newest checkpoint that can be read, or None."""
+    """Return the newest checkpoint that is whole, or None; damaged ones are removed.
+
+    Raises:
+        RunError: A checkpoint cannot be read now; it stays.
+    """
     for path in reversed(_found(run)):
         try:
             with path.open("rb") as stream, np.load(stream) as stored:
                 arrays = {name: stored[name] for name in stored.files}
             notes = json.loads(str(arrays.pop("notes")))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except OSError as error:
+            raise RunError(f"{path}: cannot be read: {os.strerror(error.errno or 0)}. Check the disk.") from None
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
             path.unlink(missing_ok=True)  # else it would count as one of the newest
             continue
         epoch, step = (int(number) for number in path.stem.split("-"))

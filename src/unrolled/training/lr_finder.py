@@ -48,14 +48,15 @@ class LearningRateSweep:
     diverged_at: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return all attributes as JSON."""
-        return {**asdict(self), "trials": [{"rate": rate, "loss": loss} for rate, loss in self.trials.items()]}
+        """Return all attributes as JSON; the loss of a trial that diverged is null."""
+        trials = [{"rate": rate, "loss": loss if math.isfinite(loss) else None} for rate, loss in self.trials.items()]
+        return {**asdict(self), "trials": trials}
 
 
 def find_learning_rate(
     config: ExperimentConfig, *, low: float = 1e-5, high: float = 1.0, steps: int = 150
 ) -> LearningRateSweep:
-    """Train a network for a few steps, each with a higher learning rate, then try a few constant rates.
+    """Train a network for a few steps, each with a higher learning rate, then at five constant rates, 200 steps each.
 
     ::
 
@@ -94,7 +95,7 @@ def find_learning_rate(
             "Lower --low, or run: unrolled doctor"
         )
     sweep = summarize(rates[: len(losses)], np.array(losses), diverged=len(losses) < steps)
-    highest = 3 * rates[int(np.argmin(sweep.smoothed))]
+    highest = min(3 * rates[int(np.argmin(sweep.smoothed))], high)
     trials = {}
     for rate in (float(f"{highest / 3**third:.2g}") for third in range(_TRIALS)):
         _restore(model, initial)

@@ -80,6 +80,14 @@ def resume_run(run: Run, epochs: int | None, progress: Progress, request: StopRe
             progress.log(f"{run.config.name}: finished after epoch {len(run.metrics)}. More: --epochs {planned + 1}")
             return run
         _check_checkpoint(run, checkpoint)
+        if run.is_finished and _is_patience_exhausted(run, checkpoint):
+            patience = run.config.training.early_stopping
+            assert patience is not None
+            progress.log(
+                f"{run.config.name}: stopped early after epoch {len(run.metrics)}, as the validation loss did not "
+                f"improve for {patience.patience} epochs; there is nothing to continue"
+            )
+            return run
         longer = run.with_overrides([f"training.epochs={total}"])
         has_begun = (run.path / "preprocessor.json").exists()
         task = load_task(longer.config, run.preprocessor if has_begun else None)
@@ -92,10 +100,19 @@ def resume_run(run: Run, epochs: int | None, progress: Progress, request: StopRe
         if total != planned and depends_on_length(longer.config):
             progress.log(f"from here the learning rate schedule is {total} epochs long; until now it was {planned}")
         if run.is_finished:
+            run.save_status("running")  # a process that is killed from here on leaves a run to resume
             run.archive_results(len(run.metrics))
         longer.save_config()
         run_training(longer, task, model, progress, request, checkpoint=checkpoint)
     return longer
+
+
+def _is_patience_exhausted(run: Run, checkpoint: Checkpoint | None) -> bool:
+    stopping = run.config.training.early_stopping
+    if stopping is None or checkpoint is None:
+        return False
+    waited: int = checkpoint.notes["best_weights"]["waited"]
+    return waited >= stopping.patience
 
 
 def build_seeded(config: ExperimentConfig, task: Task) -> keras.Model:
@@ -141,7 +158,8 @@ def run_training(
         run.save_status("finished")
     except TrainingStopped as stopped:
         stopped.run = run.path
-        run.save_status(stopped.status, str(stopped))
+        with suppress(WriteError):  # which would hide why the training ended
+            run.save_status(stopped.status, str(stopped))
         raise
     except BaseException as error:
         with suppress(WriteError):
