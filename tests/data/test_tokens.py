@@ -7,6 +7,7 @@ from unrolled.data.tokens import KINDS, PADDING, UNKNOWN, Tokenizer
 
 import numpy as np
 import pytest
+import tokenizers
 
 TEXTS = ["The cat isn't here.", "The dog, the dog!", "Über Äpfel"]
 
@@ -28,6 +29,56 @@ def test_words_are_counted_and_the_rare_ones_unknown() -> None:
     assert tokenizer.encode("The dog isn't a cat").tolist() == [2, 3, UNKNOWN, UNKNOWN, UNKNOWN]
     assert Tokenizer.fit(TEXTS, kind="words", vocabulary_size=1).size == 3
     assert Tokenizer("words").cut("isn't it, Mr. O'Hara?") == ["isn't", "it", ",", "Mr", ".", "O'Hara", "?"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("हिन्दी भाषा में", ["हिन्दी", "भाषा", "में"]),
+        ("தமிழ் மொழி", ["தமிழ்", "மொழி"]),
+        ("مُحَمَّدٌ رَسُولُ", ["مُحَمَّدٌ", "رَسُولُ"]),
+        ("שָׁלוֹם עוֹלָם", ["שָׁלוֹם", "עוֹלָם"]),
+        ("cafe\u0301 creme", ["caf\u00e9", "creme"]),
+        ("这部电影", ["这", "部", "电", "影"]),
+        ("映画を見た iPhone", ["映", "画", "を", "見", "た", "iPhone"]),
+        ("ที่นี่", ["ที่", "นี่"]),
+        ("ភាសា", ["ភា", "សា"]),
+        ("한국어 영화", ["한국어", "영화"]),
+        ("isn't O\u2019Hara, no!", ["isn't", "O\u2019Hara", ",", "no", "!"]),
+        ("#tag @you 3.5 a_b", ["#", "tag", "@", "you", "3", ".", "5", "a_b"]),
+        ("[PAD] [UNK]", ["[", "PAD", "]", "[", "UNK", "]"]),
+    ],
+)
+def test_words_of_every_script(text: str, expected: list[str]) -> None:
+    tokenizer = Tokenizer.fit([text], kind="words")
+    assert tokenizer.cut(text) == expected
+    assert [tokenizer.tokens[number - 2] for number in tokenizer.encode(text)] == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_library_reads_the_same_numbers_from_its_own_file(kind: str) -> None:
+    tokenizer = Tokenizer.fit(TEXTS, kind=kind, lowercase=kind == "words")
+    model = tokenizers.Tokenizer.from_str(tokenizer.model.to_str())
+    for text in [*TEXTS, "naïve \U0001f600\n zebra"]:
+        assert model.encode(text, add_special_tokens=False).ids == tokenizer.encode(text).tolist()
+        assert next(tokenizer.encode_all([text], 3)).tolist() == tokenizer.encode(text, 3).tolist()
+
+
+def test_pairs_of_bytes_are_joined_and_read_back() -> None:
+    tokenizer = Tokenizer.fit(["low lower lowest"] * 20, kind="bpe", vocabulary_size=260)
+    assert tokenizer.size == 2 + 260
+    assert len(tokenizer.encode("lower")) < 5
+    again = Tokenizer.from_json(json.loads(json.dumps(tokenizer.to_json())))
+    for text in ("lower", "naïve \U0001f600", "an unseen line\n"):
+        assert again.decode(again.encode(text)) == text
+        assert UNKNOWN not in again.encode(text)
+
+
+def test_long_texts_are_cut_between_words() -> None:
+    text = "word " * 40_000
+    numbers = Tokenizer.fit([text], kind="words").encode(text)
+    assert len(numbers) == 40_000
+    assert set(numbers.tolist()) == {2}
 
 
 def test_padding_is_on_the_right_and_of_few_lengths() -> None:

@@ -20,14 +20,12 @@ PROGRAMS = {
 }
 FAILING = (
     "cells_in_a_list",
-    "combining_marks",
     "convolution_before_recurrence",
     "lists_for_estimators",
     "many_threads",
     "stateful_layers_forget",
     "tf_function_with_xla",
     "vectorized_jacobian",
-    "words_without_spaces",
 )
 """The programs that fail for the reason in the first line of their docstring."""
 

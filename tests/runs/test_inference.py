@@ -69,7 +69,10 @@ def test_a_wide_table_is_read_by_the_names_of_its_columns() -> None:
     assert run.schema.columns == ("x", "y", "z")
     turned = [[1000, row[2], row[1], row[0]] for row in WIDE]
     _, predictions = predict_table(run, table("patient,z,y,x", turned, "turned.csv"))
-    assert predictions == predict_table(run, Path("t.csv"))[1]
+    assert [one["file"] for one in predictions] == ["turned.csv"] * len(turned)
+    assert [one["index"] for one in predictions] == list(range(len(turned)))
+    again = predict_table(run, Path("t.csv"))[1]
+    assert [one["probabilities"] for one in predictions] == [one["probabilities"] for one in again]
     with pytest.raises(DataError, match=r'few.csv: unknown column "z". Columns: x, y.'):
         predict_table(run, table("x,y", [[1, 2]], "few.csv"))
     assert evaluate(run, "t.csv").examples == 24
@@ -99,7 +102,8 @@ def test_the_name_of_a_file_is_no_sentence() -> None:
     Path("one.txt").write_text("good film", encoding="utf-8")
     predictions = predict_inputs(run, ["one.txt", "good film", "x" * 5000])
     assert predictions[0]["probabilities"] == predictions[1]["probabilities"]
-    assert predictions[0]["text"] == "one.txt"
+    assert (predictions[0]["file"], predictions[1]["text"]) == ("one.txt", "good film")
+    assert "text" not in predictions[0]
     with pytest.raises(InvalidInput, match=r"got the table t.csv among others. Name it alone"):
         predict_inputs(run, ["t.csv", "good"])
     with pytest.raises(DataError, match=r"^missing.csv: no such file"):

@@ -369,7 +369,8 @@ def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_
         best = sorted(prediction["probabilities"].items(), key=lambda pair: -pair[1])[:top]
         example = f"[{prediction['index']}]" if "index" in prediction else ""
         probabilities = "  ".join(f"{name} {100 * probability:.1f} %" for name, probability in best)
-        add_row(table, f"{_shortened(prediction[source])}{example}", prediction["label"], probabilities)
+        named = _shortened(prediction.get("text") or prediction["file"])
+        add_row(table, f"{named}{example}", prediction["label"], probabilities)
     Console(highlight=False).print(table)
 
 
@@ -380,7 +381,7 @@ def _print_values(predictions: Sequence[Mapping[str, Any]], source: str) -> None
     for prediction in predictions:
         values = (prediction[name] for name in names)
         shown = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in values)
-        add_row(table, _shortened(prediction[source]), *shown)
+        add_row(table, _shortened(prediction.get("text") or prediction["file"]), *shown)
     Console(highlight=False).print(table)
 
 

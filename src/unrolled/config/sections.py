@@ -141,9 +141,9 @@ class DataConfig(ConfigModel):
 class TextConfig(ConfigModel):
     """The conversion of texts to token numbers."""
 
-    tokenizer: Literal["words", "characters", "bytes"] | None = None
-    """``words``, ``characters``, or ``bytes`` of UTF-8; where it is left out, the task decides: words to classify,
-    characters to generate."""
+    tokenizer: Literal["words", "characters", "bytes", "bpe"] | None = None
+    """``words``, ``characters``, ``bytes`` of UTF-8, or ``bpe``, pairs of bytes that occur together often; where it is
+    left out, the task decides: words to classify, characters to generate."""
     lowercase: bool = True
     """True if words are converted to lower case."""
     min_count: int = Field(default=1, ge=1)

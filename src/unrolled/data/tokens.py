@@ -1,23 +1,32 @@
-"""Tokenizers: texts to numbers and back, by bytes, characters or words."""
+"""Tokenizers: texts to numbers and back, by bytes, characters, words or pairs of bytes, with Hugging Face's library."""
 
-import re
+import json
 import sys
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unrolled.data.streaming import LongText, on_disk, pieces_of
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    import tokenizers
+
 PADDING, UNKNOWN = 0, 1
-KINDS = ("bytes", "characters", "words")
-# A word with its apostrophes, or one punctuation mark.
-_WORD = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
+KINDS = ("bytes", "characters", "words", "bpe")
+_PADDING_TOKEN, _UNKNOWN_TOKEN = "[PAD]", "[UNK]"
+# Scripts that put no spaces between words: each of their characters is a token, with the marks upon it.
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
+_LETTER = rf"(?:(?![{_UNSPACED}])[\w\p{{M}}])"
+# A word with its marks and apostrophes, a character of those scripts, or one punctuation mark.
+_WORD = rf"[{_UNSPACED}]\p{{M}}*|{_LETTER}+(?:['\u2019]{_LETTER}+)*|[^\w\s\p{{M}}]\p{{M}}*"
+_EVERY_CHARACTER = "(?m:.)|\n"
+_TEXTS_AT_ONCE, _CHARACTERS_AT_ONCE = 4096, 1 << 16
+_MOST_TOKENS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -27,22 +36,24 @@ class Tokenizer:
     Number 0 is padding, on the right of the shorter texts of a batch; 1 is a token outside the vocabulary.
 
     Attributes:
-        kind: ``bytes`` (of UTF-8), ``characters`` or ``words``.
+        kind: ``bytes`` (of UTF-8), ``characters``, ``words``, or ``bpe``, pairs of bytes that occur together often.
         tokens: The vocabulary, numbered from 2 on; empty for bytes, whose number is their value plus 2.
         lowercase: If True, texts are converted to lower case.
+        merges: The pairs of tokens that ``bpe`` joins, the first one first.
 
     Example:
         >>> tokenizer = Tokenizer.fit(["the cat", "the hat"], kind="words")
         >>> tokenizer.encode("the bat").tolist(), tokenizer.tokens
         ([2, 1], ('the', 'cat', 'hat'))
+
+    Reference:
+        Sennrich, Haddow and Birch, "Neural machine translation of rare words with subword units", 2016.
     """
 
     kind: str
     tokens: tuple[str, ...] = ()
     lowercase: bool = False
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_numbers", {token: number for number, token in enumerate(self.tokens, 2)})
+    merges: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def fit(
@@ -59,22 +70,82 @@ class Tokenizer:
 
         Args:
             texts: The training texts, and no others.
-            kind: ``bytes``, ``characters`` or ``words``.
+            kind: ``bytes``, ``characters``, ``words`` or ``bpe``.
             lowercase: If True, texts are converted to lower case.
             min_count: The number of occurrences below which a token is left out.
-            vocabulary_size: The largest number of tokens.
-            most: The number of tokens read of each text; None for all.
+            vocabulary_size: The largest number of tokens; without it a million.
+            most: The number of tokens read of each text; None for all. Of ``bpe``, so many characters are read.
         """
         if kind == "bytes":
             return cls(kind)
-        counts: Counter[str] = Counter()
-        tokenizer = cls(kind, lowercase=lowercase)
+        from tokenizers import Tokenizer as Model
+        from tokenizers import models, pre_tokenizers, trainers
+
+        untrained = cls(kind, lowercase=lowercase)
+        settings: dict[str, Any] = {
+            "vocab_size": 2 + (vocabulary_size or _MOST_TOKENS),
+            "min_frequency": min_count,
+            "special_tokens": [_PADDING_TOKEN, _UNKNOWN_TOKEN],
+            "show_progress": False,
+        }
+        if kind == "bpe":
+            model = Model(models.BPE())
+            trainer: Any = trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **settings)
+        else:
+            model, trainer = Model(models.WordLevel(unk_token=_UNKNOWN_TOKEN)), trainers.WordLevelTrainer(**settings)
+        untrained._divide(model)
+        model.train_from_iterator(untrained._cut_texts(texts, most), trainer)
+        learned = json.loads(model.to_str())["model"]
+        vocabulary = sorted(learned["vocab"], key=learned["vocab"].__getitem__)[2:]
+        merges = tuple((first, second) for first, second in learned.get("merges", ()))
+        return cls(kind, tuple(vocabulary), lowercase, merges)
+
+    def _cut_texts(self, texts: Iterable[str | LongText], most: int | None) -> Iterator[str]:
+        """Yield texts of at most ``most`` tokens, in pieces that fit in memory."""
         for text in texts:
             for piece in pieces_of(text):
-                counts.update(tokenizer.cut(piece, most))
-        frequent = sorted(token for token, count in counts.items() if count >= min_count)
-        frequent.sort(key=lambda token: -counts[token])
-        return cls(kind, tuple(frequent[:vocabulary_size]), lowercase)
+                for part in _parts(piece):
+                    # A text of so many characters has no more tokens.
+                    yield part if most is None or len(part) <= most else self._first(part, most)
+
+    def _first(self, text: str, most: int) -> str:
+        if self.kind != "words":
+            return text[:most]
+        tokens = self.model.pre_tokenizer.pre_tokenize_str(text)
+        return text[: tokens[most - 1][1][1]] if len(tokens) > most and most else text if most else ""
+
+    @cached_property
+    def model(self) -> "tokenizers.Tokenizer":
+        """The tokenizer as Hugging Face's library has it; ``model.to_str()`` is a ``tokenizer.json``."""
+        from tokenizers import Tokenizer as Model
+        from tokenizers import models, pre_tokenizers
+
+        tokens = [_PADDING_TOKEN, _UNKNOWN_TOKEN, *self.tokens]
+        if self.kind == "bytes":
+            tokens += _bytes_in_order(pre_tokenizers.ByteLevel)
+        vocabulary = {token: number for number, token in enumerate(tokens)}
+        if self.kind in ("bytes", "bpe"):
+            model = Model(models.BPE(vocabulary, list(self.merges), unk_token=_UNKNOWN_TOKEN))
+        else:
+            model = Model(models.WordLevel(vocabulary, _UNKNOWN_TOKEN))
+        self._divide(model)
+        return model
+
+    def _divide(self, model: "tokenizers.Tokenizer") -> None:
+        """Give a model the rule that divides texts."""
+        from tokenizers import Regex, decoders, normalizers, pre_tokenizers
+
+        steps: list[Any] = [normalizers.NFC()] if self.kind in ("words", "bpe") else []
+        steps += [normalizers.Lowercase()] if self.lowercase else []
+        if steps:
+            model.normalizer = normalizers.Sequence(steps)
+        if self.kind in ("bytes", "bpe"):
+            model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=self.kind == "bpe")
+            model.decoder = decoders.ByteLevel()
+        elif self.kind == "words":
+            model.pre_tokenizer = pre_tokenizers.Split(Regex(_WORD), "removed", invert=True)
+        else:
+            model.pre_tokenizer = pre_tokenizers.Split(Regex(_EVERY_CHARACTER), "isolated")
 
     @cached_property
     def _of_characters(self) -> NDArray[np.int32]:
@@ -90,20 +161,37 @@ class Tokenizer:
 
     def cut(self, text: str, most: int | None = None) -> list[str]:
         """Divide a text into its tokens, at most ``most`` of them."""
-        text = text.lower() if self.lowercase else text
-        if self.kind != "words":
-            return list(text[:most])
-        return _WORD.findall(text) if most is None else [found[0] for found in islice(_WORD.finditer(text), most)]
+        if self.kind in ("bytes", "characters"):
+            return list((text.lower() if self.lowercase else text)[:most])
+        if self.kind == "bpe":
+            return self.model.encode(text, add_special_tokens=False).tokens[:most]
+        normalized = self.model.normalizer.normalize_str(text)
+        return [token for token, _ in islice(self.model.pre_tokenizer.pre_tokenize_str(normalized), most)]
 
     def encode(self, text: str, most: int | None = None) -> NDArray[np.int32]:
         """Return the numbers of the first ``most`` tokens, [T] int32."""
+        # These two need no library, which takes a hundred times as long.
         if self.kind == "bytes":
-            return np.frombuffer(text[:most].encode("utf-8")[:most], np.uint8).astype(np.int32) + 2
+            return np.frombuffer(text[:most].encode("utf-8", "replace")[:most], np.uint8).astype(np.int32) + 2
         if self.kind == "characters":
+            text = text.lower() if self.lowercase else text
             codes = np.frombuffer(text[:most].encode("utf-32-le", "surrogatepass"), np.uint32)
             return self._of_characters[codes]
-        numbers: Mapping[str, int] = self._numbers  # type: ignore[attr-defined]
-        return np.array([numbers.get(token, UNKNOWN) for token in self.cut(text, most)], np.int32)
+        found = [self.model.encode(part, add_special_tokens=False).ids for part in _parts(text)]
+        return np.array([number for ids in found for number in ids][:most], np.int32)
+
+    def encode_all(self, texts: Iterable[str], most: int | None = None) -> Iterator[NDArray[np.int32]]:
+        """Yield the numbers of the first ``most`` tokens of each text, [T] int32; many texts on all cores."""
+        if self.kind in ("bytes", "characters"):
+            yield from (self.encode(text, most) for text in texts)
+            return
+        texts = iter(texts)
+        while some := list(islice(texts, _TEXTS_AT_ONCE)):
+            if any(len(text) > _CHARACTERS_AT_ONCE for text in some):
+                yield from (self.encode(text, most) for text in some)
+                continue
+            for encoding in self.model.encode_batch_fast(some, add_special_tokens=False):
+                yield np.array(encoding.ids[:most], np.int32)
 
     def encode_long(self, text: LongText) -> NDArray[Any]:
         """Encode a text piece by piece, to disk.
@@ -122,14 +210,40 @@ class Tokenizer:
         numbers = [int(number) for number in numbers if number != PADDING]
         if self.kind == "bytes":
             return bytes(number - 2 for number in numbers if number > UNKNOWN).decode("utf-8", "replace")
+        if self.kind == "bpe":
+            return str(self.model.decode([number for number in numbers if number > UNKNOWN], skip_special_tokens=False))
         pieces = ["�" if number == UNKNOWN else self.tokens[number - 2] for number in numbers]
         return (" " if self.kind == "words" else "").join(pieces)
 
     def to_json(self) -> dict[str, Any]:
         """Return the tokenizer as JSON, for ``from_json``."""
-        return {"kind": self.kind, "lowercase": self.lowercase, "tokens": list(self.tokens)}
+        values: dict[str, Any] = {"kind": self.kind, "lowercase": self.lowercase, "tokens": list(self.tokens)}
+        return values | ({"merges": [list(pair) for pair in self.merges]} if self.merges else {})
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Tokenizer":
         """Restore a tokenizer from the JSON of ``to_json``."""
-        return cls(values["kind"], tuple(values["tokens"]), values["lowercase"])
+        merges = tuple((first, second) for first, second in values.get("merges", ()))
+        return cls(values["kind"], tuple(values["tokens"]), values["lowercase"], merges)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield a text in parts of bounded memory for the library, cut between words where it has spaces."""
+    begin = 0
+    while len(text) - begin > _CHARACTERS_AT_ONCE:
+        end = begin + _CHARACTERS_AT_ONCE
+        space = max(text.rfind(blank, begin, end) for blank in " \n\t")
+        end = space if space > begin else end
+        yield text[begin:end]
+        begin = end
+    yield text[begin:]
+
+
+def _bytes_in_order(level: Any) -> Sequence[str]:
+    """Return the characters that stand for the bytes 0 to 255 in a byte-level vocabulary.
+
+    Printable bytes stand for themselves, the others for the code points from 256 on.
+    """
+    alphabet = set(level.alphabet())
+    others = iter(sorted(character for character in alphabet if ord(character) > 255))
+    return [chr(byte) if chr(byte) in alphabet else next(others) for byte in range(256)]

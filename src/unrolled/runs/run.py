@@ -225,6 +225,7 @@ class Run:
         status.json        running, finished, interrupted, diverged or failed; the format of the folder
         metrics.jsonl      one object per epoch
         preprocessor.json  the conversion of raw examples to the network's input
+        tokenizer.json     for texts, the tokenizer as Hugging Face's library reads it
         checkpoints/       the state of the training
         model.keras        the network; takes raw images, tokens or series
         evaluation.json    metrics and baselines on the test set

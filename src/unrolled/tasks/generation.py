@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 _TEXTS = ("pride-and-prejudice",)
 _TEST_LENGTH = 4096
 _MOST_PROBABILITIES = 1 << 26
-_UNITS = {"characters": "character", "words": "word", "bytes": "byte"}
+_UNITS = {"characters": "character", "words": "word", "bytes": "byte", "bpe": "token"}
 _SMALLEST = 1e-30
 _OPTIONS = ("length", "temperature", "top_k", "top_p", "seed")
 _PROMPT_CHARACTERS, _SAMPLE_TOKENS, _SAMPLE_TEMPERATURE = 60, 300, 0.7

@@ -1,6 +1,6 @@
 """Conversion of raw examples to the network's input, fitted on the training examples and kept with the run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,14 +89,14 @@ class TextPreprocessor:
             InvalidInput: They are not texts.
         """
         if isinstance(inputs, RowTexts):
-            return Stored.of(self._numbers(text) for text in inputs)
+            return Stored.of(self._numbers(inputs))
         if isinstance(inputs, str) or not all(isinstance(text, str) for text in inputs):
             raise InvalidInput("predict: expected a list of texts. Give a list of str.")
-        return objects([self._numbers(text) for text in inputs])
+        return objects(list(self._numbers(inputs)))
 
-    def _numbers(self, text: str) -> NDArray[np.int32]:
-        numbers = self.tokenizer.encode(text, self.max_length)
-        return numbers if len(numbers) else np.full(1, UNKNOWN, np.int32)
+    def _numbers(self, texts: Iterable[str]) -> Iterator[NDArray[np.int32]]:
+        unknown = np.full(1, UNKNOWN, np.int32)
+        return (numbers if len(numbers) else unknown for numbers in self.tokenizer.encode_all(texts, self.max_length))
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of ``preprocessor.json``."""
@@ -172,7 +172,9 @@ def fit_preprocessor(data: Dataset, train: Split, text: TextConfig) -> Preproces
         return fit_series(train.inputs)
     longest = text.max_length
     tokenizer = fit_tokenizer(train, text, longest)
-    cut = sum(len(tokenizer.encode(example, longest + 1)) > longest for example in train.inputs)
+    # A text of so many bytes has no more tokens.
+    long = (example for example in train.inputs if 4 * len(example) > longest)
+    cut = sum(len(numbers) > longest for numbers in tokenizer.encode_all(long, longest + 1))
     note = f"{cut:,} of {train.size:,} training texts are cut after {longest} tokens" if cut else ""
     return TextPreprocessor(tokenizer, longest, notes=(note,) if note else ())
 

@@ -14,8 +14,9 @@ from unrolled.model.build import build_model, check_memory, prepare, resolve
 from unrolled.model.components import depends_on_length
 from unrolled.runs.environment import record_environment
 from unrolled.runs.run import SEARCH_FILE, Run
-from unrolled.storage import locked, replacing, write_json
+from unrolled.storage import locked, replacing, write_json, write_text
 from unrolled.tasks.base import Task
+from unrolled.tasks.preprocessing import TextPreprocessor
 from unrolled.tasks.registry import load_task
 from unrolled.training.callbacks import (
     BestWeights,
@@ -148,6 +149,8 @@ def run_training(
         record_environment(run)
         write_json(run.path / "data.json", _describe_data(task, model))
         write_json(run.path / "preprocessor.json", task.preprocessor.to_json())
+        if isinstance(task.preprocessor, TextPreprocessor):
+            write_text(run.path / "tokenizer.json", task.preprocessor.tokenizer.model.to_str(pretty=True) + "\n")
         Trainer(model, task, run, progress, request, checkpoint).fit()
         message = f"train: {name}: interrupted after the training; the network is kept in {run.path}"
         request.raise_if_requested(message)
