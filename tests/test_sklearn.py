@@ -7,8 +7,11 @@ from typing import Any
 
 from tests.conftest import environment
 from unrolled import SequenceClassifier, SequenceRegressor, load
+from unrolled.data.dataset import objects
+from unrolled.sklearn import as_sequences
 
 import numpy as np
+import polars as pl
 import pytest
 from numpy.typing import NDArray
 from sklearn.base import clone
@@ -116,3 +119,32 @@ def test_vowels_are_classified() -> None:
     classifier = SequenceClassifier(units=32, epochs=15, random_state=0)
     classifier.fit(list(vowels.train.inputs), vowels.train.targets)
     assert classifier.score(list(vowels.test.inputs), vowels.test.targets) > 0.9
+
+
+def test_sequences_are_taken_as_lists_tuples_and_frames() -> None:
+    arrays = [np.arange(2.0 * length).reshape(length, 2) for length in (3, 5, 4)]
+    expected = as_sequences(arrays)
+    forms = [
+        [array.tolist() for array in arrays],
+        [tuple(map(tuple, array)) for array in arrays],
+        [pl.DataFrame(array) for array in arrays],
+        objects(arrays),
+    ]
+    for form in forms:
+        for one, other in zip(as_sequences(form), expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert [item.shape for item in as_sequences([[1, 2, 3], [4.5]])] == [(3, 1), (1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("sequences", "message"),
+    [
+        ([[1.0, 2.0], [float("inf")]], "expected finite numbers, or NaN for missing values, got infinity"),
+        ([[1.0, 2.0], ["a"]], "sequence 1: expected numbers, an array .* got list"),
+        ([[[1.0, 2.0]], [[1.0], [2.0]]], "with the same number of channels each"),
+        ([[1.0], []], "of at least one step"),
+    ],
+)
+def test_what_is_no_sequence_of_numbers_is_refused(sequences: list[Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        as_sequences(sequences)

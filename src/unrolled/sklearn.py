@@ -160,7 +160,7 @@ class SequenceClassifier(ClassifierMixin, _Recurrent):
         """Fit the network to sequences and their labels.
 
         Args:
-            X: A list of arrays [T, F] of any lengths, or an array [B, T, F] or [B, T].
+            X: A list of sequences [T, F] of any lengths, or an array [B, T, F] or [B, T]; see ``as_sequences``.
             y: The labels [B].
 
         Returns:
@@ -202,7 +202,7 @@ class SequenceRegressor(RegressorMixin, _Recurrent):
         """Fit the network to sequences and their values.
 
         Args:
-            X: A list of arrays [T, F] of any lengths, or an array [B, T, F] or [B, T].
+            X: A list of sequences [T, F] of any lengths, or an array [B, T, F] or [B, T]; see ``as_sequences``.
             y: The values [B] or [B, outputs].
 
         Returns:
@@ -236,16 +236,15 @@ def as_sequences(inputs: Any, features: int | None = None) -> NDArray[Any]:
     """Convert inputs to an object array [B] of sequences, each float32 [T, F].
 
     Args:
-        inputs: A list of arrays [T, F] (or [T] with one channel) of any lengths, one array [B, T, F], or a table [B, T]
-            whose rows are series of one channel.
+        inputs: A list of sequences [T, F] (or [T] with one channel) of any lengths: arrays, lists, tensors or data
+            frames; one array [B, T, F]; or a table [B, T] whose rows are series of one channel.
         features: The expected F; None to accept any.
 
     Raises:
         ValueError: The inputs are not sequences of numbers, or differ in their number of channels.
     """
-    if _is_list_of_arrays(inputs):
-        items = [np.asarray(item, np.float32) for item in inputs]
-        items = [item[:, None] if item.ndim == 1 else item for item in items]
+    if _is_list_of_sequences(inputs):
+        items = [_as_sequence(index, item) for index, item in enumerate(inputs)]
         if any(np.isinf(item).any() for item in items):
             raise ValueError("expected finite numbers, or NaN for missing values, got infinity. Clip or drop it.")
     else:
@@ -261,10 +260,28 @@ def as_sequences(inputs: Any, features: int | None = None) -> NDArray[Any]:
     return objects(items)
 
 
-def _is_list_of_arrays(inputs: Any) -> bool:
+def _is_list_of_sequences(inputs: Any) -> bool:
+    """Return True for sequences one by one: lists, arrays, tensors or data frames in a list."""
     if isinstance(inputs, np.ndarray):
-        return inputs.dtype == object and inputs.ndim == 1 and len(inputs) > 0 and np.ndim(inputs[0]) > 0
-    return isinstance(inputs, Sequence) and len(inputs) > 0 and isinstance(inputs[0], np.ndarray)
+        return inputs.dtype == object and inputs.ndim == 1 and len(inputs) > 0 and _has_steps(inputs[0])
+    return isinstance(inputs, Sequence) and len(inputs) > 0 and _has_steps(inputs[0])
+
+
+def _has_steps(item: Any) -> bool:
+    if isinstance(item, list | tuple):
+        return True
+    return hasattr(item, "__array__") and len(getattr(item, "shape", ())) > 0
+
+
+def _as_sequence(index: int, item: Any) -> NDArray[np.float32]:
+    """Return one sequence as an array, [T, F]."""
+    try:
+        array = np.asarray(item.detach().cpu() if hasattr(item, "detach") else item, np.float32)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"sequence {index}: expected numbers, an array [T] or [T, F], got {type(item).__name__} ({error})."
+        ) from None
+    return array[:, None] if array.ndim == 1 else array
 
 
 def _check_lengths(sequences: NDArray[Any], targets: NDArray[Any]) -> None:

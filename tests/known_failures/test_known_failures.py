@@ -21,7 +21,6 @@ PROGRAMS = {
 FAILING = (
     "cells_in_a_list",
     "convolution_before_recurrence",
-    "lists_for_estimators",
     "many_threads",
     "stateful_layers_forget",
     "tf_function_with_xla",
