@@ -378,3 +378,43 @@ def test_fields_of_nested_objects_are_columns(tmp_path: Path) -> None:
     rows = [f'{{"body": {{"text": "film {n}", "to": {{"x": 1}}}}, "label": "{"ab"[n % 2]}"}}' for n in range(12)]
     data = load_config_data(file=str(written(tmp_path, "\n".join(rows), "t.jsonl")), input="body.text")
     assert data.train.inputs[0].startswith("film ")
+
+
+def test_rows_without_a_text_or_a_class_are_left_out_where_that_is_asked_for(tmp_path: Path) -> None:
+    rows = [f"{'' if n in (3, 8) else f'film {n}'},{'' if n == 5 else 'ab'[n % 2]}" for n in range(40)]
+    path = written(tmp_path, "text,label\n" + "\n".join(rows) + "\n")
+    data = load_config_data(file=str(path), missing="drop")
+    assert data.train.size + data.test.size == 37
+    assert "t.csv: 3 of 40 rows with an empty cell are left out: lines 5, 7, 10" in data.notes
+    assert "data: {missing: drop} leaves such rows out" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("names", "sizes"),
+    [
+        (("train", "validation", "test"), {"train": 8, "validation": 8, "test": 8}),
+        (("Training", "dev", "Test"), {"train": 8, "validation": 8, "test": 8}),
+        (("train", "train", "test"), {"train": 16, "test": 8}),
+    ],
+)
+def test_a_column_can_name_the_split(tmp_path: Path, names: tuple[str, ...], sizes: dict[str, int]) -> None:
+    rows = "".join(f"film {n},{'ab'[n // 3 % 2]},{names[n % 3]}\n" for n in range(24))
+    data = unrolled.load(written(tmp_path, "text,label,split\n" + rows))
+    assert {part: split.size for part, split in data.parts.items()} == sizes
+    assert data.test.inputs[0] == "film 2"
+    assert "ignored: split (it names training, validation and test rows)" in data.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("t.csv", {"side": 8}, "data.side is no setting of tables. Its settings: input, target, series, time, ignore"),
+        ("t.txt", {"target": "label"}, "data.target is no setting of texts. Its settings: encoding."),
+        ("t.npz", {"delimiter": ";"}, "data.delimiter is no setting of arrays. Its settings: labels."),
+        ("t.ts", {"input": "x"}, "data.input is no setting of series. Leave it out."),
+    ],
+)
+def test_settings_that_a_format_does_not_use_are_refused(
+    tmp_path: Path, name: str, settings: dict[str, Any], message: str
+) -> None:
+    assert message in refusal(written(tmp_path, "x", name), **settings)

@@ -369,6 +369,8 @@ def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_
         best = sorted(prediction["probabilities"].items(), key=lambda pair: -pair[1])[:top]
         example = f"[{prediction['index']}]" if "index" in prediction else ""
         probabilities = "  ".join(f"{name} {100 * probability:.1f} %" for name, probability in best)
+        if prediction["label"] is None:
+            continue
         named = _shortened(prediction.get("text") or prediction["file"])
         add_row(table, f"{named}{example}", prediction["label"], probabilities)
     Console(highlight=False).print(table)

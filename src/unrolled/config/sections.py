@@ -98,6 +98,9 @@ class DataConfig(ConfigModel):
     """The column of times by which the rows of a series are ordered; found where it is left out."""
     ignore: str | tuple[str, ...] | None = None
     """Columns that are not read."""
+    missing: Literal["refuse", "drop"] | None = None
+    """``drop`` leaves rows without a text, a class, a series or a time out, and says how many; without it a table with
+    such rows is refused."""
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     """The character between the cells of a table; detected where it is left out."""
     encoding: str | None = None

@@ -50,11 +50,25 @@ def load_labeled_table(
         return data.with_note(_format_columns(schema, table))
     table = read_table(train, **read_options)
     schema = TableSchema.decide(table, **columns, read_options=read_options)
-    tables = {"train": table} | ({} if test is None else {"test": schema.read(test)})
-    data = assemble(train.name, {part: labeled_examples(table, schema) for part, table in tables.items()})
-    for note in dict.fromkeys(table.format_detected() for table in tables.values()):
+    whole = [table] if test is None else [table, schema.read(test)]
+    kept = [schema.usable(one) for one in whole]
+    parts = schema.parts(kept[0][0]) if test is None else {"train": kept[0][0], "test": kept[1][0]}
+    data = assemble(train.name, {part: labeled_examples(some, schema) for part, some in parts.items()})
+    for note in dict.fromkeys(one.format_detected() for one in whole):
         data = data.with_note(note)
+    for one, (_, lines) in zip(whole, kept, strict=True):
+        data = data.with_note(_format_dropped(one, lines))
     return data.with_note(_format_columns(schema, table))
+
+
+_MOST_NAMED = 10
+
+
+def _format_dropped(table: Table, lines: Sequence[int]) -> str:
+    if not lines:
+        return ""
+    named = format_list([str(line) for line in lines], _MOST_NAMED)
+    return f"{table.path.name}: {len(lines):,} of {table.size:,} rows with an empty cell are left out: lines {named}"
 
 
 def _format_columns(schema: TableSchema, table: Table) -> str:
@@ -140,7 +154,9 @@ def load_series(
         raise DataError(f"{path}: input and target both name columns to forecast. Leave target out.")
     table = read_table(path, **read_options)
     channels = named.get("input") or named.get("target")
-    schema = forecast_schema(table, channels, named.get("series"), named.get("time"), named.get("ignore", ()))
+    schema = forecast_schema(
+        table, channels, named.get("series"), named.get("time"), named_columns(named.get("ignore"))
+    )
     schema = replace(schema, read_options=read_options)
     items = read_series(table, schema)
     name = path.name if len(items) == 1 else f"{path.name} ({len(items):,} series)"

@@ -6,7 +6,7 @@ with the functions that it offers, and one entry in ``FORMATS``.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ from unrolled.storage import cannot_read
 
 from numpy.typing import NDArray
 
+_COLUMNS = ("input", "target", "series", "time", "ignore")
+READ_OPTIONS = ("delimiter", "encoding", "header", "decimal", "time_format")
+"""The settings with which a table is read."""
 _MOST_SUFFIXES = 9
 
 
@@ -37,7 +40,8 @@ class LoadOptions:
         labels: The labels of an IDX or NPY pair.
         side: The height and width to which the pictures of a folder are resized.
         test_steps: The number of steps at the end of a series for the test.
-        columns: The ``input``, ``target``, ``series``, ``time`` and ``ignore`` columns of a table that the user names.
+        columns: The ``input``, ``target``, ``series``, ``time`` and ``ignore`` columns of a table that the user names,
+            and what becomes of its ``missing`` cells.
         read_options: The ``delimiter``, ``encoding``, ``header``, ``decimal`` and ``time_format`` that the user sets.
     """
 
@@ -47,6 +51,12 @@ class LoadOptions:
     test_steps: int = 0
     columns: Mapping[str, Any] = field(default_factory=dict)
     read_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def named(self) -> list[str]:
+        """The names of the settings that the user sets; a file of test examples is looked at by the formats."""
+        names = [name for name, value in (("labels", self.labels), ("side", self.side)) if value is not None]
+        return [*names, *self.columns, *self.read_options]
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,19 @@ class Inputs:
 
 
 @dataclass(frozen=True)
+class Loader:
+    """A function that loads a file for training.
+
+    Attributes:
+        load: The function.
+        options: The settings beside the file that it uses; another one is refused.
+    """
+
+    load: Callable[[Path, LoadOptions], Dataset]
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class FileFormat:
     """A kind of file with the functions that read it; a function that is missing is refused with a message.
 
@@ -95,7 +118,7 @@ class FileFormat:
         name: A plural noun for messages.
         suffixes: The suffixes of file names, in lower case.
         kinds: The types of inputs that a file can hold: ``arrays``, ``series``, ``text``.
-        loaders: By purpose (``examples``, ``text``, ``series``), the function that loads a file; the first by default.
+        loaders: By purpose (``examples``, ``text``, ``series``), how a file is loaded; the first by default.
         read_labeled: Reads examples with classes, to evaluate a network.
         read_inputs: Reads examples without classes, to predict.
         preview: Reads a table for display.
@@ -105,7 +128,7 @@ class FileFormat:
     name: str
     suffixes: tuple[str, ...]
     kinds: tuple[str, ...]
-    loaders: Mapping[str, Callable[[Path, LoadOptions], Dataset]] = field(default_factory=dict)
+    loaders: Mapping[str, Loader] = field(default_factory=dict)
     read_labeled: Callable[[Path, ReadContext], Split] | None = None
     read_inputs: Callable[[Path, ReadContext], Inputs] | None = None
     preview: Callable[[Path], Table] | None = None
@@ -119,7 +142,9 @@ class FileFormat:
         return self.is_match(path) if self.is_match else path.suffix.lower() in self.suffixes
 
 
-def load_file(path: Path, options: LoadOptions, purpose: str | None = None) -> Dataset:
+def load_file(
+    path: Path, options: LoadOptions, purpose: str | None = None, file_format: FileFormat | None = None
+) -> Dataset:
     """Load a file or folder as a data set for training.
 
     Args:
@@ -127,16 +152,21 @@ def load_file(path: Path, options: LoadOptions, purpose: str | None = None) -> D
         options: Settings beside the file.
         purpose: ``examples``, ``text`` or ``series``. Without it, and for one that the format does not serve, the first
             of the format: the task itself then refuses the data.
+        file_format: The format, where it is known.
 
     Raises:
-        DataError: The format is unknown or not for training, or the file is missing, damaged or malformed.
+        DataError: The format is unknown, not for training or without one of the settings, or the file is missing,
+            damaged or malformed.
     """
-    file_format = ARRAYS if options.labels else format_of(path)
+    file_format = file_format or (ARRAYS if options.labels else format_of(path))
     if not file_format.loaders:
         suitable = [other for other in FORMATS if other.loaders]
         raise DataError(f"{path}: {file_format.name} cannot be used for training. Use {_format_choice(suitable)}.")
     loader = file_format.loaders.get(purpose or "") or next(iter(file_format.loaders.values()))
-    return loader(path, options)
+    for name in (name for name in options.named if name not in loader.options):
+        known = f"Its settings: {', '.join(loader.options)}" if loader.options else "Leave it out"
+        raise DataError(f"{path}: data.{name} is no setting of {file_format.name}. {known}.")
+    return loader.load(path, options)
 
 
 def read_labeled(path: Path, context: ReadContext) -> Split:
@@ -234,13 +264,17 @@ def _load_series(path: Path, options: LoadOptions) -> Dataset:
 
 def _read_labeled_table(path: Path, context: ReadContext) -> Split:
     schema = context.schema or TableSchema.decide(read_table(path))
-    return split_of(labeled_examples(schema.read(path), schema), context.classes)
+    return split_of(labeled_examples(schema.usable(schema.read(path))[0], schema), context.classes)
 
 
 def _read_table_inputs(path: Path, context: ReadContext) -> Inputs:
     table = context.schema.read(path) if context.schema else read_table(path)
     schema = context.schema or TableSchema.decide(table, has_target=False)
-    examples, rows = extract_examples(table, schema)
+    kept, lines = replace(schema, target="").usable(table)
+    examples, rows = extract_examples(kept, schema)
+    if lines:
+        positions = {line: row for row, line in enumerate(table.lines)}
+        rows = [[positions[kept.lines[row]] for row in some] for some in rows]
     return Inputs(examples, is_batch=True, table=table, rows=rows)
 
 
@@ -248,7 +282,10 @@ TABLES = FileFormat(
     name="tables",
     suffixes=SUFFIXES,
     kinds=("text", "series"),
-    loaders={"examples": _load_labeled_table, "series": _load_series},
+    loaders={
+        "examples": Loader(_load_labeled_table, (*_COLUMNS, "missing", *READ_OPTIONS)),
+        "series": Loader(_load_series, (*_COLUMNS, *READ_OPTIONS)),
+    },
     read_labeled=_read_labeled_table,
     read_inputs=_read_table_inputs,
     preview=read_preview,
@@ -267,7 +304,7 @@ TS_FILES = FileFormat(
     name="series",
     suffixes=(".ts",),
     kinds=("series",),
-    loaders={"examples": _load_ts},
+    loaders={"examples": Loader(_load_ts)},
     read_labeled=lambda path, context: split_of(read_ts(path), context.classes),
     read_inputs=lambda path, context: Inputs(read_ts(path).inputs, is_batch=True),
 )
@@ -286,7 +323,7 @@ TEXT_FILES = FileFormat(
     suffixes=TEXTS,
     kinds=("text",),
     # A file of numbers, a step per line, may be called .txt.
-    loaders={"text": _load_text, "series": _load_series},
+    loaders={"text": Loader(_load_text, ("encoding",)), "series": Loader(_load_series, (*_COLUMNS, *READ_OPTIONS))},
     read_inputs=lambda path, context: Inputs([read_text(path)[0].strip()]),
 )
 
@@ -303,7 +340,7 @@ ARRAYS = FileFormat(
     name="arrays",
     suffixes=(".npz", ".npy", ".idx"),
     kinds=("arrays", "series"),
-    loaders={"examples": _load_arrays},
+    loaders={"examples": Loader(_load_arrays, ("labels",))},
     read_labeled=lambda path, context: load_test_examples(path, context.classes),
     read_inputs=lambda path, context: Inputs(list(read_examples(path)), is_batch=True),
     is_match=is_array_file,
@@ -362,7 +399,7 @@ FOLDERS = FileFormat(
     name="a folder with a folder for each class",
     suffixes=(),
     kinds=("arrays", "text"),
-    loaders={"examples": _load_folder},
+    loaders={"examples": Loader(_load_folder, ("side",))},
     read_labeled=_read_labeled_folder,
     is_match=os.path.isdir,
 )

@@ -41,7 +41,7 @@ def assemble(name: str, parts: Mapping[str, LabeledExamples], source: str = "") 
 
     Args:
         name: The name of the data set.
-        parts: The examples of ``train``, and of ``test`` if the data has test examples.
+        parts: The examples of ``train``, and of ``validation`` and ``test`` if the data has such.
         source: Author and license.
 
     Raises:
@@ -56,7 +56,8 @@ def assemble(name: str, parts: Mapping[str, LabeledExamples], source: str = "") 
     splits = {part: split_of(labeled, classes) for part, labeled in parts.items()}
     if "test" not in splits:
         splits["train"], splits["test"] = hold_out(splits["train"], TEST_SHARE, TEST_SEED)
-    data = Dataset(name, splits["train"], splits["test"], classes, source, schema=train.schema)
+    validation = splits.get("validation")
+    data = Dataset(name, splits["train"], splits["test"], classes, source, validation=validation, schema=train.schema)
     return data.with_note(count_duplicates(data))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from unrolled.data import bundled
 from unrolled.data.dataset import Dataset
 from unrolled.data.downloads import FASHION_MNIST, KMNIST
-from unrolled.data.formats import FOLDERS, LoadOptions, load_file
+from unrolled.data.formats import FOLDERS, READ_OPTIONS, LoadOptions, load_file
 from unrolled.data.schema import has_target
 from unrolled.data.tables import Table, format_list
 from unrolled.errors import DataError, did_you_mean
@@ -22,8 +22,6 @@ DATASETS = {
     "pride-and-prejudice": bundled.load_austen,
     "air-passengers": bundled.load_passengers,
 }
-
-_READ_OPTIONS = ("delimiter", "encoding", "header", "decimal", "time_format")
 
 
 def load(name: str | Path, *, where: str = "data", test_steps: int | None = None) -> Dataset:
@@ -92,11 +90,11 @@ def load_config_data(
         labels=Path(labels) if labels else None,
         side=side,
         test_steps=test_steps or 0,
-        columns={name: value for name, value in columns.items() if name not in _READ_OPTIONS},
-        read_options={name: value for name, value in columns.items() if name in _READ_OPTIONS},
+        columns={name: value for name, value in columns.items() if name not in READ_OPTIONS},
+        read_options={name: value for name, value in columns.items() if name in READ_OPTIONS},
     )
     if folder is not None:
-        return FOLDERS.loaders["examples"](Path(folder), options)
+        return load_file(Path(folder), options, file_format=FOLDERS)
     return load_file(Path(file or train or ""), options, purpose)
 
 

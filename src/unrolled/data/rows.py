@@ -93,7 +93,8 @@ def check_filled(table: Table, name: str, cells: pl.Series, what: str) -> None:
         shown = ", ".join(str(table.lines[row]) for row in rows[:_MOST_NAMED])
         several = f" ({len(rows):,} rows have none: {shown}{', …' if len(rows) > _MOST_NAMED else ''})"
     raise DataError(
-        f"{table.location(rows[0], name)}: expected {what}, got an empty cell{several}. Add it or drop the row."
+        f"{table.location(rows[0], name)}: expected {what}, got an empty cell{several}. Add it or drop the row; "
+        "data: {missing: drop} leaves such rows out"
     )
 
 

@@ -34,6 +34,12 @@ _CALENDAR = {
     "second": (0, 60),
 }
 _STEP = re.compile(r"(?i)^(?:t|step|time_?step|frame|tick|position|pos|order|seq(?:uence)?(?:_?(?:no|index))?)$")
+_SPLIT = re.compile(r"(?i)^(?:split|subset|partition|fold_name|part)$")
+_PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("dev", "development", "val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 _DETECTION_ROWS = 10_000
 _MOST_CATEGORIES = 50
 
@@ -45,7 +51,7 @@ class Column:
     Attributes:
         name: Its name.
         kind: ``numbers``, ``time``, ``step``, ``calendar``, ``text``, ``category``, ``sequence``, ``row number``,
-            ``identifier`` or ``empty``.
+            ``identifier``, ``split`` or ``empty``.
         fact: What was found in its cells, for people.
         role: ``input``, ``target``, ``series``, ``time`` or ``ignored``; empty before it is decided.
     """
@@ -84,6 +90,8 @@ def _find_column(table: Table, name: str) -> Column:
     if _IDENTIFIER.search(name) and different == len(filled) and not filled.cast(pl.String).str.contains(r"\s").any():
         return Column(name, "identifier", "identifies the rows")
     words = filled.cast(pl.String).str.strip_chars()
+    if _SPLIT.match(name) and words.str.to_lowercase().is_in(list(_PARTS)).all():
+        return Column(name, "split", "it names training, validation and test rows")
     if (
         different <= _MOST_CATEGORIES
         and different * 2 <= len(filled)
@@ -171,6 +179,7 @@ class TableSchema:
         time: The column by which the rows of a series are ordered, or None.
         kind: The type of the inputs: ``text``, ``numbers`` (a step for each column, or with ``series`` for each row),
             or ``sequence`` (one in each cell).
+        missing: ``refuse`` rows without a text, a class or a series, or ``drop`` them.
         read_options: The ``delimiter``, ``encoding``, ``header``, ``decimal`` and ``time_format`` that the user sets;
             the others are detected.
     """
@@ -180,6 +189,7 @@ class TableSchema:
     series: str | None = None
     time: str | None = None
     kind: str = "numbers"
+    missing: str = "refuse"
     read_options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -196,7 +206,8 @@ class TableSchema:
         target: str | None = None,
         series: str | None = None,
         time: str | None = None,
-        ignore: Sequence[str] = (),
+        ignore: str | Sequence[str] = (),
+        missing: str = "refuse",
         read_options: Mapping[str, Any] | None = None,
         has_target: bool = True,
     ) -> "TableSchema":
@@ -207,6 +218,7 @@ class TableSchema:
         """
         if has_target:
             target = target or table.target or find_usual_column(table, TARGETS, "target")
+        ignore = named_columns(ignore)
         for name in (target, series, time, *ignore, *named_columns(input)):
             if name:
                 table.column(name)
@@ -215,7 +227,7 @@ class TableSchema:
         if series is not None and time is None:
             time = find_time_column(table, others)
         columns, kind = _inputs(table, named_columns(input), others, series)
-        return cls(columns, target or "", series, time if series else None, kind, dict(read_options or {}))
+        return cls(columns, target or "", series, time if series else None, kind, missing, dict(read_options or {}))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TableSchema":
@@ -233,6 +245,33 @@ class TableSchema:
             DataError: The file is missing, empty or damaged, or its rows have different numbers of cells.
         """
         return read_table(path, **self.read_options)
+
+    def usable(self, table: Table) -> tuple[Table, list[int]]:
+        """Return the rows that have all that an example needs, and the lines of the others.
+
+        Of a table whose rows are not to be dropped all are returned.
+        """
+        if self.missing != "drop":
+            return table, []
+        needed = [name for name in (self.target, self.series, self.time) if name and name in table.columns]
+        needed += self.columns if self.kind in ("text", "sequence") else ()
+        is_empty = np.zeros(table.size, np.bool_)
+        for name in needed:
+            cells = table.column(name)
+            is_blank = cells.str.strip_chars() == "" if cells.dtype == pl.String else pl.repeat(False, 1, eager=True)
+            is_empty |= (cells.is_null() | is_blank.fill_null(True)).to_numpy()
+        return table.take(np.flatnonzero(~is_empty)), [table.lines[row] for row in np.flatnonzero(is_empty).tolist()]
+
+    def parts(self, table: Table) -> dict[str, Table]:
+        """Return the rows of ``train``, ``validation`` and ``test`` as a column ``split`` names them, or all."""
+        names = [one.name for one in find_columns(table).values() if one.kind == "split"]
+        if len(names) != 1 or names[0] in self.columns or self.series is not None:
+            return {"train": table}
+        named = table.frame[names[0]].str.strip_chars().str.to_lowercase().replace_strict(_PARTS)
+        parts = {part: np.flatnonzero((named == part).to_numpy()) for part in ("train", "validation", "test")}
+        if not len(parts["train"]):
+            return {"train": table}
+        return {part: table.take(rows) for part, rows in parts.items() if len(rows)}
 
     def roles(self, table: Table) -> list[Column]:
         """Return every column of the table with its role and the reason for it."""

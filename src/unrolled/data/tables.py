@@ -95,6 +95,10 @@ class Table:
         """
         return self.column(name).to_list()
 
+    def take(self, rows: NDArray[np.int64]) -> "Table":
+        """Return some of the rows, which know their lines in the file."""
+        return replace(self, frame=self.frame[rows], find_lines=lambda: [self.lines[row] for row in rows.tolist()])
+
     def format_detected(self) -> str:
         """Return the size and the detected format, in one line."""
         return f"{self.path.name}: {self.size:,} rows, " + ", ".join(

@@ -169,7 +169,8 @@ def predict_table(run: Run, path: Path) -> tuple[Table, list[Prediction]]:
 
     Args:
         run: The trained network.
-        path: A table with the columns of the training data; the column of the class may be missing.
+        path: A table with the columns of the training data; the column of the class may be missing. A row without an
+            input gets None where such rows were left out of the training (``missing: drop``).
 
     Raises:
         DataError: The table is damaged, or a column is missing.
@@ -185,7 +186,9 @@ def predict_table(run: Run, path: Path) -> tuple[Table, list[Prediction]]:
         for row in rows
     }
     rows = range(inputs.table.size)
-    return inputs.table, [{"file": str(path), "index": row, **by_row[row]} for row in rows]
+    known = next(iter(by_row.values()), {})
+    nothing = {key: dict.fromkeys(value) if isinstance(value, dict) else None for key, value in known.items()}
+    return inputs.table, [{"file": str(path), "index": row, **by_row.get(row, nothing)} for row in rows]
 
 
 def write_table(table: Table, predictions: Sequence[Prediction], to: TextIO) -> None:
@@ -218,7 +221,8 @@ def _free_name(name: str, taken: Container[str]) -> str:
 
 
 def _cells(prediction: Prediction) -> Iterator[str]:
-    return (f"{value:.6f}" if isinstance(value, float) else str(value) for value in flatten(prediction).values())
+    values = flatten(prediction).values()
+    return (f"{value:.6f}" if isinstance(value, float) else "" if value is None else str(value) for value in values)
 
 
 def evaluate(run: Run, data: str | Path | Dataset | Split | None = None) -> Evaluation:
