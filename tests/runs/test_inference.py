@@ -198,11 +198,11 @@ def test_a_forecasting_network_is_evaluated_on_its_own_data_alone() -> None:
 def test_rows_without_a_text_get_no_prediction_and_the_others_do() -> None:
     rows = [(f"{'good' if n % 2 else 'bad'} film {n}", n % 2) for n in range(24)]
     run = trained({"file": str(table("text,label", rows)), "missing": "drop"}, [{"Embedding": {"output_dim": 4}}, *GRU])
-    path = table("text", [("good film",), ("",), ("bad film",)], "new.csv")
+    path = table("id,text", [(1, "good film"), (2, ""), (3, "bad film")], "new.csv")
     read, predictions = predict_table(run, path)
     assert [one["label"] is None for one in predictions] == [False, True, False]
     assert predictions[1]["probabilities"] == {"0": None, "1": None}
-    assert predictions[0]["probabilities"] == pytest.approx(predict_texts(run, ["good film"])[0]["probabilities"])
+    assert predictions[0]["probabilities"] == pytest.approx(predict_inputs(run, ["good film"])[0]["probabilities"])
     with (path.parent / "answers.csv").open("w", newline="") as stream:
         write_table(read, predictions, stream)
-    assert (path.parent / "answers.csv").read_text().splitlines()[2] == ",,,"
+    assert (path.parent / "answers.csv").read_text().splitlines()[2] == "2,,,,"

@@ -31,6 +31,7 @@ _DETECTION_ROWS, _DETECTION_CHARACTERS = 50, 1 << 22
 _QUOTE = '"'
 # A character that no text file has: the whole line is one cell.
 _NO_DELIMITER = "\x01"
+_IS_EMPTY_ROW = pl.all_horizontal(pl.all().is_null() | (pl.all() == ""))
 _EXCEL_DELIMITER = re.compile(rb'"?sep=(.)"?\r?\n')
 
 
@@ -255,7 +256,7 @@ class _DelimitedText:
         frame, is_quoted = self._frame()
         if frame.width > 1 and frame[:, -1].null_count():
             self._check_widths(frame, is_quoted=is_quoted)
-        kept = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+        kept = frame.filter(~_IS_EMPTY_ROW)
         if header is None:
             header = _has_header([[cell or "" for cell in row] for row in kept.head(_DETECTION_ROWS + 1).rows()])
         first = [(cell or "").strip() for cell in kept.row(0)] if kept.height else []
@@ -338,7 +339,7 @@ class _DelimitedText:
     def _lines(self, frame: pl.DataFrame, *, is_quoted: bool) -> Sequence[int]:
         """Return the line number of each row that is not empty."""
         if not is_quoted:
-            is_empty = frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
+            is_empty = frame.select(_IS_EMPTY_ROW).to_series().to_numpy()
             return (np.flatnonzero(~is_empty) + 1 + self.skipped).tolist()
         rows = _rows(self.path, self.content.decode(), self.delimiter, _QUOTE, self.skipped)
         return [line for line, cells in rows if any(cells)]
