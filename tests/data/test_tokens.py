@@ -8,6 +8,8 @@ from unrolled.data.tokens import KINDS, PADDING, UNKNOWN, Tokenizer
 import numpy as np
 import pytest
 import tokenizers
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 TEXTS = ["The cat isn't here.", "The dog, the dog!", "Über Äpfel"]
 
@@ -97,3 +99,20 @@ def test_no_more_tokens_than_asked_for_are_cut(kind: str) -> None:
     for most in (0, 1, 3, 1000):
         np.testing.assert_array_equal(tokenizer.encode(text, most), tokenizer.encode(text)[:most])
     assert Tokenizer.fit(["a b c", "c c"], kind="words", most=2).tokens == ("c", "a", "b")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=5), st.booleans())
+def test_many_texts_are_read_as_the_library_reads_each(texts: list[str], lowercase: bool) -> None:
+    tokenizer = Tokenizer.fit(texts, kind="words", lowercase=lowercase)
+    for text, numbers in zip(texts, tokenizer.encode_all(texts), strict=True):
+        assert numbers.dtype == np.int32
+        assert numbers.tolist() == tokenizer.encode(text).tolist()
+        assert UNKNOWN not in numbers
+
+
+def test_half_a_character_is_read_as_a_question_mark() -> None:
+    tokenizer = Tokenizer.fit(["cut \ud83d", "whole"], kind="words")
+    assert tokenizer.tokens == ("?", "cut", "whole")
+    assert [numbers.tolist() for numbers in tokenizer.encode_all(["cut \ud83d"])] == [[3, 2]]
+    assert tokenizer.encode("cut \ud83d").tolist() == [3, 2]

@@ -42,11 +42,14 @@ def read_text(path: Path, encoding: str | None = None) -> tuple[str, str]:
             message names the line.
     """
     content = _read(path)
-    chosen = encoding or detect_encoding(path, content)
+    return _decode(path, content, encoding or detect_encoding(path, content), is_named=encoding is not None)
+
+
+def _decode(path: Path, content: bytes, chosen: str, *, is_named: bool) -> tuple[str, str]:
     try:
         text = content.decode(chosen)
     except (LookupError, ValueError) as error:
-        raise _cannot_decode(path, content, chosen, error, is_named=encoding is not None) from None
+        raise _cannot_decode(path, content, chosen, error, is_named=is_named) from None
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise DataError(f"{path}:{line}: expected text, got a zero byte. Check that it is a text file.")
@@ -64,8 +67,12 @@ def read_utf8(path: Path, encoding: str | None = None) -> tuple[bytes, str]:
     Raises:
         DataError: As of ``read_text``.
     """
-    text, encoding = read_text(path, encoding)
-    return text.encode("utf-8", "replace"), encoding
+    content = _read(path)
+    chosen = encoding or detect_encoding(path, content)
+    if chosen == "utf-8" and b"\0" not in content and (encoding is None or content.isascii()):
+        return content, chosen
+    text, chosen = _decode(path, content, chosen, is_named=encoding is not None)
+    return text.encode("utf-8", "replace"), chosen
 
 
 def _read(path: Path) -> bytes:
@@ -117,6 +124,8 @@ def detect_encoding(path: Path, content: bytes) -> str:
     """
     if marked := starting_encoding(content):
         return marked
+    if content.isascii():
+        return "utf-8"
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:

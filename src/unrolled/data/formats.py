@@ -16,7 +16,7 @@ from unrolled.data.decoding import read_text
 from unrolled.data.examples import load_folder, load_labeled_table, load_series, load_text
 from unrolled.data.folders import PICTURES, TEXTS, is_picture, read_folder, read_grey_picture
 from unrolled.data.labeled import assemble, split_of
-from unrolled.data.rows import extract_examples, labeled_examples
+from unrolled.data.rows import RowIndices, extract_examples, labeled_examples
 from unrolled.data.schema import TableSchema
 from unrolled.data.tables import SUFFIXES, Table, format_list, read_preview, read_table
 from unrolled.data.ts import read_ts
@@ -94,7 +94,7 @@ class Inputs:
     examples: Sequence[Any] | NDArray[Any]
     is_batch: bool = False
     table: Table | None = None
-    rows: Sequence[Sequence[int]] = ()
+    rows: RowIndices = ()
 
 
 @dataclass(frozen=True)

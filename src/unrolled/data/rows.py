@@ -1,5 +1,6 @@
 """The examples in the rows of a table: texts, sequences, and series in the order of time."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from unrolled.data.labeled import LabeledExamples
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 _MOST_NAMED = 10
 
 
-def extract_examples(table: Table, schema: TableSchema) -> tuple[list[Any], list[list[int]]]:
+def extract_examples(
+    table: Table, schema: TableSchema
+) -> tuple[list[Any], Sequence[Sequence[int]] | NDArray[np.int64]]:
     """Read the inputs of a network from a table; classes are ignored.
 
     Args:
@@ -35,7 +38,7 @@ def extract_examples(table: Table, schema: TableSchema) -> tuple[list[Any], list
         table.column(name)
     if schema.series is not None:
         return _read_series(table, schema)
-    rows = [[row] for row in range(table.size)]
+    rows = np.arange(table.size)[:, None]
     if schema.is_text:
         return texts_of(table, schema.columns[0]), rows
     if schema.kind == "sequence":
@@ -211,7 +214,7 @@ def labeled_examples(table: Table, schema: TableSchema) -> LabeledExamples:
             )
     return LabeledExamples(
         inputs,
-        [names[first] for first, *_ in rows],
+        names if schema.series is None else [names[first] for first, *_ in rows],
         lambda example: table.location(rows[example][0]),
         schema.to_json(),
     )

@@ -257,6 +257,12 @@ class _DelimitedText:
         if frame.width > 1 and frame[:, -1].null_count():
             self._check_widths(frame, is_quoted=is_quoted)
         kept = frame.filter(~_IS_EMPTY_ROW)
+        # Without this object, which holds the content of the file.
+        again = (self.path, encoding, self.delimiter, self.skipped, _QUOTE if is_quoted else None)
+
+        def lines() -> list[int]:
+            return _lines(*again)
+
         if header is None:
             header = _has_header([[cell or "" for cell in row] for row in kept.head(_DETECTION_ROWS + 1).rows()])
         first = [(cell or "").strip() for cell in kept.row(0)] if kept.height else []
@@ -265,7 +271,7 @@ class _DelimitedText:
             names = [str(index + 1) for index in range(kept.width)]
         for name in names:
             if names.count(name) > 1:
-                line = self._lines(frame, is_quoted=is_quoted)[0]
+                line = lines()[0]
                 raise DataError(
                     f'{self.path}:{line}: expected column names that differ, got "{name}" twice. Rename one.'
                 )
@@ -281,7 +287,7 @@ class _DelimitedText:
                 name for index, name in enumerate(names) if first[index] or not header or _is_filled(rows[name])
             ),
             detected,
-            find_lines=lambda: self._lines(frame, is_quoted=is_quoted)[1 if header else 0 :],
+            find_lines=lambda: lines()[1 if header else 0 :],
         )
 
     def _frame(self) -> tuple[pl.DataFrame, bool]:
@@ -307,9 +313,8 @@ class _DelimitedText:
 
     def _parse(self, quote: str | None) -> pl.DataFrame:
         # Within a cell a quotation mark stands for itself, and Polars takes it for the begin of a quotation.
-        if not quote or not re.search(
-            rb'[^"\r\n%b]"[^"\r\n%b]' % ((re.escape(self.delimiter.encode()),) * 2), self.content
-        ):
+        edge = re.escape(self.delimiter.encode())
+        if not quote or not re.search(rb'"(?<=[^"\r\n%b]")[^"\r\n%b]' % (edge, edge), self.content):
             try:
                 return pl.read_csv(
                     self.content, separator=self.delimiter, quote_char=quote, has_header=False, infer_schema=False
@@ -336,13 +341,11 @@ class _DelimitedText:
         )[:, 0]
         return lines.drop_nulls()
 
-    def _lines(self, frame: pl.DataFrame, *, is_quoted: bool) -> Sequence[int]:
-        """Return the line number of each row that is not empty."""
-        if not is_quoted:
-            is_empty = frame.select(_IS_EMPTY_ROW).to_series().to_numpy()
-            return (np.flatnonzero(~is_empty) + 1 + self.skipped).tolist()
-        rows = _rows(self.path, self.content.decode(), self.delimiter, _QUOTE, self.skipped)
-        return [line for line, cells in rows if any(cells)]
+
+def _lines(path: Path, encoding: str, delimiter: str, skipped: int, quote: str | None) -> list[int]:
+    """Return the line number of each row that is not empty, by reading the file once more."""
+    text = read_utf8(path, encoding)[0].decode().split("\n", skipped)[-1]
+    return [line for line, cells in _rows(path, text, delimiter, quote, skipped) if any(cells)]
 
 
 def _is_filled(cells: pl.Series) -> bool:

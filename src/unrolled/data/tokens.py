@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from unrolled.data.streaming import LongText, on_disk, pieces_of
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -21,12 +22,15 @@ KINDS = ("bytes", "characters", "words", "bpe")
 _PADDING_TOKEN, _UNKNOWN_TOKEN = "[PAD]", "[UNK]"
 # Scripts that put no spaces between words: each of their characters is a token, with the marks upon it.
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_LETTER = rf"(?:(?![{_UNSPACED}])[\w\p{{M}}])"
+# Named classes alone, which the two libraries that read this pattern understand alike.
+_LETTER = rf"[\p{{L}}\p{{M}}\p{{N}}_&&[^{_UNSPACED}]]"
 # A word with its marks and apostrophes, a character of those scripts, or one punctuation mark.
-_WORD = rf"[{_UNSPACED}]\p{{M}}*|{_LETTER}+(?:['\u2019]{_LETTER}+)*|[^\w\s\p{{M}}]\p{{M}}*"
+_WORD = rf"[{_UNSPACED}]\p{{M}}*|{_LETTER}+(?:['\u2019]{_LETTER}+)*|[^\p{{L}}\p{{M}}\p{{N}}_\s]\p{{M}}*"
 _EVERY_CHARACTER = "(?m:.)|\n"
-_TEXTS_AT_ONCE, _CHARACTERS_AT_ONCE = 4096, 1 << 16
+_TEXTS_AT_ONCE, _CHARACTERS_AT_ONCE = 1 << 15, 1 << 16
 _MOST_TOKENS = 1 << 20
+_COUNTS = {"token": pl.String, "count": pl.UInt64}
+_COUNTED_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -76,43 +80,64 @@ class Tokenizer:
             vocabulary_size: The largest number of tokens; without it a million.
             most: The number of tokens read of each text; None for all. Of ``bpe``, so many characters are read.
         """
+        untrained, most_tokens = cls(kind, lowercase=lowercase), vocabulary_size or _MOST_TOKENS
         if kind == "bytes":
-            return cls(kind)
+            return untrained
+        if kind == "bpe":
+            return untrained._fit_pairs(texts, min_count, most_tokens, most)
+        count = untrained._count_words if kind == "words" else untrained._count_characters
+        counted: list[pl.DataFrame] = []
+        for some in _batches(texts):
+            counted.append(count(some, most))
+            if len(counted) == _COUNTED_AT_ONCE:
+                counted = [_added(counted)]
+        if not counted:
+            return untrained
+        frequent = _added(counted).filter(pl.col("count") >= min_count)
+        frequent = frequent.sort("count", "token", descending=[True, False]).head(most_tokens)
+        return cls(kind, tuple(frequent["token"].to_list()), lowercase)
+
+    def _count_words(self, texts: list[str], most: int | None) -> pl.DataFrame:
+        words = self._words(texts)
+        words = words if most is None else words.list.head(most)
+        return words.explode(empty_as_null=True).drop_nulls().alias("token").value_counts()
+
+    def _count_characters(self, texts: list[str], most: int | None) -> pl.DataFrame:
+        text = "".join(text[:most] for text in texts)
+        counts = np.bincount(_codes(text.lower() if self.lowercase else text))
+        found = np.flatnonzero(counts)
+        tokens = [chr(code) for code in found.tolist() if not 0xD800 <= code < 0xE000]
+        counts = counts[[ord(token) for token in tokens]]
+        return pl.DataFrame({"token": tokens, "count": counts.astype(np.uint32)}, schema=_COUNTS)
+
+    def _fit_pairs(
+        self, texts: Iterable[str | LongText], min_count: int, most_tokens: int, most: int | None
+    ) -> "Tokenizer":
         from tokenizers import Tokenizer as Model
         from tokenizers import models, pre_tokenizers, trainers
 
-        untrained = cls(kind, lowercase=lowercase)
-        settings: dict[str, Any] = {
-            "vocab_size": 2 + (vocabulary_size or _MOST_TOKENS),
-            "min_frequency": min_count,
-            "special_tokens": [_PADDING_TOKEN, _UNKNOWN_TOKEN],
-            "show_progress": False,
-        }
-        if kind == "bpe":
-            model = Model(models.BPE())
-            trainer: Any = trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), **settings)
-        else:
-            model, trainer = Model(models.WordLevel(unk_token=_UNKNOWN_TOKEN)), trainers.WordLevelTrainer(**settings)
-        untrained._divide(model)
-        model.train_from_iterator(untrained._cut_texts(texts, most), trainer)
+        model = Model(models.BPE())
+        trainer = trainers.BpeTrainer(
+            vocab_size=2 + most_tokens,
+            min_frequency=min_count,
+            special_tokens=[_PADDING_TOKEN, _UNKNOWN_TOKEN],
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        )
+        self._divide(model)
+        model.train_from_iterator((text[:most] for some in _batches(texts) for text in some), trainer)
         learned = json.loads(model.to_str())["model"]
         vocabulary = sorted(learned["vocab"], key=learned["vocab"].__getitem__)[2:]
-        merges = tuple((first, second) for first, second in learned.get("merges", ()))
-        return cls(kind, tuple(vocabulary), lowercase, merges)
+        merges = tuple((first, second) for first, second in learned["merges"])
+        return Tokenizer(self.kind, tuple(vocabulary), self.lowercase, merges)
 
-    def _cut_texts(self, texts: Iterable[str | LongText], most: int | None) -> Iterator[str]:
-        """Yield texts of at most ``most`` tokens, in pieces that fit in memory."""
-        for text in texts:
-            for piece in pieces_of(text):
-                for part in _parts(piece):
-                    # A text of so many characters has no more tokens.
-                    yield part if most is None or len(part) <= most else self._first(part, most)
-
-    def _first(self, text: str, most: int) -> str:
-        if self.kind != "words":
-            return text[:most]
-        tokens = self.model.pre_tokenizer.pre_tokenize_str(text)
-        return text[: tokens[most - 1][1][1]] if len(tokens) > most and most else text if most else ""
+    def _words(self, texts: list[str]) -> pl.Series:
+        """Return the words of texts, [B] lists; on all cores, and ten times as fast as ``model`` does the same."""
+        column = pl.Series(texts, dtype=pl.String)
+        if not all(map(str.isascii, texts)):
+            column = column.str.normalize("NFC")
+        column = column.str.to_lowercase() if self.lowercase else column
+        return column.str.extract_all(_WORD)
 
     @cached_property
     def model(self) -> "tokenizers.Tokenizer":
@@ -148,6 +173,10 @@ class Tokenizer:
             model.pre_tokenizer = pre_tokenizers.Split(Regex(_EVERY_CHARACTER), "isolated")
 
     @cached_property
+    def _vocabulary(self) -> pl.Enum:
+        return pl.Enum(self.tokens)
+
+    @cached_property
     def _of_characters(self) -> NDArray[np.int32]:
         """The number of each Unicode code point."""
         numbers = np.full(sys.maxunicode + 1, UNKNOWN, np.int32)
@@ -175,23 +204,25 @@ class Tokenizer:
             return np.frombuffer(text[:most].encode("utf-8", "replace")[:most], np.uint8).astype(np.int32) + 2
         if self.kind == "characters":
             text = text.lower() if self.lowercase else text
-            codes = np.frombuffer(text[:most].encode("utf-32-le", "surrogatepass"), np.uint32)
-            return self._of_characters[codes]
-        found = [self.model.encode(part, add_special_tokens=False).ids for part in _parts(text)]
+            return self._of_characters[_codes(text[:most])]
+        parts = _parts(_without_surrogates([text])[0])
+        found = [self.model.encode(part, add_special_tokens=False).ids for part in parts]
         return np.array([number for ids in found for number in ids][:most], np.int32)
 
     def encode_all(self, texts: Iterable[str], most: int | None = None) -> Iterator[NDArray[np.int32]]:
         """Yield the numbers of the first ``most`` tokens of each text, [T] int32; many texts on all cores."""
-        if self.kind in ("bytes", "characters"):
+        if self.kind != "words":
             yield from (self.encode(text, most) for text in texts)
             return
         texts = iter(texts)
         while some := list(islice(texts, _TEXTS_AT_ONCE)):
-            if any(len(text) > _CHARACTERS_AT_ONCE for text in some):
-                yield from (self.encode(text, most) for text in some)
-                continue
-            for encoding in self.model.encode_batch_fast(some, add_special_tokens=False):
-                yield np.array(encoding.ids[:most], np.int32)
+            words = self._words(_without_surrogates(some))
+            words = words if most is None else words.list.head(most)
+            lengths = words.list.len().to_numpy()
+            tokens = words.filter(words.list.len() > 0).explode(empty_as_null=True)
+            known = tokens.cast(self._vocabulary, strict=False).to_physical().cast(pl.Int32)
+            numbers = (known + 2).fill_null(UNKNOWN).to_numpy()
+            yield from np.split(numbers, np.cumsum(lengths, dtype=np.int64)[:-1])
 
     def encode_long(self, text: LongText) -> NDArray[Any]:
         """Encode a text piece by piece, to disk.
@@ -225,6 +256,35 @@ class Tokenizer:
         """Restore a tokenizer from the JSON of ``to_json``."""
         merges = tuple((first, second) for first, second in values.get("merges", ()))
         return cls(values["kind"], tuple(values["tokens"]), values["lowercase"], merges)
+
+
+def _batches(texts: Iterable[str | LongText]) -> Iterator[list[str]]:
+    """Yield some texts at a time, long ones in parts."""
+    parts = (part for text in texts for piece in pieces_of(text) for part in _long_parts(text, piece))
+    while some := list(islice(parts, _TEXTS_AT_ONCE)):
+        yield _without_surrogates(some)
+
+
+def _long_parts(text: str | LongText, piece: str) -> Iterable[str]:
+    return _parts(piece) if isinstance(text, LongText) else (piece,)
+
+
+def _without_surrogates(texts: list[str]) -> list[str]:
+    """Return texts with ? for halves of characters beyond the basic plane, which no encoding has."""
+    try:
+        "".join(texts).encode("utf-8")
+    except UnicodeEncodeError:
+        return [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+    return texts
+
+
+def _codes(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def _added(counted: list[pl.DataFrame]) -> pl.DataFrame:
+    """Return the sums of counts of tokens."""
+    return pl.concat([some.cast(_COUNTS) for some in counted]).group_by("token").sum()  # type: ignore[arg-type]
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -172,8 +172,9 @@ def fit_preprocessor(data: Dataset, train: Split, text: TextConfig) -> Preproces
         return fit_series(train.inputs)
     longest = text.max_length
     tokenizer = fit_tokenizer(train, text, longest)
-    # A text of so many bytes has no more tokens.
-    long = (example for example in train.inputs if 4 * len(example) > longest)
+    # A text has no more words than characters, and no more bytes than four times as many.
+    most = 1 if tokenizer.kind in ("words", "characters") else 4
+    long = (example for example in train.inputs if most * len(example) > longest)
     cut = sum(len(numbers) > longest for numbers in tokenizer.encode_all(long, longest + 1))
     note = f"{cut:,} of {train.size:,} training texts are cut after {longest} tokens" if cut else ""
     return TextPreprocessor(tokenizer, longest, notes=(note,) if note else ())
