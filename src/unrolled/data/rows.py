@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 _MOST_NAMED = 10
 
 
-def extract_examples(
-    table: Table, schema: TableSchema
-) -> tuple[list[Any], Sequence[Sequence[int]] | NDArray[np.int64]]:
+RowIndices = Sequence[Sequence[int]] | NDArray[np.int64]
+"""The indices of the rows of a table that make each example."""
+
+
+def extract_examples(table: Table, schema: TableSchema) -> tuple[list[Any], RowIndices]:
     """Read the inputs of a network from a table; classes are ignored.
 
     Args:
