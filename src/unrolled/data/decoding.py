@@ -165,7 +165,7 @@ def _most_likely(path: Path, content: bytes) -> str:
     names = [_usual(readings[text]) for text in close]
     if len(close) > 1:
         words = _first_difference(close)
-        shown = [f'"{word[:20]}" ({name})' for word, name in zip(words, names, strict=True)][:4]
+        shown = [f'"{" ".join(word[:20].split())}" ({name})' for word, name in zip(words, names, strict=True)][:4]
         raise DataError(
             f"{path}: cannot tell if it says {', '.join(shown[:-1])} or {shown[-1]}. "
             f"Name its encoding: encoding: {names[0]}"

@@ -7,7 +7,7 @@ from unrolled.data.labeled import LabeledExamples
 from unrolled.data.schema import TableSchema
 from unrolled.data.tables import Table
 from unrolled.data.times import on_grid, positions, workdays_of
-from unrolled.data.values import parse_numbers
+from unrolled.data.values import parse_numbers, shown
 from unrolled.errors import DataError
 
 import numpy as np
@@ -119,7 +119,7 @@ def _read_sequences(table: Table, name: str) -> list[NDArray[np.float32]]:
     ends = np.cumsum(lengths)
     if is_wrong.any():
         row = int(np.searchsorted(ends, np.flatnonzero(is_wrong)[0], side="right"))
-        raise DataError(f"{table.location(row, name)}: expected numbers, got {str(cells[row])[:40]}. Write numbers.")
+        raise DataError(f"{table.location(row, name)}: expected numbers, got {shown(cells[row])}. Write numbers.")
     return [part.astype(np.float32)[:, None] for part in np.split(numbers, ends[:-1])]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from unrolled.data.tables import Table, format_list, read_table
 from unrolled.data.times import Times, format_range, format_step, looks_like_time, positions
-from unrolled.data.values import are_numbers, is_missing
+from unrolled.data.values import are_numbers, is_missing, shown
 from unrolled.errors import DataError
 
 import numpy as np
@@ -350,4 +350,4 @@ def _no_input(table: Table, columns: Mapping[str, Column]) -> DataError:
 
 
 def _first(table: Table, name: str) -> str:
-    return str(table.frame[name].drop_nulls()[0])[:30]
+    return shown(table.frame[name].drop_nulls()[0])

@@ -13,14 +13,14 @@ from typing import Any, Literal
 
 from unrolled.data.decoding import read_utf8
 from unrolled.data.times import Times, find_times
-from unrolled.data.values import LARGEST, NumberFormat, format_of_numbers, is_number, parse_numbers
+from unrolled.data.values import LARGEST, NumberFormat, format_of_numbers, is_number, parse_numbers, shown
 from unrolled.errors import DataError, did_you_mean
 from unrolled.storage import cannot_read
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 DELIMITERS = {".tsv": "\t", ".tab": "\t"}
 _JSON_LINES, _EXCEL, _ARROW = (".jsonl", ".ndjson"), (".xlsx", ".ods", ".xls", ".xlsb"), (".arrow", ".feather", ".ipc")
@@ -29,8 +29,6 @@ _CANDIDATES = (",", "\t", ";", "|")
 # The delimiter and the header are detected from the first rows.
 _DETECTION_ROWS, _DETECTION_CHARACTERS = 50, 1 << 22
 _QUOTE = '"'
-# A character that no text file has: the whole line is one cell.
-_NO_DELIMITER = "\x01"
 _IS_EMPTY_ROW = pl.all_horizontal(pl.all().is_null() | (pl.all() == ""))
 _EXCEL_DELIMITER = re.compile(rb'"?sep=(.)"?\r?\n')
 
@@ -126,7 +124,7 @@ class Table:
         values, is_wrong = parse_numbers(cells, self.number_format.of(name))
         for row in np.flatnonzero(is_wrong)[:1].tolist():
             raise DataError(
-                f'{self.location(row, name)}: expected a number, got "{str(cells[row]).strip()[:40]}". '
+                f'{self.location(row, name)}: expected a number, got "{shown(cells[row])}". '
                 "Write a number, or leave the cell empty."
             )
         for row in np.flatnonzero(np.abs(values) > LARGEST)[:1].tolist():
@@ -158,7 +156,7 @@ class Table:
             moments = np.rint(np.nan_to_num(numbers) * 1e6).astype(np.int64)
         else:
             if times.other:
-                first = str(self.column(name).drop_nulls()[0])
+                first = shown(self.column(name).drop_nulls()[0])
                 raise DataError(
                     f"{self.path}: {name}: cannot tell if {first} is {times.form} or {times.other}. "
                     f"Name it: time_format: '{times.form}'"
@@ -166,11 +164,9 @@ class Table:
             is_wrong = times.values.is_null().to_numpy()
             moments = times.values.to_physical().fill_null(0).to_numpy()
         for row in np.flatnonzero(is_wrong)[:1].tolist():
-            got = self.column(name)[row]
-            raise DataError(
-                f"{self.location(row, name)}: expected a time, got {'an empty cell' if got is None else repr(got)}. "
-                "Write it, or drop the row."
-            )
+            cell = self.column(name)[row]
+            got = "an empty cell" if cell is None else f'"{shown(cell)}"'
+            raise DataError(f"{self.location(row, name)}: expected a time, got {got}. Write it, or drop the row.")
         return moments
 
 
@@ -273,7 +269,7 @@ class _DelimitedText:
             if names.count(name) > 1:
                 line = lines()[0]
                 raise DataError(
-                    f'{self.path}:{line}: expected column names that differ, got "{name}" twice. Rename one.'
+                    f'{self.path}:{line}: expected column names that differ, got "{shown(name)}" twice. Rename one.'
                 )
         rows = kept.slice(1) if header else kept
         rows.columns = names
@@ -319,7 +315,7 @@ class _DelimitedText:
                 return pl.read_csv(
                     self.content, separator=self.delimiter, quote_char=quote, has_header=False, infer_schema=False
                 )
-            except PolarsError:
+            except (PolarsError, PanicException):
                 pass
         rows = [cells for _, cells in _rows(self.path, self.content.decode(), self.delimiter, quote, self.skipped)]
         columns = {f"column_{index}": cells for index, cells in enumerate(zip(*rows, strict=True))}
@@ -336,10 +332,8 @@ class _DelimitedText:
 
     def _whole_lines(self) -> pl.Series:
         """Return the lines that are not empty."""
-        lines = pl.read_csv(
-            self.content, separator=_NO_DELIMITER, quote_char=None, has_header=False, infer_schema=False
-        )[:, 0]
-        return lines.drop_nulls()
+        lines = pl.Series(self.content.decode().split("\n")).str.strip_chars_end("\r")
+        return lines.filter(lines != "")
 
 
 def _lines(path: Path, encoding: str, delimiter: str, skipped: int, quote: str | None) -> list[int]:
@@ -447,7 +441,7 @@ def _read_json(path: Path, content: bytes, encoding: str, *, is_lines: bool) -> 
     """Read an array of JSON objects, or one object on each line."""
     try:
         frame = pl.read_ndjson(content, infer_schema_length=None) if is_lines else pl.read_json(content)
-    except (PolarsError, ValueError) as error:
+    except (PolarsError, PanicException, ValueError) as error:
         _explain_json(path, content, is_lines=is_lines)
         raise DataError(f"{path}: malformed JSON: {_first_line(error)}. Check the file.") from None
     if not frame.width or not frame.height:
@@ -505,7 +499,7 @@ def _read_binary(path: Path, suffix: str) -> Table:
         ) from None
     except OSError as error:
         raise cannot_read(path, error) from None
-    except Exception as error:  # the Excel reader raises classes of its own
+    except (Exception, PanicException) as error:  # the Excel reader raises classes of its own
         raise DataError(
             f"{path}: expected {name}, got a damaged file ({_first_line(error)}). Write it again."
         ) from None
@@ -519,7 +513,7 @@ def damage_named(path: Path) -> Iterator[None]:
     """Raise a DataError for what Polars says of a damaged Parquet file."""
     try:
         yield
-    except (PolarsError, OSError) as error:
+    except (PolarsError, PanicException, OSError) as error:
         raise DataError(
             f"{path}: expected a Parquet file, got a damaged one ({_first_line(error)}). Write it again."
         ) from None

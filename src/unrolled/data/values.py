@@ -28,6 +28,7 @@ _ANY = rf"{_FRONT}(?:{_PLAIN}|{_COMMA}|{_BY_COMMAS}|{_BY_DOTS}|{_BY_SPACES}){_BE
 _OPEN_COMMA = rf"{_FRONT}{_SIGN}[1-9]\d{{0,2}},\d{{3}}{_BEHIND}"
 _OPEN_DOT = rf"{_FRONT}{_SIGN}[1-9]\d{{0,2}}\.\d{{3}}{_BEHIND}"
 _DETECTION_ROWS = 10_000
+_LONGEST_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,16 @@ class NumberFormat:
     def of(self, column: str) -> str:
         """Return the decimal separator of a column."""
         return self.by_column.get(column, self.decimal)
+
+
+def shown(cell: object) -> str:
+    """Return a cell on one line for messages, and not more than its beginning.
+
+    Example:
+        >>> shown("  two   words ")
+        'two words'
+    """
+    return " ".join(str(cell).split())[:_LONGEST_SHOWN]
 
 
 def is_missing(cells: pl.Series) -> pl.Series:
