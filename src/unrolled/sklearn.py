@@ -13,8 +13,7 @@ if find_spec("sklearn") is None:
 from unrolled.data.dataset import Split, objects
 from unrolled.errors import InvalidInput, did_you_mean
 from unrolled.layers import GRU, LSTM, ReadSeries, SimpleRNN
-from unrolled.tasks.batches import TrainingBatches
-from unrolled.tasks.predict import predict_outputs
+from unrolled.tasks.batches import TrainingBatches, predict_outputs
 from unrolled.tasks.preprocessing import fit_series
 
 import keras

@@ -11,9 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from unrolled.data import downloads, registry
-from unrolled.data.bundled import FILES
-from unrolled.data.downloads import FASHION_MNIST, KMNIST, Download
+from unrolled.data import bundled, registry
+from unrolled.data.bundled import FASHION_MNIST, FILES, KMNIST, Download
 
 import numpy as np
 import pytest
@@ -228,5 +227,5 @@ def test_each_published_file_has_an_md5(published: Download) -> None:
 
 
 def test_the_published_sets_are_loaded_by_their_names() -> None:
-    assert registry.DATASETS["fashion-mnist"] == downloads.FASHION_MNIST.load
-    assert registry.DATASETS["kmnist"] == downloads.KMNIST.load
+    assert registry.DATASETS["fashion-mnist"] == bundled.FASHION_MNIST.load
+    assert registry.DATASETS["kmnist"] == bundled.KMNIST.load

@@ -17,8 +17,8 @@ from unrolled.reports.run import write_report
 from unrolled.runs.inference import evaluate, predict_table, predict_texts, write_predictions, write_table
 from unrolled.runs.run import Run
 from unrolled.tasks.base import Baselines, Prediction, Task
+from unrolled.tasks.batches import predict_outputs
 from unrolled.tasks.metrics import Evaluation
-from unrolled.tasks.predict import predict_outputs
 from unrolled.tasks.preprocessing import Preprocessor, fit_preprocessor
 from unrolled.tasks.registry import TASKS
 from unrolled.tasks.sections import Sections, TableSection

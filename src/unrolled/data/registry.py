@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data import bundled
+from unrolled.data.bundled import FASHION_MNIST, KMNIST
 from unrolled.data.dataset import Dataset
-from unrolled.data.downloads import FASHION_MNIST, KMNIST
 from unrolled.data.formats import FOLDERS, READ_OPTIONS, LoadOptions, load_file
 from unrolled.data.schema import has_target
 from unrolled.data.tables import Table, format_list

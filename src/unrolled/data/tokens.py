@@ -126,9 +126,9 @@ class Tokenizer:
         )
         self._divide(model)
         model.train_from_iterator((text[:most] for some in _batches(texts) for text in some), trainer)
-        learned = json.loads(model.to_str())["model"]
-        vocabulary = sorted(learned["vocab"], key=learned["vocab"].__getitem__)[2:]
-        merges = tuple((first, second) for first, second in learned["merges"])
+        trained = json.loads(model.to_str())["model"]
+        vocabulary = sorted(trained["vocab"], key=trained["vocab"].__getitem__)[2:]
+        merges = tuple((first, second) for first, second in trained["merges"])
         return Tokenizer(self.kind, tuple(vocabulary), self.lowercase, merges)
 
     def _words(self, texts: list[str]) -> pl.Series:

@@ -14,7 +14,7 @@ from unrolled.layers.recurrent import NOT_CALLED
 from unrolled.model.components import REFUSALS, ComponentBuilder, count_parameters, dry_run_network, one_line
 from unrolled.system import memory_bytes
 from unrolled.tasks.base import Task
-from unrolled.tasks.predict import gives_probabilities
+from unrolled.tasks.batches import gives_probabilities
 from unrolled.tasks.preprocessing import SeriesPreprocessor
 from unrolled.tasks.registry import load_task, task_type
 

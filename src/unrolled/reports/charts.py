@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unrolled.reports.html import macro
+from unrolled.reports import macro
 
 from markupsafe import Markup
 

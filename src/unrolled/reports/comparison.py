@@ -10,8 +10,8 @@ from unrolled.comparison.arms import Arm
 from unrolled.comparison.comparison import Comparison
 from unrolled.comparison.statistics import Estimate
 from unrolled.config.diff import format_setting
+from unrolled.reports import render, write_page
 from unrolled.reports.charts import IntervalRow, color, interval_chart, line_chart
-from unrolled.reports.html import render, write_page
 
 from markupsafe import Markup
 

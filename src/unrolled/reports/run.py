@@ -7,8 +7,8 @@ from typing import Any
 
 from unrolled.config.document import write_yaml
 from unrolled.model.build import describe_layers, format_shape
+from unrolled.reports import render
 from unrolled.reports.charts import line_chart
-from unrolled.reports.html import render
 from unrolled.reports.sections import render_section
 from unrolled.runs.run import Run
 from unrolled.storage import write_text

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from unrolled.config.document import write_yaml
+from unrolled.reports import macro, render
 from unrolled.reports.charts import Position, choose_labels, horizontal_grid, percent, points, round_ticks
-from unrolled.reports.html import macro, render
 from unrolled.reports.run import write_missing_report
 from unrolled.searching.folder import Search, Trial, format_label, format_outcomes, format_times, short_names
 from unrolled.searching.parameters import Choice, Label, Parameter

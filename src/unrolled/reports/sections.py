@@ -5,8 +5,8 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from unrolled.reports import macro
 from unrolled.reports.charts import COLORS, line_chart
-from unrolled.reports.html import macro
 from unrolled.tasks.sections import (
     ChartSection,
     ConfusionSection,

@@ -6,8 +6,8 @@ from typing import Any
 
 from unrolled.config.document import write_yaml
 from unrolled.config.experiment import ExperimentConfig
+from unrolled.reports import render, write_page
 from unrolled.reports.charts import Mark, line_chart
-from unrolled.reports.html import render, write_page
 from unrolled.runs.run import Run
 from unrolled.training.lr_finder import LearningRateSweep
 

@@ -10,9 +10,8 @@ from unrolled.config.sections import Component, DataConfig
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.registry import load, load_config_data
 from unrolled.errors import InvalidInput, InvalidSetting
-from unrolled.tasks.batches import EvaluationBatches, TrainingBatches
+from unrolled.tasks.batches import EvaluationBatches, TrainingBatches, predict_probabilities
 from unrolled.tasks.metrics import Evaluation
-from unrolled.tasks.predict import predict_probabilities
 from unrolled.tasks.preprocessing import Preprocessor
 from unrolled.tasks.sections import Sections
 

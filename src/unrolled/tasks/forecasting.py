@@ -10,8 +10,8 @@ from unrolled.data.registry import load, load_config_data
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.tasks.base import Baselines, Prediction, Task
 from unrolled.tasks.baselines import naive_baseline, seasonal_naive
+from unrolled.tasks.batches import predict_outputs
 from unrolled.tasks.metrics import Evaluation, forecast_errors, naive_errors
-from unrolled.tasks.predict import predict_outputs
 from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor, fit_series, window_level
 from unrolled.tasks.sections import ChartSection, Sections
 

@@ -13,8 +13,8 @@ from unrolled.data.tokens import PADDING, UNKNOWN
 from unrolled.errors import DataError, InvalidInput, InvalidSetting
 from unrolled.tasks.base import Baselines, Prediction, Task
 from unrolled.tasks.baselines import ENOUGH_TO_COUNT, trigram_baseline
+from unrolled.tasks.batches import gives_probabilities, predict_probabilities
 from unrolled.tasks.metrics import SMALLEST_PROBABILITY, Evaluation
-from unrolled.tasks.predict import gives_probabilities, predict_probabilities
 from unrolled.tasks.preprocessing import Preprocessor, TextPreprocessor, fit_tokenizer
 from unrolled.tasks.sections import SampleSection, Sections
 
