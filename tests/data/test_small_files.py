@@ -418,3 +418,17 @@ def test_settings_that_a_format_does_not_use_are_refused(
     tmp_path: Path, name: str, settings: dict[str, Any], message: str
 ) -> None:
     assert message in refusal(written(tmp_path, "x", name), **settings)
+
+
+def test_a_header_without_the_name_of_the_row_numbers_is_that_of_r(tmp_path: Path) -> None:
+    rows = "".join(f'"{n}"\t{n}.5\t"{"ab"[n % 2]}"\n' for n in range(1, 13))
+    data = unrolled.load(written(tmp_path, '"x"\t"label"\n' + rows, "t.tsv"))
+    assert (data.columns, data.classes) == (("x",), ("a", "b"))
+
+
+def test_the_long_format_of_forecasting_libraries_is_known(tmp_path: Path) -> None:
+    rows = [f"{shop},2024-01-{day:02d},{day * (1 + (shop == 'b'))}" for day in range(20, 0, -1) for shop in "ab"]
+    path = written(tmp_path, "unique_id,ds,y\n" + "\n".join(rows) + "\n")
+    data = load_config_data(file=str(path), purpose="series", test_steps=5)
+    assert data.classes == ("y",)
+    assert sorted(item[:, 0].tolist() for item in data.test.inputs) == [[16, 17, 18, 19, 20], [32, 34, 36, 38, 40]]

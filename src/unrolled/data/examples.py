@@ -10,7 +10,7 @@ from unrolled.data.decoding import read_text
 from unrolled.data.folders import TEXTS, read_folder
 from unrolled.data.labeled import LabeledExamples, assemble
 from unrolled.data.rows import TimeOrder, labeled_examples, labels_of, series_rows, texts_of
-from unrolled.data.schema import TableSchema, find_columns, find_time_column, named_columns
+from unrolled.data.schema import TableSchema, find_columns, find_series_column, find_time_column, named_columns
 from unrolled.data.streaming import LongText, Stored
 from unrolled.data.tables import Table, format_list, iterate_batches, read_preview, read_table, size_in_memory
 from unrolled.errors import DataError
@@ -178,6 +178,7 @@ def forecast_schema(
     """
     for name in (*named_columns(channels), *ignore, *(one for one in (series, time) if one)):
         table.column(name)
+    series = series or find_series_column(table, (*named_columns(channels), *ignore))
     found = find_columns(table)
     others = {name: one for name, one in found.items() if name not in (series, time, *ignore)}
     chosen = named_columns(channels) or tuple(name for name, one in others.items() if one.kind == "numbers")

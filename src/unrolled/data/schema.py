@@ -224,6 +224,8 @@ class TableSchema:
                 table.column(name)
         found = find_columns(table)
         others = {name: one for name, one in found.items() if name not in (target, series, *ignore)}
+        series = series or find_series_column(table, (target, *ignore, *named_columns(input)))
+        others.pop(series or "", None)
         if series is not None and time is None:
             time = find_time_column(table, others)
         columns, kind = _inputs(table, named_columns(input), others, series)
@@ -285,6 +287,13 @@ class TableSchema:
 def named_columns(named: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return the columns that a setting names, which may be one."""
     return () if named is None else (named,) if isinstance(named, str) else tuple(named)
+
+
+def find_series_column(table: Table, others: Sequence[str | None]) -> str | None:
+    """Return the column with a usual name of series whose values repeat, if there is one."""
+    lower = {name.lower(): name for name in table.columns if name not in others}
+    names = [lower[name] for name in _SERIES if name in lower]
+    return next((name for name in names if table.frame[name].n_unique() < table.size), None)
 
 
 def find_time_column(table: Table, columns: Mapping[str, Column]) -> str | None:

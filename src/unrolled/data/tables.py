@@ -245,7 +245,7 @@ class _DelimitedText:
     def __init__(self, path: Path, content: bytes, delimiter: str, skipped: int):
         self.path, self.delimiter, self.skipped = path, delimiter, skipped
         is_old_mac = b"\r" in content and b"\n" not in content
-        self.content = content.replace(b"\r", b"\n") if is_old_mac else content
+        self.content = _with_whole_header(content.replace(b"\r", b"\n") if is_old_mac else content, delimiter)
 
     def table(self, encoding: str, *, header: bool | None) -> Table:
         """Return the table, without its empty rows and with the names of its columns."""
@@ -338,8 +338,16 @@ class _DelimitedText:
 
 def _lines(path: Path, encoding: str, delimiter: str, skipped: int, quote: str | None) -> list[int]:
     """Return the line number of each row that is not empty, by reading the file once more."""
-    text = read_utf8(path, encoding)[0].decode().split("\n", skipped)[-1]
+    content = read_utf8(path, encoding)[0].split(b"\n", skipped)[-1]
+    text = _with_whole_header(content, delimiter).decode()
     return [line for line, cells in _rows(path, text, delimiter, quote, skipped) if any(cells)]
+
+
+def _with_whole_header(content: bytes, delimiter: str) -> bytes:
+    """Return a table with an empty name for the column that numbers the rows, which R leaves out of the header."""
+    start = content[:_DETECTION_CHARACTERS].split(b"\n", _DETECTION_ROWS)[:-1]
+    first, *others = (line.count(delimiter.encode()) for line in start or [b""])
+    return delimiter.encode() + content if others and all(count == first + 1 for count in others) else content
 
 
 def _is_filled(cells: pl.Series) -> bool:
