@@ -52,7 +52,7 @@ def test_help_is_as_recorded(command: str, unrolled_command: Command) -> None:
 def test_help_imports_nothing_slow() -> None:
     program = (
         "import sys\nfrom unrolled.cli import main\ntry:\n    main(['--help'])\nexcept SystemExit:\n"
-        "    print(*(name for name in ('keras', 'jax', 'numpy', 'pydantic', 'rich', 'PIL') if name in sys.modules))"
+        "    print(*(name for name in ('keras', 'jax', 'numpy', 'polars', 'pydantic', 'rich') if name in sys.modules))"
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout.splitlines()[-1] == ""
@@ -64,7 +64,7 @@ def test_a_command_that_computes_nothing_imports_no_framework(command: str, tmp_
     program = (
         f"import sys\nfrom unrolled.cli import main\ntry:\n    main({command.split()})\nexcept SystemExit as end:\n"
         "    assert not end.code\n"
-        "    frameworks = ('keras', 'jax', 'tensorflow', 'torch', 'optuna')\n"
+        "    frameworks = ('keras', 'jax', 'tensorflow', 'torch', 'optuna', 'tokenizers')\n"
         "    print(*(name for name in frameworks if name in sys.modules))"
     )
     finished = subprocess.run(

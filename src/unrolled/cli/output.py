@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 from unrolled.cli.tables import add_row, print_rows, table_of
 from unrolled.data.dataset import Dataset
 from unrolled.data.preview import describe, draw_in_terminal, quote
-from unrolled.data.schema import TableSchema, find_columns
-from unrolled.data.tables import Table as FileTable
 from unrolled.errors import DataError
 from unrolled.tasks.sections import format_metric
 
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from unrolled.comparison.arms import Arm
     from unrolled.comparison.comparison import Comparison
     from unrolled.comparison.listing import ListingEntry
+    from unrolled.data.tables import Table as FileTable
     from unrolled.diagnostics.diagnostic import Diagnostic
     from unrolled.searching.folder import Search
     from unrolled.tasks.metrics import Evaluation
@@ -133,13 +132,15 @@ def format_seeds(seeds: Sequence[int]) -> str:
 _LONGEST_CELL = 40
 
 
-def print_columns(table: FileTable, **named: Any) -> None:
+def print_columns(table: "FileTable", **named: Any) -> None:
     """Print the columns of a table, each with its role and the reason for it.
 
     Args:
         table: The table.
         named: The columns that the user names, as of ``TableSchema.decide``.
     """
+    from unrolled.data.schema import TableSchema, find_columns  # which imports Polars
+
     console = Console(highlight=False)
     console.print(table.format_detected(), style="dim", markup=False)
     columns = table_of("column", "role", "found", "first")

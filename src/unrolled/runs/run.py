@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.data.schema import TableSchema
 from unrolled.errors import RunError, did_you_mean
 from unrolled.storage import cannot_write, is_locked, write_json, write_text
 from unrolled.tasks.metrics import Evaluation
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from unrolled.data.schema import TableSchema
     from unrolled.tasks.base import Task
     from unrolled.tasks.preprocessing import Preprocessor
 
@@ -322,8 +322,10 @@ class Run:
         return tuple(self.data["classes"])
 
     @property
-    def schema(self) -> TableSchema | None:
+    def schema(self) -> "TableSchema | None":
         """The schema of the table that it was trained on, if any."""
+        from unrolled.data.schema import TableSchema  # which imports Polars, and most commands read no table
+
         kept = self.data.get("schema")
         return TableSchema.from_json(kept) if kept else None
 
