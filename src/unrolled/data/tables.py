@@ -345,9 +345,14 @@ def _lines(path: Path, encoding: str, delimiter: str, skipped: int, quote: str |
 
 def _with_whole_header(content: bytes, delimiter: str) -> bytes:
     """Return a table with an empty name for the column that numbers the rows, which R leaves out of the header."""
-    start = content[:_DETECTION_CHARACTERS].split(b"\n", _DETECTION_ROWS)[:-1]
-    first, *others = (line.count(delimiter.encode()) for line in start or [b""])
-    return delimiter.encode() + content if others and all(count == first + 1 for count in others) else content
+    lines = content[:_DETECTION_CHARACTERS].split(b"\n", _DETECTION_ROWS)[:-1]
+    start = b"\n".join(lines).decode("utf-8", "ignore")
+    csv.field_size_limit(max(len(start), 131_072))
+    try:
+        first, *others = (len(row) for row in csv.reader(io.StringIO(start, newline=""), delimiter=delimiter) if row)
+    except (csv.Error, ValueError):
+        return content
+    return delimiter.encode() + content if others and all(width == first + 1 for width in others) else content
 
 
 def _is_filled(cells: pl.Series) -> bool:
