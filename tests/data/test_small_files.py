@@ -1,13 +1,14 @@
 # ruff: noqa: RUF001
 """Small files as programs and people write them: each is read right, or refused in one line that says what to do."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import unrolled
 from unrolled.data.registry import load_config_data
-from unrolled.data.schema import find_columns
+from unrolled.data.schema import TableSchema, find_columns
 from unrolled.data.tables import read_table
 from unrolled.errors import DataError
 
@@ -432,3 +433,15 @@ def test_the_long_format_of_forecasting_libraries_is_known(tmp_path: Path) -> No
     data = load_config_data(file=str(path), purpose="series", test_steps=5)
     assert data.classes == ("y",)
     assert sorted(item[:, 0].tolist() for item in data.test.inputs) == [[16, 17, 18, 19, 20], [32, 34, 36, 38, 40]]
+
+
+def test_another_table_is_read_as_the_training_table_was(tmp_path: Path) -> None:
+    rows = "".join(f"{n}/02/2024;m{n % 3};1.000,{n}5;{'ab'[n % 3 == 0]}\n" for n in range(10, 28))
+    table = read_table(written(tmp_path, "date;machine;force;label\n" + rows))
+    schema = TableSchema.from_json(json.loads(json.dumps(TableSchema.decide(table, series="machine").to_json())))
+    assert (schema.columns, schema.decimals) == (("force",), {"force": ","})
+    other = schema.read(written(tmp_path, "date;machine;force\n01/02/2024;x;1.234\n02/02/2024;x;2.345\n", "u.csv"))
+    np.testing.assert_allclose(other.numbers("force"), [1234, 2345])
+    times = other.times("date")
+    assert times is not None
+    assert [(moment.day, moment.month) for moment in times.values] == [(1, 2), (2, 2)]

@@ -157,7 +157,7 @@ def load_series(
     schema = forecast_schema(
         table, channels, named.get("series"), named.get("time"), named_columns(named.get("ignore"))
     )
-    schema = replace(schema, read_options=read_options)
+    schema = replace(schema, read_options=read_options).with_formats(table)
     items = read_series(table, schema)
     name = path.name if len(items) == 1 else f"{path.name} ({len(items):,} series)"
     data = split_series(name, items, schema.columns, test_steps)

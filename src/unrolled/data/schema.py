@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ _PARTS = {
     **dict.fromkeys(("dev", "development", "val", "valid", "validation"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+# Formats of dates in which day and month are numbers, and not behind the year.
+_EXCHANGEABLE = re.compile("%[dm][-/]%[dm]")
 _DETECTION_ROWS = 10_000
 _MOST_CATEGORIES = 50
 
@@ -181,7 +183,10 @@ class TableSchema:
             or ``sequence`` (one in each cell).
         missing: ``refuse`` rows without a text, a class or a series, or ``drop`` them.
         read_options: The ``delimiter``, ``encoding``, ``header``, ``decimal`` and ``time_format`` that the user sets;
-            the others are detected.
+            the others are detected, except those below.
+        decimals: The decimal separator of each column in which the training table decided it: another table may hold
+            nothing but 1.234, which has two readings.
+        day_first: The format of times of the training table, where day and month can be exchanged.
     """
 
     columns: tuple[str, ...]
@@ -191,6 +196,8 @@ class TableSchema:
     kind: str = "numbers"
     missing: str = "refuse"
     read_options: Mapping[str, Any] = field(default_factory=dict)
+    decimals: Mapping[str, str] = field(default_factory=dict)
+    day_first: str | None = None
 
     @property
     def is_text(self) -> bool:
@@ -229,7 +236,8 @@ class TableSchema:
         if series is not None and time is None:
             time = find_time_column(table, others)
         columns, kind = _inputs(table, named_columns(input), others, series)
-        return cls(columns, target or "", series, time if series else None, kind, missing, dict(read_options or {}))
+        schema = cls(columns, target or "", series, time if series else None, kind, missing, dict(read_options or {}))
+        return schema.with_formats(table)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TableSchema":
@@ -238,7 +246,16 @@ class TableSchema:
 
     def to_json(self) -> dict[str, Any]:
         """Return the schema as JSON, for ``from_json``."""
-        return {**asdict(self), "columns": list(self.columns), "read_options": dict(self.read_options)}
+        return {**asdict(self), "columns": list(self.columns)}
+
+    def with_formats(self, table: Table) -> "TableSchema":
+        """Return the schema with the formats of numbers and times that the training table has."""
+        found = table.number_format
+        is_set = "decimal" in self.read_options
+        names = () if is_set else [name for name in self.columns if name in found.by_column or found.decimal == ","]
+        times = table.times(self.time) if self.time and "time_format" not in self.read_options else None
+        day_first = times.form if times and _EXCHANGEABLE.match(times.form) else None
+        return replace(self, decimals={name: found.of(name) for name in names}, day_first=day_first)
 
     def read(self, path: Path) -> Table:
         """Read another table with the same options.
@@ -246,7 +263,9 @@ class TableSchema:
         Raises:
             DataError: The file is missing, empty or damaged, or its rows have different numbers of cells.
         """
-        return read_table(path, **self.read_options)
+        options = ({"time_format": self.day_first} if self.day_first else {}) | dict(self.read_options)
+        table = read_table(path, **options)
+        return replace(table, decimals=self.decimals) if self.decimals else table
 
     def usable(self, table: Table) -> tuple[Table, list[int]]:
         """Return the rows that have all that an example needs, and the lines of the others.

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -43,6 +43,7 @@ class Table:
         detected: The detected encoding, delimiter and header, for people.
         target: The column that the file itself marks as the class, if it does.
         decimal: The decimal separator that the user sets.
+        decimals: The decimal separators of columns that are known from another table.
         time_format: The format of times, as of ``strptime``, that the user sets.
         find_lines: Function that returns the line number of each row in the file.
     """
@@ -52,6 +53,7 @@ class Table:
     detected: dict[str, str] = field(default_factory=dict)
     target: str | None = None
     decimal: str | None = None
+    decimals: Mapping[str, str] = field(default_factory=dict)
     time_format: str | None = None
     find_lines: Callable[[], Sequence[int]] | None = None
 
@@ -73,7 +75,11 @@ class Table:
     @cached_property
     def number_format(self) -> NumberFormat:
         """How numbers are written in the file: its decimal and its thousands separator."""
-        return NumberFormat(self.decimal) if self.decimal else format_of_numbers(self.frame)
+        if self.decimal:
+            return NumberFormat(self.decimal)
+        found = format_of_numbers(self.frame)
+        undecided = {name: number for name, number in found.undecided.items() if name not in self.decimals}
+        return NumberFormat(found.decimal, {**found.by_column, **self.decimals}, undecided)
 
     def column(self, name: str) -> pl.Series:
         """Return the cells of a column.

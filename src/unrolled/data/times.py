@@ -72,8 +72,8 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
     sample = text.drop_nulls().head(_DETECTION_ROWS)
     if not len(sample) or not sample.str.contains(r"\d").all():
         return None
-    if form is not None:
-        return Times(_in_utc(text.str.to_datetime(form, strict=False)), form)
+    if form is not None and (read := text.str.to_datetime(form, strict=False)).null_count() < len(text):
+        return Times(_in_utc(read), form)
     if looks_like_time(name) and (numbers := sample.cast(pl.Float64, strict=False)).null_count() == 0:
         if sample.str.contains(r"^(?:19|20)\d{6}$").all():
             return Times(text.str.to_datetime("%Y%m%d", strict=False), "%Y%m%d")
