@@ -299,6 +299,8 @@ def test_a_table_that_cannot_be_read_is_refused_in_one_line(tmp_path: Path, cont
         ("month,x,label", "{m},{n}.5,{c}", {"month": "calendar"}),
         ("temperature [C],x,label", "2{n},{n}.5,{c}", {"temperature [C]": "numbers"}),
         ("note,x,label", ",{n}.5,{c}", {"note": "empty"}),
+        ("time [s],x,label", "0.{n},{n}.5,{c}", {"time [s]": "step"}),
+        ("time_spent,x,label", "{n}.25,{n}.5,{c}", {"time_spent": "numbers"}),
         ("shop,x,label", "north,{n}.5,{c}", {"shop": "category"}),
         ("values,x,label", "1 2 {n},{n}.5,{c}", {"values": "sequence"}),
         ("review,x,label", "this is film {n},{n}.5,{c}", {"review": "text"}),

@@ -33,7 +33,10 @@ _CALENDAR = {
     "minute": (0, 59),
     "second": (0, 60),
 }
-_STEP = re.compile(r"(?i)^(?:t|step|time_?step|frame|tick|position|pos|order|seq(?:uence)?(?:_?(?:no|index))?)$")
+_STEP = re.compile(
+    r"(?i)^(?:t|time(?:[ _]?[(\[]?(?:s|ms|sec|seconds)[)\]]?)?|step|time_?step|frame|tick|position|pos|order"
+    r"|seq(?:uence)?(?:_?(?:no|index))?)$"
+)
 _SPLIT = re.compile(r"(?i)^(?:split|subset|partition|fold_name|part)$")
 _PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -62,11 +65,6 @@ class Column:
     kind: str
     fact: str
     role: str = ""
-
-    @property
-    def reason(self) -> str:
-        """The role and the reason for it, for people."""
-        return f"{self.role}: {self.fact}" if self.role else self.fact
 
 
 def find_columns(table: Table) -> dict[str, Column]:
@@ -127,7 +125,7 @@ def _find_numbers(table: Table, name: str) -> Column:
         if lower in _CALENDAR and whole.is_between(*_CALENDAR[lower]).all():
             return Column(name, "calendar", "it says when")
     missing = int(is_missing(head).sum())
-    if not missing and (_STEP.match(name) or looks_like_time(name)):
+    if not missing and _STEP.match(name):
         return Column(name, "step", "it orders the rows")
     return Column(name, "numbers", "numbers" + (f", {missing:,} missing" if missing else ""))
 
