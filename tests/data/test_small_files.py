@@ -79,7 +79,7 @@ def test_an_encoding_that_nothing_decides_is_asked_for(tmp_path: Path) -> None:
     assert message.startswith(f"{path}: cannot tell if it says ")
     assert '"naïve,a" (cp1252)' in message
     assert "Name its encoding: encoding: " in message
-    assert read_table(path, encoding="cp1252").cells("text") == ["naïve", "naïve too"]
+    assert read_table(path, encoding="cp1252").column("text").to_list() == ["naïve", "naïve too"]
 
 
 @pytest.mark.parametrize(
@@ -260,8 +260,8 @@ def test_quotation_marks_hold_cells_together_or_stand_for_themselves(
     tmp_path: Path, content: str, name: str, expected: list[str]
 ) -> None:
     table = read_table(written(tmp_path, content, name))
-    assert table.cells("text") == expected
-    assert table.cells("label") == ["a", "b"]
+    assert table.column("text").to_list() == expected
+    assert table.column("label").to_list() == ["a", "b"]
 
 
 @pytest.mark.parametrize(

@@ -50,18 +50,18 @@ def test_options_that_are_set_are_not_detected(write) -> None:  # type: ignore[n
 
 def test_quotes_hold_delimiters_and_lines(write) -> None:  # type: ignore[no-untyped-def]
     table = read_table(write('text,label\n"one, two\nthree",1\nfour,0\n'))
-    assert table.cells("text") == ["one, two\nthree", "four"]
+    assert table.column("text").to_list() == ["one, two\nthree", "four"]
     assert table.location(1, "label").endswith("t.csv:4: label")
 
 
 def test_a_cell_of_a_million_characters_is_read(write) -> None:  # type: ignore[no-untyped-def]
     table = read_table(write(f"text,label\n{'x' * 1_000_000},1\nshort,0\n"))
-    assert len(table.cells("text")[0]) == 1_000_000
+    assert len(table.column("text").to_list()[0]) == 1_000_000
 
 
 def test_json_lines_are_a_table(write) -> None:  # type: ignore[no-untyped-def]
     table = read_table(write('{"text": "a", "n": 1}\n\n{"text": "b", "n": null}\n', "t.jsonl"))
-    assert table.cells("text") == ["a", "b"]
+    assert table.column("text").to_list() == ["a", "b"]
     np.testing.assert_array_equal(table.numbers("n"), [1, np.nan])
 
 

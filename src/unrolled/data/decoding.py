@@ -174,7 +174,7 @@ def _most_likely(path: Path, content: bytes) -> str:
 
 
 def _usual(names: list[tuple[float, str]]) -> str:
-    """Of encodings that read the same text, return Windows-1252 if it is one of them, else the most likely."""
+    """Return Windows-1252 if it is among encodings that read the same text, else the most likely."""
     return next((name for _, name in names if name == "cp1252"), max(names)[1])
 
 

@@ -9,7 +9,7 @@ from unrolled.data.dataset import Dataset, Split, objects
 from unrolled.data.decoding import read_text
 from unrolled.data.folders import TEXTS, read_folder
 from unrolled.data.labeled import LabeledExamples, assemble
-from unrolled.data.rows import TimeOrder, labeled_examples, labels_of, series_rows, texts_of
+from unrolled.data.rows import labeled_examples, labels_of, read_series, texts_of
 from unrolled.data.schema import TableSchema, find_columns, find_series_column, find_time_column, named_columns
 from unrolled.data.streaming import LongText, Stored
 from unrolled.data.tables import Table, format_list, iterate_batches, read_preview, read_table, size_in_memory
@@ -158,7 +158,7 @@ def load_series(
         table, channels, named.get("series"), named.get("time"), named_columns(named.get("ignore"))
     )
     schema = replace(schema, read_options=read_options).with_formats(table)
-    items = read_series(table, schema)
+    items, _ = read_series(table, schema)
     name = path.name if len(items) == 1 else f"{path.name} ({len(items):,} series)"
     data = split_series(name, items, schema.columns, test_steps)
     return replace(data, schema=schema.to_json()).with_note(_format_columns(schema, table))
@@ -185,14 +185,6 @@ def forecast_schema(
     if not chosen:
         raise DataError(f"{table.path}: no column of numbers to forecast. Columns: {format_list(table.columns, 20)}.")
     return TableSchema(chosen, "", series, time or find_time_column(table, others))
-
-
-def read_series(table: Table, schema: TableSchema) -> list[NDArray[np.float32]]:
-    """Return the series [T, F] of a table, each in the order of time."""
-    values = np.array([table.numbers(name) for name in schema.columns]).T
-    in_time = TimeOrder(table, schema.time)
-    groups = series_rows(table, schema.series) if schema.series else [np.arange(table.size)]
-    return [in_time.sort(rows, values).astype(np.float32) for rows in groups]
 
 
 def split_series(

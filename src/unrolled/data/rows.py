@@ -7,7 +7,7 @@ from unrolled.data.labeled import LabeledExamples
 from unrolled.data.schema import TableSchema
 from unrolled.data.tables import Table
 from unrolled.data.times import on_grid, positions, workdays_of
-from unrolled.data.values import parse_numbers, shown
+from unrolled.data.values import is_blank, parse_numbers, shown
 from unrolled.errors import DataError
 
 import numpy as np
@@ -39,7 +39,8 @@ def extract_examples(table: Table, schema: TableSchema) -> tuple[list[Any], RowI
     for name in schema.columns:
         table.column(name)
     if schema.series is not None:
-        return _read_series(table, schema)
+        items, groups = read_series(table, schema)
+        return items, [rows.tolist() for rows in groups]
     rows = np.arange(table.size)[:, None]
     if schema.is_text:
         return texts_of(table, schema.columns[0]), rows
@@ -89,14 +90,13 @@ def check_filled(table: Table, name: str, cells: pl.Series, what: str) -> None:
     Raises:
         DataError: A cell is empty.
     """
-    is_empty = (cells.is_null() | (cells.str.strip_chars().str.len_bytes() == 0)).to_numpy()
-    rows = np.flatnonzero(is_empty).tolist()
+    rows = np.flatnonzero(is_blank(cells).to_numpy()).tolist()
     if not rows:
         return
     several = ""
     if len(rows) > 1:
-        shown = ", ".join(str(table.lines[row]) for row in rows[:_MOST_NAMED])
-        several = f" ({len(rows):,} rows have none: {shown}{', …' if len(rows) > _MOST_NAMED else ''})"
+        lines = ", ".join(str(table.lines[row]) for row in rows[:_MOST_NAMED])
+        several = f" ({len(rows):,} rows have none: {lines}{', …' if len(rows) > _MOST_NAMED else ''})"
     raise DataError(
         f"{table.location(rows[0], name)}: expected {what}, got an empty cell{several}. Add it or drop the row; "
         "data: {missing: drop} leaves such rows out"
@@ -108,10 +108,9 @@ def _read_sequences(table: Table, name: str) -> list[NDArray[np.float32]]:
     cells = table.column(name)
     if cells.dtype == pl.String:
         split = cells.str.strip_chars(" \t[]").str.replace_all(r"\s*[,;]\s*|\s+", " ").str.split(" ")
-        numbers, is_wrong = parse_numbers(split.explode(empty_as_null=True))
     else:
         split = cells.cast(pl.List(pl.Float64), strict=False)
-        numbers, is_wrong = parse_numbers(split.explode(empty_as_null=True))
+    numbers, is_wrong = parse_numbers(split.explode(empty_as_null=True))
     lengths = split.list.len().fill_null(0).to_numpy().astype(np.int64)
     if not lengths.all():
         row = int(np.flatnonzero(lengths == 0)[0])
@@ -123,15 +122,18 @@ def _read_sequences(table: Table, name: str) -> list[NDArray[np.float32]]:
     return [part.astype(np.float32)[:, None] for part in np.split(numbers, ends[:-1])]
 
 
-def _read_series(table: Table, schema: TableSchema) -> tuple[list[Any], list[list[int]]]:
-    assert schema.series is not None
+def read_series(table: Table, schema: TableSchema) -> tuple[list[NDArray[np.float32]], list[NDArray[np.int64]]]:
+    """Return the series [T, F] of a table, each in the order of time, and the indices of the rows of each.
+
+    Without a column that assigns rows to series, all rows are one series.
+
+    Raises:
+        DataError: A cell is not a number, a row names no series, or two rows of a series have the same time.
+    """
     values = np.array([table.numbers(name) for name in schema.columns]).T
     in_time = TimeOrder(table, schema.time)
-    items, members = [], []
-    for rows in series_rows(table, schema.series):
-        items.append(in_time.sort(rows, values).astype(np.float32))
-        members.append(rows.tolist())
-    return items, members
+    groups = series_rows(table, schema.series) if schema.series else [np.arange(table.size)]
+    return [in_time.sort(rows, values).astype(np.float32) for rows in groups], groups
 
 
 def series_rows(table: Table, series: str) -> list[NDArray[np.int64]]:

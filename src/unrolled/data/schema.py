@@ -8,7 +8,7 @@ from typing import Any
 
 from unrolled.data.tables import Table, format_list, read_table
 from unrolled.data.times import Times, format_range, format_step, looks_like_time, positions
-from unrolled.data.values import are_numbers, is_missing, shown
+from unrolled.data.values import are_numbers, is_blank, is_missing, shown
 from unrolled.errors import DataError
 
 import numpy as np
@@ -51,7 +51,7 @@ _MOST_CATEGORIES = 50
 
 @dataclass(frozen=True)
 class Column:
-    """What a column of a table is.
+    """A column of a table: its kind and its role.
 
     Attributes:
         name: Its name.
@@ -276,9 +276,7 @@ class TableSchema:
         needed += self.columns if self.kind in ("text", "sequence") else ()
         is_empty = np.zeros(table.size, np.bool_)
         for name in needed:
-            cells = table.column(name)
-            is_blank = cells.str.strip_chars() == "" if cells.dtype == pl.String else pl.repeat(False, 1, eager=True)
-            is_empty |= (cells.is_null() | is_blank.fill_null(True)).to_numpy()
+            is_empty |= is_blank(table.column(name)).to_numpy()
         return table.take(np.flatnonzero(~is_empty)), [table.lines[row] for row in np.flatnonzero(is_empty).tolist()]
 
     def parts(self, table: Table) -> dict[str, Table]:

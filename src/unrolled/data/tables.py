@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from unrolled.data.decoding import read_utf8
 from unrolled.data.times import Times, find_times
@@ -74,7 +74,7 @@ class Table:
 
     @cached_property
     def number_format(self) -> NumberFormat:
-        """How numbers are written in the file: its decimal and its thousands separator."""
+        """The decimal and the thousands separator of the numbers in the file."""
         if self.decimal:
             return NumberFormat(self.decimal)
         found = format_of_numbers(self.frame)
@@ -91,14 +91,6 @@ class Table:
             remedy = did_you_mean(name, self.columns) or f" Columns: {format_list(self.columns, 20)}."
             raise DataError(f'{self.path}: unknown column "{name}".{remedy}')
         return self.frame[name]
-
-    def cells(self, name: str) -> list[Any]:
-        """Return the cells of a column as a list.
-
-        Raises:
-            DataError: No column has that name.
-        """
-        return self.column(name).to_list()
 
     def take(self, rows: NDArray[np.int64]) -> "Table":
         """Return some of the rows, which know their lines in the file."""
@@ -146,7 +138,13 @@ class Table:
         Raises:
             DataError: No column has that name.
         """
-        return find_times(name, self.column(name), self.time_format)
+        if name not in self._found_times:
+            self._found_times[name] = find_times(name, self.column(name), self.time_format)
+        return self._found_times[name]
+
+    @cached_property
+    def _found_times(self) -> dict[str, Times | None]:
+        return {}
 
     def moments(self, name: str) -> NDArray[np.int64]:
         """Return what orders the rows, [N]: times in microseconds since 1970, or whole numbers.
@@ -255,12 +253,12 @@ class _DelimitedText:
 
     def table(self, encoding: str, *, header: bool | None) -> Table:
         """Return the table, without its empty rows and with the names of its columns."""
-        frame, is_quoted = self._frame()
+        frame, quote = self._frame()
         if frame.width > 1 and frame[:, -1].null_count():
-            self._check_widths(frame, is_quoted=is_quoted)
+            self._check_widths(quote)
         kept = frame.filter(~_IS_EMPTY_ROW)
         # Without this object, which holds the content of the file.
-        again = (self.path, encoding, self.delimiter, self.skipped, _QUOTE if is_quoted else None)
+        again = (self.path, encoding, self.delimiter, self.skipped, quote)
 
         def lines() -> list[int]:
             return _lines(*again)
@@ -292,26 +290,20 @@ class _DelimitedText:
             find_lines=lambda: lines()[1 if header else 0 :],
         )
 
-    def _frame(self) -> tuple[pl.DataFrame, bool]:
-        """Return all rows as text, and True if quotation marks hold cells together."""
+    def _frame(self) -> tuple[pl.DataFrame, str | None]:
+        """Return all rows as text, and the mark that holds cells together, or None where it stands for itself."""
         if _QUOTE.encode() not in self.content:
-            return self._parse(None), False
+            return self._parse(None), None
         # Between tabs few programs quote cells, and a quotation mark stands for itself if the lines are complete rows.
-        if self.delimiter == "\t":
-            lines = self._whole_lines()
-            is_pair = lines.str.count_matches(_QUOTE, literal=True) % 2 == 0
-            is_complete = lines.str.count_matches(self.delimiter, literal=True).n_unique() == 1
-            if is_complete and (not is_pair.all() or not self._closes_cells()):
-                return self._parse(None), False
-        return self._parse(_QUOTE), True
-
-    def _closes_cells(self) -> bool:
-        """Return True if each quotation mark that opens a cell closes that cell."""
-        try:
-            self._parse(_QUOTE)
-        except DataError:
-            return False
-        return True
+        if self.delimiter == "\t" and self._are_lines_complete():
+            is_pair = self._whole_lines.str.count_matches(_QUOTE, literal=True) % 2 == 0
+            if not is_pair.all():
+                return self._parse(None), None
+            try:
+                return self._parse(_QUOTE), _QUOTE
+            except DataError:
+                return self._parse(None), None
+        return self._parse(_QUOTE), _QUOTE
 
     def _parse(self, quote: str | None) -> pl.DataFrame:
         # Within a cell a quotation mark stands for itself, and Polars takes it for the begin of a quotation.
@@ -327,15 +319,17 @@ class _DelimitedText:
         columns = {f"column_{index}": cells for index, cells in enumerate(zip(*rows, strict=True))}
         return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)).with_columns(pl.all().replace("", None))
 
-    def _check_widths(self, frame: pl.DataFrame, *, is_quoted: bool) -> None:
+    def _check_widths(self, quote: str | None) -> None:
         """Refuse rows with fewer cells than the first: Polars fills them up."""
-        if not is_quoted:
-            lines = self._whole_lines()
-            if lines.str.count_matches(self.delimiter, literal=True).n_unique() == 1:
-                return
-        for _ in _rows(self.path, self.content.decode(), self.delimiter, _QUOTE if is_quoted else None, self.skipped):
-            pass
+        if quote is not None or not self._are_lines_complete():
+            for _ in _rows(self.path, self.content.decode(), self.delimiter, quote, self.skipped):
+                pass
 
+    def _are_lines_complete(self) -> bool:
+        """Return True if every line has as many delimiters as the others."""
+        return self._whole_lines.str.count_matches(self.delimiter, literal=True).n_unique() == 1
+
+    @cached_property
     def _whole_lines(self) -> pl.Series:
         """Return the lines that are not empty."""
         lines = pl.Series(self.content.decode().split("\n")).str.strip_chars_end("\r")

@@ -165,25 +165,21 @@ def months_of(times: NDArray[np.int64]) -> NDArray[np.int64] | None:
     return months.astype(np.int64) if len(set((moments - months).astype(np.int64).tolist())) == 1 else None
 
 
-def positions(times: NDArray[np.int64], step: int | None = None) -> tuple[NDArray[np.int64], int | None] | None:
+def positions(times: NDArray[np.int64]) -> tuple[NDArray[np.int64], int | None] | None:
     """Return the index of each ascending time on a regular grid, and its step in microseconds.
 
     Args:
         times: [N] ascending, in microseconds.
-        step: The step in microseconds where it is known.
 
     Returns:
         [N] indices from 0, and the step, None for months; or None if the times are on no grid.
     """
-    if step is None and (months := months_of(times)) is not None and len(np.unique(np.diff(months))) and len(times) > 2:
-        differences = np.diff(months)
-        unit = int(np.gcd.reduce(differences))
+    if len(times) > 2 and (months := months_of(times)) is not None:
+        unit = int(np.gcd.reduce(np.diff(months)))
         if unit > 0:
             return (months - months[0]) // unit, None
-    step = step or step_of(times)
-    if step is None:
-        return None
-    return (times - times[0]) // step, step
+    step = step_of(times)
+    return None if step is None else ((times - times[0]) // step, step)
 
 
 _DAY = 86_400_000_000

@@ -33,11 +33,11 @@ _LONGEST_SHOWN = 40
 
 @dataclass(frozen=True)
 class NumberFormat:
-    """How the numbers of a table are written.
+    """The separators of the numbers in a table.
 
     Attributes:
         decimal: The decimal separator of the file: ``.`` or ``,``.
-        by_column: The decimal separator of the columns that differ from the file.
+        by_column: The decimal separator of each column that decides it by itself.
         undecided: A number that can be read in two ways, by column.
     """
 
@@ -65,6 +65,11 @@ def is_missing(cells: pl.Series) -> pl.Series:
     if cells.dtype != pl.String:
         return cells.is_null() | cells.is_nan() if cells.dtype.is_float() else cells.is_null()
     return cells.is_null() | cells.str.strip_chars().str.to_lowercase().is_in(MISSING)
+
+
+def is_blank(cells: pl.Series) -> pl.Series:
+    """Return for each cell whether it is empty or holds nothing but spaces."""
+    return cells.is_null() | (cells.str.strip_chars() == "") if cells.dtype == pl.String else cells.is_null()
 
 
 def is_number(cell: str) -> bool:

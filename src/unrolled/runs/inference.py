@@ -9,11 +9,11 @@ from typing import Any, TextIO
 
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.examples import forecast_schema
-from unrolled.data.examples import read_series as table_series
 from unrolled.data.formats import PICTURE_FILES, TABLES, ReadContext, names_a_file, read_inputs, read_labeled
 from unrolled.data.pictures import save_png
 from unrolled.data.preview import PredictedPicture, draw_input_grid
 from unrolled.data.registry import DATASETS, load, looks_like_a_file
+from unrolled.data.rows import read_series as series_of_table
 from unrolled.data.tables import Table, read_table
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
@@ -275,9 +275,9 @@ def read_series(run: Run, path: Path) -> NDArray[np.float32]:
         raise InvalidInput(f"forecast: the network was trained to {run.task.name}, not to forecast. Name another run.")
     if run.schema is None:
         table = read_table(path)
-        return table_series(table, forecast_schema(table, run.output_names))[0]
+        return series_of_table(table, forecast_schema(table, run.output_names))[0][0]
     table = run.schema.read(path)
-    series = table_series(table, run.schema)
+    series, _ = series_of_table(table, run.schema)
     if len(series) > 1:
         raise DataError(
             f"{path}: expected one series to forecast, got {len(series):,} by the column {run.schema.series}. "
