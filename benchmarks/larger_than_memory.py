@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, format_machine
 from benchmarks.options import PAGE
 from benchmarks.sections import write_section
 from unrolled import load
@@ -62,7 +62,7 @@ def render(results: dict[str, Any]) -> None:
     """Write the table between its markers on the performance page."""
     machine = results["machine"]
     lines = [
-        f"{machine['cpu']}, {machine['cores_used']} cores, {machine['date']}.",
+        f"{format_machine(machine)}.",
         "",
         "| file | GB | peak of memory, GB | with pages of files, GB | the training |",
         "| --- | --- | --- | --- | --- |",

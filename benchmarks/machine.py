@@ -32,6 +32,11 @@ def describe_machine(cores: list[int]) -> dict[str, Any]:
     }
 
 
+def format_machine(machine: dict[str, Any]) -> str:
+    """Return the processor, the cores that were used and the date of ``describe_machine`` as one phrase."""
+    return f"{machine['cpu']}, {machine['cores_used']} cores, {machine['date']}"
+
+
 def usable_cores() -> list[int]:
     """Return the numbers of the cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):

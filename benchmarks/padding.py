@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, format_machine
 from benchmarks.options import PAGE
 from benchmarks.sections import write_section
 from unrolled.config.experiment import ExperimentConfig
@@ -55,7 +55,7 @@ def render(results: dict[str, Any]) -> None:
     """Write the table between its markers on the performance page."""
     seconds, machine = results["seconds"], results["machine"]
     lines = [
-        f"{machine['cpu']}, {machine['cores_used']} cores, {machine['date']}; medians of {ROUNDS} epochs in turn.",
+        f"{format_machine(machine)}; medians of {ROUNDS} epochs in turn.",
         "",
         "| computed by | s, padded to the longest of all | s, to the longest of the batch | ratio | range |",
         "| --- | --- | --- | --- | --- |",

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, format_machine
 from benchmarks.options import PAGE
 from benchmarks.sections import write_section
 from unrolled import load
@@ -74,7 +74,7 @@ def render(results: dict[str, Any]) -> None:
     """Write the table between its markers on the performance page."""
     machine, train = results["machine"], results["train"]
     lines = [
-        f"{machine['cpu']}, {machine['cores_used']} cores, {machine['date']}; medians of {ROUNDS} rounds.",
+        f"{format_machine(machine)}; medians of {ROUNDS} rounds.",
         "",
         "| program | seconds | peak of memory, MB |",
         "| --- | --- | --- |",

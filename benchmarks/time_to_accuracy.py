@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, format_machine
 from benchmarks.options import PAGE
 from benchmarks.sections import write_section
 from unrolled.backends import leave_out_tensorflow
@@ -122,8 +122,7 @@ def render(results: dict[str, Any]) -> None:
     article = statistics.median(t["seconds"] for t in trainings if t["program"] == "article")
     machine = results["machine"]
     lines = [
-        f"{machine['cpu']}, {machine['cores_used']} cores, {machine['date']}. Accuracies are those on the test set, "
-        "evaluated once per training.",
+        f"{format_machine(machine)}. Accuracies are those on the test set, evaluated once per training.",
         "",
         "| program | trainings | s, median | s, range | article's / its time | test accuracy, 95 % interval |",
         "| --- | --- | --- | --- | --- | --- |",

@@ -62,8 +62,8 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
         cells: [N] text, numbers, dates or times.
         form: The format, as of ``strptime``, where it is known.
     """
-    if cells.dtype in (pl.Date, pl.Datetime) or isinstance(cells.dtype, pl.Datetime):
-        return Times(_in_utc(cells.cast(pl.Datetime("us")) if cells.dtype == pl.Date else cells), "typed")
+    if isinstance(cells.dtype, pl.Date | pl.Datetime):
+        return Times(_in_utc(cells), "typed")
     if cells.dtype.is_numeric():
         return _from_epoch(cells.cast(pl.Float64)) if looks_like_time(name) else None
     if cells.dtype != pl.String:
