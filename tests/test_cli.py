@@ -64,7 +64,7 @@ def test_a_command_that_computes_nothing_imports_no_framework(command: str, tmp_
     program = (
         f"import sys\nfrom unrolled.cli import main\ntry:\n    main({command.split()})\nexcept SystemExit as end:\n"
         "    assert not end.code\n"
-        "    frameworks = ('keras', 'jax', 'tensorflow', 'torch', 'optuna', 'tokenizers')\n"
+        "    frameworks = ('keras', 'jax', 'tensorflow', 'torch', 'optuna', 'tokenizers', 'polars')\n"
         "    print(*(name for name in frameworks if name in sys.modules))"
     )
     finished = subprocess.run(

@@ -1,4 +1,4 @@
-"""Files that are complete or absent, the guard of files that exist, and locks on folders."""
+"""Files that are complete or absent, the guard of files that exist, names of files, and locks on folders."""
 
 import errno
 import json
@@ -67,6 +67,11 @@ def write_json(path: Path, value: Any) -> None:
         WriteError: The disk is full, or the folder cannot be written.
     """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def looks_like_a_file(name: str | Path) -> bool:
+    """Return True for a Path, a name with a suffix or a folder in it, and a name of a file that exists."""
+    return isinstance(name, Path) or Path(name).suffix != "" or os.sep in name or os.path.exists(name)  # noqa: PTH110
 
 
 def cannot_write(path: Path, error: OSError) -> WriteError:

@@ -17,10 +17,12 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 from unrolled.errors import InvalidSetting
-from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
+
+if TYPE_CHECKING:
+    from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 
 _BACKENDS = ("jax", "tensorflow", "torch")
 # The contents of keras.json as Keras itself writes it on its first import, in this and in earlier releases.
@@ -38,7 +40,7 @@ class Backend(Protocol):
     CAN_COMPILE: bool
     """True if the kernels can be part of a function that the framework compiles."""
 
-    def unsupported_reason(self, recurrence: RecurrenceSpec, dtype: str, array: Any = None) -> str | None:
+    def unsupported_reason(self, recurrence: "RecurrenceSpec", dtype: str, array: Any = None) -> str | None:
         """Return the reason why no kernel can compute a recurrence here, as the end of a sentence; None if one can.
 
         Args:
@@ -47,7 +49,7 @@ class Backend(Protocol):
             array: A tensor that it will read, where one is at hand: on torch, each has a device of its own.
         """
 
-    def run_recurrence(self, recurrence: RecurrenceSpec, inputs: Inputs) -> Outputs:
+    def run_recurrence(self, recurrence: "RecurrenceSpec", inputs: "Inputs") -> "Outputs":
         """Run the native kernels; differentiable once, in reverse mode, with respect to the six first inputs."""
 
     def gradients(self, loss: Callable[[Sequence[Any]], Any], at: Sequence[Any]) -> Sequence[Any]:

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from unrolled.config.document import Document, check_no_search, describe_value, first_problem, read_document, write_yaml
 from unrolled.config.sections import Component, ConfigModel, DataConfig, ForecastConfig, TextConfig, TrainingConfig
-from unrolled.data.registry import DATASETS, looks_like_a_file
 from unrolled.errors import InvalidSetting, did_you_mean
+from unrolled.storage import looks_like_a_file
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError, field_validator
 
@@ -63,6 +63,8 @@ class ExperimentConfig(ConfigModel):
     @classmethod
     def _named_data(cls, value: Any) -> Any:
         if value is None:
+            from unrolled.data.registry import DATASETS  # which imports the readers of tables
+
             raise ValueError(
                 f"a data set ({', '.join(DATASETS)}) or a file, got nothing. Write for example: data: mnist"
             )
@@ -185,10 +187,16 @@ def _find_document(experiment: str | Path | Mapping[str, Any]) -> Document:
     return _with_absolute_paths(_with_name(read_document(path), path.stem), path.parent)
 
 
+def _is_data_set(name: str) -> bool:
+    from unrolled.data.registry import DATASETS  # which imports the readers of tables
+
+    return name in DATASETS
+
+
 def _with_absolute_paths(document: Document, folder: Path) -> Document:
     """Return the document with absolute paths of data; relative ones are relative to ``folder``."""
     data = document.values.get("data") if isinstance(document.values, dict) else None
-    if isinstance(data, str) and data not in DATASETS and looks_like_a_file(data):
+    if isinstance(data, str) and looks_like_a_file(data) and not _is_data_set(data):
         data = {"folder" if os.path.isdir(folder / data) else "file": data}  # noqa: PTH112
     if not isinstance(data, dict):
         return document

@@ -1,6 +1,5 @@
 """Data sets by name, from the package or a download, and from files of the user."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from unrolled.data.formats import FOLDERS, READ_OPTIONS, LoadOptions, load_file
 from unrolled.data.schema import has_target
 from unrolled.data.tables import Table, format_list
 from unrolled.errors import DataError, did_you_mean
+from unrolled.storage import looks_like_a_file
 
 DATASETS = {
     "mnist": bundled.load_mnist,
@@ -126,8 +126,3 @@ def load_to_show(
             )
         return load_config_data(file=name, purpose="series", **settings)
     return load_config_data(file=name, **settings) if settings else load(name)
-
-
-def looks_like_a_file(name: str | Path) -> bool:
-    """Return True for a Path, a name with a suffix or a folder in it, and a name of a file that exists."""
-    return isinstance(name, Path) or Path(name).suffix != "" or os.sep in name or os.path.exists(name)  # noqa: PTH110

@@ -12,12 +12,12 @@ from unrolled.data.examples import forecast_schema
 from unrolled.data.formats import PICTURE_FILES, TABLES, ReadContext, names_a_file, read_inputs, read_labeled
 from unrolled.data.pictures import save_png
 from unrolled.data.preview import PredictedPicture, draw_input_grid
-from unrolled.data.registry import DATASETS, load, looks_like_a_file
+from unrolled.data.registry import DATASETS, load
 from unrolled.data.rows import read_series as series_of_table
 from unrolled.data.tables import Table, read_table
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
-from unrolled.storage import cannot_read
+from unrolled.storage import cannot_read, looks_like_a_file
 from unrolled.tasks.metrics import Evaluation
 
 import numpy as np
