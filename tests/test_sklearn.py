@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.conftest import environment
 from unrolled import SequenceClassifier, SequenceRegressor, load
-from unrolled.data.dataset import objects
+from unrolled.data.ragged import objects
 from unrolled.sklearn import as_sequences
 
 import numpy as np

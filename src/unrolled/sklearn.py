@@ -10,7 +10,8 @@ if find_spec("sklearn") is None:
         name="sklearn",
     )
 
-from unrolled.data.dataset import Split, objects
+from unrolled.data.dataset import Split
+from unrolled.data.ragged import objects
 from unrolled.errors import InvalidInput, did_you_mean
 from unrolled.layers import GRU, LSTM, ReadSeries, SimpleRNN
 from unrolled.tasks.batches import TrainingBatches, predict_outputs
@@ -64,12 +65,13 @@ class _Recurrent(BaseEstimator):
                     " Leave it out for the default."
                 )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        preprocessor = fit_series(list(sequences))
+        self.preprocessor_ = preprocessor = fit_series(list(sequences))
         random = np.random.default_rng(seed)
         self.model_ = self._build(preprocessor.mean, preprocessor.scale, outputs, random)
         optimizer = keras.optimizers.Adam(self.learning_rate, clipnorm=1.0)
         self.model_.compile(optimizer, loss=loss)
-        batches = TrainingBatches(Split(sequences, targets), batch_size=self.batch_size, epochs=self.epochs, seed=seed)
+        split = Split(preprocessor.encode(sequences), targets)
+        batches = TrainingBatches(split, batch_size=self.batch_size, epochs=self.epochs, seed=seed)
         self.model_.fit(batches, epochs=self.epochs, steps_per_epoch=batches.steps, shuffle=False, verbose=0)
 
     def _build(
@@ -109,7 +111,8 @@ class _Recurrent(BaseEstimator):
 
     def _predict_outputs(self, inputs: Any) -> NDArray[np.float32]:
         check_is_fitted(self, "model_")
-        return predict_outputs(self.model_, as_sequences(inputs, self.channels_), _BATCH)
+        sequences = as_sequences(inputs, self.channels_)
+        return predict_outputs(self.model_, self.preprocessor_.encode(sequences), _BATCH)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())

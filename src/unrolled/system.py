@@ -184,6 +184,15 @@ def cpu_model() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
+def cpu_features() -> str:
+    """Return the names of the processor's instruction sets, between spaces; empty where they are not known."""
+    try:
+        lines = (PROC / "cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(("flags", "Features"))), "")
+
+
 def _has_proc() -> bool:
     return (PROC / "self/stat").exists()
 

@@ -1,5 +1,9 @@
 """The kernels under JAX's transformations equal the reference, and compute no more than is wanted."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 from tests.backends.cases import RECURRENCES, TIME, assert_close, expected, make_cotangents, make_inputs
@@ -124,3 +128,36 @@ def test_a_wrong_shape_is_an_error_that_names_it() -> None:
     inputs = arrays(LSTM)
     with pytest.raises(jax.errors.JaxRuntimeError, match=rf"expected mask \[3, {TIME}\], got \[1, {TIME}\]"):
         backend.run_recurrence(LSTM, inputs._replace(mask=jnp.ones((1, TIME), bool))).h.block_until_ready()
+
+
+PROGRAM = """
+import jax
+hits = []
+jax.monitoring.register_event_listener(lambda event, **_: event.endswith("/cache_hits") and hits.append(event))
+import unrolled.layers
+import keras, numpy
+keras.utils.set_random_seed(0)
+model = keras.Sequential([keras.Input((7, 3)), unrolled.layers.LSTM(32), keras.layers.Dense(2)])
+model.compile("adam", "mse")
+model.fit(numpy.ones((8, 7, 3)), numpy.ones((8, 2)), verbose=0)
+print(len(hits), model.predict(numpy.ones((1, 7, 3)), verbose=0).tolist())
+"""
+
+
+def test_a_second_process_reads_what_the_first_compiled(tmp_path: Path) -> None:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+
+    def run(cache: str) -> tuple[str, str]:
+        environment = {**inherited, "KERAS_BACKEND": "jax", "UNROLLED_CACHE": cache}
+        finished = subprocess.run(
+            [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, check=True, cwd=tmp_path
+        )
+        hits, _, outputs = finished.stdout.partition(" ")
+        return hits, outputs
+
+    none = run("none")
+    first, second = run(str(tmp_path / "cache")), run(str(tmp_path / "cache"))
+    assert (none[0], first[0]) == ("0", "0")
+    assert int(second[0]) > 0
+    assert none[1] == first[1] == second[1]
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]

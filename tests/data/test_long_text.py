@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from unrolled.data import streaming as long_text
-from unrolled.data.streaming import LongText, pieces_of
+from unrolled.data import long_text
+from unrolled.data.long_text import LongText, pieces_of
 from unrolled.data.tokens import Tokenizer
 from unrolled.errors import DataError
 

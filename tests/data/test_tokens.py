@@ -2,7 +2,8 @@
 
 import json
 
-from unrolled.data.dataset import pad, padded_length
+from unrolled.data.ragged import Ragged, objects, pad, padded_length, padded_lengths
+from unrolled.data.texts import Texts
 from unrolled.data.tokens import KINDS, PADDING, UNKNOWN, Tokenizer
 
 import numpy as np
@@ -63,7 +64,8 @@ def test_the_library_reads_the_same_numbers_from_its_own_file(kind: str) -> None
     model = tokenizers.Tokenizer.from_str(tokenizer.model.to_str())
     for text in [*TEXTS, "naïve \U0001f600\n zebra"]:
         assert model.encode(text, add_special_tokens=False).ids == tokenizer.encode(text).tolist()
-        assert next(tokenizer.encode_all([text], 3)).tolist() == tokenizer.encode(text, 3).tolist()
+        [(numbers, lengths)] = tokenizer.encode_all(Texts.of([text]), 3)
+        assert (numbers.tolist(), lengths.tolist()) == (tokenizer.encode(text, 3).tolist(), [len(numbers)])
 
 
 def test_pairs_of_bytes_are_joined_and_read_back() -> None:
@@ -85,11 +87,16 @@ def test_long_texts_are_cut_between_words() -> None:
 
 def test_padding_is_on_the_right_and_of_few_lengths() -> None:
     numbers = [np.array([1, 2, 3], np.int32), np.array([4], np.int32)]
-    np.testing.assert_array_equal(pad(numbers, 4), [[1, 2, 3, 0], [4, 0, 0, 0]])
-    assert np.isnan(pad([np.ones((2, 3), np.float32)])[0, 2:]).all()
-    found = sorted({padded_length(length) for length in range(1, 200)})
-    assert found == [8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256]
-    assert all(padded_length(length) >= length for length in range(1, 200))
+    np.testing.assert_array_equal(pad(objects(numbers), 4), [[1, 2, 3, 0], [4, 0, 0, 0]])
+    np.testing.assert_array_equal(pad(objects(numbers), 2), [[1, 2], [4, 0]])
+    assert np.isnan(pad(objects([np.ones((2, 3), np.float32)]))[0, 2:]).all()
+    for longest in (5, 200, 256, 257, 17_984):
+        sizes = padded_lengths(longest)
+        padded = {length: padded_length(length, sizes[0]) for length in range(1, longest + 1)}
+        assert all(length <= to for length, to in padded.items())
+        assert sorted(set(padded.values())) == list(sizes)
+        assert len(sizes) <= 7
+    assert sorted({padded_length(length) for length in range(1, 200)}) == [8, 16, 32, 64, 128, 256]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,14 +112,15 @@ def test_no_more_tokens_than_asked_for_are_cut(kind: str) -> None:
 @given(st.lists(st.text(max_size=40), min_size=1, max_size=5), st.booleans())
 def test_many_texts_are_read_as_the_library_reads_each(texts: list[str], lowercase: bool) -> None:
     tokenizer = Tokenizer.fit(texts, kind="words", lowercase=lowercase)
-    for text, numbers in zip(texts, tokenizer.encode_all(texts), strict=True):
+    encoded = Ragged.of_pieces(tokenizer.encode_all(Texts.of(texts)))
+    for text, numbers in zip(texts, encoded, strict=True):
         assert numbers.dtype == np.int32
-        assert numbers.tolist() == tokenizer.encode(text).tolist()
-        assert UNKNOWN not in numbers
+        assert numbers.tolist() == (tokenizer.encode(text).tolist() or [UNKNOWN])
+        assert UNKNOWN not in numbers[1:]
 
 
 def test_half_a_character_is_read_as_a_question_mark() -> None:
     tokenizer = Tokenizer.fit(["cut \ud83d", "whole"], kind="words")
     assert tokenizer.tokens == ("?", "cut", "whole")
-    assert [numbers.tolist() for numbers in tokenizer.encode_all(["cut \ud83d"])] == [[3, 2]]
+    assert [numbers.tolist() for numbers, _ in tokenizer.encode_all(Texts.of(["cut \ud83d"]))] == [[3, 2]]
     assert tokenizer.encode("cut \ud83d").tolist() == [3, 2]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import unrolled
 from tests.conftest import Command
-from unrolled.data.dataset import Split, objects
+from unrolled.data.dataset import Split
+from unrolled.data.ragged import Ragged
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.runs.run import Run
 from unrolled.tasks.baselines import seasonal_naive
@@ -202,7 +203,7 @@ def test_settings_that_do_not_fit_the_data_are_refused(folder: Path, change: str
 
 def test_batches_hold_texts_of_about_one_length() -> None:
     random = np.random.default_rng(0)
-    texts = objects([np.ones(length, np.int32) for length in random.integers(1, 60, 500)])
+    texts = Ragged.of([np.ones(length, np.int32) for length in random.integers(1, 60, 500)])
     split = Split(texts, np.arange(500))
     batches = TrainingBatches(split, batch_size=16, epochs=2, seed=0)
     for epoch in range(2):

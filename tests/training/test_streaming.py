@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
-from unrolled.data import examples, streaming, tables
-from unrolled.data.examples import RowTexts, load_labeled_table, stream_parquet
+from unrolled.data import examples, long_text, tables
+from unrolled.data.examples import load_labeled_table, stream_parquet
+from unrolled.data.ragged import Ragged
 from unrolled.data.schema import TableSchema
-from unrolled.data.streaming import Stored
+from unrolled.data.texts import StoredTexts, Texts
 from unrolled.errors import DataError
 
 import numpy as np
@@ -62,9 +63,9 @@ def test_a_run_on_data_in_pieces_is_the_run_on_the_same_data_in_memory(
     }
     whole = unrolled.train(experiment, runs=tmp_path / "runs", quiet=True)
     monkeypatch.setattr(examples, "LARGEST_IN_MEMORY", 0)
-    monkeypatch.setattr(streaming, "_BLOCK", 100)
+    monkeypatch.setattr(long_text, "_BLOCK", 100)
     data = unrolled.load(files[name])
-    streamed = {"texts": RowTexts, "series": Stored, "book": np.ndarray}[name]
+    streamed = {"texts": StoredTexts, "series": Ragged, "book": np.ndarray}[name]
     assert isinstance(data.train.inputs, streamed)
     in_pieces = unrolled.train(experiment, runs=tmp_path / "runs", quiet=True)
     assert outcome(in_pieces) == outcome(whole)
@@ -72,13 +73,16 @@ def test_a_run_on_data_in_pieces_is_the_run_on_the_same_data_in_memory(
 
 def test_texts_are_indexed_like_an_array(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "ROWS_AT_ONCE", 8)
-    texts = RowTexts(Path(files["texts"]), "text", np.arange(240))
-    assert list(texts) == SENTENCES["text"]
-    chosen = texts[np.array([3, 60, 61, 239])]
-    assert list(chosen) == [SENTENCES["text"][row] for row in (3, 60, 61, 239)]
+    monkeypatch.setattr(examples, "LARGEST_IN_MEMORY", 0)
+    schema = TableSchema(("text",), "label", kind="text")
+    stored = stream_parquet(Path(files["texts"]), schema).inputs
+    in_memory = Texts.of(SENTENCES["text"])
     mixed = np.array([200, 3, 61, 3])
-    assert texts[mixed].tolist() == [SENTENCES["text"][row] for row in mixed]
-    assert (chosen[3], chosen[1], len(chosen[:2])) == (SENTENCES["text"][239], SENTENCES["text"][60], 2)
+    for texts in (stored, in_memory):
+        assert list(texts) == SENTENCES["text"]
+        assert list(texts[mixed]) == [SENTENCES["text"][row] for row in mixed]
+        assert (texts[3], texts[-1], len(texts[:2])) == (SENTENCES["text"][3], SENTENCES["text"][239], 2)
+    assert [column.to_list() for column in stored.columns()] == [column.to_list() for column in in_memory.columns()]
 
 
 @pytest.mark.parametrize(

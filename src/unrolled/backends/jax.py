@@ -5,24 +5,56 @@ through its foreign function interface, without Python and without a copy. An ab
 elements, and so are a gradient that is not wanted and the tape where nothing is differentiated.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from unrolled.errors import InvalidInput
 from unrolled.kernels import native
 from unrolled.kernels.spec import DIFFERENTIABLE, Inputs, Outputs, RecurrenceSpec
+from unrolled.system import cpu_features, cpu_model
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import platformdirs
 from jax.custom_derivatives import SymbolicZero
 
 CAN_COMPILE = True
 """True if the kernels can be part of a function that the framework compiles."""
 
 _EMPTY = (0,)
+_LEAST_SECONDS, _MOST_BYTES = 0.1, 1 << 30
+
+
+def keep_compiled_programs() -> None:
+    """Keep what XLA compiles in the user's cache folder, so that the next process reads it instead.
+
+    ``UNROLLED_CACHE`` names another folder, or is ``none`` to keep nothing. A cache that the user of JAX has set stays.
+    """
+    config: Any = jax.config
+    chosen = os.environ.get("UNROLLED_CACHE", "")
+    if chosen == "none" or config.jax_compilation_cache_dir is not None:
+        return
+    folder = Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("unrolled")
+    # Programs are those of one processor, and a home folder may be seen by several.
+    folder = folder / "jax" / f"{crc32(f'{cpu_model()} {cpu_features()}'.encode()):08x}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if os.access(folder, os.W_OK):
+        config.update("jax_compilation_cache_dir", str(folder))
+        config.update("jax_compilation_cache_max_size", _MOST_BYTES)
+        config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
+        config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+keep_compiled_programs()
 
 
 # The recurrent operation.

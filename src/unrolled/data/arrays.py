@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.dataset import Dataset, Split, hold_out, objects
+from unrolled.data.dataset import Dataset, Split, hold_out
 from unrolled.data.labeled import TEST_SEED, TEST_SHARE
+from unrolled.data.ragged import objects
 from unrolled.errors import DataError
 from unrolled.storage import cannot_read
 

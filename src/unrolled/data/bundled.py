@@ -13,9 +13,10 @@ from typing import Any
 
 from unrolled.backends import keras_home
 from unrolled.data.arrays import read_idx
-from unrolled.data.dataset import Dataset, Split, objects
+from unrolled.data.dataset import Dataset, Split
 from unrolled.data.examples import split_series, split_text
 from unrolled.data.labeled import assemble
+from unrolled.data.texts import Texts
 from unrolled.data.ts import parse_ts
 from unrolled.errors import DataError
 from unrolled.storage import cannot_write, replacing
@@ -98,7 +99,7 @@ def load_reviews() -> Dataset:
     parts = {part: [row for row in rows if row[0] == part] for part in ("train", "validation", "test")}
     splits = {
         part: Split(
-            objects([row[2] for row in members]), np.array([CLASSES.index(row[1]) for row in members], np.int64)
+            Texts.of([row[2] for row in members]), np.array([CLASSES.index(row[1]) for row in members], np.int64)
         )
         for part, members in parts.items()
     }

@@ -1,11 +1,12 @@
 """Data sets: training, validation and test examples with the names of their classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
-from unrolled.data.streaming import LongText, Stored, pieces_of
+from unrolled.data.long_text import LongText, pieces_of
+from unrolled.data.texts import Texts
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,12 @@ class Split(NamedTuple):
     """Training, validation or test examples; unpacks to ``inputs, targets``.
 
     Attributes:
-        inputs: [B, height, width] uint8 pixels from 0 to 255, [B, T, F] float32, or [B] objects: texts, or series
-            [T, F] float32, each of its own length. Inputs larger than memory are read on access.
+        inputs: [B, height, width] uint8 pixels from 0 to 255; [B, T, F] float32; [B] ``Texts``; or series [T, F]
+            float32, each of its own length, as [B] objects or ``Ragged``.
         targets: [B] int64, the class index of each example.
     """
 
-    inputs: NDArray[Any]
+    inputs: Any
     targets: NDArray[np.int64]
 
     def __repr__(self) -> str:
@@ -110,26 +111,19 @@ class Dataset:
         return replace(self, notes=(*self.notes, note)) if note else self
 
 
-def objects(items: Sequence[Any]) -> NDArray[Any]:
-    """Return an object array [B] of texts or arrays.
-
-    ``np.array`` would stack arrays of equal shape into one.
-    """
-    array = np.empty(len(items), dtype=object)
-    for index, item in enumerate(items):
-        array[index] = item
-    return array
-
-
 def is_text(item: Any) -> bool:
     """Return True if an example is a text."""
     return isinstance(item, str | LongText)
 
 
-def _checksum(array: NDArray[Any]) -> int:
+def _checksum(array: NDArray[Any] | Texts) -> int:
     if array.dtype != object:
         return crc32(np.ascontiguousarray(array).data)
     checksum = 0
+    if isinstance(array, Texts):
+        for some in array.columns():
+            checksum = crc32("".join(some.to_list()).encode(), checksum)
+        return checksum
     for item in array:
         if not is_text(item):
             checksum = crc32(np.ascontiguousarray(item).data, checksum)
@@ -182,40 +176,3 @@ def fold_out(split: Split, fold: int, of: int, seed: int) -> tuple[Split, Split]
         folds[members] = (np.arange(len(members)) + assigned) % of
         assigned += len(members)
     return split.select(np.flatnonzero(folds != fold)), split.select(np.flatnonzero(folds == fold))
-
-
-def padded_length(length: int) -> int:
-    """Round a length up to one of 8, 12, 16, 24, 32, 48, 64, ..., so that a backend compiles for few shapes.
-
-    Example:
-        >>> [padded_length(length) for length in (1, 9, 13, 17, 33)]
-        [8, 12, 16, 24, 48]
-    """
-    power = 8
-    while power < length:
-        power *= 2
-    return power * 3 // 4 if power > 8 and length <= power * 3 // 4 else power
-
-
-def pad(items: Sequence[NDArray[Any]] | NDArray[Any], length: int | None = None) -> NDArray[Any]:
-    """Stack arrays of unequal length, padded at the end: integers with 0, numbers with NaN.
-
-    Args:
-        items: Arrays [T, ...]; those longer than ``length`` are cut.
-        length: T; without it the ``padded_length`` of the longest.
-
-    Returns:
-        [B, T, ...].
-    """
-    length = length or padded_length(max((len(item) for item in items), default=1))
-    first = items[0]
-    fill = 0 if first.dtype.kind in "iu" else np.nan
-    padded = np.full((len(items), length, *first.shape[1:]), fill, first.dtype)
-    for row, item in zip(padded, items, strict=True):
-        row[: len(item)] = item[:length]
-    return padded
-
-
-def lengths(items: NDArray[Any] | Stored) -> NDArray[np.int64]:
-    """Return the length of each item, [B]."""
-    return items.lengths if isinstance(items, Stored) else np.array([len(item) for item in items], np.int64)

@@ -5,21 +5,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.dataset import Dataset, Split, objects
+from unrolled.data.dataset import Dataset, Split
 from unrolled.data.decoding import read_text
 from unrolled.data.folders import TEXTS, read_folder
 from unrolled.data.labeled import LabeledExamples, assemble
-from unrolled.data.rows import labeled_examples, labels_of, read_series, texts_of
+from unrolled.data.long_text import LongText
+from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, objects
+from unrolled.data.rows import labeled_examples, labels_of, read_series, rows_as_series, texts_of
 from unrolled.data.schema import TableSchema, find_columns, find_series_column, find_time_column, named_columns
-from unrolled.data.streaming import LongText, Stored
 from unrolled.data.tables import Table, format_list, iterate_batches, read_preview, read_table, size_in_memory
+from unrolled.data.texts import StoredTexts
 from unrolled.errors import DataError
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
-LARGEST_IN_MEMORY = 1 << 28
-"""The size in bytes above which a text or a Parquet file is read in pieces."""
 MOST_EVALUATED = 2_000_000
 """The largest number of characters in the validation part, and in the test part, of a text to continue."""
 
@@ -219,59 +220,10 @@ def split_series(
     return Dataset(name, splits[0], splits[1], channels, source)
 
 
-class RowTexts:
-    """Texts in a column of a Parquet file, [B] of them, read on access.
-
-    Indexed like an object array: ``texts[3]`` is one text, ``texts[indices]`` several.
-
-    Args:
-        path: The file.
-        column: The name of the column.
-        rows: [B] the index of the row of each text, ascending.
-    """
-
-    dtype = np.dtype(object)
-
-    def __init__(self, path: Path, column: str, rows: NDArray[np.int64]):
-        self.path, self.column, self.rows = path, column, rows
-        self._read: dict[int, str] = {}
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: Any) -> Any:
-        if not isinstance(index, int | np.integer):
-            rows = self.rows[index]
-            return self._read_reordered(rows) if (np.diff(rows) < 0).any() else RowTexts(self.path, self.column, rows)
-        if index not in self._read:
-            self._read = {int(index): next(iter(self[[index]]))}
-        return self._read[int(index)]
-
-    def __iter__(self) -> Iterator[str]:
-        begin, last = 0, self.rows[-1] if len(self.rows) else -1
-        for batch in iterate_batches(self.path, [self.column]):
-            yield from batch[self.column].gather(self._between(begin, begin + batch.height)).to_list()
-            begin += batch.height
-            if begin > last:
-                return
-
-    def _read_reordered(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        """Read texts in an order that differs from that of the file, [B]."""
-        order = np.argsort(rows, kind="stable")
-        texts = np.empty(len(rows), dtype=object)
-        texts[order] = objects(list(RowTexts(self.path, self.column, rows[order])))
-        return texts
-
-    def _between(self, begin: int, end: int) -> NDArray[np.int64]:
-        first, last = np.searchsorted(self.rows, (begin, end))
-        selected: NDArray[np.int64] = self.rows[first:last] - begin
-        return selected
-
-
 def stream_parquet(path: Path, schema: TableSchema) -> LabeledExamples:
     """Read the examples of a Parquet file that may be larger than memory, one per row.
 
-    The inputs are ``RowTexts``, or series [T, 1] with a step per column in ``Stored``.
+    The inputs are ``StoredTexts``, or series [T, 1] with a step for each column in ``Ragged``, both on disk.
 
     Args:
         path: The file.
@@ -285,21 +237,12 @@ def stream_parquet(path: Path, schema: TableSchema) -> LabeledExamples:
     def location(row: int) -> str:
         return f"{path}:{row + 1}"
 
-    known: dict[str, str] = {}
-    labels: list[str] = []
-    for batch in _batches(path, [schema.target]):
-        labels.extend(known.setdefault(label, label) for label in labels_of(batch, schema.target))
+    labels = pl.concat([labels_of(batch, schema.target) for batch in _batches(path, [schema.target])])
     if schema.is_text:
-        for batch in _batches(path, schema.columns[:1]):
-            texts_of(batch, schema.columns[0])
-        rows = RowTexts(path, schema.columns[0], np.arange(len(labels)))
-        return LabeledExamples(rows, labels, location, schema.to_json())
-    steps = (
-        row[:, None]
-        for batch in _batches(path, schema.columns)
-        for row in np.array([batch.numbers(name) for name in schema.columns], np.float32).T
-    )
-    return LabeledExamples(Stored.of(steps), labels, location, schema.to_json())
+        columns = (texts_of(batch, schema.columns[0]) for batch in _batches(path, schema.columns[:1]))
+        return LabeledExamples(StoredTexts.write(columns), labels, location, schema.to_json())
+    pieces = (rows_as_series(batch, schema.columns) for batch in _batches(path, schema.columns))
+    return LabeledExamples(Ragged.of_pieces(pieces, is_on_disk=True), labels, location, schema.to_json())
 
 
 def _batches(path: Path, columns: Sequence[str]) -> Iterator[Table]:

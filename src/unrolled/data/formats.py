@@ -23,6 +23,7 @@ from unrolled.data.ts import read_ts
 from unrolled.errors import DataError, InvalidInput
 from unrolled.storage import cannot_read
 
+import numpy as np
 from numpy.typing import NDArray
 
 _COLUMNS = ("input", "target", "series", "time", "ignore")
@@ -274,7 +275,7 @@ def _read_table_inputs(path: Path, context: ReadContext) -> Inputs:
     examples, rows = extract_examples(kept, schema)
     if lines:
         positions = {line: row for row, line in enumerate(table.lines)}
-        rows = [[positions[kept.lines[row]] for row in some] for some in rows]
+        rows = [np.array([positions[kept.lines[row]] for row in some]) for some in rows]
     return Inputs(examples, is_batch=True, table=table, rows=rows)
 
 

@@ -1,15 +1,17 @@
 """Examples with class labels, and the data sets made of them."""
 
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unrolled.data.dataset import Dataset, Split, hold_out, objects
+from unrolled.data.dataset import Dataset, Split, hold_out
+from unrolled.data.ragged import objects
+from unrolled.data.texts import Texts
 from unrolled.errors import DataError
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 TEST_SEED = 0
@@ -22,14 +24,14 @@ class LabeledExamples:
     """Examples with the names of their classes, in the order of their file.
 
     Attributes:
-        inputs: [B, height, width] uint8, or [B] texts or series [T, F].
+        inputs: [B, height, width] uint8, [B] ``Texts``, or [B] series [T, F].
         labels: [B] the name of each example's class.
         location: Function from the index of an example to its location, for messages: ``reviews.csv:12``.
         schema: The columns and read options of a table, as JSON (see ``TableSchema``).
     """
 
     inputs: Any
-    labels: Sequence[str]
+    labels: pl.Series | Sequence[str]
     location: Callable[[int], str]
     schema: Mapping[str, Any] | None = None
 
@@ -49,10 +51,11 @@ def assemble(name: str, parts: Mapping[str, LabeledExamples], source: str = "") 
             the training examples.
     """
     train = parts["train"]
-    classes = tuple(sorted(set(train.labels), key=_class_order(train.labels)))
+    counts = dict(pl.Series("class", train.labels, pl.String).value_counts().iter_rows())
+    classes = tuple(sorted(counts, key=_class_order(counts)))
     if len(classes) < 2:
         raise DataError(f"{name}: expected two classes or more, got {len(classes)}. Add examples of another class.")
-    _check_class_sizes(name, train, classes)
+    _check_class_sizes(name, train, {label: counts[label] for label in classes})
     splits = {part: split_of(labeled, classes) for part, labeled in parts.items()}
     if "test" not in splits:
         splits["train"], splits["test"] = hold_out(splits["train"], TEST_SHARE, TEST_SEED)
@@ -63,10 +66,7 @@ def assemble(name: str, parts: Mapping[str, LabeledExamples], source: str = "") 
 
 def count_duplicates(data: Dataset) -> str:
     """Return a note with the number of test examples that are training examples too; empty if there are none."""
-    train, test = (
-        np.fromiter((hash(_key(item)) for item in split.inputs), np.int64, split.size)
-        for split in (data.train, data.test)
-    )
+    train, test = _hashes(data.train.inputs), _hashes(data.test.inputs)
     found = int(np.isin(test, train).sum())
     return f"{found:,} of {data.test.size:,} test examples are training examples too" if found else ""
 
@@ -77,35 +77,36 @@ def split_of(labeled: LabeledExamples, classes: tuple[str, ...]) -> Split:
     Raises:
         DataError: A label is not one of the classes.
     """
-    indices = {name: index for index, name in enumerate(classes)}
-    for example, label in enumerate(labeled.labels):
-        if label not in indices:
-            raise DataError(
-                f"{labeled.location(example)}: expected a class of the training data ({', '.join(classes[:20])}), "
-                f'got "{label}". Relabel the example or leave it out.'
-            )
-    inputs = objects(labeled.inputs) if isinstance(labeled.inputs, list) else labeled.inputs
-    return Split(inputs, np.array([indices[label] for label in labeled.labels], np.int64))
+    labels = pl.Series(labeled.labels, dtype=pl.String)
+    indices = labels.cast(pl.Enum(classes), strict=False).to_physical()
+    for example in np.flatnonzero(indices.is_null().to_numpy())[:1].tolist():
+        raise DataError(
+            f"{labeled.location(example)}: expected a class of the training data ({', '.join(classes[:20])}), "
+            f'got "{labels[example]}". Relabel the example or leave it out.'
+        )
+    inputs = labeled.inputs
+    if isinstance(inputs, list):
+        inputs = Texts.of(inputs) if isinstance(inputs[0], str) else objects(inputs)
+    return Split(inputs, indices.cast(pl.Int64).to_numpy())
 
 
-def _check_class_sizes(name: str, train: LabeledExamples, classes: tuple[str, ...]) -> None:
+def _check_class_sizes(name: str, train: LabeledExamples, counts: Mapping[str, int]) -> None:
     """Check that each class has two examples or more, one of them for the test.
 
     Raises:
         DataError: A class has one example; measurements as labels have a message of their own.
     """
-    counts = Counter(train.labels)
-    single = next((label for label in classes if counts[label] == 1), None)
+    single = next((label for label, count in counts.items() if count == 1), None)
     if single is None:
         return
-    if _are_measurements(classes):
+    if _are_measurements(counts):
         column = f": {train.schema['target']}" if train.schema else ""
         raise DataError(
-            f"{name}{column}: numeric target: {len(classes):,} different numbers in {len(train.labels):,} examples, "
+            f"{name}{column}: numeric target: {len(counts):,} different numbers in {len(train.labels):,} examples, "
             "expected classes. Name a column of classes, or predict the number with unrolled.SequenceRegressor."
         )
     raise DataError(
-        f"{train.location(train.labels.index(single))}: expected two examples or more of each class, got one of "
+        f"{train.location(list(train.labels).index(single))}: expected two examples or more of each class, got one of "
         f'"{single}". Add examples, or leave that one out.'
     )
 
@@ -113,7 +114,7 @@ def _check_class_sizes(name: str, train: LabeledExamples, classes: tuple[str, ..
 _MOST_NUMBERED_CLASSES = 50
 
 
-def _are_measurements(classes: tuple[str, ...]) -> bool:
+def _are_measurements(classes: Iterable[str]) -> bool:
     """Return True if the labels are fractions, or more integers than classes are numbered with."""
     try:
         values = [float(label) for label in classes]
@@ -122,10 +123,15 @@ def _are_measurements(classes: tuple[str, ...]) -> bool:
     return len(values) > _MOST_NUMBERED_CLASSES or not all(value.is_integer() for value in values)
 
 
-def _class_order(labels: Sequence[str]) -> Callable[[str], Any]:
+def _class_order(labels: Collection[str]) -> Callable[[str], Any]:
     """Return the sort key of classes: the value of integers, otherwise the name."""
-    return int if all(re.fullmatch(r"-?[0-9]{1,300}", label) for label in labels) else str
+    if all(re.fullmatch(r"-?[0-9]{1,300}", label) for label in labels):
+        return lambda label: (int(label), label)
+    return str
 
 
-def _key(item: NDArray[Any] | str) -> bytes | str:
-    return item if isinstance(item, str) else item.tobytes()
+def _hashes(inputs: Any) -> NDArray[np.int64]:
+    """Return a number for each input, [B], equal for equal inputs."""
+    if isinstance(inputs, Texts):
+        return np.concatenate([column.hash().to_numpy() for column in inputs.columns()]).view(np.int64)
+    return np.fromiter((hash(item.tobytes()) for item in inputs), np.int64, len(inputs))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.dataset import Dataset, Split, lengths
+from unrolled.data.dataset import Dataset, Split
 from unrolled.data.pictures import save_png, to_grey
+from unrolled.data.ragged import lengths
 from unrolled.errors import DataError
 
 import numpy as np

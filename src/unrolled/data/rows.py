@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from unrolled.data.labeled import LabeledExamples
+from unrolled.data.ragged import Ragged
 from unrolled.data.schema import TableSchema
 from unrolled.data.tables import Table
+from unrolled.data.texts import ColumnOfTexts
 from unrolled.data.times import on_grid, positions, workdays_of
 from unrolled.data.values import is_blank, parse_numbers, shown
 from unrolled.errors import DataError
@@ -17,11 +19,11 @@ from numpy.typing import NDArray
 _MOST_NAMED = 10
 
 
-RowIndices = Sequence[Sequence[int]] | NDArray[np.int64]
+RowIndices = Sequence[NDArray[np.int64]] | NDArray[np.int64]
 """The indices of the rows of a table that make each example."""
 
 
-def extract_examples(table: Table, schema: TableSchema) -> tuple[list[Any], RowIndices]:
+def extract_examples(table: Table, schema: TableSchema) -> tuple[Any, RowIndices]:
     """Read the inputs of a network from a table; classes are ignored.
 
     Args:
@@ -29,7 +31,7 @@ def extract_examples(table: Table, schema: TableSchema) -> tuple[list[Any], RowI
         schema: Its columns.
 
     Returns:
-        [B] texts, [B] series [T, 1] with a step for each column or for each number in a cell, or [B] series [T, F]
+        [B] ``Texts``, [B] series [T, 1] with a step for each column or for each number in a cell, or [B] series [T, F]
         with a step for each row, in the order of time and with NaN for the steps that are missing; and the indices of
         the rows of each example.
 
@@ -40,17 +42,26 @@ def extract_examples(table: Table, schema: TableSchema) -> tuple[list[Any], RowI
         table.column(name)
     if schema.series is not None:
         items, groups = read_series(table, schema)
-        return items, [rows.tolist() for rows in groups]
+        return items, groups
     rows = np.arange(table.size)[:, None]
     if schema.is_text:
-        return texts_of(table, schema.columns[0]), rows
+        return ColumnOfTexts(texts_of(table, schema.columns[0])), rows
     if schema.kind == "sequence":
         return _read_sequences(table, schema.columns[0]), rows
-    values = np.array([table.numbers(name) for name in schema.columns]).T.astype(np.float32)
-    return list(values[:, :, None]), rows
+    return Ragged.of_pieces([rows_as_series(table, schema.columns)]), rows
 
 
-def texts_of(table: Table, name: str) -> list[str]:
+def rows_as_series(table: Table, columns: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the rows of a table as series with a step for each column, end to end [B * T, 1], and their lengths.
+
+    Raises:
+        DataError: A column is missing, or a cell is not a number.
+    """
+    values = np.array([table.numbers(name) for name in columns]).T.astype(np.float32)
+    return values.reshape(-1, 1), np.full(table.size, len(columns))
+
+
+def texts_of(table: Table, name: str) -> pl.Series:
     """Return the texts of a column.
 
     Raises:
@@ -61,14 +72,14 @@ def texts_of(table: Table, name: str) -> list[str]:
         raise DataError(f"{table.location(0, name)}: expected text, got {_type_of(cells)}. Write it as text.")
     texts = cells.cast(pl.String)
     check_filled(table, name, texts, "text")
-    return texts.to_list()
+    return texts
 
 
 def _type_of(cells: pl.Series) -> str:
     return "bytes" if cells.dtype == pl.Binary else "a list" if cells.dtype.is_nested() else str(cells.dtype)
 
 
-def labels_of(table: Table, name: str) -> list[str]:
+def labels_of(table: Table, name: str) -> pl.Series:
     """Return the classes of a column.
 
     Raises:
@@ -81,7 +92,7 @@ def labels_of(table: Table, name: str) -> list[str]:
         cells = cells.replace_strict({True: "true", False: "false"}, return_dtype=pl.String)
     labels = cells.cast(pl.String).str.strip_chars()
     check_filled(table, name, labels, "a class")
-    return labels.to_list()
+    return labels
 
 
 def check_filled(table: Table, name: str, cells: pl.Series, what: str) -> None:
@@ -103,7 +114,7 @@ def check_filled(table: Table, name: str, cells: pl.Series, what: str) -> None:
     )
 
 
-def _read_sequences(table: Table, name: str) -> list[NDArray[np.float32]]:
+def _read_sequences(table: Table, name: str) -> Ragged:
     """Return the sequence of numbers in each cell of a column, [B] of [T, 1]."""
     cells = table.column(name)
     if cells.dtype == pl.String:
@@ -119,7 +130,7 @@ def _read_sequences(table: Table, name: str) -> list[NDArray[np.float32]]:
     if is_wrong.any():
         row = int(np.searchsorted(ends, np.flatnonzero(is_wrong)[0], side="right"))
         raise DataError(f"{table.location(row, name)}: expected numbers, got {shown(cells[row])}. Write numbers.")
-    return [part.astype(np.float32)[:, None] for part in np.split(numbers, ends[:-1])]
+    return Ragged(numbers.astype(np.float32)[:, None], ends - lengths, lengths)
 
 
 def read_series(table: Table, schema: TableSchema) -> tuple[list[NDArray[np.float32]], list[NDArray[np.int64]]]:
@@ -209,16 +220,20 @@ def labeled_examples(table: Table, schema: TableSchema) -> LabeledExamples:
     """
     names = labels_of(table, schema.target)
     inputs, rows = extract_examples(table, schema)
-    for first, *others in rows if schema.series else ():
-        other = next((row for row in others if names[row] != names[first]), None)
-        if other is not None:
+    if schema.series is not None:
+        first = np.array([some[0] for some in rows])
+        whole = np.concatenate(rows)
+        expected = names[np.repeat(first, [len(some) for some in rows])]
+        for index in np.flatnonzero((names[whole] != expected).to_numpy())[:1].tolist():
+            other = int(whole[index])
             raise DataError(
-                f'{table.location(other, schema.target)}: expected the class "{names[first]}" of the other rows of '
+                f'{table.location(other, schema.target)}: expected the class "{expected[index]}" of the other rows of '
                 f'this series, got "{names[other]}"; a label for each step is not supported. Give a series one class.'
             )
+        names = names[first]
     return LabeledExamples(
         inputs,
-        names if schema.series is None else [names[first] for first, *_ in rows],
-        lambda example: table.location(rows[example][0]),
+        names,
+        lambda example: table.location(int(rows[example][0])),
         schema.to_json(),
     )

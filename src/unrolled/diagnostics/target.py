@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig, recipes
-from unrolled.data.dataset import Split, lengths, pad
+from unrolled.data.dataset import Split
+from unrolled.data.ragged import lengths, pad
 from unrolled.diagnostics.locations import ExperimentLocations, Locations, ModelLocations
 from unrolled.errors import InvalidInput, InvalidSetting, RunError, did_you_mean
 from unrolled.model.build import check_memory, resolve

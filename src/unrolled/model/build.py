@@ -189,9 +189,7 @@ def describe(config: ExperimentConfig) -> dict[str, Any]:
         "filled_in": _filled_in(config, resolved),
         "notes": task.notes,
         "parameters": model.count_params(),
-        "training_examples": task.train.size,
-        "validation_examples": task.validation.size if task.validation else 0,
-        "test_examples": task.test.size,
+        **{f"{part}_examples": size for part, size in task.sizes.items()},
         "epochs": config.training.epochs,
         "steps": task.steps_per_epoch,
     }

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -406,6 +407,24 @@ class Run:
                 generate or to forecast.
         """
         return self.task.predict_inputs(self.model, inputs, batch_size)
+
+    def warm_up(self, batch_size: int = 256) -> "Run":
+        """Predict once with every shape that ``predict`` gives the network, so that no later call has to compile.
+
+        Sequences that are longer than those of the training have shapes of their own.
+
+        Args:
+            batch_size: That of the calls of ``predict`` to come.
+
+        Returns:
+            The run itself, for ``unrolled.Run.open("runs/...").warm_up()``.
+        """
+        from unrolled.tasks.batches import batch_sizes
+
+        dtype = self.preprocessor.dtype
+        for shape, size in product(self.preprocessor.shapes, batch_sizes(batch_size)):
+            self.model.predict_on_batch(np.zeros((size, *shape), dtype))
+        return self
 
     # Writing
 

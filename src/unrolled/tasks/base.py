@@ -142,9 +142,15 @@ class Task(ABC):
         return self.encode_test()
 
     @cached_property
+    def sizes(self) -> dict[str, int]:
+        """The number of examples of each part, as the network takes them."""
+        _ = self.class_weights  # a weight that is not possible is refused before anything is trained
+        parts = {"training": self.train, "validation": self.validation, "test": self.test}
+        return {part: 0 if split is None else split.size for part, split in parts.items()}
+
+    @cached_property
     def train(self) -> Split:
         """The training examples, encoded."""
-        _ = self.class_weights  # a weight that is not possible is refused before anything is trained
         return self.encode(self._parts[0])
 
     @cached_property
@@ -206,7 +212,7 @@ class Task(ABC):
     @property
     def steps_per_epoch(self) -> int:
         """Number of batches in one epoch."""
-        return -(-self.train.size // self.config.training.batch_size)
+        return -(-self.sizes["training"] // self.config.training.batch_size)
 
     def batches(self, *, epochs: int, start: int = 0) -> TrainingBatches:
         """Return the training batches in the order of the experiment's seed.

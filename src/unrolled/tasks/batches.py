@@ -3,7 +3,8 @@
 from functools import cached_property, lru_cache
 from typing import Any
 
-from unrolled.data.dataset import Split, lengths, pad, padded_length
+from unrolled.data.dataset import Split
+from unrolled.data.ragged import Ragged, padded_length
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 # Enough that all lengths occur in a stretch, few enough that the order stays random.
 _BATCHES_IN_STRETCH = 64
+_BATCH_SIZES = (1, 16, 64)
 
 
 class TrainingBatches(keras.utils.PyDataset):
@@ -68,27 +70,31 @@ class TrainingBatches(keras.utils.PyDataset):
         epoch, step = divmod(self.start + index, self.steps)
         chosen = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
         inputs, targets = self.split.select(chosen)
-        if inputs.dtype == object:
-            inputs = pad(inputs, padded_length(int(self.lengths.max())) if self.padding == "longest" else None)
+        if isinstance(inputs, Ragged):
+            # A batch that is smaller than the others has a shape of its own, so it has one length.
+            is_longest = self.padding == "longest" or len(chosen) < self.batch_size
+            inputs = inputs.padded(self.longest if is_longest else None)
         if self.shift:
             inputs = shifted(inputs, self.shift, np.random.default_rng([self.seed, epoch, step]))
         labels = _labels(targets, self.classes)
         return (inputs, labels) if self.weights is None else (inputs, labels, self.weights[targets])
 
     @cached_property
-    def lengths(self) -> NDArray[np.int64]:
-        """[B] lengths of examples of unequal length."""
-        return lengths(self.split.inputs)
+    def longest(self) -> int:
+        """The length to which the longest example is padded."""
+        ragged = self.split.inputs
+        return padded_length(int(ragged.lengths.max()), ragged.shortest)
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         random = np.random.default_rng([self.seed, epoch])
         order = random.permutation(self.split.size)
-        if self.split.inputs.dtype != object:
+        if not isinstance(self.split.inputs, Ragged):
             return order
+        lengths = self.split.inputs.lengths
         stretch = _BATCHES_IN_STRETCH * self.batch_size
         for begin in range(0, len(order), stretch):
             part = order[begin : begin + stretch]
-            order[begin : begin + stretch] = part[np.argsort(self.lengths[part], kind="stable")]
+            order[begin : begin + stretch] = part[np.argsort(lengths[part], kind="stable")]
         whole = len(order) // self.batch_size
         batches = order[: whole * self.batch_size].reshape(whole, self.batch_size)
         return np.concatenate([batches[random.permutation(whole)].reshape(-1), order[whole * self.batch_size :]])
@@ -109,8 +115,8 @@ class EvaluationBatches(keras.utils.PyDataset):
     def __init__(self, split: Split, batch_size: int, *, classes: int | None = None):
         super().__init__()
         self.split, self.batch_size, self.classes = split, batch_size, classes
-        is_ragged = split.inputs.dtype == object
-        self.order = np.argsort(lengths(split.inputs), kind="stable") if is_ragged else np.arange(split.size)
+        ragged = split.inputs if isinstance(split.inputs, Ragged) else None
+        self.order = np.argsort(ragged.lengths, kind="stable") if ragged is not None else np.arange(split.size)
 
     @property
     def num_batches(self) -> int:
@@ -119,7 +125,7 @@ class EvaluationBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
         inputs, targets = self.split.select(self.order[index * self.batch_size : (index + 1) * self.batch_size])
-        return pad(inputs) if inputs.dtype == object else inputs, _labels(targets, self.classes)
+        return inputs.padded() if isinstance(inputs, Ragged) else inputs, _labels(targets, self.classes)
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
@@ -175,28 +181,43 @@ def shifted(images: NDArray[Any], most: int, random: np.random.Generator) -> NDA
 _SHAPES = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Permute, keras.layers.Identity)
 
 
-def predict_outputs(model: keras.Model, inputs: NDArray[Any], batch_size: int) -> NDArray[np.float32]:
+def predict_outputs(model: keras.Model, inputs: NDArray[Any] | Ragged, batch_size: int) -> NDArray[np.float32]:
     """Return a model's outputs for encoded examples, [B, ...] in their order.
 
-    Examples of unequal length are put into batches of about the same length.
+    Examples of unequal length are put into batches of about the same length. A batch is filled up to one of few sizes,
+    so that a service that is asked for one example here and five there meets no shape that is still to be compiled.
 
     Args:
         model: The network.
         inputs: [B, ...], or [B] arrays of unequal length.
         batch_size: Number of examples computed at once.
     """
-    if inputs.dtype != object:
-        return np.asarray(model.predict(inputs, batch_size=batch_size, verbose=0), np.float32)
     batches = EvaluationBatches(Split(inputs, np.zeros(len(inputs), np.int64)), batch_size)
     in_batch_order = np.concatenate(
-        [np.asarray(model.predict_on_batch(batches[index][0])) for index in range(batches.num_batches)]
+        [_predict_batch(model, batches[index][0], batch_size) for index in range(batches.num_batches)]
     )
-    outputs = np.empty_like(in_batch_order, np.float32)
+    outputs = np.empty_like(in_batch_order)
     outputs[batches.order] = in_batch_order
     return outputs
 
 
-def predict_probabilities(model: keras.Model, inputs: NDArray[Any], batch_size: int) -> NDArray[np.float32]:
+def _predict_batch(model: keras.Model, inputs: NDArray[Any], batch_size: int) -> NDArray[np.float32]:
+    size = next((size for size in batch_sizes(batch_size) if size >= len(inputs)), len(inputs))
+    filled = np.concatenate([inputs, np.repeat(inputs[-1:], size - len(inputs), axis=0)])
+    return np.asarray(model.predict_on_batch(filled), np.float32)[: len(inputs)]
+
+
+def batch_sizes(batch_size: int) -> tuple[int, ...]:
+    """Return the numbers of examples that are computed at once.
+
+    Example:
+        >>> batch_sizes(256)
+        (1, 16, 64, 256)
+    """
+    return (*(size for size in _BATCH_SIZES if size < batch_size), batch_size)
+
+
+def predict_probabilities(model: keras.Model, inputs: NDArray[Any] | Ragged, batch_size: int) -> NDArray[np.float32]:
     """Return the probability of each class, [B, ..., classes], whether the model ends in a softmax or in logits.
 
     Args:

@@ -1,5 +1,6 @@
 """Classification: one class for each example."""
 
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
@@ -55,6 +56,17 @@ class Classification(Task):
     def encode(self, split: Split) -> Split:
         """Return the encoded inputs and the indices of the classes."""
         return Split(self.preprocessor.encode(split.inputs), split.targets)
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """The number of examples of each part, for which nothing is encoded."""
+        _ = self.class_weights
+        train, validation = self._parts
+        return {
+            "training": train.size,
+            "validation": validation.size if validation else 0,
+            "test": self.data.test.size,
+        }
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.config.sections import Component, DataConfig, Fold, ForecastConfig
-from unrolled.data.dataset import Dataset, Split, objects
+from unrolled.data.dataset import Dataset, Split
+from unrolled.data.ragged import objects
 from unrolled.data.registry import load, load_config_data
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.tasks.base import Baselines, Prediction, Task

@@ -8,7 +8,7 @@ from typing import Any
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.config.sections import DataConfig, Fold
 from unrolled.data.dataset import Split
-from unrolled.data.streaming import LongText
+from unrolled.data.long_text import LongText
 from unrolled.data.tokens import PADDING, UNKNOWN
 from unrolled.errors import DataError, InvalidInput, InvalidSetting
 from unrolled.tasks.base import Baselines, Prediction, Task

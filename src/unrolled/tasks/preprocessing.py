@@ -1,14 +1,14 @@
 """Conversion of raw examples to the network's input, fitted on the training examples and kept with the run."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from unrolled.config.sections import TextConfig
-from unrolled.data.dataset import Dataset, Split, objects
-from unrolled.data.examples import RowTexts
-from unrolled.data.streaming import Stored
-from unrolled.data.tokens import UNKNOWN, Tokenizer
+from unrolled.data.dataset import Dataset, Split
+from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, padded_lengths
+from unrolled.data.texts import Texts
+from unrolled.data.tokens import Tokenizer
 from unrolled.errors import InvalidInput
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 Shape = tuple[int | None, ...]
 _SERIES_AT_ONCE = 4096
+_FEW_TEXTS = 64
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class ArrayPreprocessor:
     dtype: str = "float32"
     vocabulary: int | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of an encoded example in a batch."""
+        return (tuple(length or 1 for length in self.shape),)
 
     def encode(self, inputs: Any) -> NDArray[Any]:
         """Return the examples [B, ...] after checking them.
@@ -78,25 +84,31 @@ class TextPreprocessor:
     dtype: str = "int32"
 
     @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of an encoded example in a batch: those of the padded lengths."""
+        return tuple((length,) for length in padded_lengths(self.max_length))
+
+    @property
     def vocabulary(self) -> int:
         """Number of different tokens."""
         return self.tokenizer.size
 
-    def encode(self, inputs: Any) -> Any:
-        """Return [B] arrays of int32 [T], each of its own length of at least 1.
+    def encode(self, inputs: Any) -> Ragged:
+        """Return [B] arrays of int32 [T], each of its own length of at least 1; very many are kept on disk.
 
         Raises:
             InvalidInput: They are not texts.
         """
-        if isinstance(inputs, RowTexts):
-            return Stored.of(self._numbers(inputs))
-        if isinstance(inputs, str) or not all(isinstance(text, str) for text in inputs):
+        is_texts = isinstance(inputs, Texts)
+        if isinstance(inputs, str) or not (is_texts or all(isinstance(text, str) for text in inputs)):
             raise InvalidInput("predict: expected a list of texts. Give a list of str.")
-        return objects(list(self._numbers(inputs)))
-
-    def _numbers(self, texts: Iterable[str]) -> Iterator[NDArray[np.int32]]:
-        unknown = np.full(1, UNKNOWN, np.int32)
-        return (numbers if len(numbers) else unknown for numbers in self.tokenizer.encode_all(texts, self.max_length))
+        _check_any(inputs)
+        shortest = padded_lengths(self.max_length)[0]
+        if len(inputs) <= _FEW_TEXTS:
+            return Ragged.of_pieces([self.tokenizer.encode_each(list(inputs), self.max_length)], shortest)
+        texts = inputs if is_texts else Texts.of(list(inputs))
+        encoded = self.tokenizer.encode_all(texts, self.max_length)
+        return Ragged.of_pieces(encoded, shortest, is_on_disk=int(texts.bytes_of_each.sum()) > LARGEST_IN_MEMORY)
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of ``preprocessor.json``."""
@@ -116,11 +128,13 @@ class SeriesPreprocessor:
         mean: [F] of the training examples.
         scale: [F] standard deviation of the training examples, 1 where it is 0.
         by_window: True if each series is divided by its own mean first.
+        longest: The number of steps of the longest training example.
     """
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     by_window: bool = False
+    longest: int = 1
     dtype: str = "float32"
     vocabulary: int | None = None
     notes: tuple[str, ...] = ()
@@ -130,14 +144,20 @@ class SeriesPreprocessor:
         """The shape of one example."""
         return (None, len(self.mean))
 
-    def encode(self, inputs: Any) -> Any:
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shapes of an encoded example in a batch: those of the padded lengths."""
+        return tuple((length, len(self.mean)) for length in padded_lengths(self.longest))
+
+    def encode(self, inputs: Any) -> Ragged:
         """Return [B] arrays of float32 [T, F].
 
         Raises:
             InvalidInput: A series has another number of channels, or no steps.
         """
-        if isinstance(inputs, Stored):
-            return inputs
+        shortest = padded_lengths(self.longest)[0]
+        if isinstance(inputs, Ragged):
+            return Ragged(inputs.values, inputs.begins, inputs.lengths, shortest)
         try:
             encoded = [np.asarray(item, np.float32) for item in inputs]
         except (ValueError, TypeError):
@@ -148,11 +168,18 @@ class SeriesPreprocessor:
                     f"predict: series {index}: expected [T, {len(self.mean)}], got {list(item.shape)}. "
                     "Give every step all channels."
                 )
-        return objects(encoded)
+        _check_any(encoded)
+        return Ragged.of(encoded, shortest)
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of ``preprocessor.json``."""
-        return {"kind": "series", "mean": list(self.mean), "scale": list(self.scale), "by_window": self.by_window}
+        values = {"mean": list(self.mean), "scale": list(self.scale)}
+        return {"kind": "series", **values, "by_window": self.by_window, "longest": self.longest}
+
+
+def _check_any(inputs: Sequence[Any] | Texts) -> None:
+    if not len(inputs):
+        raise InvalidInput("predict: expected examples, got none. Give one or more.")
 
 
 Preprocessor = ArrayPreprocessor | TextPreprocessor | SeriesPreprocessor
@@ -172,10 +199,9 @@ def fit_preprocessor(data: Dataset, train: Split, text: TextConfig) -> Preproces
         return fit_series(train.inputs)
     longest = text.max_length
     tokenizer = fit_tokenizer(train, text, longest)
-    # A text has no more words than characters, and no more bytes than four times as many.
-    most = 1 if tokenizer.kind in ("words", "characters") else 4
-    long = (example for example in train.inputs if most * len(example) > longest)
-    cut = sum(len(numbers) > longest for numbers in tokenizer.encode_all(long, longest + 1))
+    # A text has no more tokens than bytes.
+    long = train.inputs[np.flatnonzero(train.inputs.bytes_of_each > longest)]
+    cut = sum(int((lengths > longest).sum()) for _, lengths in tokenizer.encode_all(long, longest + 1))
     note = f"{cut:,} of {train.size:,} training texts are cut after {longest} tokens" if cut else ""
     return TextPreprocessor(tokenizer, longest, notes=(note,) if note else ())
 
@@ -199,7 +225,7 @@ def fit_tokenizer(train: Split, text: TextConfig, max_length: int | None = None)
 
 
 def fit_series(
-    series: Sequence[NDArray[Any]] | NDArray[Any] | Stored, *, by_window: bool = False
+    series: Sequence[NDArray[Any]] | NDArray[Any] | Ragged, *, by_window: bool = False
 ) -> SeriesPreprocessor:
     """Fit the mean and the standard deviation of each channel.
 
@@ -214,11 +240,12 @@ def fit_series(
     for values in _all_steps(series, by_window):
         squares = squares + np.nansum((values - mean) ** 2, axis=0)
     scale = np.sqrt(squares / np.maximum(count, 1))
-    return SeriesPreprocessor(tuple(mean.tolist()), tuple(np.where(scale > 0, scale, 1.0).tolist()), by_window)
+    longest = max(map(len, series))
+    return SeriesPreprocessor(tuple(mean.tolist()), tuple(np.where(scale > 0, scale, 1.0).tolist()), by_window, longest)
 
 
 def _all_steps(
-    series: Sequence[NDArray[Any]] | NDArray[Any] | Stored, by_window: bool
+    series: Sequence[NDArray[Any]] | NDArray[Any] | Ragged, by_window: bool
 ) -> Iterator[NDArray[np.float64]]:
     """Yield the steps [N, F] of many series at a time, in float64."""
     for begin in range(0, len(series), _SERIES_AT_ONCE):
@@ -237,6 +264,7 @@ def preprocessor_from_json(values: Mapping[str, Any]) -> Preprocessor:
     if values["kind"] == "arrays":
         return ArrayPreprocessor(tuple(values["shape"]))
     if values["kind"] == "series":
-        return SeriesPreprocessor(tuple(values["mean"]), tuple(values["scale"]), values["by_window"])
+        mean, scale = tuple(values["mean"]), tuple(values["scale"])
+        return SeriesPreprocessor(mean, scale, values["by_window"], values.get("longest", 1))
     tokenizer, notes = Tokenizer.from_json(values["tokenizer"]), tuple(values.get("notes", ()))
     return TextPreprocessor(tokenizer, values["max_length"], notes=notes)

@@ -204,12 +204,14 @@ class Trainer:
     ):
         self.model, self.task, self.run, self.progress = model, task, run, progress
         self.training = run.config.training
-        size, batch_size, epochs = task.train.size, self.training.batch_size, self.training.epochs
+        size, batch_size = task.sizes["training"], self.training.batch_size
         self.position = TrainingPosition(checkpoint)
         self.terminate_on_nan = TerminateOnNaN(self.position, run)
         self.best_weights = BestWeights(run.path, self.training)
         self.ema = SwapEMAWeights(model.optimizer) if model.optimizer.use_ema else None
-        self.logger = MetricsLogger(self.position, run, progress, examples=size, batch_size=batch_size, epochs=epochs)
+        self.logger = MetricsLogger(
+            self.position, run, progress, examples=size, batch_size=batch_size, epochs=self.training.epochs
+        )
         stateful: dict[str, StatefulCallback] = {"logger": self.logger, "best_weights": self.best_weights}
         self.checkpoints = CheckpointWriter(
             self.position, request, run, progress, steps=task.steps_per_epoch, stateful=stateful
@@ -308,8 +310,8 @@ def _describe_data(task: Task, model: keras.Model) -> dict[str, Any]:
         "dtype": data.kind if data.kind != "arrays" else str(data.train.inputs.dtype),
         "classes": list(task.output_names),
         "schema": data.schema,
-        "training_examples": task.train.size,
-        "validation_examples": task.validation.size if task.validation else 0,
+        "training_examples": task.sizes["training"],
+        "validation_examples": task.sizes["validation"],
         "test_examples": data.test.size,
         "parameters": model.count_params(),
         "fingerprints": data.fingerprints,

@@ -1,4 +1,4 @@
-"""Arrays on disk."""
+"""Arrays of unequal length, in memory and on disk."""
 
 import os
 import subprocess
@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.dataset import lengths, pad
-from unrolled.data.streaming import Stored, on_disk
+from unrolled.data.ragged import Ragged, lengths, objects, on_disk, pad
 from unrolled.errors import WriteError
 
 import numpy as np
@@ -18,14 +17,17 @@ from numpy.typing import NDArray
 ITEMS = [np.arange(length * 2, dtype=np.float32).reshape(length, 2) for length in (3, 1, 4)]
 
 
-def test_examples_are_chosen_as_of_an_array_of_objects() -> None:
-    stored = Stored.of(ITEMS)
-    for item, expected in zip(stored, ITEMS, strict=True):
+@pytest.mark.parametrize("is_on_disk", [False, True])
+def test_examples_are_chosen_as_of_an_array_of_objects(*, is_on_disk: bool) -> None:
+    pieces = [(np.concatenate(ITEMS[:2]), np.array([3, 1])), (ITEMS[2], np.array([4]))]
+    ragged = Ragged.of_pieces(pieces, is_on_disk=is_on_disk)
+    for item, expected in zip(ragged, ITEMS, strict=True):
         np.testing.assert_array_equal(item, expected)
-    chosen = stored[np.array([2, 0])]
+    chosen = ragged[np.array([2, 0])]
     np.testing.assert_array_equal(chosen[0], ITEMS[2])
-    np.testing.assert_array_equal(pad(chosen), pad([ITEMS[2], ITEMS[0]]))
-    assert (len(stored[1:]), lengths(chosen).tolist(), stored.dtype) == (2, [4, 3], np.dtype(object))
+    for length in (None, 2, 5):
+        np.testing.assert_array_equal(pad(chosen, length), pad(objects([ITEMS[2], ITEMS[0]]), length))
+    assert (len(ragged[1:]), lengths(chosen).tolist(), ragged.dtype) == (2, [4, 3], np.dtype(object))
 
 
 def test_nothing_is_left_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +45,7 @@ def test_a_missing_folder_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch
 
 def test_a_full_disk_is_refused_in_one_line_and_an_error_of_the_source_is_passed_on(tmp_path: Path) -> None:
     program = (
-        "import resource, numpy as np; from unrolled.data.streaming import on_disk\n"
+        "import resource, numpy as np; from unrolled.data.ragged import on_disk\n"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "on_disk(np.zeros(10_000) for _ in range(3))"

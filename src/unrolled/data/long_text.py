@@ -1,108 +1,11 @@
-"""Arrays and texts on disk, for data larger than memory."""
+"""A text that may be larger than memory, read in pieces."""
 
-import os
-import tempfile
-from array import array
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from unrolled.data.decoding import starting_encoding
-from unrolled.errors import DataError, UnrolledError, WriteError
+from unrolled.errors import DataError, UnrolledError
 from unrolled.storage import cannot_read
-
-import numpy as np
-from numpy.typing import NDArray
-
-# The system's folder for large temporary files; /tmp is in memory on many machines.
-_FOLDER = Path("/var/tmp")
-
-
-class Stored:
-    """Arrays [T, ...] of unequal length on disk, [B] of them, read on access.
-
-    Indexed like an object array: ``stored[3]`` is one array, ``stored[indices]`` several. The file has no name and
-    disappears with its last reader, even if the process is killed.
-
-    Example:
-        >>> stored = Stored.of([np.array([1, 2]), np.array([3])])
-        >>> stored[1].tolist(), len(stored), stored[np.array([1, 0, 1])].lengths.tolist()
-        ([3], 2, [1, 2, 1])
-    """
-
-    dtype = np.dtype(object)
-
-    def __init__(self, values: NDArray[Any], begins: NDArray[np.int64], lengths: NDArray[np.int64]):
-        self._values, self._begins, self.lengths = values, begins, lengths
-
-    @classmethod
-    def of(cls, items: Iterable[NDArray[Any]]) -> "Stored":
-        """Write arrays of one dtype to disk.
-
-        Raises:
-            WriteError: The disk is full.
-        """
-        counts = array("q")
-
-        def counted() -> Iterator[NDArray[Any]]:
-            for item in items:
-                counts.append(len(item))
-                yield item
-
-        values = on_disk(counted())
-        lengths = np.array(counts, np.int64)
-        return cls(values, np.cumsum(lengths) - lengths, lengths)
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def __getitem__(self, index: Any) -> Any:
-        if not isinstance(index, int | np.integer):
-            return Stored(self._values, self._begins[index], self.lengths[index])
-        begin = self._begins[index]
-        return self._values[begin : begin + self.lengths[index]]
-
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        return (self._values[begin : begin + length] for begin, length in zip(self._begins, self.lengths, strict=True))
-
-
-def on_disk(pieces: Iterable[NDArray[Any]]) -> NDArray[Any]:
-    """Write arrays [N, ...] of one dtype to a nameless file, and map it as one array.
-
-    Args:
-        pieces: One array or more, not all empty.
-
-    Returns:
-        The concatenation along the first axis, mapped from disk.
-
-    Raises:
-        WriteError: The disk is full.
-    """
-    folder = Path(os.environ.get("TMPDIR") or (_FOLDER if _FOLDER.is_dir() else tempfile.gettempdir()))
-    piece, written = np.empty(0), 0
-    with _naming_full_disk(folder):
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed below, once it is mapped
-    with file:
-        for piece in pieces:
-            with _naming_full_disk(folder):
-                written += file.write(np.ascontiguousarray(piece).data)
-        with _naming_full_disk(folder):
-            file.flush()
-        shape = piece.shape[1:]
-        rows = written // (piece.itemsize * int(np.prod(shape, dtype=np.int64)))
-        return np.asarray(np.memmap(file, piece.dtype, "r", shape=(rows, *shape)))
-
-
-@contextmanager
-def _naming_full_disk(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise WriteError(
-            f"{folder}: cannot store the data of the network: {error.strerror}. Set TMPDIR to a folder with more space."
-        ) from None
-
 
 _BLOCK = 1 << 22
 
