@@ -16,6 +16,7 @@ _LINES_BEYOND_ASCII = re.compile(rb"[^\n]*[\x80-\xff][^\n]*\n?")
 _WITHIN_WORDS = re.compile("(?<=\\w)[^\\w\\s\x00-\x7f\u2018\u2019](?=\\w)")
 # Enough text to tell one encoding from another.
 _DETECTION_BYTES = 1 << 17
+_PIECE = 1 << 22
 _CONTROLS = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 # The encodings of the web beside UTF-8, and the Latin-2 of Unix.
 _ENCODINGS = (
@@ -80,7 +81,7 @@ def _read(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise cannot_read(path, error) from None
-    if not content.strip():
+    if not content or content.isspace():
         raise DataError(f"{path}: expected text, got an empty file. Check the file.")
     return content
 
@@ -126,19 +127,33 @@ def detect_encoding(path: Path, content: bytes) -> str:
         return marked
     if content.isascii():
         return "utf-8"
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        beyond = len(_BEYOND_ASCII.findall(content))
-        within = sum(map(len, _UTF8_SEQUENCES.findall(content)))
-        if within * 2 > beyond:
-            line = content[: error.start].count(b"\n") + 1
-            raise DataError(
-                f"{path}:{line}: expected UTF-8 as in the rest of the file, got the byte 0x{content[error.start]:02x}. "
-                "Save the file in one encoding, or name it: encoding: cp1252"
-            ) from None
-        return _most_likely(path, content)
-    return "utf-8"
+    wrong = _first_beyond_utf8(content)
+    if wrong is None:
+        return "utf-8"
+    beyond = len(_BEYOND_ASCII.findall(content))
+    within = sum(map(len, _UTF8_SEQUENCES.findall(content)))
+    if within * 2 > beyond:
+        line = content[:wrong].count(b"\n") + 1
+        raise DataError(
+            f"{path}:{line}: expected UTF-8 as in the rest of the file, got the byte 0x{content[wrong]:02x}. "
+            "Save the file in one encoding, or name it: encoding: cp1252"
+        )
+    return _most_likely(path, content)
+
+
+def _first_beyond_utf8(content: bytes) -> int | None:
+    """Return the index of the first byte that is not UTF-8; piece by piece, as a str takes up to four times as much."""
+    begin = 0
+    while begin < len(content):
+        end = min(begin + _PIECE, len(content))
+        while begin < end < len(content) and content[end] & 0xC0 == 0x80 and end > begin + _PIECE - 4:
+            end -= 1
+        try:
+            content[begin:end].decode("utf-8")
+        except UnicodeDecodeError as error:
+            return begin + error.start
+        begin = end
+    return None
 
 
 def _most_likely(path: Path, content: bytes) -> str:

@@ -12,7 +12,6 @@ from unrolled.errors import DataError
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 TEST_SEED = 0
 # About the share of MNIST's own test set: 10,000 of 70,000.
@@ -67,7 +66,7 @@ def assemble(name: str, parts: Mapping[str, LabeledExamples], source: str = "") 
 def count_duplicates(data: Dataset) -> str:
     """Return a note with the number of test examples that are training examples too; empty if there are none."""
     train, test = _hashes(data.train.inputs), _hashes(data.test.inputs)
-    found = int(np.isin(test, train).sum())
+    found = int(test.is_in(train.implode()).sum())
     return f"{found:,} of {data.test.size:,} test examples are training examples too" if found else ""
 
 
@@ -130,8 +129,8 @@ def _class_order(labels: Collection[str]) -> Callable[[str], Any]:
     return str
 
 
-def _hashes(inputs: Any) -> NDArray[np.int64]:
+def _hashes(inputs: Any) -> pl.Series:
     """Return a number for each input, [B], equal for equal inputs."""
     if isinstance(inputs, Texts):
-        return np.concatenate([column.hash().to_numpy() for column in inputs.columns()]).view(np.int64)
-    return np.fromiter((hash(item.tobytes()) for item in inputs), np.int64, len(inputs))
+        return pl.concat([column.hash() for column in inputs.columns()])
+    return pl.Series([hash(item.tobytes()) for item in inputs], dtype=pl.Int64)

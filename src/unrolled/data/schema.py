@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from unrolled.data.tables import Table, format_list, read_table
 from unrolled.data.times import Times, format_range, format_step, looks_like_time, positions
@@ -47,6 +48,7 @@ _PARTS = {
 _EXCHANGEABLE = re.compile("%[dm][-/]%[dm]")
 _DETECTION_ROWS = 10_000
 _MOST_CATEGORIES = 50
+_FOUND: WeakKeyDictionary[Table, dict[str, "Column"]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ class Column:
 
 def find_columns(table: Table) -> dict[str, Column]:
     """Return what each column of a table is, by its name."""
-    return {name: _find_column(table, name) for name in table.columns}
+    if table not in _FOUND:
+        _FOUND[table] = {name: _find_column(table, name) for name in table.columns}
+    return _FOUND[table]
 
 
 def _find_column(table: Table, name: str) -> Column:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from unrolled.data.decoding import read_utf8
 from unrolled.data.times import Times, find_times
-from unrolled.data.values import LARGEST, NumberFormat, format_of_numbers, is_number, parse_numbers, shown
+from unrolled.data.values import LARGEST, NumberFormat, are_numbers, format_of_numbers, parse_numbers, shown
 from unrolled.errors import DataError, did_you_mean
 from unrolled.storage import cannot_read
 
@@ -33,7 +33,7 @@ _IS_EMPTY_ROW = pl.all_horizontal(pl.all().is_null() | (pl.all() == ""))
 _EXCEL_DELIMITER = re.compile(rb'"?sep=(.)"?\r?\n')
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Table:
     """Columns of equal length.
 
@@ -264,7 +264,7 @@ class _DelimitedText:
             return _lines(*again)
 
         if header is None:
-            header = _has_header([[cell or "" for cell in row] for row in kept.head(_DETECTION_ROWS + 1).rows()])
+            header = _has_header(kept.head(_DETECTION_ROWS + 1).fill_null(""))
         first = [(cell or "").strip() for cell in kept.row(0)] if kept.height else []
         names = [name or f"column {index + 1}" for index, name in enumerate(first)]
         if not header:
@@ -413,17 +413,17 @@ def _detect_delimiter(text: str) -> str:
     return max(_CANDIDATES, key=start.splitlines()[0].count)
 
 
-def _has_header(rows: Sequence[Sequence[str]]) -> bool:
+def _has_header(rows: pl.DataFrame) -> bool:
     """Return True if the first row names the columns: it has words above numbers, or short words that differ.
 
     The name of the column that numbers the rows may be empty, as pandas and R write it.
     """
-    first, below = rows[0], rows[1:]
-    if any(is_number(cell) for cell in first) or not any(cell.strip() for cell in first):
+    first, numbers = rows.row(0), [are_numbers(cells) for cells in rows]
+    if any(column[0] for column in numbers) or not any(cell.strip() for cell in first):
         return False
     if any(not cell.strip() for cell in first[1:-1]) or (not first[0].strip() and len(first) == 1):
         return False
-    if not below or any(all(is_number(row[index]) for row in below) for index in range(len(first)) if first[index]):
+    if rows.height == 1 or any(column[1:].all() for column, cell in zip(numbers, first, strict=True) if cell):
         return True
     names = [cell for cell in first if cell.strip()]
     return len(set(names)) == len(names) and all(re.fullmatch(r"\s*\w[^\n\r]{0,39}", cell) for cell in names)

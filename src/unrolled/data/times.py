@@ -34,6 +34,8 @@ _NAMES = re.compile(r"(?i)(?:^|[ _-])(date|datetime|time|timestamp|day|ds|ts|epo
 # By the number of digits: seconds, milliseconds, microseconds, nanoseconds from 1970, between 1973 and 2286.
 _EPOCHS = ((1e8, 1e10, "s"), (1e11, 1e13, "ms"), (1e14, 1e16, "us"), (1e17, 1e19, "ns"))
 _DETECTION_ROWS = 200
+# The longest form is "September 30, 2024 12:00:00.000000000 PM".
+_MAY_BE_TIME = r"^[^\n]{0,30}\d[^\n]{0,30}$"
 _FIRST_YEAR = 1000
 _STEPS = {"daily": 86_400, "hourly": 3_600, "weekly": 604_800, "every minute": 60, "every second": 1}
 _MOST_INSERTED, _SPARSEST = 20, 3
@@ -68,10 +70,11 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
         return _from_epoch(cells.cast(pl.Float64)) if looks_like_time(name) else None
     if cells.dtype != pl.String:
         return None
-    text = cells.set(is_missing(cells), None).str.strip_chars()
-    sample = text.drop_nulls().head(_DETECTION_ROWS)
-    if not len(sample) or not sample.str.contains(r"\d").all():
+    sample = _filled(cells.head(_DETECTION_ROWS)).drop_nulls()
+    sample = sample if len(sample) else _filled(cells).drop_nulls().head(_DETECTION_ROWS)
+    if not len(sample) or not sample.str.contains(_MAY_BE_TIME).all():
         return None
+    text = _filled(cells)
     if form is not None and (read := text.str.to_datetime(form, strict=False)).null_count() < len(text):
         return Times(_in_utc(read), form)
     if looks_like_time(name) and (numbers := sample.cast(pl.Float64, strict=False)).null_count() == 0:
@@ -86,6 +89,11 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
         frame = pl.DataFrame({"year": year, "month": 3 * quarter - 2})
         return Times(frame.select(pl.datetime("year", "month", 1)).to_series(), "quarter")
     return _by_format(text, sample)
+
+
+def _filled(cells: pl.Series) -> pl.Series:
+    """Return cells without spaces around them, and null for missing values."""
+    return cells.set(is_missing(cells), None).str.strip_chars()
 
 
 def looks_like_time(name: str) -> bool:

@@ -72,18 +72,13 @@ def is_blank(cells: pl.Series) -> pl.Series:
     return cells.is_null() | (cells.str.strip_chars() == "") if cells.dtype == pl.String else cells.is_null()
 
 
-def is_number(cell: str) -> bool:
-    """Return True if a text is a number, in one of the forms that tables hold.
+def are_numbers(cells: pl.Series) -> pl.Series:
+    """Return for each cell whether it is a number, in one of the forms that tables hold.
 
     Example:
-        >>> [is_number(cell) for cell in ("12", "1.234,5", "12,5 %", "2024-01-01", "n/a")]
+        >>> are_numbers(pl.Series(["12", "1.234,5", "12,5 %", "2024-01-01", "n/a"])).to_list()
         [True, True, True, False, False]
     """
-    return bool(are_numbers(pl.Series([cell]))[0])
-
-
-def are_numbers(cells: pl.Series) -> pl.Series:
-    """Return for each cell whether it is a number, in one of the forms that tables hold."""
     if cells.dtype.is_numeric():
         return cells.is_not_null()
     if cells.dtype != pl.String:
