@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unrolled.config.experiment import ExperimentConfig
+from unrolled.data.frames import keep_frames
 from unrolled.reports.run import write_missing_report, write_report
 from unrolled.runs.run import Run
 from unrolled.training.processes import stop_on_signals
@@ -33,7 +34,8 @@ def train(
     Sets the random seeds of Python, NumPy and, if it is the backend, torch.
 
     Args:
-        experiment: A recipe's name, an experiment file, the settings themselves, or an ExperimentConfig.
+        experiment: A recipe's name, an experiment file, the settings themselves, or an ExperimentConfig. In the
+            settings a data frame may stand in place of a file: ``{"data": {"file": frame, "target": "label"}, ...}``.
         seed: Replaces the experiment's seed.
         overrides: Changes of single settings: ``["training.epochs=5", "network.1.LSTM.units=64"]``.
         runs: The folder in which the run folder is made.
@@ -55,6 +57,7 @@ def train(
         run = unrolled.train("mnist-rows", seed=0)
         print(run.evaluation.accuracy)
     """
+    experiment = keep_frames(experiment, Path(runs))
     config = ExperimentConfig.load(experiment, overrides=overrides, name=name, seed=seed)
     progress = choose_progress(quiet=quiet)
     progress.announce(config)
@@ -191,7 +194,7 @@ def repeat(
 
     with stop_on_signals() as request:
         return repeat_experiment(
-            experiment,
+            keep_frames(experiment, Path(runs)),
             request,
             seeds=seeds,
             jobs=jobs,
@@ -255,7 +258,7 @@ def search(
 
     with stop_on_signals() as request:
         found = find_search(
-            experiment,
+            keep_frames(experiment, Path(runs)),
             trials=trials,
             metric=metric,
             prunes=prunes,

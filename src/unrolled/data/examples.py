@@ -8,12 +8,13 @@ from typing import Any
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.decoding import read_text
 from unrolled.data.folders import TEXTS, read_folder
+from unrolled.data.frames import Source, read_source
 from unrolled.data.labeled import LabeledExamples, assemble
 from unrolled.data.long_text import LongText
 from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, objects
 from unrolled.data.rows import labeled_examples, labels_of, read_series, rows_as_series, texts_of
 from unrolled.data.schema import TableSchema, find_columns, find_series_column, find_time_column, named_columns
-from unrolled.data.tables import Table, format_list, iterate_batches, read_preview, read_table, size_in_memory
+from unrolled.data.tables import Table, format_list, iterate_batches, read_preview, size_in_memory
 from unrolled.data.texts import StoredTexts
 from unrolled.errors import DataError
 
@@ -26,8 +27,8 @@ MOST_EVALUATED = 2_000_000
 
 
 def load_labeled_table(
-    train: Path,
-    test: Path | None = None,
+    train: Source,
+    test: Source | None = None,
     *,
     columns: Mapping[str, Any] | None = None,
     read_options: Mapping[str, Any] | None = None,
@@ -35,7 +36,7 @@ def load_labeled_table(
     """Load examples with classes from a table.
 
     Args:
-        train: The table.
+        train: The table, a file or a data frame.
         test: The table of the test examples; without it a sixth of each class is held out.
         columns: The columns that the user names: ``input``, ``target``, ``series``, ``time``, ``ignore``.
         read_options: Those of ``read_table``.
@@ -44,17 +45,17 @@ def load_labeled_table(
         DataError: A file is missing or damaged, a column is missing, or a class has a single example.
     """
     columns, read_options = dict(columns or {}), dict(read_options or {})
-    if test is None and "series" not in columns and is_large(train):
+    if test is None and "series" not in columns and isinstance(train, Path) and is_large(train):
         table = read_preview(train)
         schema = TableSchema.decide(table, **columns)
         data = assemble(train.name, {"train": stream_parquet(train, schema)})
         return data.with_note(_format_columns(schema, table))
-    table = read_table(train, **read_options)
+    table = read_source(train, **read_options)
     schema = TableSchema.decide(table, **columns, read_options=read_options)
     whole = [table] if test is None else [table, schema.read(test)]
     kept = [schema.usable(one) for one in whole]
     parts = schema.parts(kept[0][0]) if test is None else {"train": kept[0][0], "test": kept[1][0]}
-    data = assemble(train.name, {part: labeled_examples(some, schema) for part, some in parts.items()})
+    data = assemble(table.path.name, {part: labeled_examples(some, schema) for part, some in parts.items()})
     for note in dict.fromkeys(one.format_detected() for one in whole):
         data = data.with_note(note)
     for one, (_, lines) in zip(whole, kept, strict=True):
@@ -129,7 +130,7 @@ def is_large(path: Path) -> bool:
 
 
 def load_series(
-    path: Path,
+    path: Source,
     *,
     test_steps: int,
     columns: Mapping[str, Any] | None = None,
@@ -140,7 +141,7 @@ def load_series(
     Rows are sorted by the column of times, if there is one, and steps that are missing become gaps.
 
     Args:
-        path: The table.
+        path: The table, a file or a data frame.
         test_steps: The number of steps at the end of each series for the test.
         columns: The columns that the user names: ``input`` or ``target``, the columns to forecast (without it all
             columns of numbers), ``series``, ``time``, ``ignore``.
@@ -151,16 +152,16 @@ def load_series(
             of the same time.
     """
     named, read_options = dict(columns or {}), dict(read_options or {})
+    table = read_source(path, **read_options)
     if "target" in named and "input" in named:
-        raise DataError(f"{path}: input and target both name columns to forecast. Leave target out.")
-    table = read_table(path, **read_options)
+        raise DataError(f"{table.path}: input and target both name columns to forecast. Leave target out.")
     channels = named.get("input") or named.get("target")
     schema = forecast_schema(
         table, channels, named.get("series"), named.get("time"), named_columns(named.get("ignore"))
     )
     schema = replace(schema, read_options=read_options).with_formats(table)
     items, _ = read_series(table, schema)
-    name = path.name if len(items) == 1 else f"{path.name} ({len(items):,} series)"
+    name = table.path.name if len(items) == 1 else f"{table.path.name} ({len(items):,} series)"
     data = split_series(name, items, schema.columns, test_steps)
     return replace(data, schema=schema.to_json()).with_note(_format_columns(schema, table))
 

@@ -15,10 +15,11 @@ from unrolled.data.dataset import Dataset, Split
 from unrolled.data.decoding import read_text
 from unrolled.data.examples import load_folder, load_labeled_table, load_series, load_text
 from unrolled.data.folders import PICTURES, TEXTS, is_picture, read_folder, read_grey_picture
+from unrolled.data.frames import Source, is_frame, read_source
 from unrolled.data.labeled import assemble, split_of
 from unrolled.data.rows import RowIndices, extract_examples, labeled_examples
 from unrolled.data.schema import TableSchema
-from unrolled.data.tables import SUFFIXES, Table, format_list, read_preview, read_table
+from unrolled.data.tables import SUFFIXES, Table, format_list, read_preview
 from unrolled.data.ts import read_ts
 from unrolled.errors import DataError, InvalidInput
 from unrolled.storage import cannot_read
@@ -144,12 +145,12 @@ class FileFormat:
 
 
 def load_file(
-    path: Path, options: LoadOptions, purpose: str | None = None, file_format: FileFormat | None = None
+    path: Source, options: LoadOptions, purpose: str | None = None, file_format: FileFormat | None = None
 ) -> Dataset:
     """Load a file or folder as a data set for training.
 
     Args:
-        path: The file or folder.
+        path: The file, folder or data frame.
         options: Settings beside the file.
         purpose: ``examples``, ``text`` or ``series``. Without it, and for one that the format does not serve, the first
             of the format: the task itself then refuses the data.
@@ -170,8 +171,8 @@ def load_file(
     return loader.load(path, options)
 
 
-def read_labeled(path: Path, context: ReadContext) -> Split:
-    """Read the examples of a file or folder with their classes, to evaluate a network.
+def read_labeled(path: Source, context: ReadContext) -> Split:
+    """Read the examples of a file, a folder or a data frame with their classes, to evaluate a network.
 
     A test part of its own is preferred to the rest of the file.
 
@@ -186,8 +187,8 @@ def read_labeled(path: Path, context: ReadContext) -> Split:
     return file_format.read_labeled(path, context)
 
 
-def read_inputs(path: Path, context: ReadContext) -> Inputs:
-    """Read the examples of a file to predict.
+def read_inputs(path: Source, context: ReadContext) -> Inputs:
+    """Read the examples of a file or a data frame to predict.
 
     Raises:
         DataError: The format is unknown, or the file is missing, damaged or malformed.
@@ -213,12 +214,14 @@ def preview_table(path: Path) -> Table | None:
     return file_format.preview(path) if file_format and file_format.preview else None
 
 
-def format_of(path: Path) -> FileFormat:
-    """Return the format of a file or folder.
+def format_of(path: Source) -> FileFormat:
+    """Return the format of a file or folder; a data frame is a table.
 
     Raises:
         DataError: The format is unknown, or there is no such file.
     """
+    if is_frame(path):
+        return TABLES
     for file_format in FORMATS:
         if file_format.matches(path):
             return file_format
@@ -254,22 +257,22 @@ def _check_no_test_file(path: Path, options: LoadOptions, remedy: str = "Leave t
 # Tables: CSV, TSV, JSON, Parquet, Arrow, Excel, Orange's .tab.
 
 
-def _load_labeled_table(path: Path, options: LoadOptions) -> Dataset:
+def _load_labeled_table(path: Source, options: LoadOptions) -> Dataset:
     return load_labeled_table(path, options.test, columns=options.columns, read_options=options.read_options)
 
 
-def _load_series(path: Path, options: LoadOptions) -> Dataset:
+def _load_series(path: Source, options: LoadOptions) -> Dataset:
     _check_no_test_file(path, options)
     return load_series(path, test_steps=options.test_steps, columns=options.columns, read_options=options.read_options)
 
 
-def _read_labeled_table(path: Path, context: ReadContext) -> Split:
-    schema = context.schema or TableSchema.decide(read_table(path))
+def _read_labeled_table(path: Source, context: ReadContext) -> Split:
+    schema = context.schema or TableSchema.decide(read_source(path))
     return split_of(labeled_examples(schema.usable(schema.read(path))[0], schema), context.classes)
 
 
-def _read_table_inputs(path: Path, context: ReadContext) -> Inputs:
-    table = context.schema.read(path) if context.schema else read_table(path)
+def _read_table_inputs(path: Source, context: ReadContext) -> Inputs:
+    table = context.schema.read(path) if context.schema else read_source(path)
     schema = context.schema or TableSchema.decide(table, has_target=False)
     kept, lines = replace(schema, target="").usable(table)
     examples, rows = extract_examples(kept, schema)

@@ -8,6 +8,7 @@ from unrolled.data import bundled
 from unrolled.data.bundled import FASHION_MNIST, KMNIST
 from unrolled.data.dataset import Dataset
 from unrolled.data.formats import FOLDERS, READ_OPTIONS, LoadOptions, load_file
+from unrolled.data.frames import Source, is_frame
 from unrolled.data.schema import has_target
 from unrolled.data.tables import Table, format_list
 from unrolled.errors import DataError, did_you_mean
@@ -24,15 +25,17 @@ DATASETS = {
 }
 
 
-def load(name: str | Path, *, where: str = "data", test_steps: int | None = None) -> Dataset:
-    """Load a data set by its name, or from a file of the user.
+def load(name: str | Source, *, where: str = "data", test_steps: int | None = None, **columns: Any) -> Dataset:
+    """Load a data set by its name, from a file of the user, or from a data frame.
 
     Args:
         name: ``"mnist"``, ``"movie-reviews"``, ``"japanese-vowels"``, ``"pride-and-prejudice"``, ``"air-passengers"``
             (inside the package), ``"fashion-mnist"`` or ``"kmnist"`` (downloaded once into ``KERAS_HOME``), or the
-            path of a file or a folder.
+            path of a file or a folder; or a data frame of pandas, Polars, PyArrow, DuckDB or another library with
+            Arrow's interface.
         where: The location of the name in a settings file, for messages.
         test_steps: The number of steps at the end of a series for the test.
+        columns: The settings of a table, as in the section ``data`` of an experiment: ``target="label"``.
 
     Returns:
         The training and test examples, with the names of their classes.
@@ -44,6 +47,8 @@ def load(name: str | Path, *, where: str = "data", test_steps: int | None = None
         >>> load("mnist").test.inputs.shape
         (10000, 28, 28)
     """
+    if columns or is_frame(name):
+        return load_config_data(file=name, test_steps=test_steps, **columns)
     if str(name) == "air-passengers" and test_steps is not None:
         return bundled.load_passengers(test_steps)
     if str(name) in DATASETS:
@@ -58,7 +63,7 @@ def load(name: str | Path, *, where: str = "data", test_steps: int | None = None
 
 def load_config_data(
     *,
-    file: str | None = None,
+    file: str | Source | None = None,
     labels: str | None = None,
     train: str | None = None,
     test: str | None = None,
@@ -71,7 +76,7 @@ def load_config_data(
     """Load the files of the user that the ``data`` section of an experiment names.
 
     Args:
-        file: A file; the suffix of its name tells the format.
+        file: A file, the suffix of whose name tells the format, or a data frame.
         labels: The labels of an IDX or NPY pair.
         train: The file of the training examples, beside a file of test examples.
         test: The file of the test examples.
@@ -95,7 +100,7 @@ def load_config_data(
     )
     if folder is not None:
         return load_file(Path(folder), options, file_format=FOLDERS)
-    return load_file(Path(file or train or ""), options, purpose)
+    return load_file(file if is_frame(file) else Path(file or train or ""), options, purpose)
 
 
 def load_to_show(

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from unrolled.data.tables import Table, format_list, read_table
+from unrolled.data.frames import Source, is_frame, read_source
+from unrolled.data.tables import Table, format_list
 from unrolled.data.times import Times, format_range, format_step, looks_like_time, positions
 from unrolled.data.values import are_numbers, is_blank, is_missing, shown
 from unrolled.errors import DataError
@@ -259,14 +259,16 @@ class TableSchema:
         day_first = times.form if times and _EXCHANGEABLE.match(times.form) else None
         return replace(self, decimals={name: found.of(name) for name in names}, day_first=day_first)
 
-    def read(self, path: Path) -> Table:
-        """Read another table with the same options.
+    def read(self, source: Source) -> Table:
+        """Read another table, a file or a data frame, with the same options.
 
         Raises:
             DataError: The file is missing, empty or damaged, or its rows have different numbers of cells.
         """
         options = ({"time_format": self.day_first} if self.day_first else {}) | dict(self.read_options)
-        table = read_table(path, **options)
+        if is_frame(source):
+            options = {name: options[name] for name in ("decimal", "time_format") if name in options}
+        table = read_source(source, **options)
         return replace(table, decimals=self.decimals) if self.decimals else table
 
     def usable(self, table: Table) -> tuple[Table, list[int]]:

@@ -463,16 +463,28 @@ def _read_json(path: Path, content: bytes, encoding: str, *, is_lines: bool) -> 
     def lines() -> list[int]:
         return [line for line, row in enumerate(content.split(b"\n"), 1) if row.strip()]
 
-    return Table(path, _with_fields(frame), {"encoding": encoding}, find_lines=lines if is_lines else None)
+    return Table(path, with_simple_types(path, frame), {"encoding": encoding}, find_lines=lines if is_lines else None)
 
 
-def _with_fields(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a frame with a column for each field of nested objects, named by its path: ``body.text``."""
+def with_simple_types(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame with categories as text, decimals as floats, and a column for each field of nested objects.
+
+    A field is named by its path: ``body.text``.
+
+    Raises:
+        DataError: A column has the name of a field.
+    """
     while nested := [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Struct)]:
         for name in nested:
             fields = frame[name].struct.unnest()
-            frame = frame.drop(name).with_columns(fields[inner].alias(f"{name}.{inner}") for inner in fields.columns)
-    return frame
+            frame = frame.drop(name)
+            taken = next((inner for inner in fields.columns if f"{name}.{inner}" in frame.columns), None)
+            if taken is not None:
+                raise DataError(f'{path}: expected column names that differ, got "{name}.{taken}" twice. Rename one.')
+            frame = frame.with_columns(fields[inner].alias(f"{name}.{inner}") for inner in fields.columns)
+    return frame.with_columns(
+        pl.col(pl.Categorical).cast(pl.String), pl.col(pl.Enum).cast(pl.String), pl.col(pl.Decimal).cast(pl.Float64)
+    )
 
 
 def _explain_json(path: Path, content: bytes, *, is_lines: bool) -> None:
@@ -502,7 +514,7 @@ ROWS_AT_ONCE = 4096
 
 def _read_binary(path: Path, suffix: str) -> Table:
     if suffix == ".parquet":
-        return Table(path, _with_fields(_collect(path, scan_parquet(path))), {"format": "Parquet"})
+        return Table(path, with_simple_types(path, _collect(path, scan_parquet(path))), {"format": "Parquet"})
     name = "Arrow" if suffix in _ARROW else "Excel"
     try:
         frame = pl.read_ipc(path) if suffix in _ARROW else pl.read_excel(path, infer_schema_length=None)
@@ -518,7 +530,7 @@ def _read_binary(path: Path, suffix: str) -> Table:
         ) from None
     if not frame.height:
         raise DataError(f"{path}: expected rows below the header, got none. Add examples.")
-    return Table(path, _with_fields(frame), {"format": name})
+    return Table(path, with_simple_types(path, frame), {"format": name})
 
 
 @contextmanager

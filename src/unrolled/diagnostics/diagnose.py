@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unrolled.config.experiment import ExperimentConfig
+from unrolled.data.frames import keep_frames
 from unrolled.diagnostics.data_rules import DATA_RULES, non_finite_inputs
 from unrolled.diagnostics.diagnostic import Diagnostic, Rule, RuleSet, is_found, most_severe_first
 from unrolled.diagnostics.lr_probe import preserve_state, probe_learning_rates
@@ -89,6 +90,7 @@ def diagnose(
     if isinstance(source, Run):
         target = target_of_run(source.with_overrides(overrides) if overrides else source)
     elif isinstance(source, ExperimentConfig | Mapping):
+        source = keep_frames(source, Path(runs))
         target = target_of_experiment(ExperimentConfig.load(source, overrides=overrides))
     elif isinstance(source, str | Path):
         target = find_target(source, overrides, Path(runs))

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.examples import forecast_schema
 from unrolled.data.formats import PICTURE_FILES, TABLES, ReadContext, names_a_file, read_inputs, read_labeled
+from unrolled.data.frames import Source, is_frame
 from unrolled.data.pictures import save_png
 from unrolled.data.preview import PredictedPicture, draw_input_grid
 from unrolled.data.registry import DATASETS, load
@@ -31,20 +32,6 @@ Prediction = dict[str, Any]
 _SOURCES = ("text", "file", "index")
 
 
-def read_context(run: Run) -> ReadContext:
-    """Return the facts about the training data of a run by which other files are read the same way."""
-    config = run.config.data
-    dtype = run.data["dtype"]
-    return ReadContext(
-        kind=dtype if dtype in ("series", "text") else "arrays",
-        classes=run.output_names,
-        example_shape=tuple(run.data["example_shape"]),
-        schema=run.schema,
-        side=None if isinstance(config, str) else config.side,
-        is_folder=not isinstance(config, str) and config.folder is not None,
-    )
-
-
 def predict_inputs(run: Run, inputs: Sequence[str], explain_input: Path | None = None) -> list[Prediction]:
     """Predict the class of texts, or of the examples in files.
 
@@ -58,7 +45,7 @@ def predict_inputs(run: Run, inputs: Sequence[str], explain_input: Path | None =
         InvalidInput: The network reads another type of input.
         WriteError: The PNG cannot be written.
     """
-    context = read_context(run)
+    context = run.read_context
     if context.kind != "text":
         return predict_files(run, [Path(name) for name in inputs], explain_input)
     if explain_input:
@@ -81,7 +68,7 @@ def predict_texts(run: Run, texts: Sequence[str]) -> list[Prediction]:
     Raises:
         InvalidInput: There are no texts, or the network reads another type of input.
     """
-    if read_context(run).kind != "text":
+    if run.read_context.kind != "text":
         raise InvalidInput("predict: expected files, because the network does not read texts. Name files.")
     if not texts:
         raise InvalidInput("predict: expected texts, got none. Write one per line.")
@@ -110,7 +97,7 @@ def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = 
     """
     if explain_input and not any(PICTURE_FILES.matches(path) for path in files):
         raise InvalidInput("--explain-input: expected a PNG or JPEG to explain, got none. Name a picture.")
-    context = read_context(run)
+    context = run.read_context
     read = [(path, read_inputs(path, context)) for path in files]
     outputs = run.predict([example for _, inputs in read for example in inputs.examples])
     sources = [
@@ -176,7 +163,7 @@ def predict_table(run: Run, path: Path) -> tuple[Table, list[Prediction]]:
         DataError: The table is damaged, or a column is missing.
         InvalidInput: The network reads another type of input.
     """
-    inputs = read_inputs(path, read_context(run))
+    inputs = read_inputs(path, run.read_context)
     assert inputs.table is not None
     by_row = {
         row: prediction
@@ -225,13 +212,13 @@ def _cells(prediction: Prediction) -> Iterator[str]:
     return (f"{value:.6f}" if isinstance(value, float) else "" if value is None else str(value) for value in values)
 
 
-def evaluate(run: Run, data: str | Path | Dataset | Split | None = None) -> Evaluation:
+def evaluate(run: Run, data: str | Source | Dataset | Split | None = None) -> Evaluation:
     """Evaluate a trained network on the test set, or on other data.
 
     Args:
         run: The run.
         data: A data set or its name, whose test split is used; a file, of which the test arrays are used, or all of it
-            if it has none; a split of raw examples; or None for the test set of the run's own data.
+            if it has none; a data frame; a split of raw examples; or None for the test set of the run's own data.
 
     Raises:
         DataError: The data cannot be loaded, or has other classes.
@@ -248,13 +235,15 @@ def evaluate(run: Run, data: str | Path | Dataset | Split | None = None) -> Eval
     return task.evaluate(task.predict(run.model, split), split)
 
 
-def _split(run: Run, data: str | Path | Dataset | Split) -> Split:
+def _split(run: Run, data: str | Source | Dataset | Split) -> Split:
     """Return the labeled examples to evaluate a network on."""
     if isinstance(data, Split):
         return data
+    if is_frame(data):
+        return read_labeled(data, run.read_context)
     if not isinstance(data, Dataset):
         if str(data) not in DATASETS and looks_like_a_file(data):
-            return read_labeled(Path(data), read_context(run))
+            return read_labeled(Path(data), run.read_context)
         data = load(data)
     if data.classes != run.output_names:
         raise DataError(

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from unrolled.data.formats import ReadContext
     from unrolled.data.schema import TableSchema
     from unrolled.tasks.base import Task
     from unrolled.tasks.preprocessing import Preprocessor
@@ -330,6 +331,21 @@ class Run:
         kept = self.data.get("schema")
         return TableSchema.from_json(kept) if kept else None
 
+    @cached_property
+    def read_context(self) -> "ReadContext":
+        """The facts about the training data by which other files are read the same way."""
+        from unrolled.data.formats import ReadContext  # which imports the readers of tables
+
+        data, dtype = self.config.data, self.data["dtype"]
+        return ReadContext(
+            kind=dtype if dtype in ("series", "text") else "arrays",
+            classes=self.output_names,
+            example_shape=tuple(self.data["example_shape"]),
+            schema=self.schema,
+            side=None if isinstance(data, str) else data.side,
+            is_folder=not isinstance(data, str) and data.folder is not None,
+        )
+
     # What came of it
 
     @property
@@ -396,7 +412,7 @@ class Run:
 
         Args:
             inputs: Examples as in the data set: images [B, height, width] with pixels from 0 to 255, a list of texts,
-                or a list of series [T, F].
+                or a list of series [T, F]; or a data frame with the columns of the training table.
             batch_size: Number of examples computed at once.
 
         Returns:
@@ -406,6 +422,10 @@ class Run:
             InvalidInput: The examples have another shape than the training examples, or the network was trained to
                 generate or to forecast.
         """
+        if hasattr(inputs, "__arrow_c_stream__"):
+            from unrolled.data.formats import read_inputs  # which imports the readers of tables
+
+            inputs = read_inputs(inputs, self.read_context).examples
         return self.task.predict_inputs(self.model, inputs, batch_size)
 
     def warm_up(self, batch_size: int = 256) -> "Run":

@@ -1,0 +1,94 @@
+"""Data frames of pandas, Polars, PyArrow, DuckDB and others with Arrow's interface, as tables and as files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from unrolled.data.tables import Table, read_table, with_simple_types
+from unrolled.errors import DataError
+from unrolled.storage import replacing
+
+import polars as pl
+
+_WHERE = Path("data frame")
+_FILES = ("file", "train", "test")
+
+
+Source = Path | Any
+"""A file, or a data frame."""
+
+
+def read_source(source: Source, **options: Any) -> Table:
+    """Read a table from a file, or return a data frame as one; the options are those of ``read_table``.
+
+    Raises:
+        DataError: As of ``read_table`` and ``table_of``.
+    """
+    return table_of(source, **options) if is_frame(source) else read_table(source, **options)
+
+
+def is_frame(value: Any) -> bool:
+    """Return True if a value is a data frame: it gives its columns through Arrow's interface."""
+    return hasattr(value, "__arrow_c_stream__") and not isinstance(value, pl.Series)
+
+
+def table_of(frame: Any, *, decimal: str | None = None, time_format: str | None = None) -> Table:
+    """Return a data frame as a table.
+
+    An index of pandas that has a name, or holds anything but whole numbers, is a column.
+
+    Args:
+        frame: The data frame.
+        decimal: The decimal separator of numbers in columns of text.
+        time_format: The format of times in columns of text, as of ``strptime``.
+
+    Raises:
+        DataError: It has no rows, two columns of one name, or a column of objects.
+    """
+    index: Any = getattr(frame, "index", None)
+    if hasattr(frame, "reset_index") and (index.name is not None or index.nlevels > 1 or index.dtype.kind not in "iu"):
+        frame = frame.reset_index()
+    try:
+        columns = pl.DataFrame(frame)
+    except Exception as error:  # each library raises classes of its own
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise DataError(f"{_WHERE}: cannot be read: {reason}. Give its columns plain types.") from None
+    if not columns.height:
+        raise DataError(f"{_WHERE}: expected rows, got none. Add examples.")
+    return Table(_WHERE, with_simple_types(_WHERE, columns), decimal=decimal, time_format=time_format)
+
+
+def keep_frames(experiment: Any, folder: Path) -> Any:
+    """Return an experiment that names files where it had data frames, so that a run can be resumed.
+
+    Args:
+        experiment: A mapping, of which ``data``, or ``file``, ``train`` and ``test`` within it, may be data frames;
+            anything else is returned as it is.
+        folder: The folder of runs; frames are kept in its folder ``.data``, each under a checksum.
+
+    Raises:
+        DataError: A frame cannot be read.
+        WriteError: The folder cannot be written.
+    """
+    if not isinstance(experiment, Mapping):
+        return experiment
+    data = experiment.get("data")
+    if is_frame(data):
+        data = {"file": data}
+    if not isinstance(data, Mapping) or not any(is_frame(data.get(name)) for name in _FILES):
+        return experiment
+    kept = {name: str(_keep(data[name], folder)) for name in _FILES if is_frame(data.get(name))}
+    return {**experiment, "data": {**data, **kept}}
+
+
+def _keep(frame: Any, folder: Path) -> Path:
+    """Write a frame to Parquet, unless it is there, and return the path."""
+    columns = table_of(frame).frame
+    hashes = columns.hash_rows().to_numpy().tobytes() + "\0".join(columns.columns).encode()
+    path = (folder / ".data" / f"{crc32(hashes):08x}-{columns.height}.parquet").resolve()
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as part:
+            columns.write_parquet(part)
+    return path
