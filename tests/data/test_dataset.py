@@ -1,6 +1,7 @@
 """Splits and datasets, and how a split is divided."""
 
-from unrolled.data.dataset import Dataset, Split, hold_out
+from unrolled.data.dataset import Dataset, Split
+from unrolled.data.splitting import hold_out
 
 import hypothesis.strategies as st
 import numpy as np

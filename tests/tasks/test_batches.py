@@ -1,6 +1,7 @@
 """Batches: shifts, weights and one-hot targets."""
 
-from unrolled.data.dataset import Split, fold_out
+from unrolled.data.dataset import Split
+from unrolled.data.splitting import fold_out
 from unrolled.tasks.batches import EvaluationBatches, TrainingBatches, balanced_weights, one_hot, shifted
 
 import numpy as np

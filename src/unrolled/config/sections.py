@@ -5,6 +5,7 @@ The sentence below each field is its description, which editors, ``unrolled init
 
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -74,6 +75,27 @@ def _check_argument_names(value: Any) -> None:
             _check_argument_names(within)
 
 
+class SplitConfig(ConfigModel):
+    """What examples are divided by into training, validation and test examples."""
+
+    by: str | None = None
+    """A table's column of groups, such as patients: all examples of a group are in the same part."""
+    time: str | float | None = None
+    """The date or time, as in the table's column of times, from which on examples are test examples; validation
+    examples are the last before it."""
+
+    @field_validator("time", mode="before")
+    @classmethod
+    def _date_as_text(cls, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, date) else float(value) if type(value) is int else value
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if (self.by is None) == (self.time is None):
+            raise ValueError("either by or time, as in {by: patient} or {time: 2025-01-01}")
+        return self
+
+
 class DataConfig(ConfigModel):
     """The user's own data: a file, a file for each split, or a folder; paths are relative to the experiment's file."""
 
@@ -101,6 +123,16 @@ class DataConfig(ConfigModel):
     missing: Literal["refuse", "drop"] | None = None
     """``drop`` leaves rows without a text, a class, a series or a time out, and says how many; without it a table with
     such rows is refused."""
+    fill: dict[str, str | float] | None = None
+    """By column, what stands in for its empty cells: ``{text: "", age: 40}``."""
+    min_class_count: int | None = Field(default=None, ge=2)
+    """The number of training examples below which a class is rare."""
+    rare_classes: Literal["drop", "other"] | None = None
+    """``drop`` leaves the examples of rare classes out, the default; ``other`` joins them as a class of that name."""
+    deduplicate: bool | None = None
+    """True to leave out examples that equal one before them."""
+    split: SplitConfig | None = None
+    """What examples are divided by; without it, test examples are chosen at random in each class."""
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     """The character between the cells of a table; detected where it is left out."""
     encoding: str | None = None
@@ -116,7 +148,10 @@ class DataConfig(ConfigModel):
 
     @model_serializer
     def _to_yaml(self) -> dict[str, Any]:
-        return {name: value for name, value in self if value is not None}
+        values = {name: value for name, value in self if value is not None}
+        if self.split is not None:
+            values["split"] = self.split.model_dump(exclude_none=True)
+        return values
 
     @property
     def read_options(self) -> dict[str, Any]:
@@ -132,9 +167,18 @@ class DataConfig(ConfigModel):
             return tuple(str(name) if type(name) is int else name for name in value)
         return str(value) if type(value) is int else value
 
+    @field_validator("fill", mode="before")
+    @classmethod
+    def _whole_numbers(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {str(name): float(one) if type(one) is int else one for name, one in value.items()}
+
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         sources = [name for name in ("file", "train", "folder") if getattr(self, name) is not None]
+        if self.rare_classes is not None and self.min_class_count is None:
+            raise ValueError("min_class_count beside rare_classes, as in {min_class_count: 5, rare_classes: other}")
         if len(sources) != 1 or (self.test is not None and self.train is None):
             got = ", ".join(sources) or ("test" if self.test else "none")
             raise ValueError(f"one of file, train (with test) and folder, got {got}. Name one.")

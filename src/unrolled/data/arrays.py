@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.dataset import Dataset, Split, hold_out
+from unrolled.data.dataset import Dataset, Split
 from unrolled.data.labeled import TEST_SEED, TEST_SHARE
 from unrolled.data.ragged import objects
+from unrolled.data.splitting import hold_out
 from unrolled.errors import DataError
 from unrolled.storage import cannot_read
 

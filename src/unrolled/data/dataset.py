@@ -40,6 +40,23 @@ class Split(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Division:
+    """What examples are divided by into training, validation and test examples.
+
+    Attributes:
+        by: ``group``, which stays whole, or ``time``: what comes last is held out.
+        values: [B] the number of each example's group, or its time.
+    """
+
+    by: Literal["group", "time"]
+    values: NDArray[np.int64]
+
+    def select(self, indices: NDArray[np.int64]) -> "Division":
+        """Return the division of the examples at ``indices``."""
+        return Division(self.by, self.values[indices])
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Training, validation and test examples under one name.
 
@@ -53,6 +70,7 @@ class Dataset:
         validation: The validation examples of a data set that defines them.
         notes: Remarks for the user, made while loading.
         schema: The columns and read options of a table, as JSON (see ``TableSchema``).
+        division: What the training examples are divided by; None to divide them at random.
 
     Example:
         >>> import unrolled
@@ -70,6 +88,7 @@ class Dataset:
     validation: Split | None = None
     notes: tuple[str, ...] = ()
     schema: Mapping[str, Any] | None = None
+    division: Division | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -131,48 +150,3 @@ def _checksum(array: NDArray[Any] | Texts) -> int:
         for piece in pieces_of(item):
             checksum = crc32(piece.encode("utf-8", "surrogatepass"), checksum)
     return checksum
-
-
-def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
-    """Divide a split in two, each class in the same proportion, the same way for the same seed.
-
-    Args:
-        split: The examples to divide.
-        fraction: The share of each class to hold out, between 0 and 1, rounded to whole examples. Where a
-            class has two or more, at least one is held out and at least one stays.
-        seed: Decides which examples.
-
-    Returns:
-        The examples that stay and those held out, both in their original order.
-    """
-    random = np.random.default_rng(seed)
-    is_held_out = np.zeros(split.size, dtype=bool)
-    for label in np.unique(split.targets):
-        members = np.flatnonzero(split.targets == label)
-        count = min(max(round(len(members) * fraction), 1), len(members) - 1)
-        is_held_out[random.permutation(members)[:count]] = True
-    return split.select(np.flatnonzero(~is_held_out)), split.select(np.flatnonzero(is_held_out))
-
-
-def fold_out(split: Split, fold: int, of: int, seed: int) -> tuple[Split, Split]:
-    """Divide a split for cross-validation: the examples held out for all folds together are the whole split.
-
-    Each class is spread evenly over the folds, the same way for the same seed.
-
-    Args:
-        split: The examples to divide.
-        fold: The index of the fold to hold out, from 0 on.
-        of: The number of folds.
-        seed: Decides which example is in which fold.
-
-    Returns:
-        The examples that stay and those held out, both in their original order.
-    """
-    random = np.random.default_rng(seed)
-    folds = np.empty(split.size, dtype=np.int64)
-    assigned = 0
-    for label in np.unique(split.targets):
-        members = random.permutation(np.flatnonzero(split.targets == label))
-        folds[members] = (np.arange(len(members)) + assigned) % of
-        assigned += len(members)
-    return split.select(np.flatnonzero(folds != fold)), split.select(np.flatnonzero(folds == fold))

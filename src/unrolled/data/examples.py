@@ -9,13 +9,14 @@ from unrolled.data.dataset import Dataset, Split
 from unrolled.data.decoding import read_text
 from unrolled.data.folders import TEXTS, read_folder
 from unrolled.data.frames import Source, read_source
-from unrolled.data.labeled import LabeledExamples, assemble
+from unrolled.data.labeled import ALL, LabeledExamples, Selection, assemble
 from unrolled.data.long_text import LongText
 from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, objects
 from unrolled.data.rows import labeled_examples, labels_of, read_series, rows_as_series, texts_of
 from unrolled.data.schema import TableSchema, find_columns, find_series_column, find_time_column, named_columns
 from unrolled.data.tables import Table, format_list, iterate_batches, read_preview, size_in_memory
 from unrolled.data.texts import StoredTexts
+from unrolled.data.times import find_times
 from unrolled.errors import DataError
 
 import numpy as np
@@ -31,6 +32,8 @@ def load_labeled_table(
     test: Source | None = None,
     *,
     columns: Mapping[str, Any] | None = None,
+    selection: Mapping[str, Any] | None = None,
+    split: Mapping[str, Any] | None = None,
     read_options: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Load examples with classes from a table.
@@ -38,29 +41,58 @@ def load_labeled_table(
     Args:
         train: The table, a file or a data frame.
         test: The table of the test examples; without it a sixth of each class is held out.
-        columns: The columns that the user names: ``input``, ``target``, ``series``, ``time``, ``ignore``.
+        columns: The columns that the user names: ``input``, ``target``, ``series``, ``time``, ``ignore``; and
+            ``missing`` and ``fill``.
+        selection: Attributes of ``Selection``.
+        split: ``by`` with a column of groups, or ``time`` with the time from which on examples are test examples.
         read_options: Those of ``read_table``.
 
     Raises:
         DataError: A file is missing or damaged, a column is missing, or a class has a single example.
     """
-    columns, read_options = dict(columns or {}), dict(read_options or {})
-    if test is None and "series" not in columns and isinstance(train, Path) and is_large(train):
+    columns, split, read_options = dict(columns or {}), dict(split or {}), dict(read_options or {})
+    chosen = Selection(**(selection or {}))
+    if test is None and "series" not in columns and not split and isinstance(train, Path) and is_large(train):
         table = read_preview(train)
         schema = TableSchema.decide(table, **columns)
-        data = assemble(train.name, {"train": stream_parquet(train, schema)})
+        data = assemble(train.name, {"train": stream_parquet(train, schema)}, selection=chosen)
         return data.with_note(_format_columns(schema, table))
     table = read_source(train, **read_options)
+    if "by" in split:
+        columns["ignore"] = (*named_columns(columns.get("ignore")), split["by"])
     schema = TableSchema.decide(table, **columns, read_options=read_options)
+    table = replace(table, fill=schema.fill)
+    if "time" in split:
+        schema = schema if schema.time else replace(schema, time=find_time_column(table, find_columns(table)))
+        chosen = replace(chosen, test_from=_moment(table, schema.time, split["time"]))
+    divide_by = split.get("by") or (schema.time if split else None)
     whole = [table] if test is None else [table, schema.read(test)]
     kept = [schema.usable(one) for one in whole]
     parts = schema.parts(kept[0][0]) if test is None else {"train": kept[0][0], "test": kept[1][0]}
-    data = assemble(table.path.name, {part: labeled_examples(some, schema) for part, some in parts.items()})
+    data = assemble(
+        table.path.name,
+        {part: labeled_examples(some, schema, divide_by) for part, some in parts.items()},
+        selection=chosen,
+    )
     for note in dict.fromkeys(one.format_detected() for one in whole):
         data = data.with_note(note)
     for one, (_, lines) in zip(whole, kept, strict=True):
         data = data.with_note(_format_dropped(one, lines))
     return data.with_note(_format_columns(schema, table))
+
+
+def _moment(table: Table, column: str | None, time: str | float) -> int:
+    """Return the time from which on examples are test examples, in the unit of ``Table.moments``."""
+    if column is None:
+        raise DataError(f"{table.path}: data.split: no column of times. Name it: data: {{time: {table.columns[0]}}}")
+    if table.times(column) is None:
+        if isinstance(time, str):
+            raise DataError(f'{table.path}: data.split: expected a number as in {column}, got "{time}".')
+        return round(time * 1e6)
+    read = find_times("time", pl.Series([str(time)]))
+    if read is None or read.other is not None:
+        raise DataError(f'{table.path}: data.split: expected a date such as 2025-01-31, got "{time}".')
+    return int(read.values.to_physical()[0])
 
 
 _MOST_NAMED = 10
@@ -76,18 +108,19 @@ def _format_dropped(table: Table, lines: Sequence[int]) -> str:
 def _format_columns(schema: TableSchema, table: Table) -> str:
     """Format the columns that are read, and those that are not with the reason."""
     note = f"columns read: {format_list(schema.columns)}"
-    if schema.time:
+    if schema.time and (schema.series or not schema.target):
         note += f"; in the order of {schema.time}"
     ignored = [f"{one.name} ({one.fact})" for one in schema.roles(table) if one.role == "ignored"]
     return note + (f"; ignored: {format_list(ignored, 6)}" if ignored else "")
 
 
-def load_folder(folder: Path, side: int | None = None) -> Dataset:
+def load_folder(folder: Path, side: int | None = None, selection: Selection = ALL) -> Dataset:
     """Load pictures or texts from a folder with a folder for each class.
 
     Args:
         folder: The folder (see ``read_folder``).
         side: The height and width to which pictures are resized.
+        selection: Which examples are used.
 
     Raises:
         DataError: There are no training examples, fewer than two classes, files of different kinds, a file that cannot
@@ -96,7 +129,7 @@ def load_folder(folder: Path, side: int | None = None) -> Dataset:
     parts = read_folder(folder, side)
     if "train" not in parts:
         raise DataError(f"{folder}: no folder train beside the folder test. Add one.")
-    return assemble(folder.name, parts)
+    return assemble(folder.name, parts, selection=selection)
 
 
 def load_text(path: Path, encoding: str | None = None) -> Dataset:

@@ -16,7 +16,7 @@ from unrolled.data.decoding import read_text
 from unrolled.data.examples import load_folder, load_labeled_table, load_series, load_text
 from unrolled.data.folders import PICTURES, TEXTS, is_picture, read_folder, read_grey_picture
 from unrolled.data.frames import Source, is_frame, read_source
-from unrolled.data.labeled import assemble, split_of
+from unrolled.data.labeled import LabeledExamples, Selection, assemble, of_known_classes, split_of
 from unrolled.data.rows import RowIndices, extract_examples, labeled_examples
 from unrolled.data.schema import TableSchema
 from unrolled.data.tables import SUFFIXES, Table, format_list, read_preview
@@ -30,6 +30,8 @@ from numpy.typing import NDArray
 _COLUMNS = ("input", "target", "series", "time", "ignore")
 READ_OPTIONS = ("delimiter", "encoding", "header", "decimal", "time_format")
 """The settings with which a table is read."""
+SELECTION = ("min_class_count", "rare_classes", "deduplicate")
+"""The settings that decide which labeled examples are used."""
 _MOST_SUFFIXES = 9
 
 
@@ -43,7 +45,9 @@ class LoadOptions:
         side: The height and width to which the pictures of a folder are resized.
         test_steps: The number of steps at the end of a series for the test.
         columns: The ``input``, ``target``, ``series``, ``time`` and ``ignore`` columns of a table that the user names,
-            and what becomes of its ``missing`` cells.
+            and what becomes of its ``missing`` cells, or ``fill`` instead of them.
+        selection: ``min_class_count``, ``rare_classes`` and ``deduplicate`` as of ``Selection``.
+        split: ``by`` or ``time``: what the examples of a table are divided by.
         read_options: The ``delimiter``, ``encoding``, ``header``, ``decimal`` and ``time_format`` that the user sets.
     """
 
@@ -52,13 +56,15 @@ class LoadOptions:
     side: int | None = None
     test_steps: int = 0
     columns: Mapping[str, Any] = field(default_factory=dict)
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    split: Mapping[str, Any] | None = None
     read_options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def named(self) -> list[str]:
         """The names of the settings that the user sets; a file of test examples is looked at by the formats."""
         names = [name for name, value in (("labels", self.labels), ("side", self.side)) if value is not None]
-        return [*names, *self.columns, *self.read_options]
+        return [*names, *self.columns, *self.selection, *(["split"] if self.split else ()), *self.read_options]
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,7 @@ class ReadContext:
         example_shape: The shape of one input.
         schema: The columns of a table, if the run was trained on one.
         side: The height and width to which pictures were resized, if they were.
+        rare_classes: What became of the examples of rare classes: ``drop`` or ``other``; None if there are none.
         is_folder: True if the run was trained on a folder of pictures; otherwise pictures are brought to MNIST's form.
     """
 
@@ -79,7 +86,18 @@ class ReadContext:
     example_shape: tuple[int | None, ...] = ()
     schema: TableSchema | None = None
     side: int | None = None
+    rare_classes: str | None = None
     is_folder: bool = False
+
+    def split_of(self, labeled: LabeledExamples) -> Split:
+        """Return labeled examples with the index of each label among the network's classes.
+
+        Raises:
+            DataError: A label is not one of the classes.
+        """
+        if self.rare_classes:
+            labeled = of_known_classes(labeled, self.classes, self.rare_classes)
+        return split_of(labeled, self.classes)
 
 
 @dataclass(frozen=True)
@@ -258,7 +276,14 @@ def _check_no_test_file(path: Path, options: LoadOptions, remedy: str = "Leave t
 
 
 def _load_labeled_table(path: Source, options: LoadOptions) -> Dataset:
-    return load_labeled_table(path, options.test, columns=options.columns, read_options=options.read_options)
+    return load_labeled_table(
+        path,
+        options.test,
+        columns=options.columns,
+        selection=options.selection,
+        split=options.split,
+        read_options=options.read_options,
+    )
 
 
 def _load_series(path: Source, options: LoadOptions) -> Dataset:
@@ -268,7 +293,7 @@ def _load_series(path: Source, options: LoadOptions) -> Dataset:
 
 def _read_labeled_table(path: Source, context: ReadContext) -> Split:
     schema = context.schema or TableSchema.decide(read_source(path))
-    return split_of(labeled_examples(schema.usable(schema.read(path))[0], schema), context.classes)
+    return context.split_of(labeled_examples(schema.usable(schema.read(path))[0], schema))
 
 
 def _read_table_inputs(path: Source, context: ReadContext) -> Inputs:
@@ -287,7 +312,7 @@ TABLES = FileFormat(
     suffixes=SUFFIXES,
     kinds=("text", "series"),
     loaders={
-        "examples": Loader(_load_labeled_table, (*_COLUMNS, "missing", *READ_OPTIONS)),
+        "examples": Loader(_load_labeled_table, (*_COLUMNS, "missing", "fill", *SELECTION, "split", *READ_OPTIONS)),
         "series": Loader(_load_series, (*_COLUMNS, *READ_OPTIONS)),
     },
     read_labeled=_read_labeled_table,
@@ -301,15 +326,16 @@ TABLES = FileFormat(
 
 def _load_ts(path: Path, options: LoadOptions) -> Dataset:
     parts = {"train": path} | ({} if options.test is None else {"test": options.test})
-    return assemble(path.name, {part: read_ts(file) for part, file in parts.items()})
+    examples = {part: read_ts(file) for part, file in parts.items()}
+    return assemble(path.name, examples, selection=Selection(**options.selection))
 
 
 TS_FILES = FileFormat(
     name="series",
     suffixes=(".ts",),
     kinds=("series",),
-    loaders={"examples": Loader(_load_ts)},
-    read_labeled=lambda path, context: split_of(read_ts(path), context.classes),
+    loaders={"examples": Loader(_load_ts, SELECTION)},
+    read_labeled=lambda path, context: context.split_of(read_ts(path)),
     read_inputs=lambda path, context: Inputs(read_ts(path).inputs, is_batch=True),
 )
 
@@ -391,19 +417,19 @@ PICTURE_FILES = FileFormat(
 
 def _load_folder(path: Path, options: LoadOptions) -> Dataset:
     _check_no_test_file(path, options, "Leave test out, or add a folder test.")
-    return load_folder(path, options.side)
+    return load_folder(path, options.side, Selection(**options.selection))
 
 
 def _read_labeled_folder(path: Path, context: ReadContext) -> Split:
     parts = read_folder(path, context.side)
-    return split_of(parts.get("test") or parts["train"], context.classes)
+    return context.split_of(parts.get("test") or parts["train"])
 
 
 FOLDERS = FileFormat(
     name="a folder with a folder for each class",
     suffixes=(),
     kinds=("arrays", "text"),
-    loaders={"examples": Loader(_load_folder, ("side",))},
+    loaders={"examples": Loader(_load_folder, ("side", *SELECTION))},
     read_labeled=_read_labeled_folder,
     is_match=os.path.isdir,
 )

@@ -2,20 +2,27 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from unrolled.data.dataset import Dataset, Split, hold_out
+from unrolled.data.dataset import Dataset, Division, Split
 from unrolled.data.ragged import objects
-from unrolled.data.texts import Texts
+from unrolled.data.splitting import choose_held_out
+from unrolled.data.texts import Texts, column_of
 from unrolled.errors import DataError
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 TEST_SEED = 0
 # About the share of MNIST's own test set: 10,000 of 70,000.
 TEST_SHARE = 1 / 6
+_MOST_NAMED = 10
+
+
+OTHER = "other"
+"""The class of the examples of rare classes, where they are joined."""
 
 
 @dataclass(frozen=True)
@@ -27,40 +34,169 @@ class LabeledExamples:
         labels: [B] the name of each example's class.
         location: Function from the index of an example to its location, for messages: ``reviews.csv:12``.
         schema: The columns and read options of a table, as JSON (see ``TableSchema``).
+        division: What the examples are divided by into training and test examples; None to divide them at random.
     """
 
     inputs: Any
     labels: pl.Series | Sequence[str]
     location: Callable[[int], str]
     schema: Mapping[str, Any] | None = None
+    division: Division | None = None
+
+    def select(self, indices: NDArray[np.int64]) -> "LabeledExamples":
+        """Return the examples at ``indices``, in that order."""
+        is_list = isinstance(self.inputs, list)
+        inputs = [self.inputs[index] for index in indices.tolist()] if is_list else self.inputs[indices]
+        labels = pl.Series(self.labels, dtype=pl.String)[indices]
+        division = self.division.select(indices) if self.division else None
+        return LabeledExamples(
+            inputs, labels, lambda example: self.location(int(indices[example])), self.schema, division
+        )
 
 
-def assemble(name: str, parts: Mapping[str, LabeledExamples], source: str = "") -> Dataset:
+@dataclass(frozen=True)
+class Selection:
+    """Which examples are used, and which of them are test examples.
+
+    Attributes:
+        min_class_count: A class with fewer training examples is rare.
+        rare_classes: ``drop`` the examples of rare classes, or join them as ``other``.
+        deduplicate: If True, an example that equals one before it is left out, and so is a training example that
+            equals a test example of another file.
+        test_from: The time from which on examples are test examples, in microseconds since 1970.
+    """
+
+    min_class_count: int = 1
+    rare_classes: str = "drop"
+    deduplicate: bool = False
+    test_from: int | None = None
+
+
+ALL = Selection()
+
+
+def assemble(
+    name: str,
+    parts: Mapping[str, LabeledExamples],
+    source: str = "",
+    selection: Selection = ALL,
+) -> Dataset:
     """Make a data set of labeled examples.
 
-    Without a test part a sixth of each class is held out for the test, always the same.
+    Without a test part a sixth of each class is held out for the test, always the same; or what the division of the
+    examples says.
 
     Args:
         name: The name of the data set.
         parts: The examples of ``train``, and of ``validation`` and ``test`` if the data has such.
         source: Author and license.
+        selection: Which examples are used.
 
     Raises:
         DataError: There is only one class, a class has a single example, or a label of another part is not a class of
             the training examples.
     """
+    parts, notes = dict(parts), []
+    if selection.deduplicate:
+        parts, note = _without_duplicates(parts)
+        notes.append(note)
+    if selection.min_class_count > 1:
+        parts, note = _without_rare_classes(parts, selection)
+        notes.append(note)
     train = parts["train"]
-    counts = dict(pl.Series("class", train.labels, pl.String).value_counts().iter_rows())
+    counts = _count(train)
     classes = tuple(sorted(counts, key=_class_order(counts)))
     if len(classes) < 2:
         raise DataError(f"{name}: expected two classes or more, got {len(classes)}. Add examples of another class.")
     _check_class_sizes(name, train, {label: counts[label] for label in classes})
     splits = {part: split_of(labeled, classes) for part, labeled in parts.items()}
+    division = train.division
     if "test" not in splits:
-        splits["train"], splits["test"] = hold_out(splits["train"], TEST_SHARE, TEST_SEED)
+        stay, test = _choose_test(name, splits["train"], division, selection)
+        splits["train"], splits["test"] = splits["train"].select(stay), splits["train"].select(test)
+        division = division.select(stay) if division else None
     validation = splits.get("validation")
-    data = Dataset(name, splits["train"], splits["test"], classes, source, validation=validation, schema=train.schema)
+    data = Dataset(
+        name,
+        splits["train"],
+        splits["test"],
+        classes,
+        source,
+        validation=validation,
+        schema=train.schema,
+        division=division,
+    )
+    for note in notes:
+        data = data.with_note(note)
     return data.with_note(count_duplicates(data))
+
+
+def _choose_test(
+    name: str, split: Split, division: Division | None, selection: Selection
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the indices of the training and of the test examples."""
+    if division is None or selection.test_from is None:
+        if division is not None and len(np.unique(division.values)) < 2:
+            raise DataError(f"{name}: expected two groups or more to divide by, got one. Leave out data.split.")
+        return choose_held_out(split.targets, TEST_SHARE, TEST_SEED, division)
+    is_test = division.values >= selection.test_from
+    if is_test.all() or not is_test.any():
+        got = "all of them" if is_test.all() else "none"
+        raise DataError(f"{name}: expected some examples from the time of data.split on, got {got}. Name another time.")
+    return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+
+
+def _count(labeled: LabeledExamples) -> dict[str, int]:
+    """Return the number of examples of each class."""
+    return dict(pl.Series("class", labeled.labels, pl.String).value_counts().iter_rows())
+
+
+def _without_duplicates(parts: Mapping[str, LabeledExamples]) -> tuple[dict[str, LabeledExamples], str]:
+    """Return the examples that equal no example before them, and a note with the number of the others.
+
+    Test examples come first, as they stay.
+    """
+    kept, dropped, contradicted = {}, 0, 0
+    seen = pl.DataFrame(schema={"key": pl.UInt64, "label": pl.String})
+    for part in ("test", "validation", "train"):
+        if part not in parts:
+            continue
+        labels = pl.Series(parts[part].labels, dtype=pl.String)
+        rows = pl.DataFrame({"key": _hashes(parts[part].inputs), "label": labels})
+        whole = pl.concat([seen, rows])
+        first = whole.select(pl.col("label").first().over("key"))["label"][seen.height :]
+        is_new = whole["key"].is_first_distinct()[seen.height :]
+        dropped += int((~is_new).sum())
+        contradicted += int((~is_new & (first != labels)).sum())
+        kept[part] = parts[part].select(np.flatnonzero(is_new.to_numpy()))
+        seen = pl.concat([seen, rows.filter(is_new)])
+    note = f"{dropped:,} duplicates are left out" if dropped else "there are no duplicates"
+    note += f"; {contradicted:,} of them have another class than the example that stays" if contradicted else ""
+    return {part: kept[part] for part in parts}, note
+
+
+def _without_rare_classes(
+    parts: Mapping[str, LabeledExamples], selection: Selection
+) -> tuple[dict[str, LabeledExamples], str]:
+    """Return the examples of the other classes, or all with the rare classes joined, and a note."""
+    rare = {label: count for label, count in _count(parts["train"]).items() if count < selection.min_class_count}
+    if not rare:
+        return dict(parts), ""
+    what = f"{len(rare):,} classes of fewer than {selection.min_class_count} examples"
+    named = ", ".join(sorted(rare)[:_MOST_NAMED]) + (" ..." if len(rare) > _MOST_NAMED else "")
+    does = f'joined as "{OTHER}"' if selection.rare_classes == OTHER else "left out"
+    classes = [label for label in _count(parts["train"]) if label not in rare]
+    kept = {part: of_known_classes(labeled, classes, selection.rare_classes) for part, labeled in parts.items()}
+    return kept, f"{what} ({named}), {sum(rare.values()):,} examples, are {does}"
+
+
+def of_known_classes(labeled: LabeledExamples, classes: Sequence[str], rare_classes: str) -> LabeledExamples:
+    """Return examples without those of other classes, or with all of those as the class ``other``."""
+    labels = pl.Series(labeled.labels, dtype=pl.String)
+    is_known = labels.is_in(classes)
+    if rare_classes == OTHER:
+        return replace(labeled, labels=labels.set(~is_known, OTHER))
+    return labeled.select(np.flatnonzero(is_known.to_numpy()))
 
 
 def count_duplicates(data: Dataset) -> str:
@@ -106,7 +242,7 @@ def _check_class_sizes(name: str, train: LabeledExamples, counts: Mapping[str, i
         )
     raise DataError(
         f"{train.location(list(train.labels).index(single))}: expected two examples or more of each class, got one of "
-        f'"{single}". Add examples, or leave that one out.'
+        f'"{single}". Add examples, or leave rare classes out: data: {{min_class_count: 2}}'
     )
 
 
@@ -132,5 +268,8 @@ def _class_order(labels: Collection[str]) -> Callable[[str], Any]:
 def _hashes(inputs: Any) -> pl.Series:
     """Return a number for each input, [B], equal for equal inputs."""
     if isinstance(inputs, Texts):
-        return pl.concat([column.hash() for column in inputs.columns()])
-    return pl.Series([hash(item.tobytes()) for item in inputs], dtype=pl.Int64)
+        return pl.concat([column.hash() for column in inputs.columns()] or [pl.Series([], dtype=pl.UInt64)])
+    if isinstance(inputs, list) and isinstance(inputs[0], str):
+        return column_of(inputs).hash()
+    hashes = np.fromiter((hash((item.shape, item.tobytes())) for item in inputs), np.int64, len(inputs))
+    return pl.Series(hashes.view(np.uint64))

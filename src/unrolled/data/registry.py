@@ -7,7 +7,7 @@ from typing import Any
 from unrolled.data import bundled
 from unrolled.data.bundled import FASHION_MNIST, KMNIST
 from unrolled.data.dataset import Dataset
-from unrolled.data.formats import FOLDERS, READ_OPTIONS, LoadOptions, load_file
+from unrolled.data.formats import FOLDERS, READ_OPTIONS, SELECTION, LoadOptions, load_file
 from unrolled.data.frames import Source, is_frame
 from unrolled.data.schema import has_target
 from unrolled.data.tables import Table, format_list
@@ -84,8 +84,7 @@ def load_config_data(
         side: The height and width to which pictures are resized.
         purpose: ``examples``, ``text`` or ``series``; without it the first that the format serves.
         test_steps: The number of steps at the end of a series for the test.
-        columns: The settings of a table: ``input``, ``target``, ``series``, ``time``, ``ignore``, ``delimiter``,
-            ``encoding``, ``header``, ``decimal``, ``time_format``.
+        columns: The other settings of the section ``data``, such as ``target``, ``missing`` and ``deduplicate``.
 
     Raises:
         DataError: A file is missing, damaged or malformed, or its format is unknown or not for training.
@@ -95,7 +94,9 @@ def load_config_data(
         labels=Path(labels) if labels else None,
         side=side,
         test_steps=test_steps or 0,
-        columns={name: value for name, value in columns.items() if name not in READ_OPTIONS},
+        columns={name: value for name, value in columns.items() if name not in (*READ_OPTIONS, *SELECTION, "split")},
+        selection={name: value for name, value in columns.items() if name in SELECTION},
+        split=columns.get("split"),
         read_options={name: value for name, value in columns.items() if name in READ_OPTIONS},
     )
     if folder is not None:

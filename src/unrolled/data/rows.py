@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from unrolled.data.dataset import Division
 from unrolled.data.labeled import LabeledExamples
 from unrolled.data.ragged import Ragged
 from unrolled.data.schema import TableSchema
@@ -70,7 +71,7 @@ def texts_of(table: Table, name: str) -> pl.Series:
     cells = table.column(name)
     if cells.dtype.is_nested() or cells.dtype == pl.Binary:
         raise DataError(f"{table.location(0, name)}: expected text, got {_type_of(cells)}. Write it as text.")
-    texts = cells.cast(pl.String)
+    texts = table.texts(name)
     check_filled(table, name, texts, "text")
     return texts
 
@@ -88,9 +89,7 @@ def labels_of(table: Table, name: str) -> pl.Series:
     cells = table.column(name)
     if cells.dtype.is_nested():
         raise DataError(f"{table.location(0, name)}: expected a class, got {_type_of(cells)}. Write one class.")
-    if cells.dtype == pl.Boolean:
-        cells = cells.replace_strict({True: "true", False: "false"}, return_dtype=pl.String)
-    labels = cells.cast(pl.String).str.strip_chars()
+    labels = table.texts(name).str.strip_chars()
     check_filled(table, name, labels, "a class")
     return labels
 
@@ -212,28 +211,50 @@ class TimeOrder:
         return sorted_values if grid is None else on_grid(sorted_values, grid[0])
 
 
-def labeled_examples(table: Table, schema: TableSchema) -> LabeledExamples:
+def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = None) -> LabeledExamples:
     """Read the examples of a table with their classes.
 
+    Args:
+        table: The table.
+        schema: Its columns.
+        divide_by: The column of groups or of times by which the examples are divided.
+
     Raises:
-        DataError: A column is missing, a cell is empty or not a number, or a series has two classes.
+        DataError: A column is missing, a cell is empty or not a number, or a series has two classes or groups.
     """
     names = labels_of(table, schema.target)
     inputs, rows = extract_examples(table, schema)
+    first = np.array([some[0] for some in rows]) if schema.series else np.arange(table.size)
     if schema.series is not None:
-        first = np.array([some[0] for some in rows])
-        whole = np.concatenate(rows)
-        expected = names[np.repeat(first, [len(some) for some in rows])]
-        for index in np.flatnonzero((names[whole] != expected).to_numpy())[:1].tolist():
-            other = int(whole[index])
-            raise DataError(
-                f'{table.location(other, schema.target)}: expected the class "{expected[index]}" of the other rows of '
-                f'this series, got "{names[other]}"; a label for each step is not supported. Give a series one class.'
-            )
+        _check_one_value(table, names, schema.target, rows, "a label for each step is not supported. Give a series one")
         names = names[first]
+    division = None
+    if divide_by is not None and divide_by == schema.time:
+        moments = table.moments(divide_by)
+        begins = np.cumsum([0, *(len(some) for some in rows[:-1])])
+        division = Division("time", np.minimum.reduceat(moments[np.concatenate(rows)], begins))
+    elif divide_by is not None:
+        groups = table.texts(divide_by)
+        check_filled(table, divide_by, groups, "a group")
+        if schema.series is not None:
+            _check_one_value(table, groups, divide_by, rows, "a series is in one part. Give a series one")
+        division = Division("group", groups.rank("dense").to_numpy().astype(np.int64)[first])
     return LabeledExamples(
         inputs,
         names,
         lambda example: table.location(int(rows[example][0])),
         schema.to_json(),
+        division,
     )
+
+
+def _check_one_value(table: Table, cells: pl.Series, name: str, rows: RowIndices, remedy: str) -> None:
+    """Refuse a series whose rows have two values in a column."""
+    whole = np.concatenate(rows)
+    expected = cells[np.repeat([some[0] for some in rows], [len(some) for some in rows])]
+    for index in np.flatnonzero((cells[whole] != expected).to_numpy())[:1].tolist():
+        other = int(whole[index])
+        raise DataError(
+            f'{table.location(other, name)}: expected the value "{expected[index]}" of the other rows of this series, '
+            f'got "{cells[other]}"; {remedy}.'
+        )

@@ -184,6 +184,7 @@ class TableSchema:
         kind: The type of the inputs: ``text``, ``numbers`` (a step for each column, or with ``series`` for each row),
             or ``sequence`` (one in each cell).
         missing: ``refuse`` rows without a text, a class or a series, or ``drop`` them.
+        fill: By column, what stands in for its empty cells.
         read_options: The ``delimiter``, ``encoding``, ``header``, ``decimal`` and ``time_format`` that the user sets;
             the others are detected, except those below.
         decimals: The decimal separator of each column in which the training table decided it: another table may hold
@@ -197,6 +198,7 @@ class TableSchema:
     time: str | None = None
     kind: str = "numbers"
     missing: str = "refuse"
+    fill: Mapping[str, str | float] = field(default_factory=dict)
     read_options: Mapping[str, Any] = field(default_factory=dict)
     decimals: Mapping[str, str] = field(default_factory=dict)
     day_first: str | None = None
@@ -217,6 +219,7 @@ class TableSchema:
         time: str | None = None,
         ignore: str | Sequence[str] = (),
         missing: str = "refuse",
+        fill: Mapping[str, str | float] | None = None,
         read_options: Mapping[str, Any] | None = None,
         has_target: bool = True,
     ) -> "TableSchema":
@@ -228,7 +231,7 @@ class TableSchema:
         if has_target:
             target = target or table.target or find_usual_column(table, TARGETS, "target")
         ignore = named_columns(ignore)
-        for name in (target, series, time, *ignore, *named_columns(input)):
+        for name in (target, series, time, *ignore, *named_columns(input), *(fill or ())):
             if name:
                 table.column(name)
         found = find_columns(table)
@@ -238,7 +241,7 @@ class TableSchema:
         if series is not None and time is None:
             time = find_time_column(table, others)
         columns, kind = _inputs(table, named_columns(input), others, series)
-        schema = cls(columns, target or "", series, time if series else None, kind, missing, dict(read_options or {}))
+        schema = cls(columns, target or "", series, time, kind, missing, dict(fill or {}), dict(read_options or {}))
         return schema.with_formats(table)
 
     @classmethod
@@ -269,7 +272,7 @@ class TableSchema:
         if is_frame(source):
             options = {name: options[name] for name in ("decimal", "time_format") if name in options}
         table = read_source(source, **options)
-        return replace(table, decimals=self.decimals) if self.decimals else table
+        return replace(table, decimals=self.decimals, fill=self.fill)
 
     def usable(self, table: Table) -> tuple[Table, list[int]]:
         """Return the rows that have all that an example needs, and the lines of the others.
@@ -280,6 +283,7 @@ class TableSchema:
             return table, []
         needed = [name for name in (self.target, self.series, self.time) if name and name in table.columns]
         needed += self.columns if self.kind in ("text", "sequence") else ()
+        needed = [name for name in needed if name not in self.fill]
         is_empty = np.zeros(table.size, np.bool_)
         for name in needed:
             is_empty |= is_blank(table.column(name)).to_numpy()

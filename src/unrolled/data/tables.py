@@ -13,7 +13,7 @@ from typing import Literal
 
 from unrolled.data.decoding import read_utf8
 from unrolled.data.times import Times, find_times
-from unrolled.data.values import LARGEST, NumberFormat, are_numbers, format_of_numbers, parse_numbers, shown
+from unrolled.data.values import LARGEST, NumberFormat, are_numbers, format_of_numbers, is_blank, parse_numbers, shown
 from unrolled.errors import DataError, did_you_mean
 from unrolled.storage import cannot_read
 
@@ -45,6 +45,7 @@ class Table:
         decimal: The decimal separator that the user sets.
         decimals: The decimal separators of columns that are known from another table.
         time_format: The format of times, as of ``strptime``, that the user sets.
+        fill: By column, what stands in for its empty cells.
         find_lines: Function that returns the line number of each row in the file.
     """
 
@@ -55,6 +56,7 @@ class Table:
     decimal: str | None = None
     decimals: Mapping[str, str] = field(default_factory=dict)
     time_format: str | None = None
+    fill: Mapping[str, str | float] = field(default_factory=dict)
     find_lines: Callable[[], Sequence[int]] | None = None
 
     @property
@@ -130,7 +132,26 @@ class Table:
                 f"{self.location(row, name)}: expected a number below {LARGEST:.1e}, got {values[row]:g}. "
                 "Scale the column."
             )
-        return values
+        return self._with_fill(name, values)
+
+    def _with_fill(self, name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        if name not in self.fill:
+            return values
+        try:
+            return np.where(np.isnan(values), float(self.fill[name]), values)
+        except ValueError:
+            raise DataError(
+                f'{self.path}: data.fill: {name}: expected a number for a column of numbers, got "{self.fill[name]}".'
+            ) from None
+
+    def texts(self, name: str) -> pl.Series:
+        """Return a column as texts, with null for an empty cell.
+
+        Raises:
+            DataError: No column has that name.
+        """
+        texts = self.column(name).cast(pl.String)
+        return texts.set(is_blank(texts), str(self.fill[name])) if name in self.fill else texts
 
     def times(self, name: str) -> Times | None:
         """Return a column as times; None if it holds none.

@@ -343,6 +343,7 @@ class Run:
             example_shape=tuple(self.data["example_shape"]),
             schema=self.schema,
             side=None if isinstance(data, str) else data.side,
+            rare_classes=None if isinstance(data, str) or data.min_class_count is None else data.rare_classes or "drop",
             is_folder=not isinstance(data, str) and data.folder is not None,
         )
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.config.sections import Fold
-from unrolled.data.dataset import Split, fold_out, hold_out
+from unrolled.data.dataset import Split
+from unrolled.data.splitting import fold_out, hold_out
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.tasks.base import Baselines, Prediction, Task
 from unrolled.tasks.baselines import NEEDS_SKLEARN, classification_baselines
@@ -46,8 +47,16 @@ class Classification(Task):
         if isinstance(validation, str):
             return data.train, self.named_validation()
         if isinstance(validation, Fold):
-            return fold_out(data.train, validation.fold, validation.of, self.config.seed)
-        return hold_out(data.train, validation, self.config.seed)
+            return self._fold(validation)
+        return hold_out(data.train, validation, self.config.seed, data.division)
+
+    def _fold(self, validation: Fold) -> tuple[Split, Split]:
+        data, where = self.data, self.config.where("training", "validation")
+        if data.division is not None and data.division.by == "time":
+            raise InvalidSetting(f"{where}: folds are not in the order of time. Set validation: 0.1")
+        if data.division is not None and (groups := len(set(data.division.values.tolist()))) < validation.of:
+            raise InvalidSetting(f"{where}: expected a group for each fold, got {groups} groups. Use fewer folds.")
+        return fold_out(data.train, validation.fold, validation.of, self.config.seed, data.division)
 
     def fit_preprocessor(self, train: Split) -> Preprocessor:
         """Fit the preprocessor that suits the kind of data."""
