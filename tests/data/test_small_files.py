@@ -320,7 +320,8 @@ def test_a_date_an_index_and_an_identifier_are_no_steps_of_a_series(tmp_path: Pa
     data = unrolled.load(path)
     assert (data.kind, data.columns) == ("series", ("s1", "s2"))
     assert data.notes[-1] == (
-        "columns read: s1, s2; ignored: column 1 (it numbers the rows), date (time, 2024-01-01 to 2024-01-24, daily), "
+        "columns read: s1, s2 (2 steps of a series; data: {columns: features} reads them as one step); "
+        "ignored: column 1 (it numbers the rows), date (time, 2024-01-01 to 2024-01-24, daily), "
         "machine_id (identifies the rows)"
     )
 
@@ -414,7 +415,7 @@ def test_a_column_can_name_the_split(tmp_path: Path, names: tuple[str, ...], siz
         ("t.csv", {"side": 8}, "data.side is no setting of tables. Its settings: input, target, series, time, ignore"),
         ("t.txt", {"target": "label"}, "data.target is no setting of texts. Its settings: encoding."),
         ("t.npz", {"delimiter": ";"}, "data.delimiter is no setting of arrays. Its settings: labels."),
-        ("t.ts", {"input": "x"}, "data.input is no setting of series. Leave it out."),
+        ("t.ts", {"input": "x"}, "data.input is no setting of series. Its settings: min_class_count"),
     ],
 )
 def test_settings_that_a_format_does_not_use_are_refused(

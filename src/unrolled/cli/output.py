@@ -8,8 +8,6 @@ from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from unrolled.cli.tables import add_row, print_rows, table_of
-from unrolled.data.dataset import Dataset
-from unrolled.data.preview import describe, draw_in_terminal, quote
 from unrolled.errors import DataError
 from unrolled.tasks.sections import format_metric
 
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
     from unrolled.comparison.arms import Arm
     from unrolled.comparison.comparison import Comparison
     from unrolled.comparison.listing import ListingEntry
+    from unrolled.data.dataset import Dataset
     from unrolled.data.tables import Table as FileTable
     from unrolled.diagnostics.diagnostic import Diagnostic
     from unrolled.searching.folder import Search
@@ -156,7 +155,7 @@ def print_columns(table: "FileTable", **named: Any) -> None:
     console.print(columns)
 
 
-def print_dataset(data: Dataset, *, as_json: bool, printed_note: str = "") -> None:
+def print_dataset(data: "Dataset", *, as_json: bool, printed_note: str = "") -> None:
     """Print shapes, dtype, range before and after scaling, examples per class, and a few examples.
 
     Args:
@@ -164,6 +163,8 @@ def print_dataset(data: Dataset, *, as_json: bool, printed_note: str = "") -> No
         as_json: If True, print JSON for machines.
         printed_note: The note of the data set that is printed already.
     """
+    from unrolled.data.preview import describe  # which imports the readers of tables
+
     facts = describe(data)
     if as_json:
         print_json(facts)
@@ -178,7 +179,7 @@ def print_dataset(data: Dataset, *, as_json: bool, printed_note: str = "") -> No
         _print_sequences(console, data, facts)
 
 
-def _print_arrays(console: Console, data: Dataset, facts: Mapping[str, Any]) -> None:
+def _print_arrays(console: Console, data: "Dataset", facts: Mapping[str, Any]) -> None:
     table = table_of("", "inputs", "targets", "type", "range", "scaled")
     for part in data.parts:
         split = facts[part]
@@ -189,10 +190,12 @@ def _print_arrays(console: Console, data: Dataset, facts: Mapping[str, Any]) -> 
     console.print(table)
     console.print(_counts(data, facts))
     if data.train.inputs.ndim == 3:
+        from unrolled.data.preview import draw_in_terminal
+
         console.print(draw_in_terminal(data, console.width), markup=False)
 
 
-def _print_sequences(console: Console, data: Dataset, facts: Mapping[str, Any]) -> None:
+def _print_sequences(console: Console, data: "Dataset", facts: Mapping[str, Any]) -> None:
     unit = "characters" if data.kind == "text" else "steps"
     # A text to continue and a series to forecast are one sequence, so that their size is its length.
     is_one = all(facts[part]["examples"] == 1 for part in data.parts)
@@ -207,11 +210,13 @@ def _print_sequences(console: Console, data: Dataset, facts: Mapping[str, Any]) 
     if "count_per_class" in facts["train"]:
         console.print(_counts(data, facts))
     if data.kind == "text":
+        from unrolled.data.preview import quote
+
         for name, line in quote(data, console.width):
             console.print(Text.assemble((f"{name}  " if name else "", "bold"), line), no_wrap=True, overflow="ellipsis")
 
 
-def _counts(data: Dataset, facts: Mapping[str, Any]) -> Table:
+def _counts(data: "Dataset", facts: Mapping[str, Any]) -> Table:
     counts = table_of("class", *data.parts)
     for name in data.classes:
         add_row(counts, name, *(f"{facts[part]['count_per_class'][name]:,}" for part in data.parts))

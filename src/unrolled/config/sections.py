@@ -114,6 +114,10 @@ class DataConfig(ConfigModel):
     """The table's text column, or its columns of values."""
     target: str | None = None
     """The table's column of the class."""
+    columns: Literal["steps", "features"] | None = None
+    """What the columns of numbers of a table with one row per example are: the ``steps`` of one series, or
+    ``features``, the channels of a single step, each scaled by itself. Found from their names where it is left out:
+    ``t1, t2, t3`` are steps."""
     series: str | None = None
     """In a table with one row per time step, the column that identifies the series a row belongs to."""
     time: str | None = None
@@ -170,8 +174,10 @@ class DataConfig(ConfigModel):
     @field_validator("fill", mode="before")
     @classmethod
     def _whole_numbers(cls, value: Any) -> Any:
-        if not isinstance(value, Mapping):
+        if value is None:
             return value
+        if not isinstance(value, Mapping):
+            raise ValueError('a value for each column, as in {text: "", age: 40}')
         return {str(name): float(one) if type(one) is int else one for name, one in value.items()}
 
     @model_validator(mode="after")

@@ -108,6 +108,10 @@ def _format_dropped(table: Table, lines: Sequence[int]) -> str:
 def _format_columns(schema: TableSchema, table: Table) -> str:
     """Format the columns that are read, and those that are not with the reason."""
     note = f"columns read: {format_list(schema.columns)}"
+    if schema.kind == "features":
+        note += " (features: one step, each column scaled by itself; data: {columns: steps} reads them as a series)"
+    elif schema.kind == "steps" and schema.series is None and schema.target:
+        note += f" ({len(schema.columns)} steps of a series; data: {{columns: features}} reads them as one step)"
     if schema.time and (schema.series or not schema.target):
         note += f"; in the order of {schema.time}"
     ignored = [f"{one.name} ({one.fact})" for one in schema.roles(table) if one.role == "ignored"]
@@ -275,7 +279,7 @@ def stream_parquet(path: Path, schema: TableSchema) -> LabeledExamples:
     if schema.is_text:
         columns = (texts_of(batch, schema.columns[0]) for batch in _batches(path, schema.columns[:1]))
         return LabeledExamples(StoredTexts.write(columns), labels, location, schema.to_json())
-    pieces = (rows_as_series(batch, schema.columns) for batch in _batches(path, schema.columns))
+    pieces = (rows_as_series(batch, schema) for batch in _batches(path, schema.columns))
     return LabeledExamples(Ragged.of_pieces(pieces, is_on_disk=True), labels, location, schema.to_json())
 
 

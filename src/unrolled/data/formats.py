@@ -27,6 +27,7 @@ from unrolled.storage import cannot_read
 import numpy as np
 from numpy.typing import NDArray
 
+_ROWS = ("columns", "missing", "fill", "split")
 _COLUMNS = ("input", "target", "series", "time", "ignore")
 READ_OPTIONS = ("delimiter", "encoding", "header", "decimal", "time_format")
 """The settings with which a table is read."""
@@ -312,7 +313,7 @@ TABLES = FileFormat(
     suffixes=SUFFIXES,
     kinds=("text", "series"),
     loaders={
-        "examples": Loader(_load_labeled_table, (*_COLUMNS, "missing", "fill", *SELECTION, "split", *READ_OPTIONS)),
+        "examples": Loader(_load_labeled_table, (*_COLUMNS, *_ROWS, *SELECTION, *READ_OPTIONS)),
         "series": Loader(_load_series, (*_COLUMNS, *READ_OPTIONS)),
     },
     read_labeled=_read_labeled_table,

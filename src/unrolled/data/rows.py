@@ -32,9 +32,9 @@ def extract_examples(table: Table, schema: TableSchema) -> tuple[Any, RowIndices
         schema: Its columns.
 
     Returns:
-        [B] ``Texts``, [B] series [T, 1] with a step for each column or for each number in a cell, or [B] series [T, F]
-        with a step for each row, in the order of time and with NaN for the steps that are missing; and the indices of
-        the rows of each example.
+        [B] ``Texts``, or [B] series: [T, 1] with a step for each column or for each number in a cell, [1, F] with a
+        channel for each column, or [T, F] with a step for each row, in the order of time and with NaN for the steps
+        that are missing; and the indices of the rows of each example.
 
     Raises:
         DataError: A column is missing, a cell is empty or not a number, or a series has two rows of the same time.
@@ -49,17 +49,22 @@ def extract_examples(table: Table, schema: TableSchema) -> tuple[Any, RowIndices
         return ColumnOfTexts(texts_of(table, schema.columns[0])), rows
     if schema.kind == "sequence":
         return _read_sequences(table, schema.columns[0]), rows
-    return Ragged.of_pieces([rows_as_series(table, schema.columns)]), rows
+    return Ragged.of_pieces([rows_as_series(table, schema)]), rows
 
 
-def rows_as_series(table: Table, columns: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return the rows of a table as series with a step for each column, end to end [B * T, 1], and their lengths.
+def rows_as_series(table: Table, schema: TableSchema) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the rows of a table as series, end to end, and their lengths.
+
+    Returns:
+        [B * T, 1] with a step for each column, or [B, F] of one step with a channel for each; and [B].
 
     Raises:
         DataError: A column is missing, or a cell is not a number.
     """
-    values = np.array([table.numbers(name) for name in columns]).T.astype(np.float32)
-    return values.reshape(-1, 1), np.full(table.size, len(columns))
+    values = np.array([table.numbers(name) for name in schema.columns]).T.astype(np.float32)
+    if schema.kind == "features":
+        return values, np.ones(table.size, np.int64)
+    return values.reshape(-1, 1), np.full(table.size, len(schema.columns))
 
 
 def texts_of(table: Table, name: str) -> pl.Series:

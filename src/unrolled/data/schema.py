@@ -48,6 +48,9 @@ _PARTS = {
 _EXCHANGEABLE = re.compile("%[dm][-/]%[dm]")
 _DETECTION_ROWS = 10_000
 _MOST_CATEGORIES = 50
+_FEWEST_STEPS = 2
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _FOUND: WeakKeyDictionary[Table, dict[str, "Column"]] = WeakKeyDictionary()
 
 
@@ -181,8 +184,8 @@ class TableSchema:
         target: The column of the class; empty if there is none.
         series: The column that assigns each row to a series, or None if each row is an example.
         time: The column by which the rows of a series are ordered, or None.
-        kind: The type of the inputs: ``text``, ``numbers`` (a step for each column, or with ``series`` for each row),
-            or ``sequence`` (one in each cell).
+        kind: The type of the inputs: ``text``, ``steps`` (a step for each column, or with ``series`` for each row),
+            ``features`` (one step with a channel for each column), or ``sequence`` (one in each cell).
         missing: ``refuse`` rows without a text, a class or a series, or ``drop`` them.
         fill: By column, what stands in for its empty cells.
         read_options: The ``delimiter``, ``encoding``, ``header``, ``decimal`` and ``time_format`` that the user sets;
@@ -196,7 +199,7 @@ class TableSchema:
     target: str
     series: str | None = None
     time: str | None = None
-    kind: str = "numbers"
+    kind: str = "steps"
     missing: str = "refuse"
     fill: Mapping[str, str | float] = field(default_factory=dict)
     read_options: Mapping[str, Any] = field(default_factory=dict)
@@ -218,6 +221,7 @@ class TableSchema:
         series: str | None = None,
         time: str | None = None,
         ignore: str | Sequence[str] = (),
+        columns: str | None = None,
         missing: str = "refuse",
         fill: Mapping[str, str | float] | None = None,
         read_options: Mapping[str, Any] | None = None,
@@ -240,8 +244,10 @@ class TableSchema:
         others.pop(series or "", None)
         if series is not None and time is None:
             time = find_time_column(table, others)
-        columns, kind = _inputs(table, named_columns(input), others, series)
-        schema = cls(columns, target or "", series, time, kind, missing, dict(fill or {}), dict(read_options or {}))
+        inputs, kind = _inputs(table, named_columns(input), others, series)
+        if kind == "steps" and series is None:
+            kind = columns or ("steps" if _are_steps(inputs) else "features")
+        schema = cls(inputs, target or "", series, time, kind, missing, dict(fill or {}), dict(read_options or {}))
         return schema.with_formats(table)
 
     @classmethod
@@ -347,7 +353,7 @@ def _inputs(
     if named:
         is_cell = len(named) == 1 and series is None and named[0] in columns
         kind = columns[named[0]].kind if is_cell else "numbers"
-        return named, {"category": "text", "text": "text", "sequence": "sequence"}.get(kind, "numbers")
+        return named, {"category": "text", "text": "text", "sequence": "sequence"}.get(kind, "steps")
     by_kind: dict[str, list[str]] = {}
     for name, one in columns.items():
         by_kind.setdefault(one.kind, []).append(name)
@@ -359,10 +365,25 @@ def _inputs(
     if sequences:
         return (sequences[0] if len(sequences) == 1 else find_usual_column(table, _INPUTS, "input"),), "sequence"
     if numbers:
-        return tuple(numbers), "numbers"
+        return tuple(numbers), "steps"
     if len(categories := by_kind.get("category", [])) == 1:
         return (categories[0],), "text"
     raise _no_input(table, columns)
+
+
+def _are_steps(names: Sequence[str]) -> bool:
+    """Return True if columns are the steps of one series: numbered, or named after the days or the months."""
+    if len(names) < _FEWEST_STEPS:
+        return False
+    lower = [name.lower() for name in names]
+    if any(all(name[:3] in some for name in lower) for some in (_WEEKDAYS, _MONTHS)):
+        return True
+    found = [re.fullmatch(r"(.*?)([-+]?\d+(?:[.,]\d+)?)(\D*)", name) for name in names]
+    if not all(found):
+        return False
+    stems = {(one[1], one[3]) for one in found if one}
+    numbers = [float(one[2].replace(",", ".")) for one in found if one]
+    return len(stems) == 1 and (numbers == sorted(numbers) or numbers == sorted(numbers, reverse=True))
 
 
 def _steps_of_numbers(table: Table, texts: Sequence[str], numbers: Sequence[str]) -> list[str]:
