@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
-from unrolled.data import examples, long_text, tables
-from unrolled.data.examples import load_labeled_table, stream_parquet
+from unrolled.data import examples, long_text, pieces, tables
+from unrolled.data.examples import examples_in_pieces, load_labeled_table
 from unrolled.data.ragged import Ragged
 from unrolled.data.schema import TableSchema
 from unrolled.data.texts import StoredTexts, Texts
@@ -63,6 +63,7 @@ def test_a_run_on_data_in_pieces_is_the_run_on_the_same_data_in_memory(
     }
     whole = unrolled.train(experiment, runs=tmp_path / "runs", quiet=True)
     monkeypatch.setattr(examples, "LARGEST_IN_MEMORY", 0)
+    monkeypatch.setattr(pieces, "LARGEST_IN_MEMORY", 0)
     monkeypatch.setattr(long_text, "_BLOCK", 100)
     data = unrolled.load(files[name])
     streamed = {"texts": StoredTexts, "series": Ragged, "book": np.ndarray}[name]
@@ -73,9 +74,8 @@ def test_a_run_on_data_in_pieces_is_the_run_on_the_same_data_in_memory(
 
 def test_texts_are_indexed_like_an_array(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "ROWS_AT_ONCE", 8)
-    monkeypatch.setattr(examples, "LARGEST_IN_MEMORY", 0)
     schema = TableSchema(("text",), "label", kind="text")
-    stored = stream_parquet(Path(files["texts"]), schema).inputs
+    stored = examples_in_pieces(Path(files["texts"]), schema)[0].inputs
     in_memory = Texts.of(SENTENCES["text"])
     mixed = np.array([200, 3, 61, 3])
     for texts in (stored, in_memory):
@@ -96,13 +96,13 @@ def test_an_empty_cell_is_refused_with_its_row(tmp_path: Path, row: dict[str, An
     table = pyarrow.table({name: [SENTENCES[name][0], row[name], SENTENCES[name][2]] for name in SENTENCES})
     parquet.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(DataError, match=message):
-        stream_parquet(tmp_path / "a.parquet", TableSchema(("text",), "label", kind="text"))
+        examples_in_pieces(tmp_path / "a.parquet", TableSchema(("text",), "label", kind="text"))
 
 
 def test_a_cell_that_is_no_number_and_a_column_that_is_not_there_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     parquet.write_table(pyarrow.table({"t1": [1.0, 2.0], "t2": ["3", "x"], "label": ["a", "b"]}), path)
     with pytest.raises(DataError, match=r'a.parquet:2: t2: expected a number, got "x"'):
-        stream_parquet(path, TableSchema(("t1", "t2"), "label"))
+        examples_in_pieces(path, TableSchema(("t1", "t2"), "label"))
     with pytest.raises(DataError, match=r'a.parquet: unknown column "lable". Did you mean "label"\?'):
         load_labeled_table(path, columns={"target": "lable"})

@@ -50,7 +50,7 @@ def _decode(path: Path, content: bytes, chosen: str, *, is_named: bool) -> tuple
     try:
         text = content.decode(chosen)
     except (LookupError, ValueError) as error:
-        raise _cannot_decode(path, content, chosen, error, is_named=is_named) from None
+        raise cannot_decode(path, content, chosen, error, is_named=is_named) from None
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise DataError(f"{path}:{line}: expected text, got a zero byte. Check that it is a text file.")
@@ -86,7 +86,8 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _cannot_decode(path: Path, content: bytes, encoding: str, error: Exception, *, is_named: bool) -> DataError:
+def cannot_decode(path: Path, content: bytes, encoding: str, error: Exception, *, is_named: bool) -> DataError:
+    """Return the error that names the line and the byte, or the encoding that Python does not know."""
     if not isinstance(error, UnicodeDecodeError):
         return DataError(f'{path}: unknown encoding "{encoding}". Name one that Python knows: utf-8')
     line = content[: error.start].count(b"\n") + 1

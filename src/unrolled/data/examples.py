@@ -7,14 +7,15 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.decoding import read_text
-from unrolled.data.folders import TEXTS, read_folder
+from unrolled.data.folders import read_folder
 from unrolled.data.frames import Source, read_source
 from unrolled.data.labeled import ALL, LabeledExamples, Selection, assemble
 from unrolled.data.long_text import LongText
+from unrolled.data.pieces import is_large, read_pieces
 from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, objects
 from unrolled.data.rows import labeled_examples, labels_of, read_series, rows_as_series, texts_of
 from unrolled.data.schema import TableSchema, find_columns, find_series_column, find_time_column, named_columns
-from unrolled.data.tables import Table, format_list, iterate_batches, read_preview, size_in_memory
+from unrolled.data.tables import Table, format_list
 from unrolled.data.texts import StoredTexts
 from unrolled.data.times import find_times
 from unrolled.errors import DataError
@@ -53,10 +54,7 @@ def load_labeled_table(
     columns, split, read_options = dict(columns or {}), dict(split or {}), dict(read_options or {})
     chosen = Selection(**(selection or {}))
     if test is None and "series" not in columns and not split and isinstance(train, Path) and is_large(train):
-        table = read_preview(train)
-        schema = TableSchema.decide(table, **columns)
-        data = assemble(train.name, {"train": stream_parquet(train, schema)}, selection=chosen)
-        return data.with_note(_format_columns(schema, table))
+        return _load_pieces(train, columns, chosen, read_options)
     table = read_source(train, **read_options)
     if "by" in split:
         columns["ignore"] = (*named_columns(columns.get("ignore")), split["by"])
@@ -77,7 +75,7 @@ def load_labeled_table(
     for note in dict.fromkeys(one.format_detected() for one in whole):
         data = data.with_note(note)
     for one, (_, lines) in zip(whole, kept, strict=True):
-        data = data.with_note(_format_dropped(one, lines))
+        data = data.with_note(_format_dropped(one.path, one.size, lines))
     return data.with_note(_format_columns(schema, table))
 
 
@@ -98,11 +96,11 @@ def _moment(table: Table, column: str | None, time: str | float) -> int:
 _MOST_NAMED = 10
 
 
-def _format_dropped(table: Table, lines: Sequence[int]) -> str:
+def _format_dropped(path: Path, size: int, lines: Sequence[int]) -> str:
     if not lines:
         return ""
     named = format_list([str(line) for line in lines], _MOST_NAMED)
-    return f"{table.path.name}: {len(lines):,} of {table.size:,} rows with an empty cell are left out: lines {named}"
+    return f"{path.name}: {len(lines):,} of {size:,} rows with an empty cell are left out: lines {named}"
 
 
 def _format_columns(schema: TableSchema, table: Table) -> str:
@@ -142,7 +140,7 @@ def load_text(path: Path, encoding: str | None = None) -> Dataset:
     Raises:
         DataError: The file is missing, empty or not a text.
     """
-    return split_text(path.name, LongText.open(path, encoding) if is_large(path) else read_text(path, encoding)[0])
+    return split_text(path.name, LongText.open(path, encoding) if _is_long(path) else read_text(path, encoding)[0])
 
 
 def split_text(name: str, text: str | LongText, source: str = "") -> Dataset:
@@ -159,11 +157,8 @@ def split_text(name: str, text: str | LongText, source: str = "") -> Dataset:
     return data.with_note(note if held_out > MOST_EVALUATED else "")
 
 
-def is_large(path: Path) -> bool:
-    """Return True if a text or a Parquet file is read in pieces."""
-    if path.suffix.lower() == ".parquet":
-        return size_in_memory(path) > LARGEST_IN_MEMORY
-    return path.suffix.lower() in TEXTS and path.is_file() and path.stat().st_size > LARGEST_IN_MEMORY
+def _is_long(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > LARGEST_IN_MEMORY
 
 
 def load_series(
@@ -258,35 +253,52 @@ def split_series(
     return Dataset(name, splits[0], splits[1], channels, source)
 
 
-def stream_parquet(path: Path, schema: TableSchema) -> LabeledExamples:
-    """Read the examples of a Parquet file that may be larger than memory, one per row.
+def _load_pieces(path: Path, columns: Mapping[str, Any], selection: Selection, options: Mapping[str, Any]) -> Dataset:
+    """Load a table with a row for each example in pieces; the inputs are kept on disk."""
+    first = next(read_pieces(path, **options))
+    schema = TableSchema.decide(first, **columns, read_options=options)
+    if schema.series is not None:
+        raise DataError(f"{path}: a table with a row for each step is read whole. Name it: series: {schema.series}")
+    examples, size, lines = examples_in_pieces(path, schema)
+    data = assemble(path.name, {"train": examples}, selection=selection)
+    return data.with_note(_format_dropped(path, size, lines)).with_note(_format_columns(schema, first))
 
-    The inputs are ``StoredTexts``, or series [T, 1] with a step for each column in ``Ragged``, both on disk.
+
+def examples_in_pieces(path: Path, schema: TableSchema) -> tuple[LabeledExamples, int, list[int]]:
+    """Read the examples of a table that may be larger than memory, one in each row.
+
+    The inputs are ``StoredTexts``, or series in ``Ragged``, both on disk.
 
     Args:
         path: The file.
         schema: Its columns.
 
+    Returns:
+        The examples, the number of rows, and the lines of the rows that are left out.
+
     Raises:
         DataError: The file is damaged, a column is missing, or a cell is empty or not a number.
         WriteError: The disk has no room for the values.
     """
+    labels: list[pl.Series] = []
+    dropped: list[int] = []
+    size = 0
 
-    def location(row: int) -> str:
-        return f"{path}:{row + 1}"
+    def pieces() -> Iterator[Table]:
+        nonlocal size
+        for piece in read_pieces(path, **schema.read_options):
+            size += piece.size
+            usable, lines = schema.usable(replace(piece, decimals=schema.decimals, fill=schema.fill))
+            dropped.extend(lines)
+            labels.append(labels_of(usable, schema.target))
+            yield usable
 
-    labels = pl.concat([labels_of(batch, schema.target) for batch in _batches(path, [schema.target])])
+    inputs: StoredTexts | Ragged
     if schema.is_text:
-        columns = (texts_of(batch, schema.columns[0]) for batch in _batches(path, schema.columns[:1]))
-        return LabeledExamples(StoredTexts.write(columns), labels, location, schema.to_json())
-    pieces = (rows_as_series(batch, schema) for batch in _batches(path, schema.columns))
-    return LabeledExamples(Ragged.of_pieces(pieces, is_on_disk=True), labels, location, schema.to_json())
-
-
-def _batches(path: Path, columns: Sequence[str]) -> Iterator[Table]:
-    """Yield some columns of a Parquet file as tables of a few thousand rows, which know their rows in the file."""
-    begin = 0
-    for frame in iterate_batches(path, columns):
-        lines = range(begin + 1, begin + frame.height + 1)
-        yield Table(path, frame, find_lines=lambda lines=lines: lines)  # type: ignore[misc]
-        begin += frame.height
+        inputs = StoredTexts.write(texts_of(piece, schema.columns[0]) for piece in pieces())
+    elif schema.kind == "sequence":
+        raise DataError(f"{path}: sequences in cells are read whole. Divide the file, or write a column for each step.")
+    else:
+        inputs = Ragged.of_pieces((rows_as_series(piece, schema) for piece in pieces()), is_on_disk=True)
+    examples = LabeledExamples(inputs, pl.concat(labels), lambda row: f"{path}: row {row + 1}", schema.to_json())
+    return examples, size, dropped

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from polars.exceptions import PanicException, PolarsError
 
 DELIMITERS = {".tsv": "\t", ".tab": "\t"}
-_JSON_LINES, _EXCEL, _ARROW = (".jsonl", ".ndjson"), (".xlsx", ".ods", ".xls", ".xlsb"), (".arrow", ".feather", ".ipc")
-SUFFIXES = (".csv", ".tsv", ".tab", ".json", *_JSON_LINES, ".parquet", *_EXCEL, *_ARROW)
+JSON_LINES, _EXCEL, _ARROW = (".jsonl", ".ndjson"), (".xlsx", ".ods", ".xls", ".xlsb"), (".arrow", ".feather", ".ipc")
+DELIMITED = (".csv", ".tsv")
+SUFFIXES = (".csv", ".tsv", ".tab", ".json", *JSON_LINES, ".parquet", *_EXCEL, *_ARROW)
 _CANDIDATES = (",", "\t", ";", "|")
 # The delimiter and the header are detected from the first rows.
 _DETECTION_ROWS, _DETECTION_CHARACTERS = 50, 1 << 22
@@ -236,28 +237,34 @@ def _read(path: Path, delimiter: str | None, encoding: str | None, header: bool 
     if suffix in (".parquet", *_ARROW, *_EXCEL):
         return _read_binary(path, suffix)
     content, encoding = read_utf8(path, encoding)
-    if suffix in (".json", *_JSON_LINES):
-        return _read_json(path, content, encoding, is_lines=suffix != ".json")
-    named = _EXCEL_DELIMITER.match(content)
-    delimiter = delimiter or (named[1].decode() if named else None) or DELIMITERS.get(suffix)
-    skipped = 1 if named else _count_preface(content)
-    content = content.split(b"\n", skipped)[-1] if skipped else content
-    delimiter = delimiter or _detect_delimiter(content[:_DETECTION_CHARACTERS].decode("utf-8", "ignore"))
-    table = _DelimitedText(path, content, delimiter, skipped).table(
+    if suffix in (".json", *JSON_LINES):
+        return read_json(path, content, encoding, is_lines=suffix != ".json")
+    content, delimiter, skipped = find_layout(path, content, delimiter)
+    table = DelimitedText(path, content, delimiter, skipped).table(
         encoding, header=True if suffix == ".tab" else header
     )
     return _read_orange_header(table) if suffix == ".tab" else table
+
+
+def find_layout(path: Path, content: bytes, delimiter: str | None) -> tuple[bytes, str, int]:
+    """Return the rows of a file of delimited text, the delimiter, and the number of lines before the rows."""
+    named = _EXCEL_DELIMITER.match(content)
+    delimiter = delimiter or (named[1].decode() if named else None) or DELIMITERS.get(path.suffix.lower())
+    skipped = 1 if named else _count_preface(content)
+    content = content.split(b"\n", skipped)[-1] if skipped else content
+    delimiter = delimiter or _detect_delimiter(content[:_DETECTION_CHARACTERS].decode("utf-8", "ignore"))
+    return content, delimiter, skipped
 
 
 def read_preview(path: Path) -> Table:
     """Read a table for display: all of its rows, or the first 4,096 of a Parquet file."""
     if path.suffix.lower() != ".parquet":
         return read_table(path)
-    frame = _collect(path, scan_parquet(path).head(ROWS_AT_ONCE))
+    frame = with_simple_types(path, _collect(path, scan_parquet(path).head(ROWS_AT_ONCE)))
     return Table(path, frame, {"format": "Parquet, first rows" if frame.height == ROWS_AT_ONCE else "Parquet"})
 
 
-class _DelimitedText:
+class DelimitedText:
     """Cells between delimiters.
 
     Args:
@@ -265,10 +272,11 @@ class _DelimitedText:
         content: Its text in UTF-8.
         delimiter: The character between the cells.
         skipped: The number of lines before ``content``.
+        names: The name of each column, if the first row is data.
     """
 
-    def __init__(self, path: Path, content: bytes, delimiter: str, skipped: int):
-        self.path, self.delimiter, self.skipped = path, delimiter, skipped
+    def __init__(self, path: Path, content: bytes, delimiter: str, skipped: int, names: Sequence[str] = ()):
+        self.path, self.delimiter, self.skipped, self.names = path, delimiter, skipped, list(names)
         is_old_mac = b"\r" in content and b"\n" not in content
         self.content = _with_whole_header(content.replace(b"\r", b"\n") if is_old_mac else content, delimiter)
 
@@ -284,12 +292,15 @@ class _DelimitedText:
         def lines() -> list[int]:
             return _lines(*again)
 
+        if self.names and len(self.names) != kept.width:
+            raise _wrong_width(self.path, 1 + self.skipped, len(self.names), kept.width)
         if header is None:
             header = _has_header(kept.head(_DETECTION_ROWS + 1).fill_null(""))
         first = [(cell or "").strip() for cell in kept.row(0)] if kept.height else []
         names = [name or f"column {index + 1}" for index, name in enumerate(first)]
         if not header:
-            names = [str(index + 1) for index in range(kept.width)]
+            names = self.names or [str(index + 1) for index in range(kept.width)]
+        self.names = names
         for name in names:
             if names.count(name) > 1:
                 line = lines()[0]
@@ -380,6 +391,13 @@ def _is_filled(cells: pl.Series) -> bool:
     return cells.null_count() < len(cells)
 
 
+def _wrong_width(path: Path, line: int, expected: int, found: int) -> DataError:
+    return DataError(
+        f"{path}:{line}: expected as many cells as in the first row ({expected}), got {found}. "
+        "Fix the row, or quote cells that contain the delimiter."
+    )
+
+
 def _rows(path: Path, text: str, delimiter: str, quote: str | None, skipped: int) -> Iterator[tuple[int, list[str]]]:
     """Yield the line number and the cells of each row, without empty lines, to name the line of a fault."""
     csv.field_size_limit(max(len(text), 131_072))
@@ -396,10 +414,7 @@ def _rows(path: Path, text: str, delimiter: str, quote: str | None, skipped: int
         if cells:
             width = len(cells) if width is None else width
             if len(cells) != width:
-                raise DataError(
-                    f"{path}:{line}: expected as many cells as in the first row ({width}), got {len(cells)}. "
-                    "Fix the row, or quote cells that contain the delimiter."
-                )
+                raise _wrong_width(path, line, width, len(cells))
             yield line, cells
         line = reader.line_num + 1 + skipped
 
@@ -471,18 +486,29 @@ def _read_orange_header(table: Table) -> Table:
     return replace(table, frame=table.frame.slice(2), target=target, find_lines=lambda: table.lines[2:])
 
 
-def _read_json(path: Path, content: bytes, encoding: str, *, is_lines: bool) -> Table:
-    """Read an array of JSON objects, or one object on each line."""
+def read_json(path: Path, content: bytes, encoding: str, *, is_lines: bool, line: int = 1) -> Table:
+    """Read an array of JSON objects, or one object on each line.
+
+    Args:
+        path: The file, for messages.
+        content: Its text in UTF-8.
+        encoding: Its encoding.
+        is_lines: True for an object on each line.
+        line: The number of the first line of ``content``.
+
+    Raises:
+        DataError: The content is malformed, or holds no objects.
+    """
     try:
         frame = pl.read_ndjson(content, infer_schema_length=None) if is_lines else pl.read_json(content)
     except (PolarsError, PanicException, ValueError) as error:
-        _explain_json(path, content, is_lines=is_lines)
+        _explain_json(path, content, is_lines=is_lines, first=line)
         raise DataError(f"{path}: malformed JSON: {_first_line(error)}. Check the file.") from None
     if not frame.width or not frame.height:
         raise DataError(f"{path}: expected JSON objects, got none. Check the file.")
 
     def lines() -> list[int]:
-        return [line for line, row in enumerate(content.split(b"\n"), 1) if row.strip()]
+        return [number for number, row in enumerate(content.split(b"\n"), line) if row.strip()]
 
     return Table(path, with_simple_types(path, frame), {"encoding": encoding}, find_lines=lines if is_lines else None)
 
@@ -508,9 +534,9 @@ def with_simple_types(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _explain_json(path: Path, content: bytes, *, is_lines: bool) -> None:
+def _explain_json(path: Path, content: bytes, *, is_lines: bool, first: int) -> None:
     """Raise the error that names the first line that is no JSON object."""
-    rows = enumerate(content.split(b"\n"), 1) if is_lines else iter([(1, content)])
+    rows = enumerate(content.split(b"\n"), first) if is_lines else iter([(1, content)])
     for line, row in rows:
         if not row.strip():
             continue
@@ -584,14 +610,15 @@ def _collect(path: Path, rows: pl.LazyFrame) -> pl.DataFrame:
         return rows.collect()
 
 
-def iterate_batches(path: Path, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-    """Yield the rows of some columns of a Parquet file, a few thousand at a time.
+def iterate_batches(path: Path) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a Parquet file, a few thousand at a time.
 
     Raises:
         DataError: The file is missing or damaged.
     """
     with damage_named(path):
-        yield from scan_parquet(path).select(columns).collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True)
+        for batch in scan_parquet(path).collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True):
+            yield with_simple_types(path, batch)
 
 
 def size_in_memory(path: Path) -> int:

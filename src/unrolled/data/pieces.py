@@ -1,0 +1,161 @@
+"""Tables that may be larger than memory, in pieces of rows: CSV and its kin, JSON Lines, and Parquet."""
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from unrolled.data.decoding import cannot_decode, detect_encoding
+from unrolled.data.ragged import LARGEST_IN_MEMORY
+from unrolled.data.tables import (
+    DELIMITED,
+    JSON_LINES,
+    DelimitedText,
+    Table,
+    find_layout,
+    iterate_batches,
+    read_json,
+    size_in_memory,
+)
+from unrolled.errors import DataError
+from unrolled.storage import cannot_read
+
+import polars as pl
+
+_BYTES_AT_ONCE = 1 << 26
+# Enough of a file to tell its encoding.
+_SAMPLE = 1 << 22
+
+
+def is_large(path: Path) -> bool:
+    """Return True if a table of a format that can be read in pieces is to be read so.
+
+    Raises:
+        DataError: A Parquet file is missing or damaged.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        return size_in_memory(path) > LARGEST_IN_MEMORY
+    return suffix in (*DELIMITED, *JSON_LINES) and path.is_file() and path.stat().st_size > LARGEST_IN_MEMORY
+
+
+def read_pieces(
+    path: Path,
+    *,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    header: bool | None = None,
+    decimal: str | None = None,
+    time_format: str | None = None,
+) -> Iterator[Table]:
+    """Yield a table in pieces of rows, each with all columns; the options are those of ``read_table``.
+
+    Raises:
+        DataError: As of ``read_table``; a later piece is read when it is its turn.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        pieces = _parquet(path)
+    elif suffix in JSON_LINES:
+        pieces = _json_lines(path, encoding)
+    else:
+        pieces = _delimited(path, delimiter, encoding, header)
+    for piece in pieces:
+        yield replace(piece, decimal=decimal, time_format=time_format)
+
+
+def _parquet(path: Path) -> Iterator[Table]:
+    begin = 0
+    for frame in iterate_batches(path):
+        lines = range(begin + 1, begin + frame.height + 1)
+        yield Table(path, frame, {"format": "Parquet"}, find_lines=lambda lines=lines: lines)  # type: ignore[misc]
+        begin += frame.height
+
+
+def _json_lines(path: Path, encoding: str | None) -> Iterator[Table]:
+    columns: list[str] = []
+    for line, content, chosen in _contents(path, encoding):
+        if not content.strip():
+            continue
+        piece = read_json(path, content, chosen, is_lines=True, line=line)
+        columns = columns or piece.columns
+        absent = [pl.lit(None, pl.String).alias(name) for name in columns if name not in piece.columns]
+        yield replace(piece, frame=piece.frame.with_columns(absent))
+
+
+def _delimited(path: Path, delimiter: str | None, encoding: str | None, header: bool | None) -> Iterator[Table]:
+    first: Table | None = None
+    names: list[str] = []
+    for line, content, chosen in _contents(path, encoding, is_quoted=True):
+        if not content.strip():
+            continue
+        skipped = line - 1
+        if first is None:
+            content, delimiter, skipped = find_layout(path, content, delimiter)
+        assert delimiter is not None
+        text = DelimitedText(path, content, delimiter, skipped, names)
+        piece = text.table(chosen, header=header if first is None else False)
+        first, names = first or piece, text.names
+        yield replace(piece, frame=piece.frame.select(first.columns))
+
+
+def _contents(path: Path, encoding: str | None, *, is_quoted: bool = False) -> Iterator[tuple[int, bytes, str]]:
+    """Yield the number of the first line, the content in UTF-8 and the encoding of each piece of a text file.
+
+    Args:
+        path: The file.
+        encoding: Its encoding, if it is known.
+        is_quoted: True if a line within quotation marks is part of a row.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise cannot_read(path, error) from None
+    with file:
+        chosen = encoding or _encoding_of_start(path, file)
+        try:
+            decoder = codecs.getincrementaldecoder(chosen)()
+        except LookupError as error:
+            raise cannot_decode(path, b"", chosen, error, is_named=True) from None
+        line, rest = 1, b""
+        while True:
+            block = file.read(_BYTES_AT_ONCE)
+            try:
+                rest += decoder.decode(block, final=not block).encode()
+            except UnicodeDecodeError as error:
+                at = line + rest.count(b"\n") + error.object[: error.start].count(b"\n")
+                raise DataError(
+                    f"{path}:{at}: expected {chosen}, got the byte 0x{error.object[error.start]:02x}. "
+                    "Save the file in one encoding, or name it: encoding: cp1252"
+                ) from None
+            if b"\0" in rest:
+                at = line + rest[: rest.index(b"\0")].count(b"\n")
+                raise DataError(f"{path}:{at}: expected text, got a zero byte. Check that it is a text file.")
+            end = len(rest) if not block else _end_of_rows(rest, is_quoted=is_quoted)
+            if end:
+                yield line, rest[:end], "utf-8" if chosen == "ascii" else chosen
+                line += rest.count(b"\n", 0, end)
+                rest = rest[end:]
+            if not block:
+                return
+
+
+def _encoding_of_start(path: Path, file: BinaryIO) -> str:
+    start = file.read(_SAMPLE)
+    file.seek(0)
+    end = start.rfind(b"\n") + 1
+    return detect_encoding(path, start[:end] if len(start) == _SAMPLE and end else start)
+
+
+def _end_of_rows(content: bytes, *, is_quoted: bool) -> int:
+    """Return the end of the last line that ends a row: it has an even number of quotation marks before it."""
+    end = content.rfind(b"\n") + 1
+    marks = content.count(b'"', 0, end) if is_quoted else 0
+    before = end
+    while marks % 2 and before:
+        previous = content.rfind(b"\n", 0, before - 1) + 1
+        marks -= content.count(b'"', previous, before)
+        before = previous
+    # A file in which quotation marks stand for themselves may have an odd number of them.
+    return before or end
