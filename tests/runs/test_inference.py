@@ -63,6 +63,27 @@ def test_pictures_are_read_as_those_of_the_folder(tmp_path: Path) -> None:
     assert evaluate(run, "pics").examples == 16
 
 
+COLOURS = {"blue": (40, 40, 200), "green": (40, 200, 40), "red": (200, 40, 40)}
+FAST = {"batch_size": 8, "optimizer": {"Adam": {"learning_rate": 0.01}}}
+
+
+def test_arrays_of_colours_are_classified() -> None:
+    random = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    x = np.clip(np.array(list(COLOURS.values()))[y][:, None, None] + random.normal(0, 20, (60, 6, 5, 3)), 0, 255)
+    np.savez("colours.npz", x_train=x.astype(np.uint8), y_train=y)
+    network: list[Any] = [{"Rescaling": {"scale": 1 / 255}}, {"GRU": {"units": 8}}]
+    run = unrolled.train(
+        {"data": "colours.npz", "network": network, "training": {"epochs": 10, **FAST}, "scan": "columns"}, quiet=True
+    )
+    assert run.evaluation.accuracy > 0.95
+    np.savez("new.npz", x=x[:4].astype(np.uint8))
+    assert [one["label"] for one in predict_files(run, [Path("new.npz")])] == ["0", "1", "2", "0"]
+    assert evaluate(run, "colours.npz").accuracy > 0.95
+    with pytest.raises(InvalidInput, match="Convert them to red, green and blue"):
+        run.predict(x[..., 0])
+
+
 def test_a_wide_table_is_read_by_the_names_of_its_columns() -> None:
     run = trained({"file": str(table("x,y,z,label", WIDE)), "target": "label"})
     assert run.schema is not None

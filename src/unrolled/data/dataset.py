@@ -15,8 +15,9 @@ class Split(NamedTuple):
     """Training, validation or test examples; unpacks to ``inputs, targets``.
 
     Attributes:
-        inputs: [B, height, width] uint8 pixels from 0 to 255, [B, T, F] float32, or [B] objects: texts, or series
-            [T, F] float32, each of its own length. Inputs larger than memory are read on access.
+        inputs: [B, height, width] or, in colours, [B, height, width, 3] uint8 pixels from 0 to 255, [B, T, F] float32,
+            or [B] objects: texts, or series [T, F] float32, each of its own length. Inputs larger than memory are read
+            on access.
         targets: [B] int64, the class index of each example.
     """
 
@@ -81,6 +82,11 @@ class Dataset:
         if self.train.inputs.dtype != object:
             return "arrays"
         return "text" if is_text(self.train.inputs[0]) else "series"
+
+    @property
+    def has_images(self) -> bool:
+        """True if an input is an image, in grey levels or in colours, or an array of that shape."""
+        return self.kind == "arrays" and self.train.inputs.ndim in (3, 4)
 
     @property
     def example_shape(self) -> tuple[int | None, ...]:

@@ -136,7 +136,7 @@ def _count_parameters(config: ExperimentConfig, task: Task) -> int:
     """Return the number of parameters; 0 if the shapes do not fit together, which building reports better."""
     builder, preprocessor = ComponentBuilder(config), task.preprocessor
     shape = (None, *preprocessor.shape)
-    if config.scan != "rows" and len(shape) == 3:
+    if len(shape) == 4 or (config.scan != "rows" and len(shape) == 3):
         shape = ReadImage(config.scan).compute_output_shape(shape)
     try:
         with _precision(config.training.precision):
@@ -266,12 +266,13 @@ def _precision(policy: str) -> Iterator[None]:
 
 
 def _read(config: ExperimentConfig, task: Task, inputs: Any) -> Any:
-    """Return the input as a sequence; rows of an image are one already, and so are tokens."""
+    """Return the input as a sequence; rows of a grey image are one already, and so are tokens."""
     if isinstance(series := task.preprocessor, SeriesPreprocessor):
         return ReadSeries(series.mean, series.scale, relative=series.by_window, name=_READ)(inputs)
-    if config.scan == "rows":
+    is_colored = len(inputs.shape) == 4
+    if config.scan == "rows" and not is_colored:
         return inputs
-    if len(inputs.shape) != 3:
+    if len(inputs.shape) != 3 and not is_colored:
         raise InvalidSetting(
             f"{config.where('scan')}: expected images [B, height, width], got {format_shape(inputs.shape)}. "
             "Leave out the setting."

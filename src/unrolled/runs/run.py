@@ -394,8 +394,8 @@ class Run:
         """Predict raw examples.
 
         Args:
-            inputs: Examples as in the data set: images [B, height, width] with pixels from 0 to 255, a list of texts,
-                or a list of series [T, F].
+            inputs: Examples as in the data set: images [B, height, width] or [B, height, width, 3] with pixels from 0
+                to 255, a list of texts, or a list of series [T, F].
             batch_size: Number of examples computed at once.
 
         Returns:
