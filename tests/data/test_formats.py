@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from unrolled.data.folders import FolderSettings
 from unrolled.data.formats import (
     ARRAYS,
     FOLDERS,
@@ -31,7 +32,7 @@ Complaint = Callable[[Callable[[], object]], str]
 
 TEXT = ReadContext("text", ("neg", "pos"))
 SERIES = ReadContext("series", ("a", "b"))
-IMAGES = ReadContext("arrays", ("a", "b"), (6, 4), side=None, is_folder=True)
+IMAGES = ReadContext("arrays", ("a", "b"), (6, 4), folder=FolderSettings(channels="grey"))
 
 
 def written(path: Path, text: str) -> Path:
@@ -134,8 +135,8 @@ def test_inputs_of_another_type_are_refused_with_the_formats_that_fit(tmp_path: 
         read_inputs(tmp_path / "a.png", SERIES)
     assert str(caught.value) == (
         f"{tmp_path / 'a.png'}: expected tables (.csv, .tsv, .tab, .json, .jsonl, .ndjson, .parquet, .xlsx, "
-        ".ods and 5 more), series (.ts) or arrays "
-        "(.npz, .npy, .idx) for a network that reads series, got pictures."
+        ".ods and 5 more), series (.ts) or arrays (.npz, .npy, .idx) "
+        "for a network that reads series, got pictures."
     )
     with pytest.raises(InvalidInput, match="got a folder with a folder for each class"):
         read_inputs(tmp_path, TEXT)

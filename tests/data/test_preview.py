@@ -167,6 +167,16 @@ def test_colours_are_pictured_as_they_are() -> None:
     assert {(255, 0, 0), (0, 128, 0), (0, 0, 255)} <= drawn
 
 
+def test_the_grid_shows_colours_beside_an_input_in_colours(tmp_path: Path) -> None:
+    image = coloured_data().train.inputs[0]
+    Image.fromarray(image).save(tmp_path / "a.png")
+    for seen, colours in ((image, 2), (image[..., 0], 0)):
+        sheet = draw_input_grid([PredictedPicture(tmp_path / "a.png", seen, "a  99.0 %")])
+        drawn = sheet.crop((GRID_MARGIN, 48, GRID_MARGIN + 2 * CELL_SIDE + CELL_GAP, 48 + CELL_SIDE))
+        red = (np.asarray(drawn) == (255, 0, 0)).all(axis=2)
+        assert int(red[:, :CELL_SIDE].any()) + int(red[:, CELL_SIDE:].any()) == colours
+
+
 def test_the_picture_is_written_as_a_png(mnist: Dataset, tmp_path: Path) -> None:
     save_picture(mnist, tmp_path / "mnist.png")
     with Image.open(tmp_path / "mnist.png") as read:

@@ -8,6 +8,7 @@ from typing import Any
 
 import unrolled
 from tests.conftest import Command
+from unrolled.data.images import read_image, read_images
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.inference import (
     evaluate,
@@ -56,15 +57,84 @@ def test_pictures_are_read_as_those_of_the_folder(tmp_path: Path) -> None:
     run = trained({"folder": "pics", "side": 16}, [{"Rescaling": {"scale": 0.004}}, *GRU])
     paths = sorted(Path("pics").glob("*/*.png"))
     predictions = predict_files(run, paths, Path("seen.png"))
-    resized = np.stack([np.asarray(Image.open(path).resize((16, 16), Image.Resampling.LANCZOS)) for path in paths])
+    squares = np.full((len(paths), 16, 16), 255, np.uint8)
+    for square, path in zip(squares, paths, strict=True):
+        square[:, 3:13] = np.asarray(Image.open(path).resize((10, 16), Image.Resampling.LANCZOS))
     probabilities = [list(prediction["probabilities"].values()) for prediction in predictions]
-    np.testing.assert_allclose(probabilities, run.predict(resized), atol=1e-6)
+    np.testing.assert_allclose(probabilities, run.predict(squares), atol=1e-6)
     assert Path("seen.png").exists()
     assert evaluate(run, "pics").examples == 16
 
 
 COLOURS = {"blue": (40, 40, 200), "green": (40, 200, 40), "red": (200, 40, 40)}
 FAST = {"batch_size": 8, "optimizer": {"Adam": {"learning_rate": 0.01}}}
+
+
+def paint(path: Path, colour: Any, seed: int) -> Path:
+    """Save a picture of any shape in shades of a colour, all colours equally light."""
+    random = np.random.default_rng(seed)
+    height, width = random.integers(8, 20, 2)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noisy = np.clip(np.array(colour) + random.normal(0, 25, (height, width, 3)), 0, 255)
+    Image.fromarray(noisy.astype(np.uint8)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("scan", ["rows", "snake"])
+def test_pictures_are_classified_by_their_colours(scan: str, unrolled_command: Command) -> None:
+    for seed in range(60):
+        name = list(COLOURS)[seed % 3]
+        paint(Path("photos") / name / f"{seed}.png", COLOURS[name], seed)
+    run = unrolled.train(
+        {
+            "data": {"folder": "photos", "side": 8},
+            "scan": scan,
+            "network": [{"Rescaling": {"scale": 1 / 255}}, {"GRU": {"units": 8}}],
+            "training": {"epochs": 12, "augment": {"shift": 1}, **FAST},
+        },
+        quiet=True,
+    )
+    assert run.config.data.channels == "rgb"  # type: ignore[union-attr]
+    assert tuple(run.data["example_shape"]) == (8, 8, 3)
+    assert run.evaluation.accuracy > 0.95
+    assert evaluate(run, "photos").accuracy > 0.95
+    new = [paint(Path(f"new {name}.jpg"), colour, 99) for name, colour in COLOURS.items()]
+    predictions = predict_files(run, new, Path("seen.png"))
+    assert [one["label"] for one in predictions] == list(COLOURS)
+    again = unrolled.Run.open(run.path)
+    known = predict_files(again, sorted(Path("photos").rglob("*.png")))
+    images = read_images([Path(one["file"]) for one in known], side=8)
+    expected = [list(one["probabilities"].values()) for one in known]
+    np.testing.assert_allclose(run.predict(images), expected, atol=1e-6)
+    grey = Path("grey.png")
+    Image.new("L", (9, 9), 90).save(grey)
+    assert predict_files(run, [grey])[0]["label"] in COLOURS
+    found = unrolled_command("doctor", run.path).stdout
+    assert "error" not in found
+
+
+def test_a_network_of_colours_is_told_to_scale_them(unrolled_command: Command) -> None:
+    for seed in range(30):
+        paint(Path("photos") / "ab"[seed % 2] / f"{seed}.png", COLOURS["red"], seed)
+    Path("raw.yaml").write_text("data: {folder: photos, side: 8}\nnetwork: [{GRU: {units: 4}}]\n")
+    found = unrolled_command("doctor", "raw.yaml", "--json").stdout
+    (finding,) = (one for one in json.loads(found) if one["code"] == "unscaled-inputs")
+    assert finding["fix"].startswith("Put Rescaling: {scale: 0.004")
+    described = json.loads(unrolled_command("check", "raw.yaml", "--json").stdout)
+    assert (described["input"], described["layers"][0]["shape"]) == ("[B, 8, 8, 3]", "[B, 4]")
+    assert described["filled_in"][0] == "data.channels: rgb"
+    assert described["parameters"] == 3 * (24 * 4 + 4 * 4 + 2 * 4) + 4 * 2 + 2
+    assert "[B, 8, 8, 3] read as" in unrolled_command("check", "raw.yaml").stdout
+
+
+def test_colours_are_read_in_grey_levels_where_that_is_asked_for() -> None:
+    for seed in range(12):
+        paint(Path("photos") / "ab"[seed % 2] / f"{seed}.png", list(COLOURS.values())[seed % 2], seed)
+    run = trained({"folder": "photos", "side": 8, "channels": "grey"})
+    assert tuple(run.data["example_shape"]) == (8, 8)
+    path = Path("photos/a/0.png")
+    expected = run.predict(read_image(path, "grey", 8)[None])[0]
+    assert list(predict_files(run, [path])[0]["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-6)
 
 
 def test_arrays_of_colours_are_classified() -> None:
@@ -82,6 +152,9 @@ def test_arrays_of_colours_are_classified() -> None:
     assert evaluate(run, "colours.npz").accuracy > 0.95
     with pytest.raises(InvalidInput, match="Convert them to red, green and blue"):
         run.predict(x[..., 0])
+    paint(Path("a.png"), COLOURS["red"], 0)
+    with pytest.raises(InvalidInput, match="expected an array of 5x6, the size that the network reads, got a picture"):
+        predict_files(run, [Path("a.png")])
 
 
 def test_a_wide_table_is_read_by_the_names_of_its_columns() -> None:

@@ -87,7 +87,7 @@ class DataConfig(ConfigModel):
     test: str | None = None
     """The file of the test examples."""
     folder: str | None = None
-    """A folder with a folder of images or texts for each class."""
+    """A folder with a folder of pictures or texts for each class."""
     input: str | tuple[str, ...] | None = None
     """The table's text column, or its columns of values."""
     target: str | None = None
@@ -112,7 +112,11 @@ class DataConfig(ConfigModel):
     time_format: str | None = None
     """The format of a table's times, such as ``%d.%m.%Y %H:%M``; found where it is left out."""
     side: int | None = Field(default=None, ge=1)
-    """Height and width, in pixels, to which the images of a folder are resized."""
+    """Height and width, in pixels, of the square into which the pictures of a folder are scaled; the margin of those
+    that are not square takes the colour of their border."""
+    channels: Literal["grey", "rgb"] | None = None
+    """``grey`` reads the pictures of a folder in grey levels, ``rgb`` in red, green and blue; where it is left out,
+    ``rgb`` if any of them has colours."""
 
     @model_serializer
     def _to_yaml(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Data sets: training, validation and test examples with the names of their classes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
@@ -53,6 +53,8 @@ class Dataset:
         validation: The validation examples of a data set that defines them.
         notes: Remarks for the user, made while loading.
         schema: The columns and read options of a table, as JSON (see ``TableSchema``).
+        found_settings: The settings of the ``data`` section that the files decided, by which other files are read the
+            same way: ``channels`` of pictures.
 
     Example:
         >>> import unrolled
@@ -70,6 +72,7 @@ class Dataset:
     validation: Split | None = None
     notes: tuple[str, ...] = ()
     schema: Mapping[str, Any] | None = None
+    found_settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:

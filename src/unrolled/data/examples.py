@@ -7,7 +7,7 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset, Split, objects
 from unrolled.data.decoding import read_text
-from unrolled.data.folders import TEXTS, read_folder
+from unrolled.data.folders import TEXTS, FolderSettings, describe_files, read_folder
 from unrolled.data.labeled import LabeledExamples, assemble
 from unrolled.data.rows import labeled_examples, labels_of, read_series, texts_of
 from unrolled.data.schema import TableSchema, find_columns, find_series_column, find_time_column, named_columns
@@ -80,21 +80,22 @@ def _format_columns(schema: TableSchema, table: Table) -> str:
     return note + (f"; ignored: {format_list(ignored, 6)}" if ignored else "")
 
 
-def load_folder(folder: Path, side: int | None = None) -> Dataset:
+def load_folder(folder: Path, settings: FolderSettings | None = None) -> Dataset:
     """Load pictures or texts from a folder with a folder for each class.
 
     Args:
         folder: The folder (see ``read_folder``).
-        side: The height and width to which pictures are resized.
+        settings: How pictures are read.
 
     Raises:
         DataError: There are no training examples, fewer than two classes, files of different kinds, a file that cannot
             be read, or a class with a single example.
     """
-    parts = read_folder(folder, side)
+    settings = settings or FolderSettings()
+    parts = read_folder(folder, settings)
     if "train" not in parts:
         raise DataError(f"{folder}: no folder train beside the folder test. Add one.")
-    return assemble(folder.name, parts)
+    return assemble(folder.name, parts).with_note(describe_files(parts["train"], settings))
 
 
 def load_text(path: Path, encoding: str | None = None) -> Dataset:

@@ -14,7 +14,8 @@ from unrolled.data.arrays import is_array_file, load_arrays, load_test_examples,
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.decoding import read_text
 from unrolled.data.examples import load_folder, load_labeled_table, load_series, load_text
-from unrolled.data.folders import PICTURES, TEXTS, is_picture, read_folder, read_grey_picture
+from unrolled.data.folders import TEXTS, FolderSettings, read_folder
+from unrolled.data.images import PICTURES, format_size, is_picture, read_image
 from unrolled.data.labeled import assemble, split_of
 from unrolled.data.rows import RowIndices, extract_examples, labeled_examples
 from unrolled.data.schema import TableSchema
@@ -38,7 +39,7 @@ class LoadOptions:
     Attributes:
         test: The file of the test examples.
         labels: The labels of an IDX or NPY pair.
-        side: The height and width to which the pictures of a folder are resized.
+        folder: The settings with which the pictures of a folder are read.
         test_steps: The number of steps at the end of a series for the test.
         columns: The ``input``, ``target``, ``series``, ``time`` and ``ignore`` columns of a table that the user names,
             and what becomes of its ``missing`` cells.
@@ -47,7 +48,7 @@ class LoadOptions:
 
     test: Path | None = None
     labels: Path | None = None
-    side: int | None = None
+    folder: FolderSettings = field(default_factory=FolderSettings)
     test_steps: int = 0
     columns: Mapping[str, Any] = field(default_factory=dict)
     read_options: Mapping[str, Any] = field(default_factory=dict)
@@ -55,8 +56,8 @@ class LoadOptions:
     @property
     def named(self) -> list[str]:
         """The names of the settings that the user sets; a file of test examples is looked at by the formats."""
-        names = [name for name, value in (("labels", self.labels), ("side", self.side)) if value is not None]
-        return [*names, *self.columns, *self.read_options]
+        labels = ["labels"] if self.labels is not None else []
+        return [*labels, *self.folder.named, *self.columns, *self.read_options]
 
 
 @dataclass(frozen=True)
@@ -68,16 +69,15 @@ class ReadContext:
         classes: The name of each class, by index.
         example_shape: The shape of one input.
         schema: The columns of a table, if the run was trained on one.
-        side: The height and width to which pictures were resized, if they were.
-        is_folder: True if the run was trained on a folder of pictures; otherwise pictures are brought to MNIST's form.
+        folder: The settings with which the pictures of a folder were read, if the run was trained on a folder;
+            without it pictures are brought to MNIST's form.
     """
 
     kind: str
     classes: tuple[str, ...] = ()
     example_shape: tuple[int | None, ...] = ()
     schema: TableSchema | None = None
-    side: int | None = None
-    is_folder: bool = False
+    folder: FolderSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -351,26 +351,22 @@ ARRAYS = FileFormat(
 
 
 def _read_picture_input(path: Path, context: ReadContext) -> Inputs:
-    if context.is_folder:
-        picture = read_grey_picture(path, context.side)
+    if context.folder is not None:
+        picture = read_image(path, context.folder.channels, context.folder.side)
         if picture.shape != context.example_shape:
             raise DataError(
-                f"{path}: expected {_format_size(context.example_shape)} pixels, the size that the network reads, got "
-                f"{_format_size(picture.shape)}. Resize the picture."
+                f"{path}: expected {format_size(context.example_shape)} pixels, the size that the network reads, got "
+                f"{format_size(picture.shape)}. Resize the picture."
             )
         return Inputs([picture])
     from unrolled.data.pictures import SIDE, read_picture  # SciPy takes longer to import than the rest together
 
     if context.example_shape != (SIDE, SIDE):
         raise InvalidInput(
-            f"{path}: expected an array of {_format_size(context.example_shape)}, the size that the network reads, got "
+            f"{path}: expected an array of {format_size(context.example_shape)}, the size that the network reads, got "
             "a picture. Name an NPZ file of examples in that size."
         )
     return Inputs([read_picture(path)])
-
-
-def _format_size(shape: Sequence[int | None]) -> str:
-    return "x".join(str(length) for length in reversed(shape))
 
 
 PICTURE_FILES = FileFormat(
@@ -387,11 +383,11 @@ PICTURE_FILES = FileFormat(
 
 def _load_folder(path: Path, options: LoadOptions) -> Dataset:
     _check_no_test_file(path, options, "Leave test out, or add a folder test.")
-    return load_folder(path, options.side)
+    return load_folder(path, options.folder)
 
 
 def _read_labeled_folder(path: Path, context: ReadContext) -> Split:
-    parts = read_folder(path, context.side)
+    parts = read_folder(path, context.folder)
     return split_of(parts.get("test") or parts["train"], context.classes)
 
 
@@ -399,7 +395,7 @@ FOLDERS = FileFormat(
     name="a folder with a folder for each class",
     suffixes=(),
     kinds=("arrays", "text"),
-    loaders={"examples": Loader(_load_folder, ("side",))},
+    loaders={"examples": Loader(_load_folder, ("side", "channels"))},
     read_labeled=_read_labeled_folder,
     is_match=os.path.isdir,
 )

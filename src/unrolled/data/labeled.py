@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Split, hold_out, objects
@@ -22,16 +22,18 @@ class LabeledExamples:
     """Examples with the names of their classes, in the order of their file.
 
     Attributes:
-        inputs: [B, height, width] uint8, or [B] texts or series [T, F].
+        inputs: [B, height, width] or [B, height, width, 3] uint8, or [B] texts or series [T, F].
         labels: [B] the name of each example's class.
         location: Function from the index of an example to its location, for messages: ``reviews.csv:12``.
         schema: The columns and read options of a table, as JSON (see ``TableSchema``).
+        found_settings: The settings of the ``data`` section that the files decided: ``channels``.
     """
 
     inputs: Any
     labels: Sequence[str]
     location: Callable[[int], str]
     schema: Mapping[str, Any] | None = None
+    found_settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def assemble(name: str, parts: Mapping[str, LabeledExamples], source: str = "") -> Dataset:
@@ -57,7 +59,16 @@ def assemble(name: str, parts: Mapping[str, LabeledExamples], source: str = "") 
     if "test" not in splits:
         splits["train"], splits["test"] = hold_out(splits["train"], TEST_SHARE, TEST_SEED)
     validation = splits.get("validation")
-    data = Dataset(name, splits["train"], splits["test"], classes, source, validation=validation, schema=train.schema)
+    data = Dataset(
+        name,
+        splits["train"],
+        splits["test"],
+        classes,
+        source,
+        validation=validation,
+        schema=train.schema,
+        found_settings=train.found_settings,
+    )
     return data.with_note(count_duplicates(data))
 
 

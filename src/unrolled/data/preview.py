@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Split, lengths
-from unrolled.data.pictures import save_png, to_grey
+from unrolled.data.images import to_grey, to_rgb
+from unrolled.data.pictures import save_png
 from unrolled.errors import DataError
 
 import numpy as np
@@ -253,7 +254,7 @@ class PredictedPicture:
 
     Attributes:
         path: The file.
-        image: [height, width] uint8, the input of the network.
+        image: [height, width] or [height, width, 3] uint8, the input of the network.
         prediction: The predicted class and its probability, for people.
     """
 
@@ -269,7 +270,10 @@ _MOST_COLUMNS = 6
 
 
 def draw_input_grid(pictures: Sequence[PredictedPicture]) -> Image.Image:
-    """Draw each picture in grey levels beside the input of the network, above its file name and prediction."""
+    """Draw each picture beside the input of the network, above its file name and prediction.
+
+    A picture is drawn in colours if the network reads colours, otherwise in grey levels.
+    """
     columns = grid_columns(len(pictures))
     width, height = corner_of(columns - 1, columns)[0] + _CELL_WIDTH, corner_of(len(pictures) - 1, columns)[1]
     sheet = Image.new("RGB", (width + GRID_MARGIN, height + _CELL_HEIGHT + GRID_MARGIN), PAPER)
@@ -278,8 +282,9 @@ def draw_input_grid(pictures: Sequence[PredictedPicture]) -> Image.Image:
     for index, shown in enumerate(pictures):
         left, top = corner_of(index, columns)
         with Image.open(shown.path) as original:
-            grey = Image.fromarray(to_grey(ImageOps.exif_transpose(original)).astype(np.uint8)).convert("RGB")
-        sheet.paste(ImageOps.pad(grey, (CELL_SIDE, CELL_SIDE), color=PAPER), (left, top))
+            values = (to_rgb if shown.image.ndim == 3 else to_grey)(ImageOps.exif_transpose(original))
+        drawn = Image.fromarray(values.astype(np.uint8)).convert("RGB")
+        sheet.paste(ImageOps.pad(drawn, (CELL_SIDE, CELL_SIDE), color=PAPER), (left, top))
         draw.rectangle((left - 1, top - 1, left + CELL_SIDE, top + CELL_SIDE), outline=QUIET)
         sheet.paste(_enlarged(shown.image, CELL_SIDE, PIXEL_RANGE), (left + CELL_SIDE + CELL_GAP, top))
         captions = ((_shorten(shown.path.name, font), INK), (shown.prediction, ACCENT))

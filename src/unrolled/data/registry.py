@@ -7,6 +7,7 @@ from typing import Any
 from unrolled.data import bundled
 from unrolled.data.bundled import FASHION_MNIST, KMNIST
 from unrolled.data.dataset import Dataset
+from unrolled.data.folders import FolderSettings
 from unrolled.data.formats import FOLDERS, READ_OPTIONS, LoadOptions, load_file
 from unrolled.data.schema import has_target
 from unrolled.data.tables import Table, format_list
@@ -64,6 +65,7 @@ def load_config_data(
     test: str | None = None,
     folder: str | None = None,
     side: int | None = None,
+    channels: str | None = None,
     purpose: str | None = None,
     test_steps: int | None = None,
     **columns: Any,
@@ -76,7 +78,8 @@ def load_config_data(
         train: The file of the training examples, beside a file of test examples.
         test: The file of the test examples.
         folder: A folder with a folder for each class.
-        side: The height and width to which pictures are resized.
+        side: The height and width of a square into which the pictures of a folder are scaled.
+        channels: ``grey`` or ``rgb``, for the pictures of a folder.
         purpose: ``examples``, ``text`` or ``series``; without it the first that the format serves.
         test_steps: The number of steps at the end of a series for the test.
         columns: The settings of a table: ``input``, ``target``, ``series``, ``time``, ``ignore``, ``delimiter``,
@@ -88,7 +91,7 @@ def load_config_data(
     options = LoadOptions(
         test=Path(test) if test else None,
         labels=Path(labels) if labels else None,
-        side=side,
+        folder=FolderSettings(side, channels),
         test_steps=test_steps or 0,
         columns={name: value for name, value in columns.items() if name not in READ_OPTIONS},
         read_options={name: value for name, value in columns.items() if name in READ_OPTIONS},
@@ -99,7 +102,12 @@ def load_config_data(
 
 
 def load_to_show(
-    name: str, table: Table | None, inputs: Sequence[str], *, side: int | None = None, **columns: str | None
+    name: str,
+    table: Table | None,
+    inputs: Sequence[str],
+    *,
+    folder: FolderSettings | None = None,
+    **columns: str | None,
 ) -> Dataset:
     """Load a data set for display, without an experiment.
 
@@ -108,7 +116,7 @@ def load_to_show(
         table: The table in the file, if it is one; without a target column its values are a series to forecast, all of
             which count as training steps.
         inputs: The input columns.
-        side: The height and width to which the pictures of a folder are resized.
+        folder: The settings with which the pictures of a folder are read.
         columns: The names of the columns ``target`` and ``series``, or None.
 
     Raises:
@@ -116,8 +124,8 @@ def load_to_show(
     """
     settings: dict[str, Any] = {key: column for key, column in columns.items() if column}
     settings |= {"input": list(inputs)} if inputs else {}
-    if side is not None:
-        return load_config_data(folder=name, side=side)
+    if folder is not None and folder.named:
+        return load_file(Path(name), LoadOptions(folder=folder))
     if table and "target" not in settings and not has_target(table):
         if not inputs or "series" in settings:
             raise DataError(

@@ -7,7 +7,7 @@ from typing import Any
 
 from unrolled.config.document import format_inline
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.config.sections import Component
+from unrolled.config.sections import Component, DataConfig
 from unrolled.errors import InvalidSetting
 from unrolled.layers import ReadImage, ReadSeries
 from unrolled.layers.recurrent import NOT_CALLED
@@ -34,8 +34,9 @@ def resolve(config: ExperimentConfig, task: Task) -> ExperimentConfig:
 
     An ``Embedding`` gets its ``input_dim`` and ``mask_zero: true`` (0 pads on the right), ``units: classes`` the number
     of outputs, a network without a last layer of its own the task's; loss, metrics and tokenizer are the task's where
-    the file names none.
+    the file names none. The settings that the files of the data decide, such as ``channels``, are written down.
     """
+    config = _with_found_settings(config, task)
     return _with_network(task.with_defaults(config), task, task.num_outputs, task.preprocessor.vocabulary)
 
 
@@ -227,6 +228,13 @@ def _with_network(
     return config.replaced(network=tuple(layers))
 
 
+def _with_found_settings(config: ExperimentConfig, task: Task) -> ExperimentConfig:
+    """Return the experiment with the settings that the files of its ``data`` decide."""
+    if isinstance(config.data, str) or not task.data.found_settings:
+        return config
+    return config.replaced(data=config.data.model_copy(update=task.data.found_settings))
+
+
 def _with_sizes(layer: Component, outputs: int, vocabulary: int | None) -> Component:
     arguments = dict(layer.arguments)
     if layer.name == "Embedding" and vocabulary is not None:
@@ -237,14 +245,15 @@ def _with_sizes(layer: Component, outputs: int, vocabulary: int | None) -> Compo
 
 
 def _filled_in(config: ExperimentConfig, resolved: ExperimentConfig) -> list[str]:
-    """Return the settings of the network that were filled in, a line each."""
-    lines = []
+    """Return the settings of the data and of the network that were filled in, a line each."""
+    before, after = (dict(one.data) if isinstance(one.data, DataConfig) else {} for one in (config, resolved))
+    lines = [f"data.{name}: {format_inline(value)}" for name, value in after.items() if before.get(name) != value]
     for index, layer in enumerate(resolved.network):
         if index >= len(config.network):
             lines.append(f"network.{index}: {layer.name} {_format_arguments(layer.arguments)}")
             continue
-        before = config.network[index].arguments
-        new = {name: value for name, value in layer.arguments.items() if before.get(name) != value}
+        written = config.network[index].arguments
+        new = {name: value for name, value in layer.arguments.items() if written.get(name) != value}
         if new:
             lines.append(f"network.{index}.{layer.name}: {_format_arguments(new)}")
     return lines

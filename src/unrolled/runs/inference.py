@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.examples import forecast_schema
+from unrolled.data.folders import FolderSettings
 from unrolled.data.formats import PICTURE_FILES, TABLES, ReadContext, names_a_file, read_inputs, read_labeled
 from unrolled.data.pictures import save_png
 from unrolled.data.preview import PredictedPicture, draw_input_grid
@@ -40,8 +41,9 @@ def read_context(run: Run) -> ReadContext:
         classes=run.output_names,
         example_shape=tuple(run.data["example_shape"]),
         schema=run.schema,
-        side=None if isinstance(config, str) else config.side,
-        is_folder=not isinstance(config, str) and config.folder is not None,
+        folder=None
+        if isinstance(config, str) or config.folder is None
+        else FolderSettings(config.side, config.channels),
     )
 
 

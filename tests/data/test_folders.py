@@ -1,0 +1,111 @@
+"""Folders of pictures and texts: what their files decide, and what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import unrolled
+from unrolled.data.folders import FolderSettings, read_folder
+from unrolled.data.registry import load_config_data
+
+import numpy as np
+import pytest
+from PIL import Image
+
+Complaint = Callable[[Callable[[], object]], str]
+Colour = tuple[int, int, int]
+RED, GREY = (200, 30, 30), (120, 120, 120)
+
+
+def pictures(folder: Path, *colours: Colour, files: int = 4) -> Path:
+    """Write pictures of two classes, each file in the next of some colours."""
+    for number in range(2 * files):
+        path = folder / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (5, 4), tuple(level + number for level in colours[number % len(colours)])).save(path)
+    return folder
+
+
+def texts(folder: Path) -> Path:
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+        for number in range(4):
+            (folder / name / f"{number}.txt").write_text(f"{name} {number}")
+    return folder
+
+
+COLOURED = "pictures with colours, read in red, green and blue (channels: rgb)"
+PLAIN = "pictures without colours, read in grey levels (channels: grey)"
+
+
+@pytest.mark.parametrize(
+    ("colours", "channels", "shape", "notes"),
+    [
+        ([GREY], None, (4, 5), (PLAIN,)),
+        ([RED], None, (4, 5, 3), (COLOURED,)),
+        ([GREY, GREY, GREY, RED], None, (4, 5, 3), (COLOURED,)),
+        ([RED], "grey", (4, 5), ()),
+        ([GREY], "rgb", (4, 5, 3), ()),
+    ],
+)
+def test_pictures_keep_their_colours_unless_told_otherwise(
+    tmp_path: Path, colours: list[Colour], channels: str | None, shape: tuple[int, ...], notes: tuple[str, ...]
+) -> None:
+    data = load_config_data(folder=str(pictures(tmp_path, *colours)), channels=channels)
+    assert (data.example_shape, data.notes) == (shape, notes)
+    assert data.found_settings == {"channels": "rgb" if len(shape) == 3 else "grey"}
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "shape"), [(RED, GREY, (4, 5, 3)), (GREY, RED, (4, 5)), (RED, RED, (4, 5, 3))]
+)
+def test_the_training_pictures_decide_how_the_test_pictures_are_read(
+    tmp_path: Path, train: Colour, test: Colour, shape: tuple[int, ...]
+) -> None:
+    pictures(tmp_path / "train", train)
+    pictures(tmp_path / "test", test)
+    data = unrolled.load(tmp_path)
+    assert (data.train.inputs.shape[1:], data.test.inputs.shape[1:]) == (shape, shape)
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "message"),
+    [
+        (FolderSettings(channels="rgb"), "texts", "data.channels is no setting of texts. Leave it out."),
+        (FolderSettings(side=8), "texts", "data.side is no setting of texts. Leave it out."),
+    ],
+)
+def test_settings_of_other_kinds_of_files_are_refused(
+    tmp_path: Path, settings: FolderSettings, kind: str, message: str, complaint: Complaint
+) -> None:
+    folder = texts(tmp_path / kind)
+    assert complaint(lambda: read_folder(folder, settings)) == f"{folder}: {message}"
+
+
+def test_a_table_has_no_channels(tmp_path: Path, complaint: Complaint) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("text,label\nx,a\ny,b\nz,a\nw,b\n")
+    assert "data.channels is no setting of tables." in complaint(
+        lambda: load_config_data(file=str(table), channels="rgb")
+    )
+
+
+def test_other_kinds_of_files_are_named(tmp_path: Path, complaint: Complaint) -> None:
+    folder = pictures(tmp_path / "pictures", RED)
+    (folder / "b" / "9.docx").write_bytes(b"")
+    assert complaint(lambda: read_folder(folder)) == (
+        f"{folder / 'b' / '9.docx'}: expected a picture or a text, got another kind of file. Remove it from the folder."
+    )
+    (folder / "b" / "9.docx").rename(folder / "b" / "9.txt")
+    assert "9.txt: expected files of the same kind as 0.png." in complaint(lambda: read_folder(folder))
+    pictures(tmp_path / "both" / "train", RED)
+    texts(tmp_path / "both" / "test")
+    assert complaint(lambda: read_folder(tmp_path / "both")) == (
+        f"{tmp_path / 'both'}: expected pictures in both train and test, got texts. Use one kind."
+    )
+
+
+def test_pictures_are_read_the_same_each_time(tmp_path: Path) -> None:
+    folder = pictures(tmp_path, RED, GREY)
+    first, second = unrolled.load(folder), unrolled.load(folder)
+    assert first.fingerprints == second.fingerprints
+    assert np.array_equal(first.train.inputs, second.train.inputs)
