@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import unrolled
-from unrolled.data.folders import FolderSettings, read_folder
+from unrolled.data.folders import FolderSettings, list_examples, read_folder
 from unrolled.data.registry import load_config_data
 
 import numpy as np
@@ -101,6 +101,23 @@ def test_other_kinds_of_files_are_named(tmp_path: Path, complaint: Complaint) ->
     texts(tmp_path / "both" / "test")
     assert complaint(lambda: read_folder(tmp_path / "both")) == (
         f"{tmp_path / 'both'}: expected pictures in both train and test, got texts. Use one kind."
+    )
+
+
+def test_the_files_of_a_folder_are_listed_with_those_of_its_folders(tmp_path: Path, complaint: Complaint) -> None:
+    folder = pictures(tmp_path / "a folder", RED, files=2)
+    for name in (".hidden/x.png", "a/.x.png", "Thumbs.db"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"")
+    assert [str(path.relative_to(folder)) for path in list_examples(folder)] == [
+        "a/0.png",
+        "a/2.png",
+        "b/1.png",
+        "b/3.png",
+    ]
+    (tmp_path / "empty").mkdir()
+    assert complaint(lambda: list_examples(tmp_path / "empty")) == (
+        f"{tmp_path / 'empty'}: no files in the folder. Name another one."
     )
 
 

@@ -103,6 +103,7 @@ def test_pictures_are_classified_by_their_colours(scan: str, unrolled_command: C
     assert [one["label"] for one in predictions] == list(COLOURS)
     again = unrolled.Run.open(run.path)
     known = predict_files(again, sorted(Path("photos").rglob("*.png")))
+    assert predict_files(again, [Path("photos")]) == known
     images = read_images([Path(one["file"]) for one in known], side=8)
     expected = [list(one["probabilities"].values()) for one in known]
     np.testing.assert_allclose(run.predict(images), expected, atol=1e-6)

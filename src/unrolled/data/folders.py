@@ -95,6 +95,19 @@ def read_folder(folder: Path, settings: FolderSettings | None = None) -> dict[st
     return examples
 
 
+def list_examples(folder: Path) -> list[Path]:
+    """Return the files in a folder and in the folders within it, sorted, without those of file managers.
+
+    Raises:
+        DataError: There are none.
+    """
+    visible = (path for path in folder.rglob("*") if not any(part[0] == "." for part in path.relative_to(folder).parts))
+    found = sorted(path for path in visible if _is_example(path))
+    if not found:
+        raise DataError(f"{folder}: no files in the folder. Name another one.")
+    return found
+
+
 def describe_files(examples: LabeledExamples, settings: FolderSettings) -> str:
     """Return a note that says what the files decided; empty for texts, and where the user had decided it."""
     found = examples.found_settings
