@@ -170,7 +170,8 @@ def test_another_kind_of_file_is_refused_with_the_known_ones(tmp_path: Path, com
         f"{path}: unknown file format. Convert it to one of: a folder with a folder for each class, "
         "tables (.csv, .tsv, .tab, .json, .jsonl, .ndjson, .parquet, .xlsx, .ods and 5 more), "
         "series (.ts), texts (.txt, .text, .md), "
-        "arrays (.npz, .npy, .idx), pictures (.png, .jpg, .jpeg, .bmp, .gif, .webp, .tif, .tiff, .pgm)."
+        "arrays (.npz, .npy, .idx), sounds (.wav, .wave), "
+        "pictures (.png, .jpg, .jpeg, .bmp, .gif, .webp, .tif, .tiff, .pgm)."
     )
 
 

@@ -1,9 +1,11 @@
-"""Folders of pictures and texts: what their files decide, and what is refused."""
+"""Folders of pictures, sounds and texts: what their files decide, and what is refused."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import unrolled
+from tests.data.test_audio import tone, write
+from unrolled.data.audio import BANDS
 from unrolled.data.folders import FolderSettings, list_examples, read_folder
 from unrolled.data.registry import load_config_data
 
@@ -22,6 +24,14 @@ def pictures(folder: Path, *colours: Colour, files: int = 4) -> Path:
         path = folder / "ab"[number % 2] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (5, 4), tuple(level + number for level in colours[number % len(colours)])).save(path)
+    return folder
+
+
+def sounds(folder: Path, *, rate: int = 16_000, files: int = 4) -> Path:
+    for number in range(2 * files):
+        path = folder / "ab"[number % 2] / f"{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, tone(300 + 300 * (number % 2), seconds=0.1 + 0.01 * number, rate=rate), rate=rate)
     return folder
 
 
@@ -67,40 +77,73 @@ def test_the_training_pictures_decide_how_the_test_pictures_are_read(
     assert (data.train.inputs.shape[1:], data.test.inputs.shape[1:]) == (shape, shape)
 
 
+def test_sounds_are_series_of_energies_and_say_their_rate_and_seconds(tmp_path: Path) -> None:
+    data = unrolled.load(sounds(tmp_path / "own"))
+    assert (data.kind, data.example_shape, data.classes) == ("series", (None, BANDS), ("a", "b"))
+    lengths = [len(item) for part in data.parts.values() for item in part.inputs]
+    assert sorted(lengths) == [10, 11, 12, 13, 14, 15, 16, 17]
+    assert data.notes == ("sounds of 0.10 to 0.17 seconds at 16,000 Hz, read as 40 log-mel energies every 10 ms",)
+    assert data.found_settings == {"rate": 16_000}
+    resampled = load_config_data(folder=str(tmp_path / "own"), rate=8_000)
+    assert resampled.found_settings == {"rate": 8_000}
+    assert "at 8,000 Hz" in resampled.notes[0]
+
+
+def test_test_sounds_are_resampled_to_the_rate_of_the_training(tmp_path: Path) -> None:
+    sounds(tmp_path / "train")
+    sounds(tmp_path / "test", rate=8_000)
+    parts = read_folder(tmp_path)
+    assert [parts[part].found_settings for part in parts] == [{"rate": 16_000}] * 2
+    assert [len(item) for item in parts["test"].inputs] == [len(item) for item in parts["train"].inputs]
+
+
 @pytest.mark.parametrize(
     ("settings", "kind", "message"),
     [
-        (FolderSettings(channels="rgb"), "texts", "data.channels is no setting of texts. Leave it out."),
+        (
+            FolderSettings(rate=8_000),
+            "pictures",
+            "data.rate is no setting of pictures. Their settings: side, channels.",
+        ),
+        (FolderSettings(side=8), "sounds", "data.side is no setting of sounds. Their settings: rate."),
+        (FolderSettings(channels="rgb"), "sounds", "data.channels is no setting of sounds. Their settings: rate."),
         (FolderSettings(side=8), "texts", "data.side is no setting of texts. Leave it out."),
     ],
 )
 def test_settings_of_other_kinds_of_files_are_refused(
     tmp_path: Path, settings: FolderSettings, kind: str, message: str, complaint: Complaint
 ) -> None:
-    folder = texts(tmp_path / kind)
+    folder = {"pictures": lambda path: pictures(path, RED), "sounds": sounds, "texts": texts}[kind](tmp_path / kind)
     assert complaint(lambda: read_folder(folder, settings)) == f"{folder}: {message}"
 
 
-def test_a_table_has_no_channels(tmp_path: Path, complaint: Complaint) -> None:
+def test_a_table_has_no_channels_and_no_rate(tmp_path: Path, complaint: Complaint) -> None:
     table = tmp_path / "a.csv"
     table.write_text("text,label\nx,a\ny,b\nz,a\nw,b\n")
     assert "data.channels is no setting of tables." in complaint(
         lambda: load_config_data(file=str(table), channels="rgb")
     )
+    assert "data.rate is no setting of tables." in complaint(lambda: load_config_data(file=str(table), rate=8_000))
 
 
 def test_other_kinds_of_files_are_named(tmp_path: Path, complaint: Complaint) -> None:
-    folder = pictures(tmp_path / "pictures", RED)
-    (folder / "b" / "9.docx").write_bytes(b"")
+    folder = sounds(tmp_path / "sounds")
+    (folder / "b" / "9.mp3").write_bytes(b"ID3")
     assert complaint(lambda: read_folder(folder)) == (
-        f"{folder / 'b' / '9.docx'}: expected a picture or a text, got another kind of file. Remove it from the folder."
+        f"{folder / 'b' / '9.mp3'}: expected a WAV file, got another kind of sound. Convert it to WAV."
     )
-    (folder / "b" / "9.docx").rename(folder / "b" / "9.txt")
-    assert "9.txt: expected files of the same kind as 0.png." in complaint(lambda: read_folder(folder))
+    (folder / "b" / "9.mp3").rename(folder / "b" / "9.docx")
+    assert complaint(lambda: read_folder(folder)) == (
+        f"{folder / 'b' / '9.docx'}: expected a picture, a sound (.wav) or a text, got another kind of file. "
+        "Remove it from the folder."
+    )
+    (folder / "b" / "9.docx").unlink()
+    (folder / "b" / "9.png").write_bytes(b"")
+    assert "9.png: expected files of the same kind as 0.wav." in complaint(lambda: read_folder(folder))
     pictures(tmp_path / "both" / "train", RED)
-    texts(tmp_path / "both" / "test")
+    sounds(tmp_path / "both" / "test")
     assert complaint(lambda: read_folder(tmp_path / "both")) == (
-        f"{tmp_path / 'both'}: expected pictures in both train and test, got texts. Use one kind."
+        f"{tmp_path / 'both'}: expected pictures in both train and test, got sounds. Use one kind."
     )
 
 

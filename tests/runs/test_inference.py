@@ -8,6 +8,7 @@ from typing import Any
 
 import unrolled
 from tests.conftest import Command
+from tests.data.test_audio import tone, write
 from unrolled.data.images import read_image, read_images
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.inference import (
@@ -156,6 +157,47 @@ def test_arrays_of_colours_are_classified() -> None:
     paint(Path("a.png"), COLOURS["red"], 0)
     with pytest.raises(InvalidInput, match="expected an array of 5x6, the size that the network reads, got a picture"):
         predict_files(run, [Path("a.png")])
+
+
+def hum(path: Path, low: float, high: float, seed: int, rate: int = 16_000, kind: str = "int16") -> Path:
+    """Save a noisy tone of a random length and of a random frequency between two."""
+    random = np.random.default_rng(seed)
+    seconds = random.uniform(0.1, 0.3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = tone(random.uniform(low, high), seconds, rate)
+    return write(path, samples / 2 + random.normal(0, 0.02, len(samples)), kind, rate)
+
+
+def test_two_tones_are_told_apart_in_files_of_every_kind(unrolled_command: Command) -> None:
+    tones = {"high": (900, 1400), "low": (300, 500)}
+    for seed in range(40):
+        name = list(tones)[seed % 2]
+        hum(Path("sounds") / name / f"{seed}.wav", *tones[name], seed)
+    run = unrolled.train(
+        {"data": "sounds", "network": [{"GRU": {"units": 8}}], "training": {"epochs": 8, **FAST}}, quiet=True
+    )
+    assert run.config.data.rate == 16_000  # type: ignore[union-attr]
+    assert run.evaluation.accuracy > 0.95
+    assert evaluate(run, "sounds").accuracy > 0.95
+    known = predict_files(run, sorted(Path("sounds").rglob("*.wav")))
+    assert predict_files(run, [Path("sounds")]) == known
+    for rate, kind in ((44_100, "int16"), (22_050, "uint8"), (16_000, "int24"), (48_000, "float32")):
+        new = [hum(Path(f"{name}.wav"), *band, 99, rate, kind) for name, band in tones.items()]
+        assert [one["label"] for one in predict_files(run, new)] == list(tones), (rate, kind)
+    stereo = np.stack([tone(1_000), np.zeros(8_000)], axis=1)
+    assert predict_files(run, [write(Path("stereo.wav"), stereo)])[0]["label"] == "high"
+    shown = unrolled_command("show", "sounds").stdout
+    assert "sounds of 0.1" in shown
+    assert "seconds at 16,000 Hz" in shown
+    assert "at 8,000 Hz" in unrolled_command("show", "sounds", "--rate", "8000").stdout
+    printed = unrolled_command("predict", run.path, "stereo.wav").stdout
+    assert "high" in printed
+
+
+def test_sounds_are_refused_by_networks_of_other_series() -> None:
+    run = trained({"file": str(table("x,y,z,label", WIDE)), "target": "label"})
+    with pytest.raises(InvalidInput, match=r"a\.wav: the network was not trained on sounds\."):
+        predict_files(run, [write(Path("a.wav"), tone(440))])
 
 
 def test_a_wide_table_is_read_by_the_names_of_its_columns() -> None:

@@ -81,7 +81,7 @@ def predict(
     runs: Path,
     as_json: bool,
 ) -> None:
-    """Predict the class of texts, pictures (PNG, JPEG), arrays (NPZ, IDX), series (.ts) or rows.
+    """Predict the class of texts, pictures, sounds (WAV), arrays (NPZ, IDX), series (.ts) or rows.
 
     Of a folder each file is predicted. The rows are those of a table, which is printed as CSV with added columns. With
     - one text per line is read from the standard input. RUN is a folder, the name of a run, or latest.

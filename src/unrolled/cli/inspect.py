@@ -19,6 +19,9 @@ import click
 @click.option("--series", metavar="COLUMN", help="Column that assigns the rows of a table to series.")
 @click.option("--side", type=click.IntRange(min=1), help="Scale the pictures of a folder into a square of this side.")
 @click.option("--channels", type=click.Choice(["grey", "rgb"]), help="Channels of the pictures of a folder.")
+@click.option(
+    "--rate", type=click.IntRange(min=1_000, max=400_000), help="Resample the sounds of a folder to this rate, in Hz."
+)
 @JSON
 def show(
     data: str,
@@ -27,6 +30,7 @@ def show(
     inputs: tuple[str, ...],
     side: int | None,
     channels: str | None,
+    rate: int | None,
     **columns: str | None,
 ) -> None:
     """Describe a data set: its shapes, range, classes and a few examples; for a table, its columns first.
@@ -45,7 +49,7 @@ def show(
     table = preview_table(Path(data))
     if table and not as_json:
         print_columns(table, input=inputs or None, **columns)
-    loaded = load_to_show(data, table, inputs, folder=FolderSettings(side, channels), **columns)
+    loaded = load_to_show(data, table, inputs, folder=FolderSettings(side, channels, rate), **columns)
     if picture:
         save_picture(loaded, picture)
     print_dataset(loaded, as_json=as_json, printed_note=table.format_detected() if table else "")

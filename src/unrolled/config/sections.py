@@ -87,7 +87,7 @@ class DataConfig(ConfigModel):
     test: str | None = None
     """The file of the test examples."""
     folder: str | None = None
-    """A folder with a folder of pictures or texts for each class."""
+    """A folder with a folder of pictures, sounds (``.wav``) or texts for each class."""
     input: str | tuple[str, ...] | None = None
     """The table's text column, or its columns of values."""
     target: str | None = None
@@ -117,6 +117,8 @@ class DataConfig(ConfigModel):
     channels: Literal["grey", "rgb"] | None = None
     """``grey`` reads the pictures of a folder in grey levels, ``rgb`` in red, green and blue; where it is left out,
     ``rgb`` if any of them has colours."""
+    rate: int | None = Field(default=None, ge=1_000, le=400_000)
+    """Sampling rate, in Hz, to which the sounds of a folder are resampled; where it is left out, all must have one."""
 
     @model_serializer
     def _to_yaml(self) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class Dataset:
         notes: Remarks for the user, made while loading.
         schema: The columns and read options of a table, as JSON (see ``TableSchema``).
         found_settings: The settings of the ``data`` section that the files decided, by which other files are read the
-            same way: ``channels`` of pictures.
+            same way: ``channels`` of pictures, ``rate`` of sounds.
 
     Example:
         >>> import unrolled
@@ -90,6 +90,11 @@ class Dataset:
     def has_images(self) -> bool:
         """True if an input is an image, in grey levels or in colours, or an array of that shape."""
         return self.kind == "arrays" and self.train.inputs.ndim in (3, 4)
+
+    @property
+    def has_sounds(self) -> bool:
+        """True if the series are log-mel energies of sounds."""
+        return "rate" in self.found_settings
 
     @property
     def example_shape(self) -> tuple[int | None, ...]:

@@ -81,11 +81,11 @@ def _format_columns(schema: TableSchema, table: Table) -> str:
 
 
 def load_folder(folder: Path, settings: FolderSettings | None = None) -> Dataset:
-    """Load pictures or texts from a folder with a folder for each class.
+    """Load pictures, sounds or texts from a folder with a folder for each class.
 
     Args:
         folder: The folder (see ``read_folder``).
-        settings: How pictures are read.
+        settings: How pictures and sounds are read.
 
     Raises:
         DataError: There are no training examples, fewer than two classes, files of different kinds, a file that cannot

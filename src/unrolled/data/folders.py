@@ -1,10 +1,11 @@
-"""Folders of pictures or texts with a folder for each class."""
+"""Folders of pictures, sounds or texts with a folder for each class."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from unrolled.data.audio import BANDS, HOP_SECONDS, OTHER_SOUNDS, SOUNDS, read_sounds
 from unrolled.data.decoding import read_text
 from unrolled.data.images import GREY, PICTURES, RGB, read_images
 from unrolled.data.labeled import LabeledExamples
@@ -18,15 +19,17 @@ _PARTS = (("train", "training"), ("test", "testing"))
 
 @dataclass(frozen=True)
 class FolderSettings:
-    """Settings with which the pictures of a folder are read.
+    """Settings with which the pictures or sounds of a folder are read.
 
     Attributes:
         side: The height and width of a square into which pictures are scaled; without it all must have one size.
         channels: ``grey`` or ``rgb``; without it ``rgb`` if any training picture has colours.
+        rate: The sampling rate to which sounds are resampled, in Hz; without it all must have one.
     """
 
     side: int | None = None
     channels: str | None = None
+    rate: int | None = None
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -50,7 +53,8 @@ class _Kind:
 
 
 _PICTURES = _Kind("pictures", PICTURES, ("side", "channels"))
-_KINDS = (_PICTURES, _Kind("texts", TEXTS))
+_SOUNDS = _Kind("sounds", SOUNDS, ("rate",))
+_KINDS = (_PICTURES, _SOUNDS, _Kind("texts", TEXTS))
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class _Files:
 
 
 def read_folder(folder: Path, settings: FolderSettings | None = None) -> dict[str, LabeledExamples]:
-    """Read the pictures or texts of a folder with a folder for each class.
+    """Read the pictures, sounds or texts of a folder with a folder for each class.
 
     Args:
         folder: A folder with a folder for each class, or with folders train and test, each with a folder for each
@@ -111,6 +115,13 @@ def list_examples(folder: Path) -> list[Path]:
 def describe_files(examples: LabeledExamples, settings: FolderSettings) -> str:
     """Return a note that says what the files decided; empty for texts, and where the user had decided it."""
     found = examples.found_settings
+    if "rate" in found:
+        seconds = sorted({f"{len(series) * HOP_SECONDS:.2f}" for series in examples.inputs}, key=float)
+        lengths = " to ".join(dict.fromkeys((seconds[0], seconds[-1])))
+        return (
+            f"sounds of {lengths} seconds at {found['rate']:,} Hz, read as {BANDS} log-mel energies "
+            f"every {1000 * HOP_SECONDS:.0f} ms"
+        )
     if "channels" not in found or settings.channels is not None:
         return ""
     if found["channels"] == GREY:
@@ -142,6 +153,9 @@ def _read_files(files: _Files, settings: FolderSettings) -> LabeledExamples:
     if files.kind is _PICTURES:
         inputs = read_images(files.paths, settings.channels, settings.side)
         found = {"channels": RGB if inputs.ndim == 4 else GREY}
+    elif files.kind is _SOUNDS:
+        inputs, rate = read_sounds(files.paths, settings.rate)
+        found = {"rate": rate}
     else:
         inputs = [read_text(path)[0].strip() for path in files.paths]
     return LabeledExamples(inputs, files.labels, lambda example: str(files.paths[example]), found_settings=found)
@@ -156,4 +170,8 @@ def _kind(path: Path) -> _Kind:
     kind = next((kind for kind in _KINDS if suffix in kind.suffixes), None)
     if kind is not None:
         return kind
-    raise DataError(f"{path}: expected a picture or a text, got another kind of file. Remove it from the folder.")
+    if suffix in OTHER_SOUNDS:
+        raise DataError(f"{path}: expected a WAV file, got another kind of sound. Convert it to WAV.")
+    raise DataError(
+        f"{path}: expected a picture, a sound (.wav) or a text, got another kind of file. Remove it from the folder."
+    )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.arrays import is_array_file, load_arrays, load_test_examples, read_examples
+from unrolled.data.audio import SOUNDS, read_sounds
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.decoding import read_text
 from unrolled.data.examples import load_folder, load_labeled_table, load_series, load_text
@@ -39,7 +40,7 @@ class LoadOptions:
     Attributes:
         test: The file of the test examples.
         labels: The labels of an IDX or NPY pair.
-        folder: The settings with which the pictures of a folder are read.
+        folder: The settings with which the pictures or sounds of a folder are read.
         test_steps: The number of steps at the end of a series for the test.
         columns: The ``input``, ``target``, ``series``, ``time`` and ``ignore`` columns of a table that the user names,
             and what becomes of its ``missing`` cells.
@@ -69,8 +70,8 @@ class ReadContext:
         classes: The name of each class, by index.
         example_shape: The shape of one input.
         schema: The columns of a table, if the run was trained on one.
-        folder: The settings with which the pictures of a folder were read, if the run was trained on a folder;
-            without it pictures are brought to MNIST's form.
+        folder: The settings with which the pictures or sounds of a folder were read, if the run was trained on a
+            folder; without it pictures are brought to MNIST's form.
     """
 
     kind: str
@@ -378,6 +379,18 @@ PICTURE_FILES = FileFormat(
 )
 
 
+# One sound.
+
+
+def _read_sound_input(path: Path, context: ReadContext) -> Inputs:
+    if context.folder is None or context.folder.rate is None:
+        raise InvalidInput(f"{path}: the network was not trained on sounds. Name series like those of its training.")
+    return Inputs(read_sounds([path], context.folder.rate)[0])
+
+
+SOUND_FILES = FileFormat(name="sounds", suffixes=SOUNDS, kinds=("series",), read_inputs=_read_sound_input)
+
+
 # A folder for each class.
 
 
@@ -394,12 +407,12 @@ def _read_labeled_folder(path: Path, context: ReadContext) -> Split:
 FOLDERS = FileFormat(
     name="a folder with a folder for each class",
     suffixes=(),
-    kinds=("arrays", "text"),
-    loaders={"examples": Loader(_load_folder, ("side", "channels"))},
+    kinds=("arrays", "series", "text"),
+    loaders={"examples": Loader(_load_folder, ("side", "channels", "rate"))},
     read_labeled=_read_labeled_folder,
     is_match=os.path.isdir,
 )
 
 
-FORMATS = (FOLDERS, TABLES, TS_FILES, TEXT_FILES, ARRAYS, PICTURE_FILES)
+FORMATS = (FOLDERS, TABLES, TS_FILES, TEXT_FILES, ARRAYS, SOUND_FILES, PICTURE_FILES)
 """Every format; of several that match a path, the first."""

@@ -26,7 +26,7 @@ class LabeledExamples:
         labels: [B] the name of each example's class.
         location: Function from the index of an example to its location, for messages: ``reviews.csv:12``.
         schema: The columns and read options of a table, as JSON (see ``TableSchema``).
-        found_settings: The settings of the ``data`` section that the files decided: ``channels``.
+        found_settings: The settings of the ``data`` section that the files decided: ``channels``, ``rate``.
     """
 
     inputs: Any

@@ -66,6 +66,7 @@ def load_config_data(
     folder: str | None = None,
     side: int | None = None,
     channels: str | None = None,
+    rate: int | None = None,
     purpose: str | None = None,
     test_steps: int | None = None,
     **columns: Any,
@@ -80,6 +81,7 @@ def load_config_data(
         folder: A folder with a folder for each class.
         side: The height and width of a square into which the pictures of a folder are scaled.
         channels: ``grey`` or ``rgb``, for the pictures of a folder.
+        rate: The sampling rate to which the sounds of a folder are resampled, in Hz.
         purpose: ``examples``, ``text`` or ``series``; without it the first that the format serves.
         test_steps: The number of steps at the end of a series for the test.
         columns: The settings of a table: ``input``, ``target``, ``series``, ``time``, ``ignore``, ``delimiter``,
@@ -91,7 +93,7 @@ def load_config_data(
     options = LoadOptions(
         test=Path(test) if test else None,
         labels=Path(labels) if labels else None,
-        folder=FolderSettings(side, channels),
+        folder=FolderSettings(side, channels, rate),
         test_steps=test_steps or 0,
         columns={name: value for name, value in columns.items() if name not in READ_OPTIONS},
         read_options={name: value for name, value in columns.items() if name in READ_OPTIONS},
@@ -116,7 +118,7 @@ def load_to_show(
         table: The table in the file, if it is one; without a target column its values are a series to forecast, all of
             which count as training steps.
         inputs: The input columns.
-        folder: The settings with which the pictures of a folder are read.
+        folder: The settings with which the pictures or sounds of a folder are read.
         columns: The names of the columns ``target`` and ``series``, or None.
 
     Raises:

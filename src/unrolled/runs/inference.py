@@ -43,7 +43,7 @@ def read_context(run: Run) -> ReadContext:
         schema=run.schema,
         folder=None
         if isinstance(config, str) or config.folder is None
-        else FolderSettings(config.side, config.channels),
+        else FolderSettings(config.side, config.channels, config.rate),
     )
 
 
@@ -98,7 +98,7 @@ def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = 
 
     Args:
         run: The trained network.
-        files: Files of one example (pictures, texts) or of several (arrays, ``.ts`` files, tables), and folders
+        files: Files of one example (pictures, sounds, texts) or of several (arrays, ``.ts`` files, tables), and folders
             of such files. Pictures are read as for training: like those of its folder, or brought to MNIST's form.
         explain_input: The PNG to write with each picture beside the input of the network.
 
