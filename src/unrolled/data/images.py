@@ -67,8 +67,8 @@ def read_image(path: Path, channels: str | None = None, side: int | None = None)
     """
     try:
         with Image.open(path) as stored:
-            upright = ImageOps.exif_transpose(stored)
-            values = to_grey(upright) if channels == GREY else to_rgb(upright)
+            ImageOps.exif_transpose(stored, in_place=True)
+            picture = _in_channels(stored, channels)
     except (FileNotFoundError, IsADirectoryError) as error:
         raise cannot_read(path, error) from None
     except Image.DecompressionBombError:
@@ -76,12 +76,18 @@ def read_image(path: Path, channels: str | None = None, side: int | None = None)
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
         raise DataError(f"{path}: not a picture, or a damaged one ({reason}). Remove it.") from None
-    image: NDArray[np.uint8] = np.rint(values).astype(np.uint8)
-    if side is not None:
-        image = _into_square(image, side)
+    image = np.asarray(picture) if side is None else _into_square(picture, side)
     if channels is None and (image == image[..., :1]).all():
         return image[..., 0]
     return image
+
+
+def _in_channels(picture: Image.Image, channels: str | None) -> Image.Image:
+    """Return a picture in the mode L for ``grey``, otherwise in the mode RGB."""
+    if not _has_alpha(picture) and not _is_deep(picture):
+        return picture.convert("L" if channels == GREY else "RGB")
+    values = to_grey(picture) if channels == GREY else to_rgb(picture)
+    return Image.fromarray(np.rint(values).astype(np.uint8))
 
 
 def to_grey(picture: Image.Image) -> NDArray[Any]:
@@ -150,19 +156,22 @@ def _repeated(grey: NDArray[Any]) -> NDArray[Any]:
     return np.repeat(grey[..., None], 3, axis=-1)
 
 
-def _into_square(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+def _into_square(picture: Image.Image, side: int) -> NDArray[np.uint8]:
     """Scale the longer side to that of a square, and centre the picture in it on the colour of its border."""
-    height, width = (max(1, round(length * side / max(image.shape[:2]))) for length in image.shape[:2])
-    scaled = np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
-    square = np.empty((side, side, *image.shape[2:]), np.uint8)
-    square[:] = _border_colour(image)
+    width, height = (max(1, round(length * side / max(picture.size))) for length in picture.size)
+    scaled = np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS))
+    square = np.empty((side, side, *scaled.shape[2:]), np.uint8)
+    square[:] = _border_colour(picture)
     top, left = (side - height) // 2, (side - width) // 2
     square[top : top + height, left : left + width] = scaled
     return square
 
 
-def _border_colour(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _border_colour(picture: Image.Image) -> NDArray[np.uint8]:
     """Return the median of each channel over the outermost pixels, a value that occurs among them."""
-    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    width, height = picture.size
+    edges = ((0, 0, width, 1), (0, height - 1, width, height), (0, 0, 1, height), (width - 1, 0, width, height))
+    strips = [np.asarray(picture.crop(edge)) for edge in edges]
+    border = np.concatenate([strip.reshape(-1, *strip.shape[2:]) for strip in strips])
     colour: NDArray[np.uint8] = np.quantile(border, 0.5, axis=0, method="lower")
     return colour
