@@ -98,23 +98,29 @@ def test_test_sounds_are_resampled_to_the_rate_of_the_training(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("settings", "kind", "message"),
+    ("settings", "setting", "other", "kind"),
     [
-        (
-            FolderSettings(rate=8_000),
-            "pictures",
-            "data.rate is no setting of pictures. Their settings: side, channels.",
-        ),
-        (FolderSettings(side=8), "sounds", "data.side is no setting of sounds. Their settings: rate."),
-        (FolderSettings(channels="rgb"), "sounds", "data.channels is no setting of sounds. Their settings: rate."),
-        (FolderSettings(side=8), "texts", "data.side is no setting of texts. Leave it out."),
+        (FolderSettings(rate=8_000), "rate", "sounds", "pictures"),
+        (FolderSettings(side=8), "side", "pictures", "sounds"),
+        (FolderSettings(channels="rgb"), "channels", "pictures", "sounds"),
+        (FolderSettings(side=8), "side", "pictures", "texts"),
     ],
 )
 def test_settings_of_other_kinds_of_files_are_refused(
-    tmp_path: Path, settings: FolderSettings, kind: str, message: str, complaint: Complaint
+    tmp_path: Path, settings: FolderSettings, setting: str, other: str, kind: str, complaint: Complaint
 ) -> None:
     folder = {"pictures": lambda path: pictures(path, RED), "sounds": sounds, "texts": texts}[kind](tmp_path / kind)
-    assert complaint(lambda: read_folder(folder, settings)) == f"{folder}: {message}"
+    assert complaint(lambda: read_folder(folder, settings)) == (
+        f"{folder}: data.{setting} is a setting of {other}, but the folder holds {kind}. Leave it out, or name a "
+        f"folder of {other}."
+    )
+
+
+@pytest.mark.parametrize("rate", [1, 999, 400_001])
+def test_a_rate_that_is_not_possible_is_refused(tmp_path: Path, rate: int, complaint: Complaint) -> None:
+    assert complaint(lambda: load_config_data(folder=str(sounds(tmp_path)), rate=rate)) == (
+        f"rate: expected 1,000 to 400,000 Hz, got {rate:,}. Set for example 16000."
+    )
 
 
 def test_a_table_has_no_channels_and_no_rate(tmp_path: Path, complaint: Complaint) -> None:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
+from unrolled.data.audio import HIGHEST_RATE, LOWEST_RATE
+
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -117,7 +119,7 @@ class DataConfig(ConfigModel):
     channels: Literal["grey", "rgb"] | None = None
     """``grey`` reads the pictures of a folder in grey levels, ``rgb`` in red, green and blue; where it is left out,
     ``rgb`` if any of them has colours."""
-    rate: int | None = Field(default=None, ge=1_000, le=400_000)
+    rate: int | None = Field(default=None, ge=LOWEST_RATE, le=HIGHEST_RATE)
     """Sampling rate, in Hz, to which the sounds of a folder are resampled; where it is left out, all must have one."""
 
     @model_serializer

@@ -42,8 +42,11 @@ def read_sounds(paths: list[Path], rate: int | None = None) -> tuple[list[NDArra
         The series [T, 40] of each file (see ``log_mel``), and their sampling rate.
 
     Raises:
-        DataError: A file is missing, damaged, empty or not a WAV file, or its rate differs from that of the first.
+        DataError: A file is missing, damaged, empty or not a WAV file, its rate differs from that of the first, or
+            ``rate`` is not possible.
     """
+    if rate is not None and not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise DataError(f"rate: expected {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz, got {rate:,}. Set for example 16000.")
     series, common = [], rate
     for path in paths:
         samples, own = read_wav(path)
@@ -99,7 +102,9 @@ def read_wav(path: Path) -> tuple[Samples, int]:
 
 def _as_floats(values: NDArray[Any]) -> Samples:
     """Return samples from -1 to 1, [N]; SciPy shifts integers of fewer bits to the upper end of their type."""
-    samples = values.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        # Numbers beyond float32 become infinite, and are refused as such.
+        samples = (values.astype(np.float32) if values.dtype.kind == "f" else values).astype(np.float64)
     if values.dtype.kind == "u":
         samples = samples / 128 - 1
     elif values.dtype.kind == "i":

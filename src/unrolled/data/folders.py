@@ -90,8 +90,11 @@ def read_folder(folder: Path, settings: FolderSettings | None = None) -> dict[st
     if others:
         raise DataError(f"{folder}: expected {kind.name} in both train and test, got {others[0].name}. Use one kind.")
     for name in (name for name in settings.named if name not in kind.settings):
-        known = f"Their settings: {', '.join(kind.settings)}" if kind.settings else "Leave it out"
-        raise DataError(f"{folder}: data.{name} is no setting of {kind.name}. {known}.")
+        other = next(kind.name for kind in _KINDS if name in kind.settings)
+        raise DataError(
+            f"{folder}: data.{name} is a setting of {other}, but the folder holds {kind.name}. Leave it out, or name a "
+            f"folder of {other}."
+        )
     examples = {}
     for part, files in parts.items():
         examples[part] = _read_files(files, settings)
