@@ -170,7 +170,8 @@ def test_another_kind_of_file_is_refused_with_the_known_ones(tmp_path: Path, com
         f"{path}: unknown file format. Convert it to one of: a folder with a folder for each class, "
         "tables (.csv, .tsv, .tab, .json, .jsonl, .ndjson, .parquet, .xlsx, .ods and 5 more), "
         "series (.ts), texts (.txt, .text, .md), "
-        "arrays (.npz, .npy, .idx), pictures (.png, .jpg, .jpeg, .bmp, .gif, .webp, .tif, .tiff, .pgm)."
+        "arrays (.npz, .npy, .idx), sounds (.wav, .wave), "
+        "pictures (.png, .jpg, .jpeg, .bmp, .gif, .webp, .tif, .tiff, .pgm)."
     )
 
 
@@ -215,7 +216,7 @@ def test_labels_of_another_length_name_their_array(part: str, npz: Callable[...,
     ("labels", "remedy"),
     [
         (np.eye(3)[LABELS], "Give each class' index: y.argmax(axis=1)."),
-        (LABELS[:, None], "Give each class' index: y.argmax(axis=1)."),
+        (LABELS[:, None], "Leave the second axis out: y[:, 0]"),
         (np.int64(3), "Save as many labels as examples."),
     ],
 )
@@ -260,22 +261,46 @@ def test_a_single_class_is_refused(npz: Callable[..., Path], complaint: Complain
     )
 
 
+CONVERT = "Convert pictures to grey levels, or to red, green and blue in the last axis."
+
+
 @pytest.mark.parametrize(
-    ("images", "got"),
+    ("images", "got", "remedy"),
     [
-        (np.zeros((24, 20)), "float64 [24, 20]"),
-        (np.zeros((24, 5, 4, 3)), "float64 [24, 5, 4, 3]"),
-        (np.full((24, 5, 4), "a"), "<U1 [24, 5, 4]"),
-        (np.zeros((24, 5, 4), complex), "complex128 [24, 5, 4]"),
+        (np.zeros((24, 20)), "float64 [24, 20]", CONVERT),
+        (np.zeros((24, 5, 4, 2)), "float64 [24, 5, 4, 2]", CONVERT),
+        (np.full((24, 5, 4), "a"), "<U1 [24, 5, 4]", CONVERT),
+        (np.zeros((24, 5, 4), complex), "complex128 [24, 5, 4]", CONVERT),
+        (
+            np.zeros((24, 3, 5, 4)),
+            "float64 [24, 3, 5, 4]",
+            "Move the channels to the last axis: x.transpose(0, 2, 3, 1)",
+        ),
+        (np.zeros((24, 5, 4, 4)), "float64 [24, 5, 4, 4]", "Leave the transparency out: x[..., :3]"),
     ],
 )
 def test_what_is_not_images_is_refused(
-    images: NDArray[Any], got: str, npz: Callable[..., Path], complaint: Complaint
+    images: NDArray[Any], got: str, remedy: str, npz: Callable[..., Path], complaint: Complaint
 ) -> None:
     path = npz(x_train=images, y_train=LABELS)
     assert complaint(lambda: load_arrays(path)) == (
-        f"{path}: expected numbers [examples, rows, columns], got {got}. Convert pictures to one grey channel."
+        f"{path}: expected numbers [examples, rows, columns] or [examples, rows, columns, 3], got {got}. {remedy}"
     )
+
+
+def test_images_in_colours_are_kept_and_checked(npz: Callable[..., Path], complaint: Complaint) -> None:
+    images = np.stack([IMAGES, IMAGES // 2, IMAGES // 3], axis=-1).astype(np.uint8)
+    data = load_arrays(npz(x_train=images, y_train=LABELS, x_test=images[::-1], y_test=LABELS[::-1]))
+    assert (data.kind, data.example_shape) == ("arrays", images.shape[1:])
+    np.testing.assert_array_equal(data.train.inputs, images)
+    np.testing.assert_array_equal(read_examples(npz(x=images)), images)
+    grey = load_arrays(npz(x_train=images[..., :1], y_train=LABELS))
+    assert grey.example_shape == images.shape[1:3]
+    for value, message in ((np.nan, "expected a number in every pixel, got NaN"), (np.inf, "got infinity")):
+        damaged = images.astype(np.float32)
+        damaged[5, 1, 2, 2] = value
+        path = npz(x_train=damaged, y_train=LABELS)
+        assert f"{message} in example 5." in complaint(lambda path=path: load_arrays(path))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf])

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from unrolled.data.folders import FolderSettings
 from unrolled.data.formats import (
     ARRAYS,
     FOLDERS,
     FORMATS,
     PICTURE_FILES,
+    SOUND_FILES,
     TABLES,
     TEXT_FILES,
     TS_FILES,
@@ -31,7 +33,7 @@ Complaint = Callable[[Callable[[], object]], str]
 
 TEXT = ReadContext("text", ("neg", "pos"))
 SERIES = ReadContext("series", ("a", "b"))
-IMAGES = ReadContext("arrays", ("a", "b"), (6, 4), side=None, is_folder=True)
+IMAGES = ReadContext("arrays", ("a", "b"), (6, 4), folder=FolderSettings(channels="grey"))
 
 
 def written(path: Path, text: str) -> Path:
@@ -52,6 +54,7 @@ def written(path: Path, text: str) -> Path:
         ("new-idx3.npz", ARRAYS),
         ("notes-idx3.csv", TABLES),
         ("a.JPEG", PICTURE_FILES),
+        ("a.WAV", SOUND_FILES),
     ],
 )
 def test_the_name_decides_the_format(name: str, expected: FileFormat) -> None:
@@ -134,8 +137,8 @@ def test_inputs_of_another_type_are_refused_with_the_formats_that_fit(tmp_path: 
         read_inputs(tmp_path / "a.png", SERIES)
     assert str(caught.value) == (
         f"{tmp_path / 'a.png'}: expected tables (.csv, .tsv, .tab, .json, .jsonl, .ndjson, .parquet, .xlsx, "
-        ".ods and 5 more), series (.ts) or arrays "
-        "(.npz, .npy, .idx) for a network that reads series, got pictures."
+        ".ods and 5 more), series (.ts), arrays (.npz, .npy, .idx) or sounds (.wav, .wave) "
+        "for a network that reads series, got pictures."
     )
     with pytest.raises(InvalidInput, match="got a folder with a folder for each class"):
         read_inputs(tmp_path, TEXT)

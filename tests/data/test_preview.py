@@ -16,6 +16,7 @@ from unrolled.data.preview import (
     PredictedPicture,
     corner_of,
     describe,
+    draw_in_colours,
     draw_in_terminal,
     draw_input_grid,
     grid_columns,
@@ -137,6 +138,43 @@ def test_the_picture_is_the_same_for_the_same_seed(mnist: Dataset) -> None:
     assert first.tobytes() == again.tobytes()
     assert first.size == other.size
     assert first.tobytes() != other.tobytes()
+
+
+def coloured_data() -> Dataset:
+    """Images of which the upper rows are red and the lower rows green, on blue."""
+    images = np.zeros((4, 5, 6, 3), np.uint8)
+    images[..., 2] = 255
+    images[:, :2, 1:5] = (255, 0, 0)
+    images[:, 2:4, 1:5] = (0, 128, 0)
+    split = Split(images, np.array([0, 1, 0, 1]))
+    return Dataset("colours", split, split, ("a", "b"))
+
+
+def test_colours_are_drawn_in_a_terminal_that_has_them() -> None:
+    lines, captions = draw_in_colours(coloured_data(), 80)
+    blue, red, green, black = (0, 0, 255), (255, 0, 0), (0, 128, 0), (0, 0, 0)
+    assert [line[0] for line in lines] == [(blue, blue), (blue, blue), (blue, black)]
+    assert [line[1] for line in lines] == [(red, red), (green, green), (blue, black)]
+    assert [line[6] for line in lines] == [(black, black)] * 3
+    assert [len(line) for line in lines] == [4 * 7 - 1] * 3
+    assert captions.split() == ["a", "b", "a", "b"]
+    assert [len(draw_in_colours(coloured_data(), width)[0][0]) for width in (9, 4)] == [6, 4]
+    assert draw_in_terminal(coloured_data(), 80).splitlines()[-1].split() == ["a", "b", "a", "b"]
+
+
+def test_colours_are_pictured_as_they_are() -> None:
+    drawn = {colour for _, colour in picture(coloured_data()).getcolors(1 << 16) or []}
+    assert {(255, 0, 0), (0, 128, 0), (0, 0, 255)} <= drawn
+
+
+def test_the_grid_shows_colours_beside_an_input_in_colours(tmp_path: Path) -> None:
+    image = coloured_data().train.inputs[0]
+    Image.fromarray(image).save(tmp_path / "a.png")
+    for seen, colours in ((image, 2), (image[..., 0], 0)):
+        sheet = draw_input_grid([PredictedPicture(tmp_path / "a.png", seen, "a  99.0 %")])
+        drawn = sheet.crop((GRID_MARGIN, 48, GRID_MARGIN + 2 * CELL_SIDE + CELL_GAP, 48 + CELL_SIDE))
+        red = (np.asarray(drawn) == (255, 0, 0)).all(axis=2)
+        assert int(red[:, :CELL_SIDE].any()) + int(red[:, CELL_SIDE:].any()) == colours
 
 
 def test_the_picture_is_written_as_a_png(mnist: Dataset, tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_a_folder_for_each_class_holds_pictures_or_texts(tmp_path: Path) -> None
         for kind in ("pictures", "texts"):
             (tmp_path / kind / name).mkdir(parents=True)
         for i in range(6):
-            Image.new("RGB", (8, 6), (level, level, i)).save(tmp_path / "pictures" / name / f"{i}.png")
+            Image.new("RGB", (8, 6), (level + i,) * 3).save(tmp_path / "pictures" / name / f"{i}.png")
             (tmp_path / "texts" / name / f"{i}.txt").write_text(f"{name} {i}")
     pictures, texts = load(tmp_path / "pictures"), load(tmp_path / "texts")
     assert (pictures.example_shape, pictures.classes) == ((6, 8), ("dark", "light"))

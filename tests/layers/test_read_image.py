@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 IMAGES = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
+COLOURS = np.stack([IMAGES, 100 + IMAGES, 200 + IMAGES], axis=-1)
 
 
-def read(order: str) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(ReadImage(order)(IMAGES)))
+def read(order: str, images: np.ndarray = IMAGES) -> np.ndarray:
+    return np.asarray(keras.ops.convert_to_numpy(ReadImage(order)(images)))
 
 
 def test_rows_are_the_image_itself() -> None:
@@ -46,18 +47,28 @@ def test_the_published_order_is_what_it_was() -> None:
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_the_shape_is_known_before_the_values_are(order: str) -> None:
-    assert ReadImage(order)(keras.Input((3, 4))).shape[1:] == read(order).shape[1:]
-    assert ReadImage(order).compute_output_shape((None, 3, 4))[1:] == read(order).shape[1:]
+def test_the_colours_of_a_pixel_stand_side_by_side(order: str) -> None:
+    steps = read(order, COLOURS)
+    for channel in range(3):
+        np.testing.assert_array_equal(steps[..., channel::3], read(order, COLOURS[..., channel]))
 
 
+@pytest.mark.parametrize("images", [IMAGES, COLOURS], ids=["grey", "colours"])
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_saved_model_reads_in_the_same_order(order: str, tmp_path: Path) -> None:
-    inputs = keras.Input((3, 4))
+def test_the_shape_is_known_before_the_values_are(order: str, images: np.ndarray) -> None:
+    shape = images.shape[1:]
+    assert ReadImage(order)(keras.Input(shape)).shape[1:] == read(order, images).shape[1:]
+    assert ReadImage(order).compute_output_shape((None, *shape))[1:] == read(order, images).shape[1:]
+
+
+@pytest.mark.parametrize("images", [IMAGES, COLOURS], ids=["grey", "colours"])
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_saved_model_reads_in_the_same_order(order: str, images: np.ndarray, tmp_path: Path) -> None:
+    inputs = keras.Input(images.shape[1:])
     model = keras.Model(inputs, ReadImage(order)(inputs))
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(again.predict(IMAGES, verbose=0), read(order))
+    np.testing.assert_array_equal(again.predict(images, verbose=0), read(order, images))
 
 
 def test_an_unknown_order_is_rejected() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import unrolled
 from tests.conftest import Command
+from tests.data.test_audio import tone, write
+from unrolled.data.images import read_image, read_images
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.inference import (
     evaluate,
@@ -56,11 +58,146 @@ def test_pictures_are_read_as_those_of_the_folder(tmp_path: Path) -> None:
     run = trained({"folder": "pics", "side": 16}, [{"Rescaling": {"scale": 0.004}}, *GRU])
     paths = sorted(Path("pics").glob("*/*.png"))
     predictions = predict_files(run, paths, Path("seen.png"))
-    resized = np.stack([np.asarray(Image.open(path).resize((16, 16), Image.Resampling.LANCZOS)) for path in paths])
+    squares = np.full((len(paths), 16, 16), 255, np.uint8)
+    for square, path in zip(squares, paths, strict=True):
+        square[:, 3:13] = np.asarray(Image.open(path).resize((10, 16), Image.Resampling.LANCZOS))
     probabilities = [list(prediction["probabilities"].values()) for prediction in predictions]
-    np.testing.assert_allclose(probabilities, run.predict(resized), atol=1e-6)
+    np.testing.assert_allclose(probabilities, run.predict(squares), atol=1e-6)
     assert Path("seen.png").exists()
     assert evaluate(run, "pics").examples == 16
+
+
+COLOURS = {"blue": (40, 40, 200), "green": (40, 200, 40), "red": (200, 40, 40)}
+FAST = {"batch_size": 8, "optimizer": {"Adam": {"learning_rate": 0.01}}}
+
+
+def paint(path: Path, colour: Any, seed: int) -> Path:
+    """Save a picture of any shape in shades of a colour, all colours equally light."""
+    random = np.random.default_rng(seed)
+    height, width = random.integers(8, 20, 2)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noisy = np.clip(np.array(colour) + random.normal(0, 25, (height, width, 3)), 0, 255)
+    Image.fromarray(noisy.astype(np.uint8)).save(path)
+    return path
+
+
+@pytest.mark.parametrize("scan", ["rows", "snake"])
+def test_pictures_are_classified_by_their_colours(scan: str, unrolled_command: Command) -> None:
+    for seed in range(60):
+        name = list(COLOURS)[seed % 3]
+        paint(Path("photos") / name / f"{seed}.png", COLOURS[name], seed)
+    run = unrolled.train(
+        {
+            "data": {"folder": "photos", "side": 8},
+            "scan": scan,
+            "network": [{"Rescaling": {"scale": 1 / 255}}, {"GRU": {"units": 8}}],
+            "training": {"epochs": 12, "augment": {"shift": 1}, **FAST},
+        },
+        quiet=True,
+    )
+    assert run.config.data.channels == "rgb"  # type: ignore[union-attr]
+    assert tuple(run.data["example_shape"]) == (8, 8, 3)
+    assert run.evaluation.accuracy > 0.95
+    assert evaluate(run, "photos").accuracy > 0.95
+    new = [paint(Path(f"new {name}.jpg"), colour, 99) for name, colour in COLOURS.items()]
+    predictions = predict_files(run, new, Path("seen.png"))
+    assert [one["label"] for one in predictions] == list(COLOURS)
+    again = unrolled.Run.open(run.path)
+    known = predict_files(again, sorted(Path("photos").rglob("*.png")))
+    assert predict_files(again, [Path("photos")]) == known
+    images = read_images([Path(one["file"]) for one in known], side=8)
+    expected = [list(one["probabilities"].values()) for one in known]
+    np.testing.assert_allclose(run.predict(images), expected, atol=1e-6)
+    grey = Path("grey.png")
+    Image.new("L", (9, 9), 90).save(grey)
+    assert predict_files(run, [grey])[0]["label"] in COLOURS
+    found = unrolled_command("doctor", run.path).stdout
+    assert "error" not in found
+
+
+def test_a_network_of_colours_is_told_to_scale_them(unrolled_command: Command) -> None:
+    for seed in range(30):
+        paint(Path("photos") / "ab"[seed % 2] / f"{seed}.png", COLOURS["red"], seed)
+    Path("raw.yaml").write_text("data: {folder: photos, side: 8}\nnetwork: [{GRU: {units: 4}}]\n")
+    found = unrolled_command("doctor", "raw.yaml", "--json").stdout
+    (finding,) = (one for one in json.loads(found) if one["code"] == "unscaled-inputs")
+    assert finding["fix"].startswith("Put Rescaling: {scale: 0.004")
+    described = json.loads(unrolled_command("check", "raw.yaml", "--json").stdout)
+    assert (described["input"], described["layers"][0]["shape"]) == ("[B, 8, 8, 3]", "[B, 4]")
+    assert described["filled_in"][0] == "data.channels: rgb"
+    assert described["parameters"] == 3 * (24 * 4 + 4 * 4 + 2 * 4) + 4 * 2 + 2
+    assert "[B, 8, 8, 3] read as" in unrolled_command("check", "raw.yaml").stdout
+
+
+def test_colours_are_read_in_grey_levels_where_that_is_asked_for() -> None:
+    for seed in range(12):
+        paint(Path("photos") / "ab"[seed % 2] / f"{seed}.png", list(COLOURS.values())[seed % 2], seed)
+    run = trained({"folder": "photos", "side": 8, "channels": "grey"})
+    assert tuple(run.data["example_shape"]) == (8, 8)
+    path = Path("photos/a/0.png")
+    expected = run.predict(read_image(path, "grey", 8)[None])[0]
+    assert list(predict_files(run, [path])[0]["probabilities"].values()) == pytest.approx(expected.tolist(), abs=1e-6)
+
+
+def test_arrays_of_colours_are_classified() -> None:
+    random = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    x = np.clip(np.array(list(COLOURS.values()))[y][:, None, None] + random.normal(0, 20, (60, 6, 5, 3)), 0, 255)
+    np.savez("colours.npz", x_train=x.astype(np.uint8), y_train=y)
+    network: list[Any] = [{"Rescaling": {"scale": 1 / 255}}, {"GRU": {"units": 8}}]
+    run = unrolled.train(
+        {"data": "colours.npz", "network": network, "training": {"epochs": 10, **FAST}, "scan": "columns"}, quiet=True
+    )
+    assert run.evaluation.accuracy > 0.95
+    np.savez("new.npz", x=x[:4].astype(np.uint8))
+    assert [one["label"] for one in predict_files(run, [Path("new.npz")])] == ["0", "1", "2", "0"]
+    assert evaluate(run, "colours.npz").accuracy > 0.95
+    with pytest.raises(InvalidInput, match="Convert them to red, green and blue"):
+        run.predict(x[..., 0])
+    paint(Path("a.png"), COLOURS["red"], 0)
+    with pytest.raises(InvalidInput, match="expected an array of 5x6, the size that the network reads, got a picture"):
+        predict_files(run, [Path("a.png")])
+
+
+def hum(path: Path, low: float, high: float, seed: int, rate: int = 16_000, kind: str = "int16") -> Path:
+    """Save a noisy tone of a random length and of a random frequency between two."""
+    random = np.random.default_rng(seed)
+    seconds = random.uniform(0.1, 0.3)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    samples = tone(random.uniform(low, high), seconds, rate)
+    return write(path, samples / 2 + random.normal(0, 0.02, len(samples)), kind, rate)
+
+
+def test_two_tones_are_told_apart_in_files_of_every_kind(unrolled_command: Command) -> None:
+    tones = {"high": (900, 1400), "low": (300, 500)}
+    for seed in range(40):
+        name = list(tones)[seed % 2]
+        hum(Path("sounds") / name / f"{seed}.wav", *tones[name], seed)
+    run = unrolled.train(
+        {"data": "sounds", "network": [{"GRU": {"units": 8}}], "training": {"epochs": 8, **FAST}}, quiet=True
+    )
+    assert run.config.data.rate == 16_000  # type: ignore[union-attr]
+    assert run.evaluation.accuracy > 0.95
+    assert evaluate(run, "sounds").accuracy > 0.95
+    known = predict_files(run, sorted(Path("sounds").rglob("*.wav")))
+    assert predict_files(run, [Path("sounds")]) == known
+    for rate, kind in ((44_100, "int16"), (22_050, "uint8"), (16_000, "int24"), (48_000, "float32")):
+        new = [hum(Path(f"{name}.wav"), *band, 99, rate, kind) for name, band in tones.items()]
+        assert [one["label"] for one in predict_files(run, new)] == list(tones), (rate, kind)
+    stereo = np.stack([tone(1_000), np.zeros(8_000)], axis=1)
+    assert predict_files(run, [write(Path("stereo.wav"), stereo)])[0]["label"] == "high"
+    shown = unrolled_command("show", "sounds").stdout
+    assert "sounds of 0.1" in shown
+    assert "seconds at 16,000 Hz" in shown
+    assert "at 8,000 Hz" in unrolled_command("show", "sounds", "--rate", "8000").stdout
+    printed = unrolled_command("predict", run.path, "stereo.wav").stdout
+    assert "high" in printed
+
+
+def test_sounds_are_refused_by_networks_of_other_series() -> None:
+    run = trained({"file": str(table("x,y,z,label", WIDE)), "target": "label"})
+    with pytest.raises(InvalidInput, match=r"a\.wav: the network was not trained on sounds\."):
+        predict_files(run, [write(Path("a.wav"), tone(440))])
 
 
 def test_a_wide_table_is_read_by_the_names_of_its_columns() -> None:

@@ -25,6 +25,15 @@ def test_a_shifted_image_is_the_image_moved_with_zeros_coming_in() -> None:
     assert len(ways) == 9
 
 
+def test_the_colours_of_an_image_are_shifted_together() -> None:
+    images = np.random.default_rng(0).integers(1, 255, (20, 5, 6, 3), dtype=np.uint8)
+    moved = shifted(images, 2, np.random.default_rng(1))
+    assert moved.shape == images.shape
+    for channel in range(3):
+        alone = shifted(images[..., channel], 2, np.random.default_rng(1))
+        np.testing.assert_array_equal(moved[..., channel], alone)
+
+
 def test_batches_that_start_later_are_those_of_the_whole_training() -> None:
     whole, rest = (
         TrainingBatches(split(), batch_size=4, epochs=3, seed=5, shift=1, classes=3, start=start) for start in (0, 4)

@@ -13,6 +13,7 @@ from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.runs.run import Run
 from unrolled.tasks.baselines import seasonal_naive
 from unrolled.tasks.batches import EvaluationBatches, TrainingBatches
+from unrolled.tasks.classification import spectrogram
 from unrolled.tasks.metrics import forecast_errors, naive_errors
 
 import numpy as np
@@ -234,3 +235,8 @@ def test_a_seasonal_forecast_repeats_the_season() -> None:
     np.testing.assert_array_equal(naive[0, :, 0], [1, 5, 3, 1])
     metrics = forecast_errors(np.full((2, 4, 1), 2.0), naive_errors([np.arange(10.0)[:, None]], 2)[:, None])
     assert metrics == {"MAE": 2.0, "RMSE": 2.0, "MASE": 1.0}
+
+
+def test_a_sound_is_pictured_with_its_lowest_frequency_at_the_bottom() -> None:
+    energies = np.array([[1, 2, 3], [4, 5, 6]])
+    assert spectrogram(energies).tolist() == [[3, 6], [2, 5], [1, 4]]

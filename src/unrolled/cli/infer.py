@@ -81,10 +81,10 @@ def predict(
     runs: Path,
     as_json: bool,
 ) -> None:
-    """Predict the class of texts, pictures (PNG, JPEG), arrays (NPZ, IDX), series (.ts) or the rows of a table.
+    """Predict the class of texts, pictures, sounds (WAV), arrays (NPZ, IDX), series (.ts) or rows.
 
-    A table is printed as CSV with added columns. With - one text per line is read from the standard input. RUN is a
-    folder, the name of a run, or latest.
+    Of a folder each file is predicted. The rows are those of a table, which is printed as CSV with added columns. With
+    - one text per line is read from the standard input. RUN is a folder, the name of a run, or latest.
     """
     from unrolled.cli.output import print_predictions
     from unrolled.data.decoding import read_lines

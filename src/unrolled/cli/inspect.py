@@ -17,10 +17,19 @@ import click
     "--target", metavar="COLUMN", help="Class column of a table; without it the inputs are a series to forecast."
 )
 @click.option("--series", metavar="COLUMN", help="Column that assigns the rows of a table to series.")
-@click.option("--side", type=click.IntRange(min=1), help="Resize the pictures of a folder to this height and width.")
+@click.option("--side", type=click.IntRange(min=1), help="Scale the pictures of a folder into a square of this side.")
+@click.option("--channels", type=click.Choice(["grey", "rgb"]), help="Channels of the pictures of a folder.")
+@click.option("--rate", type=click.IntRange(min=1), help="Resample the sounds of a folder to this rate, in Hz.")
 @JSON
 def show(
-    data: str, picture: Path | None, as_json: bool, inputs: tuple[str, ...], side: int | None, **columns: str | None
+    data: str,
+    picture: Path | None,
+    as_json: bool,
+    inputs: tuple[str, ...],
+    side: int | None,
+    channels: str | None,
+    rate: int | None,
+    **columns: str | None,
 ) -> None:
     """Describe a data set: its shapes, range, classes and a few examples; for a table, its columns first.
 
@@ -30,6 +39,7 @@ def show(
     unrolled show survey.csv --input comment --target mood
     """  # noqa: D301 - click reads the backspace
     from unrolled.cli.output import print_columns, print_dataset
+    from unrolled.data.folders import FolderSettings
     from unrolled.data.formats import preview_table
     from unrolled.data.preview import save_picture
     from unrolled.data.registry import load_to_show
@@ -37,7 +47,7 @@ def show(
     table = preview_table(Path(data))
     if table and not as_json:
         print_columns(table, input=inputs or None, **columns)
-    loaded = load_to_show(data, table, inputs, side=side, **columns)
+    loaded = load_to_show(data, table, inputs, folder=FolderSettings(side, channels, rate), **columns)
     if picture:
         save_picture(loaded, picture)
     print_dataset(loaded, as_json=as_json, printed_note=table.format_detected() if table else "")

@@ -12,7 +12,9 @@ from unrolled.errors import DataError
 from unrolled.tasks.sections import format_metric
 
 from numpy.typing import NDArray
+from rich.color import Color
 from rich.console import Console
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -189,7 +191,15 @@ def _print_arrays(console: Console, data: "Dataset", facts: Mapping[str, Any]) -
         )
     console.print(table)
     console.print(_counts(data, facts))
-    if data.train.inputs.ndim == 3:
+    if data.train.inputs.ndim == 4 and console.color_system:
+        from unrolled.data.preview import draw_in_colours
+
+        lines, captions = draw_in_colours(data, console.width)
+        for line in lines:
+            styles = (Style(color=Color.from_rgb(*upper), bgcolor=Color.from_rgb(*lower)) for upper, lower in line)
+            console.print(Text.assemble(*(("▀", style) for style in styles)), no_wrap=True)
+        console.print(captions, markup=False)
+    elif data.has_images:
         from unrolled.data.preview import draw_in_terminal
 
         console.print(draw_in_terminal(data, console.width), markup=False)
@@ -246,7 +256,9 @@ def print_description(description: Mapping[str, Any], *, as_json: bool) -> None:
         return
     table = table_of("", "layer", "output", "parameters", "arguments", right=("parameters",))
     scan = description["scan"]
-    start = description["input"] if scan == "rows" else f"{description['input']} read as {scan}"
+    # Rows of a grey image are a sequence already.
+    is_sequence = scan == "rows" and description["input"].count(",") < 3
+    start = description["input"] if is_sequence else f"{description['input']} read as {scan}"
     add_row(table, "", description["data"], start, "", "")
     for index, layer in enumerate(description["layers"]):
         kernel = layer["kernel"] if layer["kernel"] not in ("", "native") else ""

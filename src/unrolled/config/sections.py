@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
+from unrolled.data.audio import HIGHEST_RATE, LOWEST_RATE
+
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -109,7 +111,7 @@ class DataConfig(ConfigModel):
     test: str | None = None
     """The file of the test examples."""
     folder: str | None = None
-    """A folder with a folder of images or texts for each class."""
+    """A folder with a folder of pictures, sounds (``.wav``) or texts for each class."""
     input: str | tuple[str, ...] | None = None
     """The table's text column, or its columns of values."""
     target: str | None = None
@@ -148,7 +150,13 @@ class DataConfig(ConfigModel):
     time_format: str | None = None
     """The format of a table's times, such as ``%d.%m.%Y %H:%M``; found where it is left out."""
     side: int | None = Field(default=None, ge=1)
-    """Height and width, in pixels, to which the images of a folder are resized."""
+    """Height and width, in pixels, of the square into which the pictures of a folder are scaled; the margin of those
+    that are not square takes the colour of their border."""
+    channels: Literal["grey", "rgb"] | None = None
+    """``grey`` reads the pictures of a folder in grey levels, ``rgb`` in red, green and blue; where it is left out,
+    ``rgb`` if any of them has colours."""
+    rate: int | None = Field(default=None, ge=LOWEST_RATE, le=HIGHEST_RATE)
+    """Sampling rate, in Hz, to which the sounds of a folder are resampled; where it is left out, all must have one."""
 
     @model_serializer
     def _to_yaml(self) -> dict[str, Any]:

@@ -213,7 +213,10 @@ def read_array(path: Path) -> NDArray[Any]:
 def _check_pair(where: str, x: NDArray[Any], y: NDArray[Any]) -> None:
     examples = len(x) if x.ndim else 0
     if y.ndim != 1 or examples != len(y) or not examples:
-        remedy = "Give each class' index: y.argmax(axis=1)." if y.ndim == 2 else "Save as many labels as examples."
+        remedy = "Save as many labels as examples."
+        if y.ndim == 2:
+            one_hot = "Give each class' index: y.argmax(axis=1)."
+            remedy = "Leave the second axis out: y[:, 0]" if y.shape[1] == 1 else one_hot
         raise DataError(
             f"{where}: expected one label for each of {examples:,} examples, got the shape {list(y.shape)}. {remedy}"
         )
@@ -348,19 +351,31 @@ def _class_names(path: Path, parts: list[NDArray[Any]]) -> tuple[str, ...]:
 
 
 def _as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
-    """Return examples as [B, height, width], without a last axis of length 1; uint8 is kept, others become float32."""
+    """Return examples as [B, height, width], or [B, height, width, 3] in colours.
+
+    A last axis of length 1 is left out; uint8 is kept, others become float32.
+    """
     if x.ndim == 4 and x.shape[-1] == 1:
         x = x[..., 0]
-    if x.ndim != 3 or x.dtype.kind not in "iufb" or 0 in x.shape:
+    is_colored = x.ndim == 4 and x.shape[-1] == 3
+    if (x.ndim != 3 and not is_colored) or x.dtype.kind not in "iufb" or 0 in x.shape:
+        remedy = "Convert pictures to grey levels, or to red, green and blue in the last axis."
+        if x.ndim == 4 and x.shape[1] in (1, 3):
+            remedy = "Move the channels to the last axis: x.transpose(0, 2, 3, 1)"
+        elif x.ndim == 4 and x.shape[-1] == 4:
+            remedy = "Leave the transparency out: x[..., :3]"
         raise DataError(
-            f"{path}: expected numbers [examples, rows, columns], got {x.dtype} {list(x.shape)}. "
-            "Convert pictures to one grey channel."
+            f"{path}: expected numbers [examples, rows, columns] or [examples, rows, columns, 3], got {x.dtype} "
+            f"{list(x.shape)}. {remedy}"
         )
     if x.dtype == np.uint8:
         return x
     x = x.astype(np.float32)
+    if is_colored and np.isnan(x).any():
+        example = int(np.flatnonzero(np.isnan(x).any(axis=(1, 2, 3)))[0])
+        raise DataError(f"{path}: expected a number in every pixel, got NaN in example {example}. Fill them in.")
     if np.isinf(x).any():
-        example = int(np.flatnonzero(np.isinf(x).any(axis=(1, 2)))[0])
+        example = int(np.flatnonzero(np.isinf(x).reshape(len(x), -1).any(axis=1))[0])
         raise DataError(
             f"{path}: expected finite numbers, NaN where one is missing, got infinity in example {example}. Remove it."
         )

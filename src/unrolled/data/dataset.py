@@ -1,7 +1,7 @@
 """Data sets: training, validation and test examples with the names of their classes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
@@ -16,8 +16,8 @@ class Split(NamedTuple):
     """Training, validation or test examples; unpacks to ``inputs, targets``.
 
     Attributes:
-        inputs: [B, height, width] uint8 pixels from 0 to 255; [B, T, F] float32; [B] ``Texts``; or series [T, F]
-            float32, each of its own length, as [B] objects or ``Ragged``.
+        inputs: [B, height, width] or, in colours, [B, height, width, 3] uint8 pixels from 0 to 255; [B, T, F] float32;
+            [B] ``Texts``; or series [T, F] float32, each of its own length, as [B] objects or ``Ragged``.
         targets: [B] int64, the class index of each example.
     """
 
@@ -71,6 +71,8 @@ class Dataset:
         notes: Remarks for the user, made while loading.
         schema: The columns and read options of a table, as JSON (see ``TableSchema``).
         division: What the training examples are divided by; None to divide them at random.
+        found_settings: The settings of the ``data`` section that the files decided, by which other files are read the
+            same way: ``channels`` of pictures, ``rate`` of sounds.
 
     Example:
         >>> import unrolled
@@ -89,6 +91,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     schema: Mapping[str, Any] | None = None
     division: Division | None = None
+    found_settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -101,6 +104,16 @@ class Dataset:
         if self.train.inputs.dtype != object:
             return "arrays"
         return "text" if is_text(self.train.inputs[0]) else "series"
+
+    @property
+    def has_images(self) -> bool:
+        """True if an input is an image, in grey levels or in colours, or an array of that shape."""
+        return self.kind == "arrays" and self.train.inputs.ndim in (3, 4)
+
+    @property
+    def has_sounds(self) -> bool:
+        """True if the series are log-mel energies of sounds."""
+        return "rate" in self.found_settings
 
     @property
     def example_shape(self) -> tuple[int | None, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.decoding import read_text
-from unrolled.data.folders import read_folder
+from unrolled.data.folders import FolderSettings, describe_files, read_folder
 from unrolled.data.frames import Source, read_source
 from unrolled.data.labeled import ALL, LabeledExamples, Selection, assemble
 from unrolled.data.long_text import LongText
@@ -116,22 +116,24 @@ def _format_columns(schema: TableSchema, table: Table) -> str:
     return note + (f"; ignored: {format_list(ignored, 6)}" if ignored else "")
 
 
-def load_folder(folder: Path, side: int | None = None, selection: Selection = ALL) -> Dataset:
-    """Load pictures or texts from a folder with a folder for each class.
+def load_folder(folder: Path, settings: FolderSettings | None = None, selection: Selection = ALL) -> Dataset:
+    """Load pictures, sounds or texts from a folder with a folder for each class.
 
     Args:
         folder: The folder (see ``read_folder``).
-        side: The height and width to which pictures are resized.
+        settings: How pictures and sounds are read.
         selection: Which examples are used.
 
     Raises:
         DataError: There are no training examples, fewer than two classes, files of different kinds, a file that cannot
             be read, or a class with a single example.
     """
-    parts = read_folder(folder, side)
+    settings = settings or FolderSettings()
+    parts = read_folder(folder, settings)
     if "train" not in parts:
         raise DataError(f"{folder}: no folder train beside the folder test. Add one.")
-    return assemble(folder.name, parts, selection=selection)
+    data = assemble(folder.name, parts, selection=selection)
+    return data.with_note(describe_files(parts["train"], settings))
 
 
 def load_text(path: Path, encoding: str | None = None) -> Dataset:

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.arrays import is_array_file, load_arrays, load_test_examples, read_examples
+from unrolled.data.audio import SOUNDS, read_sounds
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.decoding import read_text
 from unrolled.data.examples import load_folder, load_labeled_table, load_series, load_text
-from unrolled.data.folders import PICTURES, TEXTS, is_picture, read_folder, read_grey_picture
+from unrolled.data.folders import TEXTS, FolderSettings, read_folder
 from unrolled.data.frames import Source, is_frame, read_source
+from unrolled.data.images import PICTURES, format_size, is_picture, read_image
 from unrolled.data.labeled import LabeledExamples, Selection, assemble, of_known_classes, split_of
 from unrolled.data.rows import RowIndices, extract_examples, labeled_examples
 from unrolled.data.schema import TableSchema
@@ -43,7 +45,7 @@ class LoadOptions:
     Attributes:
         test: The file of the test examples.
         labels: The labels of an IDX or NPY pair.
-        side: The height and width to which the pictures of a folder are resized.
+        folder: The settings with which the pictures or sounds of a folder are read.
         test_steps: The number of steps at the end of a series for the test.
         columns: The ``input``, ``target``, ``series``, ``time`` and ``ignore`` columns of a table that the user names,
             and what becomes of its ``missing`` cells, or ``fill`` instead of them.
@@ -54,7 +56,7 @@ class LoadOptions:
 
     test: Path | None = None
     labels: Path | None = None
-    side: int | None = None
+    folder: FolderSettings = field(default_factory=FolderSettings)
     test_steps: int = 0
     columns: Mapping[str, Any] = field(default_factory=dict)
     selection: Mapping[str, Any] = field(default_factory=dict)
@@ -64,8 +66,9 @@ class LoadOptions:
     @property
     def named(self) -> list[str]:
         """The names of the settings that the user sets; a file of test examples is looked at by the formats."""
-        names = [name for name, value in (("labels", self.labels), ("side", self.side)) if value is not None]
-        return [*names, *self.columns, *self.selection, *(["split"] if self.split else ()), *self.read_options]
+        labels = ["labels"] if self.labels is not None else []
+        split = ["split"] if self.split else []
+        return [*labels, *self.folder.named, *self.columns, *self.selection, *split, *self.read_options]
 
 
 @dataclass(frozen=True)
@@ -77,18 +80,17 @@ class ReadContext:
         classes: The name of each class, by index.
         example_shape: The shape of one input.
         schema: The columns of a table, if the run was trained on one.
-        side: The height and width to which pictures were resized, if they were.
         rare_classes: What became of the examples of rare classes: ``drop`` or ``other``; None if there are none.
-        is_folder: True if the run was trained on a folder of pictures; otherwise pictures are brought to MNIST's form.
+        folder: The settings with which the pictures or sounds of a folder were read, if the run was trained on a
+            folder; without it pictures are brought to MNIST's form.
     """
 
     kind: str
     classes: tuple[str, ...] = ()
     example_shape: tuple[int | None, ...] = ()
     schema: TableSchema | None = None
-    side: int | None = None
     rare_classes: str | None = None
-    is_folder: bool = False
+    folder: FolderSettings | None = None
 
     def split_of(self, labeled: LabeledExamples) -> Split:
         """Return labeled examples with the index of each label among the network's classes.
@@ -382,26 +384,22 @@ ARRAYS = FileFormat(
 
 
 def _read_picture_input(path: Path, context: ReadContext) -> Inputs:
-    if context.is_folder:
-        picture = read_grey_picture(path, context.side)
+    if context.folder is not None:
+        picture = read_image(path, context.folder.channels, context.folder.side)
         if picture.shape != context.example_shape:
             raise DataError(
-                f"{path}: expected {_format_size(context.example_shape)} pixels, the size that the network reads, got "
-                f"{_format_size(picture.shape)}. Resize the picture."
+                f"{path}: expected {format_size(context.example_shape)} pixels, the size that the network reads, got "
+                f"{format_size(picture.shape)}. Resize the picture."
             )
         return Inputs([picture])
     from unrolled.data.pictures import SIDE, read_picture  # SciPy takes longer to import than the rest together
 
     if context.example_shape != (SIDE, SIDE):
         raise InvalidInput(
-            f"{path}: expected an array of {_format_size(context.example_shape)}, the size that the network reads, got "
+            f"{path}: expected an array of {format_size(context.example_shape)}, the size that the network reads, got "
             "a picture. Name an NPZ file of examples in that size."
         )
     return Inputs([read_picture(path)])
-
-
-def _format_size(shape: Sequence[int | None]) -> str:
-    return "x".join(str(length) for length in reversed(shape))
 
 
 PICTURE_FILES = FileFormat(
@@ -413,28 +411,40 @@ PICTURE_FILES = FileFormat(
 )
 
 
+# One sound.
+
+
+def _read_sound_input(path: Path, context: ReadContext) -> Inputs:
+    if context.folder is None or context.folder.rate is None:
+        raise InvalidInput(f"{path}: the network was not trained on sounds. Name series like those of its training.")
+    return Inputs(read_sounds([path], context.folder.rate)[0])
+
+
+SOUND_FILES = FileFormat(name="sounds", suffixes=SOUNDS, kinds=("series",), read_inputs=_read_sound_input)
+
+
 # A folder for each class.
 
 
 def _load_folder(path: Path, options: LoadOptions) -> Dataset:
     _check_no_test_file(path, options, "Leave test out, or add a folder test.")
-    return load_folder(path, options.side, Selection(**options.selection))
+    return load_folder(path, options.folder, Selection(**options.selection))
 
 
 def _read_labeled_folder(path: Path, context: ReadContext) -> Split:
-    parts = read_folder(path, context.side)
+    parts = read_folder(path, context.folder)
     return context.split_of(parts.get("test") or parts["train"])
 
 
 FOLDERS = FileFormat(
     name="a folder with a folder for each class",
     suffixes=(),
-    kinds=("arrays", "text"),
-    loaders={"examples": Loader(_load_folder, ("side", *SELECTION))},
+    kinds=("arrays", "series", "text"),
+    loaders={"examples": Loader(_load_folder, ("side", "channels", "rate", *SELECTION))},
     read_labeled=_read_labeled_folder,
     is_match=os.path.isdir,
 )
 
 
-FORMATS = (FOLDERS, TABLES, TS_FILES, TEXT_FILES, ARRAYS, PICTURE_FILES)
+FORMATS = (FOLDERS, TABLES, TS_FILES, TEXT_FILES, ARRAYS, SOUND_FILES, PICTURE_FILES)
 """Every format; of several that match a path, the first."""

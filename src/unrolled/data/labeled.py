@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Division, Split
@@ -30,17 +30,19 @@ class LabeledExamples:
     """Examples with the names of their classes, in the order of their file.
 
     Attributes:
-        inputs: [B, height, width] uint8, [B] ``Texts``, or [B] series [T, F].
+        inputs: [B, height, width] or [B, height, width, 3] uint8, [B] ``Texts``, or [B] series [T, F].
         labels: [B] the name of each example's class.
         location: Function from the index of an example to its location, for messages: ``reviews.csv:12``.
         schema: The columns and read options of a table, as JSON (see ``TableSchema``).
         division: What the examples are divided by into training and test examples; None to divide them at random.
+        found_settings: The settings of the ``data`` section that the files decided: ``channels``, ``rate``.
     """
 
     inputs: Any
     labels: pl.Series | Sequence[str]
     location: Callable[[int], str]
     schema: Mapping[str, Any] | None = None
+    found_settings: Mapping[str, Any] = field(default_factory=dict)
     division: Division | None = None
 
     def select(self, indices: NDArray[np.int64]) -> "LabeledExamples":
@@ -49,8 +51,12 @@ class LabeledExamples:
         inputs = [self.inputs[index] for index in indices.tolist()] if is_list else self.inputs[indices]
         labels = pl.Series(self.labels, dtype=pl.String)[indices]
         division = self.division.select(indices) if self.division else None
-        return LabeledExamples(
-            inputs, labels, lambda example: self.location(int(indices[example])), self.schema, division
+        return replace(
+            self,
+            inputs=inputs,
+            labels=labels,
+            location=lambda example: self.location(int(indices[example])),
+            division=division,
         )
 
 
@@ -125,6 +131,7 @@ def assemble(
         validation=validation,
         schema=train.schema,
         division=division,
+        found_settings=train.found_settings,
     )
     for note in notes:
         data = data.with_note(note)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from unrolled.data.images import to_grey
 from unrolled.errors import DataError, WriteError
 from unrolled.storage import cannot_read, replacing
 
@@ -110,28 +111,6 @@ def to_mnist_form(picture: Image.Image, where: str = "picture") -> NDArray[np.ui
     boxed = _into_box(_evened(_cropped(ink)))
     image: NDArray[np.uint8] = np.rint(255 * _centred(boxed)).astype(np.uint8)
     return image
-
-
-def to_grey(picture: Image.Image) -> Grey:
-    """Return the luminance; transparent pixels become white or black paper, in contrast to the visible pixels."""
-    if "A" not in picture.getbands() and "transparency" not in picture.info:
-        if picture.mode.startswith(("I", "F")):
-            return np.asarray(ImageOps.autocontrast(_eight_bits(picture)), np.float32)
-        return np.asarray(picture.convert("L"), np.float32)
-    picture = picture.convert("RGBA")
-    colour = np.asarray(picture.convert("RGB").convert("L"), np.float32)
-    opacity = np.asarray(picture.getchannel("A"), np.float32) / 255
-    visible = float((colour * opacity).sum() / max(opacity.sum(), 1e-6))
-    return colour * opacity + (0.0 if visible > 127 else 255.0) * (1 - opacity)
-
-
-def _eight_bits(picture: Image.Image) -> Image.Image:
-    """Scale a picture of 16 or 32 bits a pixel to 8; Pillow would clip it at 255."""
-    values = np.asarray(picture, np.float64)
-    if not np.isfinite(values).all():
-        raise ValueError("some of its numbers are not finite")
-    span = values.max() - values.min()
-    return Image.fromarray(((values - values.min()) / (span or 1) * 255).astype(np.uint8))
 
 
 def _ink(grey: Grey) -> Grey:

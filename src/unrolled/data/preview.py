@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
-from unrolled.data.pictures import save_png, to_grey
+from unrolled.data.images import to_grey, to_rgb
+from unrolled.data.pictures import save_png
 from unrolled.data.ragged import lengths
 from unrolled.errors import DataError
 
@@ -19,6 +20,8 @@ SHADES = " ░▒▓█"
 MOST_EXAMPLES = 6
 PAPER, INK, QUIET, ACCENT = (252, 252, 250), (28, 36, 48), (102, 112, 128), (36, 87, 197)
 PIXEL_RANGE = np.array([0, 255])
+# The luminance of red, green and blue, as Pillow computes it.
+_LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 Rgb = tuple[int, int, int]
 
@@ -86,14 +89,44 @@ def draw_in_terminal(data: Dataset, width: int) -> str:
         data: A data set of images.
         width: The width of the terminal in characters, which decides how many images fit.
     """
-    images = np.stack([_scale_to_unit(image) for image in data.train.inputs[:MOST_EXAMPLES]])
+    images = np.stack([_scale_to_unit(_luminance(image)) for image in data.train.inputs[:MOST_EXAMPLES]])
     inked = np.flatnonzero(images.any(axis=(0, 1)))
     images = images[:, :, inked[0] : inked[-1] + 1] if inked.size else images
     columns = images.shape[2]
     images = images[: max(1, width // (columns + 1))]
     lines = [" ".join(parts).rstrip() for parts in zip(*(_shade(image) for image in images), strict=True)]
-    captions = [data.classes[target][:columns].center(columns) for target in data.train.targets[: len(images)]]
-    return "\n".join(line[:width] for line in [*(line for line in lines if line), " ".join(captions).rstrip()])
+    return "\n".join(
+        line[:width] for line in [*(line for line in lines if line), _captions(data, len(images), columns)]
+    )
+
+
+def _captions(data: Dataset, images: int, columns: int) -> str:
+    """Return the classes of the first training images, each in the middle below its image."""
+    names = (data.classes[target][:columns].center(columns) for target in data.train.targets[:images])
+    return " ".join(names).rstrip()
+
+
+def draw_in_colours(data: Dataset, width: int) -> tuple[list[list[tuple[Rgb, Rgb]]], str]:
+    """Draw the first training images side by side for a terminal with colours, two rows of pixels to a line.
+
+    Args:
+        data: A data set of images in colours.
+        width: The width of the terminal in characters, which decides how many images fit.
+
+    Returns:
+        For each line the colours of the upper and of the lower pixel of each character, black between images; and the
+        line of their classes.
+    """
+    images = [_levels(image, _span_of(image)) for image in data.train.inputs[:MOST_EXAMPLES]]
+    shown = images[: max(1, width // (images[0].shape[1] + 1))]
+    sheet = np.concatenate([np.pad(image, ((0, len(image) % 2), (0, 1), (0, 0))) for image in shown], axis=1)
+    pairs = sheet[:, : min(width, sheet.shape[1] - 1)].reshape(len(sheet) // 2, 2, -1, 3)
+    lines = [list(zip(map(tuple, upper), map(tuple, lower), strict=True)) for upper, lower in pairs.tolist()]
+    return lines, _captions(data, len(shown), images[0].shape[1])[:width]
+
+
+def _luminance(image: NDArray[Any]) -> NDArray[Any]:
+    return image @ _LUMINANCE if image.ndim == 3 else image
 
 
 def _scale_to_unit(image: NDArray[Any]) -> NDArray[Any]:
@@ -135,7 +168,7 @@ def save_picture(data: Dataset, path: Path) -> None:
         DataError: The examples are not images.
         WriteError: The file cannot be written, or another file has that name.
     """
-    if data.train.inputs.ndim != 3:
+    if not data.has_images:
         raise DataError(f"{data.name}: expected images to draw, got {list(data.example_shape)}. Leave out --picture.")
     save_png(picture(data), path)
 
@@ -173,7 +206,8 @@ def _draw_reading(data: Dataset, frames: int = 7) -> Image.Image:
         fill=INK,
         font=ImageFont.load_default(20),
     )
-    caption = f"Above: the rows read so far. Below: the input of that step, a row of {image.shape[1]} pixels."
+    colours = " in red, green and blue" if image.ndim == 3 else ""
+    caption = f"Above: the rows read so far. Below: the input of that step, a row of {image.shape[1]} pixels{colours}."
     draw.text((0, 30), caption, fill=QUIET, font=ImageFont.load_default(14))
     for number, step in enumerate(steps):
         left = number * (cell + gap)
@@ -197,13 +231,22 @@ def _draw_reading(data: Dataset, frames: int = 7) -> Image.Image:
 
 
 def _enlarged(image: NDArray[Any], side: int, span: NDArray[Any] | None = None) -> Image.Image:
-    """Enlarge an image to ``side`` with square pixels, in grey levels over its own range or that of ``span``."""
-    span = image if span is None else span
-    low, high = float(span.min()), float(span.max())
-    levels = np.clip((image.astype(np.float32) - low) / ((high - low) or 1) * 255, 0, 255).astype(np.uint8)
-    height, width = (max(1, round(length * side / max(levels.shape))) for length in levels.shape)
+    """Enlarge an image to ``side`` with square pixels, its levels over its own range or that of ``span``."""
+    levels = _levels(image, _span_of(image) if span is None else _span_of(span))
+    height, width = (max(1, round(length * side / max(levels.shape[:2]))) for length in levels.shape[:2])
     enlarged = Image.fromarray(levels).resize((width, height), Image.Resampling.NEAREST).convert("RGB")
     return ImageOps.pad(enlarged, (side, side), Image.Resampling.NEAREST, color=PAPER)
+
+
+def _span_of(image: NDArray[Any]) -> NDArray[Any]:
+    """Return values between which the levels of an image lie; colours of 8 bits are shown as they are."""
+    return PIXEL_RANGE if image.ndim == 3 and image.dtype == np.uint8 else image
+
+
+def _levels(image: NDArray[Any], span: NDArray[Any]) -> NDArray[np.uint8]:
+    low, high = float(span.min()), float(span.max())
+    levels: NDArray[Any] = np.clip((image.astype(np.float32) - low) / ((high - low) or 1) * 255, 0, 255)
+    return levels.astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -212,7 +255,7 @@ class PredictedPicture:
 
     Attributes:
         path: The file.
-        image: [height, width] uint8, the input of the network.
+        image: [height, width] or [height, width, 3] uint8, the input of the network.
         prediction: The predicted class and its probability, for people.
     """
 
@@ -228,7 +271,10 @@ _MOST_COLUMNS = 6
 
 
 def draw_input_grid(pictures: Sequence[PredictedPicture]) -> Image.Image:
-    """Draw each picture in grey levels beside the input of the network, above its file name and prediction."""
+    """Draw each picture beside the input of the network, above its file name and prediction.
+
+    A picture is drawn in colours if the network reads colours, otherwise in grey levels.
+    """
     columns = grid_columns(len(pictures))
     width, height = corner_of(columns - 1, columns)[0] + _CELL_WIDTH, corner_of(len(pictures) - 1, columns)[1]
     sheet = Image.new("RGB", (width + GRID_MARGIN, height + _CELL_HEIGHT + GRID_MARGIN), PAPER)
@@ -237,8 +283,9 @@ def draw_input_grid(pictures: Sequence[PredictedPicture]) -> Image.Image:
     for index, shown in enumerate(pictures):
         left, top = corner_of(index, columns)
         with Image.open(shown.path) as original:
-            grey = Image.fromarray(to_grey(ImageOps.exif_transpose(original)).astype(np.uint8)).convert("RGB")
-        sheet.paste(ImageOps.pad(grey, (CELL_SIDE, CELL_SIDE), color=PAPER), (left, top))
+            values = (to_rgb if shown.image.ndim == 3 else to_grey)(ImageOps.exif_transpose(original))
+        drawn = Image.fromarray(values.astype(np.uint8)).convert("RGB")
+        sheet.paste(ImageOps.pad(drawn, (CELL_SIDE, CELL_SIDE), color=PAPER), (left, top))
         draw.rectangle((left - 1, top - 1, left + CELL_SIDE, top + CELL_SIDE), outline=QUIET)
         sheet.paste(_enlarged(shown.image, CELL_SIDE, PIXEL_RANGE), (left + CELL_SIDE + CELL_GAP, top))
         captions = ((_shorten(shown.path.name, font), INK), (shown.prediction, ACCENT))

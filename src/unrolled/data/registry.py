@@ -7,6 +7,7 @@ from typing import Any
 from unrolled.data import bundled
 from unrolled.data.bundled import FASHION_MNIST, KMNIST
 from unrolled.data.dataset import Dataset
+from unrolled.data.folders import FolderSettings
 from unrolled.data.formats import FOLDERS, READ_OPTIONS, SELECTION, LoadOptions, load_file
 from unrolled.data.frames import Source, is_frame
 from unrolled.data.schema import has_target
@@ -69,6 +70,8 @@ def load_config_data(
     test: str | None = None,
     folder: str | None = None,
     side: int | None = None,
+    channels: str | None = None,
+    rate: int | None = None,
     purpose: str | None = None,
     test_steps: int | None = None,
     **columns: Any,
@@ -81,7 +84,9 @@ def load_config_data(
         train: The file of the training examples, beside a file of test examples.
         test: The file of the test examples.
         folder: A folder with a folder for each class.
-        side: The height and width to which pictures are resized.
+        side: The height and width of a square into which the pictures of a folder are scaled.
+        channels: ``grey`` or ``rgb``, for the pictures of a folder.
+        rate: The sampling rate to which the sounds of a folder are resampled, in Hz.
         purpose: ``examples``, ``text`` or ``series``; without it the first that the format serves.
         test_steps: The number of steps at the end of a series for the test.
         columns: The other settings of the section ``data``, such as ``target``, ``missing`` and ``deduplicate``.
@@ -92,7 +97,7 @@ def load_config_data(
     options = LoadOptions(
         test=Path(test) if test else None,
         labels=Path(labels) if labels else None,
-        side=side,
+        folder=FolderSettings(side, channels, rate),
         test_steps=test_steps or 0,
         columns={name: value for name, value in columns.items() if name not in (*READ_OPTIONS, *SELECTION, "split")},
         selection={name: value for name, value in columns.items() if name in SELECTION},
@@ -105,7 +110,12 @@ def load_config_data(
 
 
 def load_to_show(
-    name: str, table: Table | None, inputs: Sequence[str], *, side: int | None = None, **columns: str | None
+    name: str,
+    table: Table | None,
+    inputs: Sequence[str],
+    *,
+    folder: FolderSettings | None = None,
+    **columns: str | None,
 ) -> Dataset:
     """Load a data set for display, without an experiment.
 
@@ -114,7 +124,7 @@ def load_to_show(
         table: The table in the file, if it is one; without a target column its values are a series to forecast, all of
             which count as training steps.
         inputs: The input columns.
-        side: The height and width to which the pictures of a folder are resized.
+        folder: The settings with which the pictures or sounds of a folder are read.
         columns: The names of the columns ``target`` and ``series``, or None.
 
     Raises:
@@ -122,8 +132,8 @@ def load_to_show(
     """
     settings: dict[str, Any] = {key: column for key, column in columns.items() if column}
     settings |= {"input": list(inputs)} if inputs else {}
-    if side is not None:
-        return load_config_data(folder=name, side=side)
+    if folder is not None and folder.named:
+        return load_file(Path(name), LoadOptions(folder=folder))
     if table and "target" not in settings and not has_target(table):
         if not inputs or "series" in settings:
             raise DataError(

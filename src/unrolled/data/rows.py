@@ -249,7 +249,7 @@ def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = 
         names,
         lambda example: table.location(int(rows[example][0])),
         schema.to_json(),
-        division,
+        division=division,
     )
 
 

@@ -264,7 +264,7 @@ def few_test_examples(target: DiagnosticTarget) -> Iterator[Measurement]:
 def constant_features(target: DiagnosticTarget) -> Iterator[Measurement]:
     """Measure the share of the features that are the same in all training examples and steps."""
     inputs = target.train.inputs
-    if inputs.ndim == 3 and len(inputs) > 1:
-        features = inputs.reshape(-1, inputs.shape[-1])
+    if inputs.ndim in (3, 4) and len(inputs) > 1:
+        features = inputs.reshape(len(inputs) * inputs.shape[1], -1)
         is_constant = np.fmax.reduce(features) == np.fmin.reduce(features)
         yield Measurement(100 * float(is_constant.mean()), target.locations.data("train"))

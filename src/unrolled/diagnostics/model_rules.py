@@ -258,7 +258,7 @@ def _read_padding(trace: Trace) -> Iterator[tuple[LayerCall, float, float]]:
     """Yield the first recurrent layer with the padding that it reads first and last, in per cent, if unmasked."""
     inputs = trace.examples.inputs
     for reader in trace.recurrent_calls[:1]:
-        if reader.mask is None and inputs.ndim in (2, 3) and reader.inputs.shape[1] == inputs.shape[1]:
+        if reader.mask is None and inputs.ndim in (2, 3, 4) and reader.inputs.shape[1] == inputs.shape[1]:
             first, last = padding_shares(inputs)
             yield (reader, last, first) if getattr(reader.layer, "go_backwards", False) else (reader, first, last)
 

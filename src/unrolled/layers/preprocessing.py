@@ -30,16 +30,19 @@ def permutation(pixels: int) -> NDArray[np.int64]:
 
 @keras.saving.register_keras_serializable("unrolled")
 class ReadImage(keras.layers.Layer):
-    """Layer that turns an image [B, height, width] into a sequence, in a chosen order.
+    """Layer that turns an image [B, height, width] or [B, height, width, C] into a sequence, in a chosen order.
 
     ::
 
-        rows       [B, height, width]       row by row, from the top
-        columns    [B, width, height]       column by column, from the left
-        pixels     [B, height * width, 1]   pixel by pixel, row by row
-        snake      [B, height * width, 1]   pixel by pixel, every other row from right to left: neighbours in the
+        rows       [B, height, width * C]   row by row, from the top
+        columns    [B, width, height * C]   column by column, from the left
+        pixels     [B, height * width, C]   pixel by pixel, row by row
+        snake      [B, height * width, C]   pixel by pixel, every other row from right to left: neighbours in the
                                             sequence are neighbours in the image
-        permuted   [B, height * width, 1]   pixel by pixel in the order of ``permutation``
+        permuted   [B, height * width, C]   pixel by pixel in the order of ``permutation``
+
+    C is the number of channels, such as 3 for red, green and blue, and 1 without a last axis. The channels of a pixel
+    stand side by side.
 
     Args:
         order: One of these names.
@@ -65,25 +68,28 @@ class ReadImage(keras.layers.Layer):
         """Reorder the pixels.
 
         Args:
-            inputs: [B, height, width].
+            inputs: [B, height, width] or [B, height, width, C].
         """
-        _, height, width = inputs.shape
+        _, height, width, *channels = inputs.shape
         if self.order == "rows":
-            return inputs
+            return ops.reshape(inputs, (-1, height, width * channels[0])) if channels else inputs
         if self.order == "columns":
-            return ops.transpose(inputs, (0, 2, 1))
+            turned = ops.transpose(inputs, (0, 2, 1, 3)[: len(inputs.shape)])
+            return ops.reshape(turned, (-1, width, height * channels[0])) if channels else turned
         if self.order == "snake":
-            is_reversed = (np.arange(height) % 2 == 1)[:, None]
+            is_reversed = (np.arange(height) % 2 == 1).reshape(-1, 1, *(1 for _ in channels))
             inputs = ops.where(is_reversed, ops.flip(inputs, axis=2), inputs)
-        pixels = ops.reshape(inputs, (-1, height * width, 1))
+        pixels = ops.reshape(inputs, (-1, height * width, *(channels or (1,))))
         return ops.take(pixels, permutation(height * width), axis=1) if self.order == "permuted" else pixels
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape [B, T, F] of the sequence."""
-        batch, height, width = input_shape
-        if self.order == "rows" or height is None or width is None:
+        batch, height, width, *channels = input_shape
+        depth = channels[0] if channels else 1
+        if height is None or width is None or depth is None:
             return input_shape
-        return (batch, width, height) if self.order == "columns" else (batch, height * width, 1)
+        shapes = {"rows": (batch, height, width * depth), "columns": (batch, width, height * depth)}
+        return shapes.get(self.order, (batch, height * width, depth))
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that recreate the layer."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from unrolled.config.document import format_inline
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.config.sections import Component
+from unrolled.config.sections import Component, DataConfig
 from unrolled.errors import InvalidSetting
 from unrolled.layers import ReadImage, ReadSeries
 from unrolled.layers.recurrent import NOT_CALLED
@@ -34,8 +34,9 @@ def resolve(config: ExperimentConfig, task: Task) -> ExperimentConfig:
 
     An ``Embedding`` gets its ``input_dim`` and ``mask_zero: true`` (0 pads on the right), ``units: classes`` the number
     of outputs, a network without a last layer of its own the task's; loss, metrics and tokenizer are the task's where
-    the file names none.
+    the file names none. The settings that the files of the data decide, such as ``channels``, are written down.
     """
+    config = _with_found_settings(config, task)
     return _with_network(task.with_defaults(config), task, task.num_outputs, task.preprocessor.vocabulary)
 
 
@@ -136,7 +137,7 @@ def _count_parameters(config: ExperimentConfig, task: Task) -> int:
     """Return the number of parameters; 0 if the shapes do not fit together, which building reports better."""
     builder, preprocessor = ComponentBuilder(config), task.preprocessor
     shape = (None, *preprocessor.shape)
-    if config.scan != "rows" and len(shape) == 3:
+    if len(shape) == 4 or (config.scan != "rows" and len(shape) == 3):
         shape = ReadImage(config.scan).compute_output_shape(shape)
     try:
         with _precision(config.training.precision):
@@ -225,6 +226,13 @@ def _with_network(
     return config.replaced(network=tuple(layers))
 
 
+def _with_found_settings(config: ExperimentConfig, task: Task) -> ExperimentConfig:
+    """Return the experiment with the settings that the files of its ``data`` decide."""
+    if isinstance(config.data, str) or not task.data.found_settings:
+        return config
+    return config.replaced(data=config.data.model_copy(update=task.data.found_settings))
+
+
 def _with_sizes(layer: Component, outputs: int, vocabulary: int | None) -> Component:
     arguments = dict(layer.arguments)
     if layer.name == "Embedding" and vocabulary is not None:
@@ -235,14 +243,15 @@ def _with_sizes(layer: Component, outputs: int, vocabulary: int | None) -> Compo
 
 
 def _filled_in(config: ExperimentConfig, resolved: ExperimentConfig) -> list[str]:
-    """Return the settings of the network that were filled in, a line each."""
-    lines = []
+    """Return the settings of the data and of the network that were filled in, a line each."""
+    before, after = (dict(one.data) if isinstance(one.data, DataConfig) else {} for one in (config, resolved))
+    lines = [f"data.{name}: {format_inline(value)}" for name, value in after.items() if before.get(name) != value]
     for index, layer in enumerate(resolved.network):
         if index >= len(config.network):
             lines.append(f"network.{index}: {layer.name} {_format_arguments(layer.arguments)}")
             continue
-        before = config.network[index].arguments
-        new = {name: value for name, value in layer.arguments.items() if before.get(name) != value}
+        written = config.network[index].arguments
+        new = {name: value for name, value in layer.arguments.items() if written.get(name) != value}
         if new:
             lines.append(f"network.{index}.{layer.name}: {_format_arguments(new)}")
     return lines
@@ -264,12 +273,13 @@ def _precision(policy: str) -> Iterator[None]:
 
 
 def _read(config: ExperimentConfig, task: Task, inputs: Any) -> Any:
-    """Return the input as a sequence; rows of an image are one already, and so are tokens."""
+    """Return the input as a sequence; rows of a grey image are one already, and so are tokens."""
     if isinstance(series := task.preprocessor, SeriesPreprocessor):
         return ReadSeries(series.mean, series.scale, relative=series.by_window, name=_READ)(inputs)
-    if config.scan == "rows":
+    is_colored = len(inputs.shape) == 4
+    if config.scan == "rows" and not is_colored:
         return inputs
-    if len(inputs.shape) != 3:
+    if len(inputs.shape) != 3 and not is_colored:
         raise InvalidSetting(
             f"{config.where('scan')}: expected images [B, height, width], got {format_shape(inputs.shape)}. "
             "Leave out the setting."

@@ -142,7 +142,11 @@ RENDERERS: Mapping[type, tuple[str, Callable[[Any], dict[str, Any]]]] = {
 
 
 def png_address(image: NDArray[Any]) -> str:
-    """Encode an image [height, width] as a ``data:`` address; values other than uint8 are stretched to 0 to 255."""
+    """Encode an image as a ``data:`` address; values other than uint8 are stretched to 0 to 255.
+
+    Args:
+        image: [height, width] or [height, width, 3].
+    """
     if image.dtype != np.uint8:
         low, high = float(image.min()), float(image.max())
         image = ((image - low) / ((high - low) or 1) * 255).astype(np.uint8)

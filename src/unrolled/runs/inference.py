@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.examples import forecast_schema
+from unrolled.data.folders import list_examples
 from unrolled.data.formats import PICTURE_FILES, TABLES, ReadContext, names_a_file, read_inputs, read_labeled
 from unrolled.data.frames import Source, is_frame
 from unrolled.data.pictures import save_png
@@ -83,8 +84,8 @@ def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = 
 
     Args:
         run: The trained network.
-        files: Files of one example (pictures, texts) or of several (arrays, ``.ts`` files, tables). Pictures are read
-            as for training: like those of its folder, or brought to MNIST's form.
+        files: Files of one example (pictures, sounds, texts) or of several (arrays, ``.ts`` files, tables), and folders
+            of such files. Pictures are read as for training: like those of its folder, or brought to MNIST's form.
         explain_input: The PNG to write with each picture beside the input of the network.
 
     Returns:
@@ -95,6 +96,7 @@ def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = 
         InvalidInput: The network reads another type of input or another size, or there is no picture to explain.
         WriteError: The PNG cannot be written.
     """
+    files = [file for path in files for file in (list_examples(path) if path.is_dir() else [path])]
     if explain_input and not any(PICTURE_FILES.matches(path) for path in files):
         raise InvalidInput("--explain-input: expected a PNG or JPEG to explain, got none. Name a picture.")
     context = run.read_context

@@ -334,6 +334,7 @@ class Run:
     @cached_property
     def read_context(self) -> "ReadContext":
         """The facts about the training data by which other files are read the same way."""
+        from unrolled.data.folders import FolderSettings
         from unrolled.data.formats import ReadContext  # which imports the readers of tables
 
         data, dtype = self.config.data, self.data["dtype"]
@@ -342,9 +343,10 @@ class Run:
             classes=self.output_names,
             example_shape=tuple(self.data["example_shape"]),
             schema=self.schema,
-            side=None if isinstance(data, str) else data.side,
+            folder=None
+            if isinstance(data, str) or data.folder is None
+            else FolderSettings(data.side, data.channels, data.rate),
             rare_classes=None if isinstance(data, str) or data.min_class_count is None else data.rare_classes or "drop",
-            is_folder=not isinstance(data, str) and data.folder is not None,
         )
 
     # What came of it
@@ -412,8 +414,9 @@ class Run:
         """Predict raw examples.
 
         Args:
-            inputs: Examples as in the data set: images [B, height, width] with pixels from 0 to 255, a list of texts,
-                or a list of series [T, F]; or a data frame with the columns of the training table.
+            inputs: Examples as in the data set: images [B, height, width] or [B, height, width, 3] with pixels from 0
+                to 255, a list of texts, or a list of series [T, F]; or a data frame with the columns of the training
+                table.
             batch_size: Number of examples computed at once.
 
         Returns:

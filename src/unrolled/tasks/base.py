@@ -287,7 +287,8 @@ class Task(ABC):
 
         Args:
             model: The trained network.
-            inputs: Raw examples: images [B, height, width], a list of texts, or a list of series [T, F].
+            inputs: Raw examples: images [B, height, width] or [B, height, width, 3], a list of texts, or a list of
+                series [T, F].
             batch_size: Number of examples computed at once.
 
         Raises:
@@ -329,8 +330,7 @@ class Task(ABC):
         return self.data.validation
 
     def _check_augmentation(self) -> None:
-        is_image = self.data.kind == "arrays" and self.data.train.inputs.ndim == 3
-        if self.config.training.augment and not is_image:
+        if self.config.training.augment and not self.data.has_images:
             shape = ["B", *self.data.example_shape]
             raise InvalidSetting(
                 f"{self.config.where('training', 'augment')}: expected images [B, height, width], got {shape}. "

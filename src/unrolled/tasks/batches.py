@@ -166,16 +166,16 @@ def shifted(images: NDArray[Any], most: int, random: np.random.Generator) -> NDA
     """Shift each image by a random number of pixels, vertically and horizontally; the margin becomes 0.
 
     Args:
-        images: [B, height, width].
+        images: [B, height, width] or [B, height, width, C].
         most: Maximum shift, in pixels.
         random: Decides the shifts.
     """
-    batch, height, width = images.shape
-    padded = np.pad(images, ((0, 0), (most, most), (most, most)))
+    batch, height, width, *channels = images.shape
+    padded = np.pad(images, ((0, 0), (most, most), (most, most), *((0, 0) for _ in channels)))
     positions = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(1, 2))
     down, right = random.integers(0, 2 * most + 1, (2, batch))
     moved: NDArray[Any] = positions[np.arange(batch), down, right]
-    return moved
+    return np.ascontiguousarray(np.moveaxis(moved, 1, -1)) if channels else moved
 
 
 _SHAPES = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Permute, keras.layers.Identity)

@@ -145,11 +145,17 @@ class Classification(Task):
         mistakes = [
             Mistake(
                 int(index),
-                test.inputs[int(index)],
+                spectrogram(test.inputs[int(index)]) if self.data.has_sounds else test.inputs[int(index)],
                 self.output_names[test.targets[index]],
                 self.output_names[predicted[index]],
                 float(confidence[index]),
             )
             for index in shown
         ]
-        return MistakesSection("Most confident mistakes", mistakes, len(wrong), self.channel_names)
+        channels = () if self.data.has_sounds else self.channel_names
+        return MistakesSection("Most confident mistakes", mistakes, len(wrong), channels)
+
+
+def spectrogram(series: NDArray[Any]) -> NDArray[Any]:
+    """Return the energies [T, bands] of a sound as an image [bands, T], the lowest frequency at the bottom."""
+    return series.T[::-1]

@@ -52,7 +52,11 @@ class ArrayPreprocessor:
         shape = list(self.shape)
         if list(array.shape[1:]) != shape or array.dtype.kind not in "biuf":
             expected = ", ".join(str(length) for length in shape)
-            remedy = " Add a batch axis: images[None]." if list(array.shape) == shape else " Resize them."
+            remedy = " Resize them."
+            if list(array.shape) == shape:
+                remedy = " Add a batch axis: images[None]."
+            elif list(array.shape[1:3]) == shape[:2]:
+                remedy = f" Convert them to {'red, green and blue' if len(shape) == 3 else 'grey levels'}."
             raise InvalidInput(
                 f"predict: expected numbers [B, {expected}], got {array.dtype} {list(array.shape)}.{remedy}"
             )

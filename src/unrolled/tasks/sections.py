@@ -45,7 +45,7 @@ class Mistake:
 
     Attributes:
         index: The example's position in the test set.
-        example: An image [height, width], a series [T, F], or a text.
+        example: An image [height, width] or [height, width, 3], a series [T, F], or a text.
         truth: The true class.
         predicted: The class that the network predicted.
         probability: The probability of the predicted class.
