@@ -1,4 +1,4 @@
-"""Files with random damage are read, or refused in one line."""
+"""Files with random damage are read, or refused in one line, and take little memory."""
 
 import json
 import os
@@ -19,6 +19,14 @@ TS = "@univariate false\n@dimensions 2\n@classLabel true a b\n@data\n" + "1,2,3:
 PIECES = (*(bytes([byte]) for byte in b'",\n\r\t;{]-\x00\x01\xff\xe9'), b"1e400", b"NaN", b"\xef\xbb\xbf")
 # How many times as many files are tried.
 TIMES = int(os.environ.get("UNROLLED_MUTATIONS", "1"))
+MOST_BYTES = 200_000_000
+STATUS, RESET_PEAK = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def memory(name: str) -> int:
+    """The memory of this process in bytes, ``VmRSS``, or its peak, ``VmHWM``; 0 where the system does not tell."""
+    lines = STATUS.read_text().splitlines() if RESET_PEAK.exists() else []
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
 
 
 def binary(folder: Path, suffix: str) -> bytes:
@@ -77,6 +85,9 @@ def test_damaged_files_are_refused_in_one_line(tmp_path: Path, suffix: str, purp
     refused = 0
     for number in range(TIMES * count):
         path.write_bytes(mutated(content, random))
+        if RESET_PEAK.exists():
+            RESET_PEAK.write_text("5")
+        before = memory("VmRSS")
         try:
             data = load_file(path, LoadOptions(test_steps=3 if purpose == "series" else 0), purpose)
             assert data.fingerprints
@@ -85,4 +96,5 @@ def test_damaged_files_are_refused_in_one_line(tmp_path: Path, suffix: str, purp
             refused += 1
         except BaseException as error:
             raise AssertionError(f"file {number} of {suffix}: {path.read_bytes()[:400]!r}") from error
+        assert memory("VmHWM") - before < MOST_BYTES, f"file {number} of {suffix}: {path.read_bytes()[:400]!r}"
     assert refused > 0
