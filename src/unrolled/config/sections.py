@@ -120,6 +120,8 @@ class DataConfig(ConfigModel):
     """What the columns of numbers of a table with one row per example are: the ``steps`` of one series, or
     ``features``, the channels of a single step, each scaled by itself. Found from their names where it is left out:
     ``t1, t2, t3`` are steps."""
+    categories: str | tuple[str, ...] | None = None
+    """Columns of categories, each of whose values becomes a channel; found where ``columns`` are features."""
     series: str | None = None
     """In a table with one row per time step, the column that identifies the series a row belongs to."""
     time: str | None = None
@@ -171,7 +173,7 @@ class DataConfig(ConfigModel):
         names = ("delimiter", "encoding", "header", "decimal", "time_format")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
-    @field_validator("input", "target", "series", "time", "ignore", mode="before")
+    @field_validator("input", "target", "categories", "series", "time", "ignore", mode="before")
     @classmethod
     def _column_names(cls, value: Any) -> Any:
         """Columns of a table without a header are called 1, 2, and so on."""

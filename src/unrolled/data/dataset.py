@@ -96,7 +96,9 @@ class Dataset:
     @property
     def columns(self) -> tuple[str, ...]:
         """The input columns of a table; empty for other formats."""
-        return tuple(self.schema["columns"]) if self.schema else ()
+        values = self.schema.get("categories", {}) if self.schema else {}
+        named = (f"{name}={value}" for name, some in values.items() for value in some)
+        return (*self.schema["columns"], *named) if self.schema else ()
 
     @property
     def kind(self) -> Literal["arrays", "series", "text"]:

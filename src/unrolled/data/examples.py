@@ -105,7 +105,7 @@ def _format_dropped(path: Path, size: int, lines: Sequence[int]) -> str:
 
 def _format_columns(schema: TableSchema, table: Table) -> str:
     """Format the columns that are read, and those that are not with the reason."""
-    note = f"columns read: {format_list(schema.columns)}"
+    note = f"columns read: {format_list((*schema.columns, *schema.categories))}"
     if schema.kind == "features":
         note += " (features: one step, each column scaled by itself; data: {columns: steps} reads them as a series)"
     elif schema.kind == "steps" and schema.series is None and schema.target:

@@ -29,7 +29,7 @@ from unrolled.storage import cannot_read
 import numpy as np
 from numpy.typing import NDArray
 
-_ROWS = ("columns", "missing", "fill", "split")
+_ROWS = ("columns", "categories", "missing", "fill", "split")
 _COLUMNS = ("input", "target", "series", "time", "ignore")
 READ_OPTIONS = ("delimiter", "encoding", "header", "decimal", "time_format")
 """The settings with which a table is read."""

@@ -61,10 +61,25 @@ def rows_as_series(table: Table, schema: TableSchema) -> tuple[NDArray[np.float3
     Raises:
         DataError: A column is missing, or a cell is not a number.
     """
-    values = np.array([table.numbers(name) for name in schema.columns]).T.astype(np.float32)
+    values = channels_of(table, schema).astype(np.float32)
     if schema.kind == "features":
         return values, np.ones(table.size, np.int64)
     return values.reshape(-1, 1), np.full(table.size, len(schema.columns))
+
+
+def channels_of(table: Table, schema: TableSchema) -> NDArray[np.float64]:
+    """Return the numbers of each row, and 1 or 0 for each value of its categories, [N, F].
+
+    A category that the training table does not have is 0 in all channels.
+
+    Raises:
+        DataError: A column is missing, or a cell is not a number.
+    """
+    channels = [table.numbers(name) for name in schema.columns]
+    for name, values in schema.categories.items():
+        cells = table.texts(name).str.strip_chars()
+        channels += [(cells == value).fill_null(False).to_numpy().astype(np.float64) for value in values]
+    return np.array(channels).T
 
 
 def texts_of(table: Table, name: str) -> pl.Series:
@@ -145,7 +160,7 @@ def read_series(table: Table, schema: TableSchema) -> tuple[list[NDArray[np.floa
     Raises:
         DataError: A cell is not a number, a row names no series, or two rows of a series have the same time.
     """
-    values = np.array([table.numbers(name) for name in schema.columns]).T
+    values = channels_of(table, schema)
     in_time = TimeOrder(table, schema.time)
     groups = series_rows(table, schema.series) if schema.series else [np.arange(table.size)]
     return [in_time.sort(rows, values).astype(np.float32) for rows in groups], groups

@@ -49,8 +49,12 @@ _EXCHANGEABLE = re.compile("%[dm][-/]%[dm]")
 _DETECTION_ROWS = 10_000
 _MOST_CATEGORIES = 50
 _FEWEST_STEPS = 2
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MOST_CHANNELS = 16
+_WEEKDAYS = re.compile(r"(?i)(?:^|[\W_])(?:mon|tue|wed|thu|fri|sat|sun)(?:[a-z]*day)?(?:$|[\W_])")
+_MONTHS = re.compile(
+    r"(?i)(?:^|[\W_])(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
+    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?:$|[\W_\d])"
+)
 _FOUND: WeakKeyDictionary[Table, dict[str, "Column"]] = WeakKeyDictionary()
 
 
@@ -180,7 +184,7 @@ class TableSchema:
     """The columns of a table that a network is trained on, kept with its run to read other tables the same way.
 
     Attributes:
-        columns: The column of the text or of the sequences, or the columns of the values.
+        columns: The column of the text or of the sequences, or the columns of the numbers.
         target: The column of the class; empty if there is none.
         series: The column that assigns each row to a series, or None if each row is an example.
         time: The column by which the rows of a series are ordered, or None.
@@ -188,6 +192,7 @@ class TableSchema:
             ``features`` (one step with a channel for each column), or ``sequence`` (one in each cell).
         missing: ``refuse`` rows without a text, a class or a series, or ``drop`` them.
         fill: By column, what stands in for its empty cells.
+        categories: By column, the values that become channels, 1 in the rows with that value and 0 in the others.
         read_options: The ``delimiter``, ``encoding``, ``header``, ``decimal`` and ``time_format`` that the user sets;
             the others are detected, except those below.
         decimals: The decimal separator of each column in which the training table decided it: another table may hold
@@ -202,9 +207,15 @@ class TableSchema:
     kind: str = "steps"
     missing: str = "refuse"
     fill: Mapping[str, str | float] = field(default_factory=dict)
+    categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
     read_options: Mapping[str, Any] = field(default_factory=dict)
     decimals: Mapping[str, str] = field(default_factory=dict)
     day_first: str | None = None
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the channels of numbers: columns, and ``city=Bern`` for each value of a category."""
+        return (*self.columns, *(f"{name}={value}" for name, values in self.categories.items() for value in values))
 
     @property
     def is_text(self) -> bool:
@@ -222,6 +233,7 @@ class TableSchema:
         time: str | None = None,
         ignore: str | Sequence[str] = (),
         columns: str | None = None,
+        categories: str | Sequence[str] | None = None,
         missing: str = "refuse",
         fill: Mapping[str, str | float] | None = None,
         read_options: Mapping[str, Any] | None = None,
@@ -235,7 +247,7 @@ class TableSchema:
         if has_target:
             target = target or table.target or find_usual_column(table, TARGETS, "target")
         ignore = named_columns(ignore)
-        for name in (target, series, time, *ignore, *named_columns(input), *(fill or ())):
+        for name in (target, series, time, *ignore, *named_columns(input), *named_columns(categories), *(fill or ())):
             if name:
                 table.column(name)
         found = find_columns(table)
@@ -244,10 +256,28 @@ class TableSchema:
         others.pop(series or "", None)
         if series is not None and time is None:
             time = find_time_column(table, others)
-        inputs, kind = _inputs(table, named_columns(input), others, series)
+        named = named_columns(input)
+        wanted = named_columns(categories) or tuple(
+            name for name in named if (len(named) > 1 or series) and others[name].kind in ("category", "text")
+        )
+        for name in wanted:
+            others.pop(name, None)
+        inputs, kind = _inputs(table, tuple(name for name in named if name not in wanted), others, series, wanted)
         if kind == "steps" and series is None:
-            kind = columns or ("steps" if _are_steps(inputs) else "features")
-        schema = cls(inputs, target or "", series, time, kind, missing, dict(fill or {}), dict(read_options or {}))
+            kind = columns or ("steps" if _are_steps(inputs) and not wanted else "features")
+        if kind == "features" and not named and categories is None:
+            wanted = tuple(name for name in others if _is_a_feature(table, others[name], target))
+        schema = cls(
+            inputs,
+            target or "",
+            series,
+            time,
+            kind,
+            missing,
+            dict(fill or {}),
+            {name: _values(table, name) for name in wanted},
+            dict(read_options or {}),
+        )
         return schema.with_formats(table)
 
     @classmethod
@@ -308,11 +338,17 @@ class TableSchema:
 
     def roles(self, table: Table) -> list[Column]:
         """Return every column of the table with its role and the reason for it."""
-        roles = dict.fromkeys(self.columns, "input") | {self.target: "target"}
+        roles = dict.fromkeys((*self.columns, *self.categories), "input") | {self.target: "target"}
         roles |= {name: role for name, role in ((self.series, "series"), (self.time, "time")) if name}
-        return [
-            Column(one.name, one.kind, one.fact, roles.get(one.name, "ignored")) for one in find_columns(table).values()
-        ]
+        found = [replace(one, role=roles.get(one.name, "ignored")) for one in find_columns(table).values()]
+        return [self._with_reason(table, one) for one in found]
+
+    def _with_reason(self, table: Table, column: Column) -> Column:
+        """Return an ignored category among features with the reason."""
+        if self.kind != "features" or column.role != "ignored" or column.kind != "category":
+            return column
+        is_few = table.frame[column.name].n_unique() <= _MOST_CHANNELS
+        return replace(column, fact=f"{column.fact}, {'it gives the class away' if is_few else 'too many to read'}")
 
 
 def named_columns(named: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -346,8 +382,37 @@ def find_time_column(table: Table, columns: Mapping[str, Column]) -> str | None:
     return named[0]
 
 
+def _values(table: Table, name: str) -> list[str]:
+    """Return the values of a column of categories.
+
+    Raises:
+        DataError: There are too many for a channel each.
+    """
+    cells = table.texts(name).str.strip_chars()
+    values: list[str] = cells.filter(~is_missing(cells)).unique().sort().to_list()
+    if len(values) > _MOST_CHANNELS:
+        raise DataError(
+            f"{table.path}: {name}: expected at most {_MOST_CHANNELS} different categories, a channel each, got "
+            f"{len(values):,}. Leave it out, or join the rare ones."
+        )
+    return values
+
+
+def _is_a_feature(table: Table, column: Column, target: str | None) -> bool:
+    """Return True for a category of few values that does not give the class away."""
+    if column.kind != "category":
+        return False
+    cells = table.frame[column.name]
+    if cells.n_unique() > _MOST_CHANNELS:
+        return False
+    if not target or target not in table.columns:
+        return True
+    pairs = pl.DataFrame({"value": cells, "class": table.frame[target]}).drop_nulls().unique()
+    return bool(pairs["value"].is_duplicated().any())
+
+
 def _inputs(
-    table: Table, named: tuple[str, ...], columns: Mapping[str, Column], series: str | None
+    table: Table, named: tuple[str, ...], columns: Mapping[str, Column], series: str | None, categories: Sequence[str]
 ) -> tuple[tuple[str, ...], str]:
     """Return the columns of the inputs, and the type of the inputs."""
     if named:
@@ -366,8 +431,12 @@ def _inputs(
         return (sequences[0] if len(sequences) == 1 else find_usual_column(table, _INPUTS, "input"),), "sequence"
     if numbers:
         return tuple(numbers), "steps"
-    if len(categories := by_kind.get("category", [])) == 1:
-        return (categories[0],), "text"
+    if categories:
+        return (), "steps"
+    if len(others := by_kind.get("category", [])) == 1:
+        return (others[0],), "text"
+    if others:
+        return (), "steps"
     raise _no_input(table, columns)
 
 
@@ -375,8 +444,7 @@ def _are_steps(names: Sequence[str]) -> bool:
     """Return True if columns are the steps of one series: numbered, or named after the days or the months."""
     if len(names) < _FEWEST_STEPS:
         return False
-    lower = [name.lower() for name in names]
-    if any(all(name[:3] in some for name in lower) for some in (_WEEKDAYS, _MONTHS)):
+    if any(all(words.search(name) for name in names) for words in (_WEEKDAYS, _MONTHS)):
         return True
     found = [re.fullmatch(r"(.*?)([-+]?\d+(?:[.,]\d+)?)(\D*)", name) for name in names]
     if not all(found):

@@ -30,6 +30,7 @@ _CANDIDATES = (",", "\t", ";", "|")
 # The delimiter and the header are detected from the first rows.
 _DETECTION_ROWS, _DETECTION_CHARACTERS = 50, 1 << 22
 _QUOTE = '"'
+_CLASS_NAMES = ("label", "class", "target")
 _IS_EMPTY_ROW = pl.all_horizontal(pl.all().is_null() | (pl.all() == ""))
 _EXCEL_DELIMITER = re.compile(rb'"?sep=(.)"?\r?\n')
 
@@ -455,6 +456,12 @@ def _has_header(rows: pl.DataFrame) -> bool:
     The name of the column that numbers the rows may be empty, as pandas and R write it.
     """
     first, numbers = rows.row(0), [are_numbers(cells) for cells in rows]
+    # Names such as 0, 1, 2 stand beside the name of the class.
+    if any(
+        name.strip().lower() in _CLASS_NAMES and (cells == name).sum() == 1
+        for name, cells in zip(first, rows, strict=True)
+    ):
+        return True
     if any(column[0] for column in numbers) or not any(cell.strip() for cell in first):
         return False
     if any(not cell.strip() for cell in first[1:-1]) or (not first[0].strip() and len(first) == 1):
