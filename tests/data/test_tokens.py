@@ -68,6 +68,19 @@ def test_the_library_reads_the_same_numbers_from_its_own_file(kind: str) -> None
         assert (numbers.tolist(), lengths.tolist()) == (tokenizer.encode(text, 3).tolist(), [len(numbers)])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("text", ["A naïve  caf\u00e9, twice!", "e\u0301te\u0301 \u4f60\u597d", "word " * 20_000, ""])
+def test_each_token_has_its_place_in_the_text(kind: str, text: str) -> None:
+    tokenizer = Tokenizer.fit([text, "abc"], kind=kind, lowercase=kind == "words")
+    places = tokenizer.offsets(text)
+    assert len(places) == len(tokenizer.encode(text))
+    assert places == sorted(places)
+    covered = {index for begin, end in places for index in range(begin, end)}
+    expected = {index for index, character in enumerate(text) if kind != "words" or not character.isspace()}
+    assert covered == expected
+    assert tokenizer.offsets(text, 3) == places[:3]
+
+
 def test_pairs_of_bytes_are_joined_and_read_back() -> None:
     tokenizer = Tokenizer.fit(["low lower lowest"] * 20, kind="bpe", vocabulary_size=260)
     assert tokenizer.size == 2 + 260

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -208,6 +209,27 @@ class Tokenizer:
         found = [self.model.encode(part, add_special_tokens=False).ids for part in parts]
         return np.array([number for ids in found for number in ids][:most], np.int32)
 
+    def offsets(self, text: str, most: int | None = None) -> list[tuple[int, int]]:
+        """Return where in the text the first ``most`` tokens stand: the index of the first character and that after it.
+
+        Of ``bytes``, those of one character all stand where it stands.
+
+        Example:
+            >>> Tokenizer.fit(["the cat"], kind="words").offsets("a  cat!")
+            [(0, 1), (3, 6), (6, 7)]
+        """
+        if self.kind == "characters":
+            return [(index, index + 1) for index in range(len(text))][:most]
+        if self.kind == "bytes":
+            sizes = (len(character.encode("utf-8", "replace")) for character in text)
+            return [(index, index + 1) for index, size in enumerate(sizes) for _ in range(size)][:most]
+        found, begin = [], 0
+        for part in _parts(column_of([text])[0]):
+            encoded = self.model.encode(part, add_special_tokens=False)
+            found += [(begin + first, begin + last) for first, last in encoded.offsets]
+            begin += len(part)
+        return [(first, _with_marks(text, last)) for first, last in found[:most]]
+
     def encode_all(
         self, texts: Texts, most: int | None = None
     ) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]:
@@ -282,6 +304,13 @@ def _long_parts(text: str | LongText, piece: str) -> Iterable[str]:
 
 def _is_ascii(texts: pl.Series) -> bool:
     return bool(texts.str.len_bytes().sum() == texts.str.len_chars().sum())
+
+
+def _with_marks(text: str, end: int) -> int:
+    """Return the end of a token behind the marks upon its last letter, which the library composes with it."""
+    while end < len(text) and unicodedata.combining(text[end]):
+        end += 1
+    return end
 
 
 def _codes(text: str) -> NDArray[np.uint32]:
