@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
+from unrolled.data.grids import Timeline
 from unrolled.data.streaming import LongText, Stored, pieces_of
 
 import numpy as np
@@ -52,6 +53,7 @@ class Dataset:
         validation: The validation examples of a data set that defines them.
         notes: Remarks for the user, made while loading.
         schema: The columns and read options of a table, as JSON (see ``TableSchema``).
+        timelines: Of series to forecast from a table, the name and the times of each, training and test steps together.
 
     Example:
         >>> import unrolled
@@ -69,6 +71,7 @@ class Dataset:
     validation: Split | None = None
     notes: tuple[str, ...] = ()
     schema: Mapping[str, Any] | None = None
+    timelines: tuple[Timeline, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """Data sets made of tables, folders and texts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,9 @@ from unrolled.data.dataset import Dataset, Split, objects
 from unrolled.data.decoding import read_text
 from unrolled.data.folders import TEXTS, read_folder
 from unrolled.data.labeled import LabeledExamples, assemble
-from unrolled.data.rows import labeled_examples, labels_of, read_series, texts_of
-from unrolled.data.schema import TableSchema, find_columns, find_series_column, find_time_column, named_columns
+from unrolled.data.rows import labeled_examples, labels_of, texts_of
+from unrolled.data.schema import TableSchema
+from unrolled.data.series import format_irregular, read_series
 from unrolled.data.streaming import LongText, Stored
 from unrolled.data.tables import Table, format_list, iterate_batches, read_preview, read_table, size_in_memory
 from unrolled.errors import DataError
@@ -36,7 +36,8 @@ def load_labeled_table(
     Args:
         train: The table.
         test: The table of the test examples; without it a sixth of each class is held out.
-        columns: The columns that the user names: ``input``, ``target``, ``series``, ``time``, ``ignore``.
+        columns: The columns that the user names: ``input``, ``target``, ``series``, ``time``, ``ignore``; and the
+            settings of their times, ``every`` and ``irregular``.
         read_options: Those of ``read_table``.
 
     Raises:
@@ -47,7 +48,7 @@ def load_labeled_table(
         table = read_preview(train)
         schema = TableSchema.decide(table, **columns)
         data = assemble(train.name, {"train": stream_parquet(train, schema)})
-        return data.with_note(_format_columns(schema, table))
+        return data.with_note(format_columns(schema, table))
     table = read_table(train, **read_options)
     schema = TableSchema.decide(table, **columns, read_options=read_options)
     whole = [table] if test is None else [table, schema.read(test)]
@@ -58,7 +59,9 @@ def load_labeled_table(
         data = data.with_note(note)
     for one, (_, lines) in zip(whole, kept, strict=True):
         data = data.with_note(_format_dropped(one, lines))
-    return data.with_note(_format_columns(schema, table))
+    if schema.time:
+        data = data.with_note(format_irregular(read_series(kept[0][0], schema), schema, train.name))
+    return data.with_note(format_columns(schema, table))
 
 
 _MOST_NAMED = 10
@@ -71,9 +74,11 @@ def _format_dropped(table: Table, lines: Sequence[int]) -> str:
     return f"{table.path.name}: {len(lines):,} of {table.size:,} rows with an empty cell are left out: lines {named}"
 
 
-def _format_columns(schema: TableSchema, table: Table) -> str:
+def format_columns(schema: TableSchema, table: Table) -> str:
     """Format the columns that are read, and those that are not with the reason."""
     note = f"columns read: {format_list(schema.columns)}"
+    others = {"known ahead": schema.known, "not forecast": schema.past, "of the calendar": schema.calendar}
+    note += "".join(f"; {what}: {format_list(names)}" for what, names in others.items() if names)
     if schema.time:
         note += f"; in the order of {schema.time}"
     ignored = [f"{one.name} ({one.fact})" for one in schema.roles(table) if one.role == "ignored"]
@@ -125,98 +130,6 @@ def is_large(path: Path) -> bool:
     if path.suffix.lower() == ".parquet":
         return size_in_memory(path) > LARGEST_IN_MEMORY
     return path.suffix.lower() in TEXTS and path.is_file() and path.stat().st_size > LARGEST_IN_MEMORY
-
-
-def load_series(
-    path: Path,
-    *,
-    test_steps: int,
-    columns: Mapping[str, Any] | None = None,
-    read_options: Mapping[str, Any] | None = None,
-) -> Dataset:
-    """Load series to forecast from a table with a row for each step.
-
-    Rows are sorted by the column of times, if there is one, and steps that are missing become gaps.
-
-    Args:
-        path: The table.
-        test_steps: The number of steps at the end of each series for the test.
-        columns: The columns that the user names: ``input`` or ``target``, the columns to forecast (without it all
-            columns of numbers), ``series``, ``time``, ``ignore``.
-        read_options: Those of ``read_table``.
-
-    Raises:
-        DataError: The file is missing or damaged, a column is missing, a cell is not a number, or a series has two rows
-            of the same time.
-    """
-    named, read_options = dict(columns or {}), dict(read_options or {})
-    if "target" in named and "input" in named:
-        raise DataError(f"{path}: input and target both name columns to forecast. Leave target out.")
-    table = read_table(path, **read_options)
-    channels = named.get("input") or named.get("target")
-    schema = forecast_schema(
-        table, channels, named.get("series"), named.get("time"), named_columns(named.get("ignore"))
-    )
-    schema = replace(schema, read_options=read_options).with_formats(table)
-    items, _ = read_series(table, schema)
-    name = path.name if len(items) == 1 else f"{path.name} ({len(items):,} series)"
-    data = split_series(name, items, schema.columns, test_steps)
-    return replace(data, schema=schema.to_json()).with_note(_format_columns(schema, table))
-
-
-def forecast_schema(
-    table: Table,
-    channels: str | Sequence[str] | None,
-    series: str | None = None,
-    time: str | None = None,
-    ignore: Sequence[str] = (),
-) -> TableSchema:
-    """Choose the columns of series to forecast.
-
-    Raises:
-        DataError: A column is missing, or the table has no column of numbers.
-    """
-    for name in (*named_columns(channels), *ignore, *(one for one in (series, time) if one)):
-        table.column(name)
-    series = series or find_series_column(table, (*named_columns(channels), *ignore))
-    found = find_columns(table)
-    others = {name: one for name, one in found.items() if name not in (series, time, *ignore)}
-    chosen = named_columns(channels) or tuple(name for name, one in others.items() if one.kind == "numbers")
-    if not chosen:
-        raise DataError(f"{table.path}: no column of numbers to forecast. Columns: {format_list(table.columns, 20)}.")
-    return TableSchema(chosen, "", series, time or find_time_column(table, others))
-
-
-def split_series(
-    name: str,
-    items: Sequence[NDArray[np.float32]],
-    channels: tuple[str, ...],
-    test_steps: int,
-    source: str = "",
-) -> Dataset:
-    """Divide series in time; the names of their channels become the classes of the data set.
-
-    Args:
-        name: The name of the data set.
-        items: [B] series [T, F], each of its own length.
-        channels: [F] the name of each channel.
-        test_steps: The number of steps at the end of each for the test; with 0 there are no test examples.
-        source: Author and license.
-
-    Raises:
-        DataError: No steps are left for training.
-    """
-    shortest = min(map(len, items))
-    if test_steps >= shortest:
-        raise DataError(
-            f"{name}: expected more than the {test_steps} steps of the test set (test_steps), got {shortest}. "
-            "Lower test_steps."
-        )
-    cuts = [len(values) - test_steps for values in items]
-    train = objects([values[:cut] for values, cut in zip(items, cuts, strict=True)])
-    test = objects([values[cut:] for values, cut in zip(items, cuts, strict=True)] if test_steps else [])
-    splits = [Split(part, np.zeros(len(part), np.int64)) for part in (train, test)]
-    return Dataset(name, splits[0], splits[1], channels, source)
 
 
 class RowTexts:

@@ -13,8 +13,9 @@ from typing import Any
 from unrolled.data.arrays import is_array_file, load_arrays, load_test_examples, read_examples
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.decoding import read_text
-from unrolled.data.examples import load_folder, load_labeled_table, load_series, load_text
+from unrolled.data.examples import load_folder, load_labeled_table, load_text
 from unrolled.data.folders import PICTURES, TEXTS, is_picture, read_folder, read_grey_picture
+from unrolled.data.forecasting import load_series
 from unrolled.data.labeled import assemble, split_of
 from unrolled.data.rows import RowIndices, extract_examples, labeled_examples
 from unrolled.data.schema import TableSchema
@@ -26,6 +27,8 @@ from unrolled.storage import cannot_read
 from numpy.typing import NDArray
 
 _COLUMNS = ("input", "target", "series", "time", "ignore")
+_TIMES = ("every", "irregular")
+_COVARIATES = ("known", "past", "calendar")
 READ_OPTIONS = ("delimiter", "encoding", "header", "decimal", "time_format")
 """The settings with which a table is read."""
 _MOST_SUFFIXES = 9
@@ -40,8 +43,9 @@ class LoadOptions:
         labels: The labels of an IDX or NPY pair.
         side: The height and width to which the pictures of a folder are resized.
         test_steps: The number of steps at the end of a series for the test.
-        columns: The ``input``, ``target``, ``series``, ``time`` and ``ignore`` columns of a table that the user names,
-            and what becomes of its ``missing`` cells.
+        columns: The ``input``, ``target``, ``series``, ``time``, ``ignore``, ``known`` and ``past`` columns of a table
+            that the user names, the channels of its ``calendar``, the step between its rows (``every``), and what
+            becomes of ``irregular`` times and ``missing`` cells.
         read_options: The ``delimiter``, ``encoding``, ``header``, ``decimal`` and ``time_format`` that the user sets.
     """
 
@@ -262,6 +266,9 @@ def _load_series(path: Path, options: LoadOptions) -> Dataset:
     return load_series(path, test_steps=options.test_steps, columns=options.columns, read_options=options.read_options)
 
 
+_SERIES_LOADER = Loader(_load_series, (*_COLUMNS, *_COVARIATES, *_TIMES, *READ_OPTIONS))
+
+
 def _read_labeled_table(path: Path, context: ReadContext) -> Split:
     schema = context.schema or TableSchema.decide(read_table(path))
     return split_of(labeled_examples(schema.usable(schema.read(path))[0], schema), context.classes)
@@ -283,8 +290,8 @@ TABLES = FileFormat(
     suffixes=SUFFIXES,
     kinds=("text", "series"),
     loaders={
-        "examples": Loader(_load_labeled_table, (*_COLUMNS, "missing", *READ_OPTIONS)),
-        "series": Loader(_load_series, (*_COLUMNS, *READ_OPTIONS)),
+        "examples": Loader(_load_labeled_table, (*_COLUMNS, "missing", *_TIMES, *READ_OPTIONS)),
+        "series": _SERIES_LOADER,
     },
     read_labeled=_read_labeled_table,
     read_inputs=_read_table_inputs,
@@ -323,7 +330,7 @@ TEXT_FILES = FileFormat(
     suffixes=TEXTS,
     kinds=("text",),
     # A file of numbers, a step per line, may be called .txt.
-    loaders={"text": Loader(_load_text, ("encoding",)), "series": Loader(_load_series, (*_COLUMNS, *READ_OPTIONS))},
+    loaders={"text": Loader(_load_text, ("encoding",)), "series": _SERIES_LOADER},
     read_inputs=lambda path, context: Inputs([read_text(path)[0].strip()]),
 )
 

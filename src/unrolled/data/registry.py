@@ -79,8 +79,9 @@ def load_config_data(
         side: The height and width to which pictures are resized.
         purpose: ``examples``, ``text`` or ``series``; without it the first that the format serves.
         test_steps: The number of steps at the end of a series for the test.
-        columns: The settings of a table: ``input``, ``target``, ``series``, ``time``, ``ignore``, ``delimiter``,
-            ``encoding``, ``header``, ``decimal``, ``time_format``.
+        columns: The settings of a table: ``input``, ``target``, ``series``, ``time``, ``ignore``, ``known``, ``past``,
+            ``calendar``, ``every``, ``irregular``, ``delimiter``, ``encoding``, ``header``, ``decimal``,
+            ``time_format``.
 
     Raises:
         DataError: A file is missing, damaged or malformed, or its format is unknown or not for training.

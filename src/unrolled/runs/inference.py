@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from unrolled.data.dataset import Dataset, Split
-from unrolled.data.examples import forecast_schema
+from unrolled.data.forecasting import forecast_schema
 from unrolled.data.formats import PICTURE_FILES, TABLES, ReadContext, names_a_file, read_inputs, read_labeled
 from unrolled.data.pictures import save_png
 from unrolled.data.preview import PredictedPicture, draw_input_grid
 from unrolled.data.registry import DATASETS, load
-from unrolled.data.rows import read_series as series_of_table
+from unrolled.data.series import read_series as series_of_table
 from unrolled.data.tables import Table, read_table
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
 from unrolled.storage import cannot_read, looks_like_a_file
 from unrolled.tasks.metrics import Evaluation
 
-import numpy as np
 from numpy.typing import NDArray
 
 Prediction = dict[str, Any]
@@ -264,7 +263,7 @@ def _split(run: Run, data: str | Path | Dataset | Split) -> Split:
     return data.test
 
 
-def read_series(run: Run, path: Path) -> NDArray[np.float32]:
+def read_series(run: Run, path: Path) -> NDArray[Any]:
     """Read the channels [T, F] of a run's series from another table, in the order of time.
 
     Raises:
@@ -275,12 +274,12 @@ def read_series(run: Run, path: Path) -> NDArray[np.float32]:
         raise InvalidInput(f"forecast: the network was trained to {run.task.name}, not to forecast. Name another run.")
     if run.schema is None:
         table = read_table(path)
-        return series_of_table(table, forecast_schema(table, run.output_names))[0][0]
+        return series_of_table(table, forecast_schema(table, run.output_names))[0].values
     table = run.schema.read(path)
-    series, _ = series_of_table(table, run.schema)
+    series = series_of_table(table, run.schema)
     if len(series) > 1:
         raise DataError(
             f"{path}: expected one series to forecast, got {len(series):,} by the column {run.schema.series}. "
             "Write the rows of one series to a file."
         )
-    return series[0]
+    return series[0].values

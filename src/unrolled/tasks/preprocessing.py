@@ -7,6 +7,7 @@ from typing import Any
 from unrolled.config.sections import TextConfig
 from unrolled.data.dataset import Dataset, Split, objects
 from unrolled.data.examples import RowTexts
+from unrolled.data.series import LARGEST_LOSS
 from unrolled.data.streaming import Stored
 from unrolled.data.tokens import UNKNOWN, Tokenizer
 from unrolled.errors import InvalidInput
@@ -116,11 +117,16 @@ class SeriesPreprocessor:
         mean: [F] of the training examples.
         scale: [F] standard deviation of the training examples, 1 where it is 0.
         by_window: True if each series is divided by its own mean first.
+        divided: With ``by_window``, the number of the first channels that are divided; all if None.
+        offset: [F] what is subtracted in float64 before the network reads float32, or None: a channel around 1e9 with
+            small differences.
     """
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     by_window: bool = False
+    divided: int | None = None
+    offset: tuple[float, ...] | None = None
     dtype: str = "float32"
     vocabulary: int | None = None
     notes: tuple[str, ...] = ()
@@ -129,6 +135,20 @@ class SeriesPreprocessor:
     def shape(self) -> Shape:
         """The shape of one example."""
         return (None, len(self.mean))
+
+    @property
+    def relative(self) -> bool | list[bool]:
+        """The argument of ``ReadSeries``: which channels are divided by their own level."""
+        if not self.by_window or self.divided is None:
+            return self.by_window
+        return [channel < self.divided for channel in range(len(self.mean))]
+
+    def narrow(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Return values [..., F] as the network reads them, the offset subtracted before they are rounded."""
+        if self.offset is None:
+            return np.asarray(values, np.float32)
+        narrow: NDArray[np.float32] = (np.asarray(values, np.float64) - np.array(self.offset)).astype(np.float32)
+        return narrow
 
     def encode(self, inputs: Any) -> Any:
         """Return [B] arrays of float32 [T, F].
@@ -139,7 +159,7 @@ class SeriesPreprocessor:
         if isinstance(inputs, Stored):
             return inputs
         try:
-            encoded = [np.asarray(item, np.float32) for item in inputs]
+            encoded = [np.asarray(item, np.float32 if self.offset is None else np.float64) for item in inputs]
         except (ValueError, TypeError):
             raise InvalidInput("predict: expected series of numbers. Give arrays [T, F].") from None
         for index, item in enumerate(encoded):
@@ -148,11 +168,13 @@ class SeriesPreprocessor:
                     f"predict: series {index}: expected [T, {len(self.mean)}], got {list(item.shape)}. "
                     "Give every step all channels."
                 )
-        return objects(encoded)
+        return objects([self.narrow(item) for item in encoded])
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of ``preprocessor.json``."""
-        return {"kind": "series", "mean": list(self.mean), "scale": list(self.scale), "by_window": self.by_window}
+        values = {"kind": "series", "mean": list(self.mean), "scale": list(self.scale), "by_window": self.by_window}
+        more = {"divided": self.divided, "offset": None if self.offset is None else list(self.offset)}
+        return values | {name: value for name, value in more.items() if value is not None}
 
 
 Preprocessor = ArrayPreprocessor | TextPreprocessor | SeriesPreprocessor
@@ -214,7 +236,11 @@ def fit_series(
     for values in _all_steps(series, by_window):
         squares = squares + np.nansum((values - mean) ** 2, axis=0)
     scale = np.sqrt(squares / np.maximum(count, 1))
-    return SeriesPreprocessor(tuple(mean.tolist()), tuple(np.where(scale > 0, scale, 1.0).tolist()), by_window)
+    scales = tuple(np.where(scale > 0, scale, 1.0).tolist())
+    rounding = np.abs(mean) * np.finfo(np.float32).eps / 2
+    if by_window or series[0].dtype != np.float64 or not (rounding > LARGEST_LOSS * scale).any():
+        return SeriesPreprocessor(tuple(mean.tolist()), scales, by_window)
+    return SeriesPreprocessor(tuple(np.zeros_like(mean).tolist()), scales, offset=tuple(mean.tolist()))
 
 
 def _all_steps(
@@ -237,6 +263,8 @@ def preprocessor_from_json(values: Mapping[str, Any]) -> Preprocessor:
     if values["kind"] == "arrays":
         return ArrayPreprocessor(tuple(values["shape"]))
     if values["kind"] == "series":
-        return SeriesPreprocessor(tuple(values["mean"]), tuple(values["scale"]), values["by_window"])
+        offset = None if values.get("offset") is None else tuple(values["offset"])
+        scales = (tuple(values["mean"]), tuple(values["scale"]))
+        return SeriesPreprocessor(*scales, values["by_window"], values.get("divided"), offset)
     tokenizer, notes = Tokenizer.from_json(values["tokenizer"]), tuple(values.get("notes", ()))
     return TextPreprocessor(tokenizer, values["max_length"], notes=notes)

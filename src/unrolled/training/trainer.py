@@ -308,6 +308,7 @@ def _describe_data(task: Task, model: keras.Model) -> dict[str, Any]:
         "dtype": data.kind if data.kind != "arrays" else str(data.train.inputs.dtype),
         "classes": list(task.output_names),
         "schema": data.schema,
+        "series": [timeline.name for timeline in data.timelines],
         "training_examples": task.train.size,
         "validation_examples": task.validation.size if task.validation else 0,
         "test_examples": data.test.size,
