@@ -231,9 +231,9 @@ class _Rows:
             step = Step(step.size, "month ends")
         indices = step.indices(moments)
         if indices is None:
-            wrong = next(i for i in range(1, len(moments)) if step.indices(moments[[0, i]]) is None)
+            row = next(int(rows[i]) for i in range(1, len(moments)) if step.indices(moments[[0, i]]) is None)
             raise DataError(
-                f"{self._location(rows[wrong])}: {self._time(rows[wrong])} is off the grid of every "
+                f"{self._location(row)}: {self._time(row)} is off the grid of every "
                 f"{self.schema.every} that begins at {format_moments(moments[:1])[0]}. Set another step, or "
                 "irregular: resample"
             )

@@ -16,6 +16,7 @@ from unrolled.data.tables import Table, format_list, read_table
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
 from unrolled.tasks.forecasting import Forecasting
+from unrolled.tasks.windows import Channels
 
 import numpy as np
 from numpy.typing import NDArray
@@ -186,13 +187,18 @@ def _forecast(
     before = until(series, end)
     task.past_values(before.values)
     whole = -(-steps // task.settings.horizon) * task.settings.horizon
-    moments = _moments_after(series, end, whole)
-    ahead = _known_ahead(task, series, end, steps, moments, source, now) if task.channels.ahead else None
+    where = f"{source}: {series.timeline.name}" if series.timeline.name else str(source)
+    after = _Steps(series, end, steps, _moments_after(series, end, whole), where)
+    ahead = _known_ahead(task, after, now) if task.channels.ahead else None
     values = task.forecast(run.model, before.values, steps, ahead)
-    times = None
-    if moments is not None and len(moments) >= steps:
-        times = format_moments(moments[:steps], series.timeline.step)
-    return SeriesForecast(series.timeline.name, before.values[:, :targets], values, before.timeline.labels(), times)
+    times = after.times()
+    return SeriesForecast(
+        series.timeline.name,
+        before.values[:, :targets],
+        values,
+        before.timeline.labels(),
+        times if len(times) == steps else None,
+    )
 
 
 def _moments_after(series: Series, end: int, steps: int) -> Moments | None:
@@ -203,52 +209,83 @@ def _moments_after(series: Series, end: int, steps: int) -> Moments | None:
     return moments[end : end + steps] if step is None else step.moments(int(moments[0]), end + steps)[end:]
 
 
-def _known_ahead(
-    task: Forecasting,
-    series: Series,
-    end: int,
-    steps: int,
-    moments: Moments | None,
-    source: Path,
-    now: int | None,
-) -> NDArray[np.float64]:
-    """Return [>= steps, known channels] what is known of the steps after the last value.
+@dataclass(frozen=True)
+class _Steps:
+    """The steps after the last value of a series.
 
-    A series may end before the others: a step that is missing up to ``now``, their last time, is a gap as others are.
-
-    Raises:
-        DataError: It is missing.
+    Attributes:
+        series: The series, with the rows after its last value.
+        end: The index of the first step to forecast.
+        count: Number of steps to forecast.
+        moments: [>= count] their times, as far as they are known.
+        where: The table and the series, for messages.
     """
-    channels, first = task.channels, len(task.channels.targets) + len(task.channels.past)
-    known = series.values[end:, first : first + len(channels.known)].astype(np.float64)
-    labels = series.timeline.labels()
-    behind = f" after {labels[end - 1]}" if labels else ""
-    where = f"{source}: {series.timeline.name}" if series.timeline.name else str(source)
-    empty = f"Add rows with an empty {format_list(channels.targets, 2)}"
-    if channels.known and len(known) < steps:
-        raise DataError(
-            f"{where}: expected {format_list(channels.known)} of the {steps} steps{behind}, got {len(known)} steps. "
-            f"{empty}, or name a table of them: --future FILE"
-        )
-    is_gap = np.isnan(known[:steps])
-    if moments is not None and now is not None:
-        is_gap &= (moments[:steps] > now)[:, None]
-    if channels.known and is_gap.any():
-        step, channel = np.argwhere(is_gap)[0].tolist()
-        at = f"step {step + 1}" if moments is None else format_moments(moments, series.timeline.step)[step]
-        raise DataError(
-            f"{where}: expected {channels.known[channel]} of {at}, got none. Add it to the row of that step."
-        )
-    if not channels.calendar:
+
+    series: Series
+    end: int
+    count: int
+    moments: Moments | None
+    where: str
+
+    def known_columns(self, channels: Channels, now: int | None) -> NDArray[np.float64]:
+        """Return [>= count, known columns] the values of the columns that are known ahead.
+
+        A series may end before the others: a step without a row up to ``now``, their last time, is a gap as others are.
+
+        Raises:
+            DataError: A step has no row, or a row no value.
+        """
+        first = len(channels.targets) + len(channels.past)
+        known = self.series.values[self.end :, first : first + len(channels.known)].astype(np.float64)
+        if len(known) < self.count:
+            raise DataError(
+                f"{self.where}: expected {format_list(channels.known)} of the {self.count} steps{self._behind()}, got "
+                f"{len(known)} steps. {_remedy(channels)}, or name a table of them: --future FILE"
+            )
+        is_gap = np.isnan(known[: self.count])
+        if self.moments is not None and now is not None:
+            is_gap &= (self.moments[: self.count] > now)[:, None]
+        for step, channel in np.argwhere(is_gap)[:1].tolist():
+            at = f"step {step + 1}" if self.moments is None else self.times()[step]
+            raise DataError(
+                f"{self.where}: expected {channels.known[channel]} of {at}, got none. Add it to the row of that step."
+            )
         return known
-    if moments is None or len(moments) < steps:
-        raise DataError(
-            f"{where}: the times of the {steps} steps{behind} are unknown, because those before are at no regular "
-            f"distance. {empty}, or train with the setting every"
-        )
-    calendar = calendar_channels(moments, task.config.data.calendar or ())  # type: ignore[union-attr]
-    count = min(len(known), len(calendar)) if channels.known else len(calendar)
-    return np.concatenate([known[:count] if channels.known else np.empty((count, 0)), calendar[:count]], axis=1)
+
+    def calendar(self, channels: Channels, names: Sequence[str]) -> NDArray[np.float64]:
+        """Return [>= count, channels of the calendar].
+
+        Raises:
+            DataError: The times are not known.
+        """
+        if self.moments is None or len(self.moments) < self.count:
+            raise DataError(
+                f"{self.where}: the times of the {self.count} steps{self._behind()} are unknown, because those before "
+                f"are at no regular distance. {_remedy(channels)}, or train with the setting every"
+            )
+        return calendar_channels(self.moments, names)
+
+    def times(self) -> list[str]:
+        """Return the times of the steps for people, as far as they are known."""
+        return [] if self.moments is None else format_moments(self.moments[: self.count], self.series.timeline.step)
+
+    def _behind(self) -> str:
+        labels = self.series.timeline.labels()
+        return f" after {labels[self.end - 1]}" if labels else ""
+
+
+def _remedy(channels: Channels) -> str:
+    return f"Add rows with an empty {format_list(channels.targets, 2)}"
+
+
+def _known_ahead(task: Forecasting, steps: _Steps, now: int | None) -> NDArray[np.float64]:
+    """Return [>= steps, known channels] what is known of the steps to forecast."""
+    channels, data = task.channels, task.config.data
+    parts = [steps.known_columns(channels, now)] if channels.known else []
+    if channels.calendar and isinstance(data, DataConfig):
+        parts.append(steps.calendar(channels, data.calendar or ()))
+    count = min(map(len, parts))
+    return np.concatenate([part[:count] for part in parts], axis=1)
 
 
 def _format_names(run: Run, found: Sequence[Series], refused: Sequence[tuple[str, InvalidInput]]) -> list[str]:
