@@ -87,6 +87,12 @@ def test_series_with_classes_have_the_same_settings(tmp_path: Path) -> None:
     assert {item.shape for item in resampled.train.inputs} == {(1, 1)}
 
 
+def test_several_targets_are_forecast_and_not_classes(tmp_path: Path) -> None:
+    assert loaded(tmp_path, COVARIATES, target=("sales", "visitors"), known="price").classes == ("sales", "visitors")
+    with pytest.raises(DataError, match=r"expected one column of classes, got the targets sales, visitors\. Name one"):
+        load_config_data(file=written(tmp_path, COVARIATES), target=("sales", "visitors"))
+
+
 @pytest.mark.parametrize(
     ("text", "settings", "message"),
     [

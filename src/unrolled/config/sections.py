@@ -95,8 +95,8 @@ class DataConfig(ConfigModel):
     """A folder with a folder of images or texts for each class."""
     input: str | tuple[str, ...] | None = None
     """The table's text column, or its columns of values."""
-    target: str | None = None
-    """The table's column of the class."""
+    target: str | tuple[str, ...] | None = None
+    """The table's column of the class, or its columns to forecast."""
     series: str | None = None
     """In a table with one row per time step, the column that identifies the series a row belongs to; ``columns`` to
     forecast each column of numbers as a series of its own."""

@@ -258,6 +258,12 @@ def _check_no_test_file(path: Path, options: LoadOptions, remedy: str = "Leave t
 
 
 def _load_labeled_table(path: Path, options: LoadOptions) -> Dataset:
+    target = options.columns.get("target")
+    if not isinstance(target, str | None):
+        raise DataError(
+            f"{path}: expected one column of classes, got the targets {format_list(target)}. Name one, or add the "
+            "section forecast to forecast several."
+        )
     return load_labeled_table(path, options.test, columns=options.columns, read_options=options.read_options)
 
 
