@@ -198,6 +198,8 @@ def test_small_differences_of_large_numbers_are_kept(tmp_path: Path) -> None:
     assert data.train.inputs[0].dtype == np.float64
     assert set(np.diff(data.train.inputs[0][:, 0])) == {1.0, -2.0}
     assert loaded(tmp_path, COVARIATES).train.inputs[0].dtype == np.float32
+    constant = "day,a,b\n" + "\n".join(f"2024-01-{day:02d},{day},0.1" for day in range(1, 9)) + "\n"
+    assert loaded(tmp_path, constant).train.inputs[0].dtype == np.float32
 
 
 def test_twenty_shuffled_shops_become_twenty_series_with_dates_gaps_and_covariates(tmp_path: Path) -> None:

@@ -83,20 +83,9 @@ def read_series(table: Table, schema: TableSchema, future: Table | None = None) 
         ]
     else:
         found = [rows.in_time(name, indices, rows.values) for name, indices in rows.groups()]
-    is_narrow = not any(loses_differences(one.values) for one in found)
-    return [Series(one.timeline, one.values.astype(np.float32), one.rows) for one in found] if is_narrow else found
-
-
-def loses_differences(values: NDArray[Any], most: float = LARGEST_LOSS) -> bool:
-    """Return True if float32 rounds a channel [T, F] by more than a small share of its standard deviation."""
-    if not len(values):
-        return False
-    rounding = np.abs(values - values.astype(np.float32))
-    is_known = np.isfinite(rounding)
-    counts = np.maximum(is_known.sum(axis=0), 1)
-    mean = np.where(is_known, values, 0).sum(axis=0) / counts
-    spread = np.sqrt(np.where(is_known, (values - mean) ** 2, 0).sum(axis=0) / counts)
-    return bool((np.where(is_known, rounding, 0).max(axis=0) > most * spread).any())
+    if rows.loses_differences():
+        return found
+    return [Series(one.timeline, one.values.astype(np.float32), one.rows) for one in found]
 
 
 class _Rows:
@@ -135,6 +124,17 @@ class _Rows:
     def has_times(self) -> bool:
         """True if dates order the rows: whole numbers do too, but nothing is missing between them."""
         return self.schema.time is not None and self.tables[0].times(self.schema.time) is not None
+
+    def loses_differences(self) -> bool:
+        """Return True if float32 rounds a channel by more than a small share of its standard deviation."""
+        columns = len(self.schema.columns)
+        parts = [self.values[:, :columns].reshape(-1, 1 if self.schema.is_wide else columns), self.values[:, columns:]]
+        channels = [channel[np.isfinite(channel)] for part in parts for channel in part.T]
+        return any(
+            np.abs(known - known.astype(np.float32)).max() > LARGEST_LOSS * known.std()
+            for known in channels
+            if len(known) and np.ptp(known) > 0
+        )
 
     def groups(self) -> Iterator[tuple[str, NDArray[np.int64]]]:
         """Yield the name and the rows of each series of the first table, in the order of their first rows."""
