@@ -13,9 +13,19 @@ import pytest
 
 
 def test_every_public_name_exists() -> None:
-    functions = ["accelerate", "compare", "diagnose", "forecast", "generate", "load", "load_model", "repeat", "resume"]
+    functions = ["accelerate", "compare", "diagnose", "forecast", "forecast_table", "generate", "load", "load_model"]
     classes = ["Dataset", "Diagnostic", "ExperimentConfig", "Run", "Search", "SequenceClassifier", "SequenceRegressor"]
-    assert unrolled.__all__ == [*classes, "__version__", *functions, "search", "set_threads", "to_keras", "train"]
+    assert unrolled.__all__ == [
+        *classes,
+        "__version__",
+        *functions,
+        "repeat",
+        "resume",
+        "search",
+        "set_threads",
+        "to_keras",
+        "train",
+    ]
     for name in unrolled.__all__:
         assert getattr(unrolled, name) is not None
     assert set(unrolled.__all__) <= set(dir(unrolled))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from unrolled.backends import choose_backend
 
 if TYPE_CHECKING:
-    from unrolled.api import forecast, generate, repeat, resume, search, train
+    from unrolled.api import forecast, forecast_table, generate, repeat, resume, search, train
     from unrolled.comparison.comparison import compare
     from unrolled.config.experiment import ExperimentConfig
     from unrolled.data.dataset import Dataset
@@ -44,6 +44,7 @@ __all__ = [
     "compare",
     "diagnose",
     "forecast",
+    "forecast_table",
     "generate",
     "load",
     "load_model",
@@ -67,6 +68,7 @@ _HOMES = {
     "compare": "unrolled.comparison.comparison",
     "diagnose": "unrolled.diagnostics.diagnose",
     "forecast": "unrolled.api",
+    "forecast_table": "unrolled.api",
     "generate": "unrolled.api",
     "load": "unrolled.data.registry",
     "load_model": "unrolled.layers.conversion",

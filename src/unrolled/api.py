@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.frames import keep_frames
 from unrolled.reports.run import write_missing_report, write_report
+from unrolled.runs.forecasts import TableForecast
+from unrolled.runs.forecasts import forecast_table as forecast_series_of
 from unrolled.runs.run import Run
 from unrolled.training.processes import stop_on_signals
 from unrolled.training.progress import choose_progress
@@ -135,21 +137,49 @@ def generate(
     return run.task.generate(run.model, prompt, **options)
 
 
-def forecast(run: Run, series: ArrayLike, steps: int | None = None) -> NDArray[np.float32]:
+def forecast(
+    run: Run, series: ArrayLike, steps: int | None = None, *, future: ArrayLike | None = None
+) -> NDArray[np.floating[Any]]:
     """Forecast the values after the end of a series; beyond its horizon the network reads its own forecasts.
 
     Args:
         run: A network that was trained to forecast.
-        series: [T, F] past values, or [T] of one channel; at least as many steps as the network's window.
+        series: [T, F] past values, or [T] of one channel; at least as many steps as the network's window. Columns that
+            the network reads and does not forecast come behind the others: first ``past``, then ``known``, then the
+            channels of ``calendar``.
         steps: Number of steps to forecast; the horizon if left out.
+        future: [steps, known channels] the values of ``known`` and ``calendar`` at the steps to forecast.
 
     Returns:
-        [steps, F], in the units of the data.
+        [steps, targets], in the units of the data.
 
     Raises:
-        InvalidInput: The network was trained for another task, or the series is too short or has other channels.
+        InvalidInput: The network was trained for another task, the series is too short or has other channels, or what
+            is known of the future is missing.
     """
-    return run.task.forecast(run.model, series, steps)
+    return run.task.forecast(run.model, series, steps, future)
+
+
+def forecast_table(
+    run: Run, table: str | Path, steps: int | None = None, *, future: str | Path | None = None
+) -> TableForecast:
+    """Forecast each series in a table, with the dates of the steps.
+
+    Args:
+        run: A network that was trained to forecast.
+        table: A file with the columns of the training table. Rows after the last value of a series give what is known
+            of the steps to forecast.
+        steps: Number of steps to forecast; the horizon if left out.
+        future: A file that gives it instead.
+
+    Returns:
+        The forecasts: ``rows`` has one for each series and step.
+
+    Raises:
+        DataError: A table is damaged, or a column or the value of one that is known ahead is missing.
+        InvalidInput: The network was trained for another task, or no series can be forecast.
+    """
+    return forecast_series_of(run, Path(table), steps, None if future is None else Path(future))
 
 
 def repeat(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from unrolled.cli.output import print_evaluation, print_forecast, print_predictions
 from unrolled.cli.tables import add_row, table_of, wrap_words
+from unrolled.runs.forecasts import SeriesForecast, TableForecast
 from unrolled.tasks.metrics import Evaluation
 
 import numpy as np
@@ -68,7 +69,8 @@ def test_a_forecast_of_twenty_series_has_every_name_and_value(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     values = np.arange(60.0).reshape(3, 20) * 1000
-    print_forecast([f"Shop {n}" for n in range(20)], values, as_json=False)
+    one = SeriesForecast("", values, values)
+    print_forecast(TableForecast([one], tuple(f"Shop {n}" for n in range(20))), as_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     for number in range(20):

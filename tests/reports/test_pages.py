@@ -8,8 +8,10 @@ from pathlib import Path
 import unrolled
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import WriteError
+from unrolled.reports.forecast import draw_forecast, write_forecast_page
 from unrolled.reports.run import learning_curves, write_report
-from unrolled.reports.single_chart import write_forecast_page, write_lr_report
+from unrolled.reports.single_chart import write_lr_report
+from unrolled.runs.forecasts import SeriesForecast, TableForecast
 from unrolled.runs.run import Run
 from unrolled.tasks.forecasting import Forecasting
 from unrolled.tasks.sections import ConfusionSection, SampleSection, Sections, TableSection
@@ -17,6 +19,7 @@ from unrolled.training.lr_finder import LearningRateSweep
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 pytestmark = pytest.mark.xdist_group("pages")
 
@@ -50,6 +53,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / "wave.csv").write_text("height,depth\n" + "".join(f"{a:.3f},{b}\n" for a, b in wave))
     (folder / "wave.yaml").write_text(WAVE)
     return unrolled.train(folder / "wave.yaml", runs=folder / "runs", quiet=True)
+
+
+def forecast_of(history: NDArray[np.float64], values: NDArray[np.float64]) -> TableForecast:
+    return TableForecast([SeriesForecast("", history, values)], ("height", "depth"))
 
 
 def rewrite(run: Run, sections: Sections = Sections(), **evaluation: object) -> str:  # noqa: B008 - it is frozen
@@ -152,19 +159,34 @@ def test_the_learning_rate_page_marks_the_recommended_rate(tmp_path: Path) -> No
 
 def test_the_forecast_page_has_history_and_forecast_of_each_channel(trained: Run, tmp_path: Path) -> None:
     history = np.stack([np.arange(60.0), np.arange(60.0) ** 2], axis=1)
-    write_forecast_page(tmp_path / "next.html", trained, history, history[:9] + 60)
+    write_forecast_page(tmp_path / "next.html", trained, forecast_of(history, history[:9] + 60))
     page = (tmp_path / "next.html").read_text()
     assert_needs_nothing_else(page)
     lengths = [len(points.split()) for points in re.findall(r'<polyline points="([^"]*)"', page)]
     assert lengths == [48, 10, 48, 10], "the forecast begins at the last known value"
     assert "Forecast of the next 9 steps" in text_of(page)
     assert "Beyond its horizon of 6 steps" in text_of(page)
-    write_forecast_page(tmp_path / "next.html", trained, history, history[:6])
+    write_forecast_page(tmp_path / "next.html", trained, forecast_of(history, history[:6]))
     assert "Beyond its horizon" not in (tmp_path / "next.html").read_text()
+
+
+def test_the_forecast_page_and_picture_have_dates_and_the_first_eight_series(trained: Run, tmp_path: Path) -> None:
+    days = [f"2024-01-{day:02d}" for day in range(1, 16)]
+    values = np.arange(30.0).reshape(15, 2)
+    series = [SeriesForecast(f"shop {n}", values[:12], values[12:], days[:12], days[12:]) for n in range(9)]
+    forecast = TableForecast(series, ("height", "depth"), "shop", "day", ("shop 8 is new",))
+    write_forecast_page(tmp_path / "next.html", trained, forecast)
+    page = text_of((tmp_path / "next.html").read_text())
+    for words in ("shop 0: height", "shop 7: depth", "2024-01-01", "The first 8 of 9 series.", "shop 8 is new"):
+        assert words in page
+    assert "shop 8: height" not in page
+    picture = np.asarray(draw_forecast(forecast))
+    assert (picture == (214, 96, 20)).all(axis=2).any(), "the color of the forecast"
+    assert picture.shape[0] > 16 * 260
 
 
 def test_a_page_replaces_an_earlier_page_and_no_other_file(trained: Run, tmp_path: Path) -> None:
     (tmp_path / "letter.html").write_text("Dear Jo")
     with pytest.raises(WriteError, match=r"letter\.html: already exists and is not a page of unrolled\."):
-        write_forecast_page(tmp_path / "letter.html", trained, np.ones((12, 2)), np.ones((3, 2)))
+        write_forecast_page(tmp_path / "letter.html", trained, forecast_of(np.ones((12, 2)), np.ones((3, 2))))
     assert (tmp_path / "letter.html").read_text() == "Dear Jo"

@@ -157,32 +157,61 @@ def generate(run: str, prompt: str, runs: Path, **options: Any) -> None:
 @click.argument("run")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--steps", type=click.IntRange(min=1), help="Number of steps.  [default: the network's horizon]")
+@click.option(
+    "--future",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Table of the columns that are known ahead, with a row for each step to forecast.",
+)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the forecasts to this CSV file.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with a chart.")
+@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw the chart to this PNG.")
 @RUNS
 @JSON
-def forecast(run: str, file: Path, steps: int | None, html: Path | None, runs: Path, as_json: bool) -> None:
-    """Forecast the next values of the series in a table with one row per time step.
+def forecast(
+    run: str,
+    file: Path,
+    steps: int | None,
+    future: Path | None,
+    output: Path | None,
+    html: Path | None,
+    picture: Path | None,
+    runs: Path,
+    as_json: bool,
+) -> None:
+    """Forecast the next values of each series in a table with one row per time step.
 
-    RUN is a folder, the name of a run, or a handle such as latest.
+    What is known of the steps to forecast stands in the rows after the last value, or in the table of --future. RUN is
+    a folder, the name of a run, or a handle such as latest.
 
     \b
     unrolled forecast latest passengers.csv --steps 24 --html next.html
+    unrolled forecast latest sales.csv --future prices.csv --output next.csv
     """  # noqa: D301 - click reads the backspace
-    from unrolled import api
     from unrolled.cli.output import print_forecast
-    from unrolled.reports.single_chart import write_forecast_page
-    from unrolled.runs.inference import read_series
+    from unrolled.data.pictures import save_png
+    from unrolled.reports.forecast import draw_forecast, write_forecast_page
+    from unrolled.runs.forecasts import forecast_table
     from unrolled.runs.run import Run
+    from unrolled.storage import new_file
 
     check_backend()
     found = Run.find(run, runs)
-    values = read_series(found, file)
-    forecasts = api.forecast(found, values, steps)
+    forecasts = forecast_table(found, file, steps, future)
     if html:
-        write_forecast_page(html, found, values, forecasts)
-    print_forecast(found.output_names, forecasts, as_json=as_json)
-    if html and not as_json:
-        click.echo(f"\n{html}")
+        write_forecast_page(html, found, forecasts)
+    if picture:
+        save_png(draw_forecast(forecasts), picture)
+    if output:
+        with new_file(output) as to:
+            forecasts.write(to)
+    if as_json or not output:
+        print_forecast(forecasts, as_json=as_json)
+    for note in forecasts.notes:
+        click.echo(note, err=True)
+    written = [path for path in (html, picture) if path]
+    if written and not as_json:
+        click.echo("\n" + "\n".join(map(str, written)))
 
 
 @click.command()

@@ -11,7 +11,6 @@ from unrolled.cli.tables import add_row, print_rows, table_of
 from unrolled.errors import DataError
 from unrolled.tasks.sections import format_metric
 
-from numpy.typing import NDArray
 from rich.color import Color
 from rich.console import Console
 from rich.style import Style
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from unrolled.data.dataset import Dataset
     from unrolled.data.tables import Table as FileTable
     from unrolled.diagnostics.diagnostic import Diagnostic
+    from unrolled.runs.forecasts import TableForecast
     from unrolled.searching.folder import Search
     from unrolled.tasks.metrics import Evaluation
     from unrolled.training.lr_finder import LearningRateSweep
@@ -410,23 +410,22 @@ def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
 
 
-def print_forecast(channels: Sequence[str], forecast: NDArray[Any], *, as_json: bool) -> None:
-    """Print a row for each step of a forecast, with a column for each channel.
-
-    Args:
-        channels: The names of the channels.
-        forecast: [steps, F] the values.
-        as_json: Whether to print JSON.
-    """
+def print_forecast(forecast: "TableForecast", *, as_json: bool) -> None:
+    """Print a row for each series and step of a forecast, with a column for each channel."""
     if as_json:
-        print_json([dict(zip(channels, map(float, row), strict=True)) for row in forecast])
+        print_json(forecast.rows)
         return
-    table = table_of("step", *channels)
+    has_times = any(one.times for one in forecast.series)
+    step = forecast.time_column if has_times and forecast.time_column else "step"
+    first = [forecast.series_column, step] if forecast.series_column else [step]
+    table = table_of(*first, *forecast.channels)
     for column in table.columns:
         column.no_wrap = True
-    columns = [_format_channel(channel) for channel in forecast.T.tolist()]
-    for step, row in enumerate(zip(*columns, strict=True), start=1):
-        add_row(table, f"+{step}", *row)
+    for one in forecast.series:
+        columns = [_format_channel(channel) for channel in one.values.T.tolist()]
+        times = one.times or [f"+{number}" for number in range(1, len(one.values) + 1)]
+        for time, row in zip(times, zip(*columns, strict=True), strict=True):
+            add_row(table, *([one.name, time] if forecast.series_column else [time]), *row)
     Console(highlight=False).print(table)
 
 

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from unrolled.data.audio import HIGHEST_RATE, LOWEST_RATE
+from unrolled.data.grids import parse_step
 
 from pydantic import (
     BaseModel,
@@ -98,6 +99,9 @@ class SplitConfig(ConfigModel):
         return self
 
 
+CalendarName = Literal["minute", "hour", "weekday", "day", "yearday", "week", "month", "quarter", "year"]
+
+
 class DataConfig(ConfigModel):
     """The user's own data: a file, a file for each split, or a folder; paths are relative to the experiment's file."""
 
@@ -114,8 +118,8 @@ class DataConfig(ConfigModel):
     """A folder with a folder of pictures, sounds (``.wav``) or texts for each class."""
     input: str | tuple[str, ...] | None = None
     """The table's text column, or its columns of values."""
-    target: str | None = None
-    """The table's column of the class."""
+    target: str | tuple[str, ...] | None = None
+    """The table's column of the class, or its columns to forecast."""
     columns: Literal["steps", "features"] | None = None
     """What the columns of numbers of a table with one row per example are: the ``steps`` of one series, or
     ``features``, the channels of a single step, each scaled by itself. Found from their names where it is left out:
@@ -123,9 +127,23 @@ class DataConfig(ConfigModel):
     categories: str | tuple[str, ...] | None = None
     """Columns of categories, each of whose values becomes a channel; found where ``columns`` are features."""
     series: str | None = None
-    """In a table with one row per time step, the column that identifies the series a row belongs to."""
+    """In a table with one row per time step, the column that identifies the series a row belongs to; ``columns`` to
+    forecast each column of numbers as a series of its own."""
     time: str | None = None
     """The column of times by which the rows of a series are ordered; found where it is left out."""
+    known: str | tuple[str, ...] | None = None
+    """Of a forecast, columns whose values are known for the steps to forecast too, such as prices and holidays."""
+    past: str | tuple[str, ...] | None = None
+    """Of a forecast, columns that are read but not forecast, and not known ahead."""
+    calendar: tuple[CalendarName, ...] | None = None
+    """Of a forecast, what is read of the times: ``minute``, ``hour``, ``weekday``, ``day`` (of the month),
+    ``yearday``, ``week``, ``month``, ``quarter``, ``year``."""
+    every: str | None = None
+    """The step between the rows of a series: a number and ``s``, ``m``, ``h``, ``d``, ``w``, ``mo``, ``q`` or ``y``,
+    such as ``15m``; found where it is left out."""
+    irregular: Literal["resample", "delta"] | None = None
+    """Times at no regular distance: ``resample`` averages the rows within each step of ``every``, ``delta`` keeps them
+    and adds a channel with the time since the row before."""
     ignore: str | tuple[str, ...] | None = None
     """Columns that are not read."""
     missing: Literal["refuse", "drop"] | None = None
@@ -173,7 +191,19 @@ class DataConfig(ConfigModel):
         names = ("delimiter", "encoding", "header", "decimal", "time_format")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
-    @field_validator("input", "target", "categories", "series", "time", "ignore", mode="before")
+    @field_validator("calendar", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else (value,) if isinstance(value, str) else value
+
+    @field_validator("every")
+    @classmethod
+    def _is_duration(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_step(value)
+        return value
+
+    @field_validator("input", "target", "categories", "series", "time", "ignore", "known", "past", mode="before")
     @classmethod
     def _column_names(cls, value: Any) -> Any:
         """Columns of a table without a header are called 1, 2, and so on."""
@@ -198,6 +228,16 @@ class DataConfig(ConfigModel):
         if len(sources) != 1 or (self.test is not None and self.train is None):
             got = ", ".join(sources) or ("test" if self.test else "none")
             raise ValueError(f"one of file, train (with test) and folder, got {got}. Name one.")
+        return self
+
+    @model_validator(mode="after")
+    def _one_grid(self) -> Self:
+        if self.irregular == "resample" and self.every is None:
+            raise ValueError("a step for irregular: resample, got none. Set for example every: 1h")
+        if self.irregular == "delta" and self.every is not None:
+            raise ValueError(
+                "no step beside irregular: delta, which keeps the rows as they are, got every. Leave it out"
+            )
         return self
 
 

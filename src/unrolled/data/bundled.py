@@ -14,7 +14,8 @@ from typing import Any
 from unrolled.backends import keras_home
 from unrolled.data.arrays import read_idx
 from unrolled.data.dataset import Dataset, Split
-from unrolled.data.examples import split_series, split_text
+from unrolled.data.examples import split_text
+from unrolled.data.forecasting import split_series
 from unrolled.data.labeled import assemble
 from unrolled.data.texts import Texts
 from unrolled.data.ts import parse_ts

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 from zlib import crc32
 
+from unrolled.data.grids import Timeline
 from unrolled.data.long_text import LongText, pieces_of
 from unrolled.data.texts import Texts
 
@@ -73,6 +74,7 @@ class Dataset:
         division: What the training examples are divided by; None to divide them at random.
         found_settings: The settings of the ``data`` section that the files decided, by which other files are read the
             same way: ``channels`` of pictures, ``rate`` of sounds.
+        timelines: Of series to forecast from a table, the name and the times of each, training and test steps together.
 
     Example:
         >>> import unrolled
@@ -92,6 +94,7 @@ class Dataset:
     schema: Mapping[str, Any] | None = None
     division: Division | None = None
     found_settings: Mapping[str, Any] = field(default_factory=dict)
+    timelines: tuple[Timeline, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ from unrolled.data.labeled import ALL, LabeledExamples, Selection, assemble
 from unrolled.data.long_text import LongText
 from unrolled.data.pieces import is_large, read_pieces
 from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, objects
-from unrolled.data.rows import labeled_examples, labels_of, read_series, rows_as_series, texts_of
-from unrolled.data.schema import TableSchema, find_columns, find_series_column, find_time_column, named_columns
+from unrolled.data.rows import labeled_examples, labels_of, rows_as_series, texts_of
+from unrolled.data.schema import TableSchema, find_columns, find_time_column, named_columns
 from unrolled.data.tables import Table, format_list
 from unrolled.data.texts import StoredTexts
 from unrolled.data.times import find_times
@@ -22,7 +22,6 @@ from unrolled.errors import DataError
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 MOST_EVALUATED = 2_000_000
 """The largest number of characters in the validation part, and in the test part, of a text to continue."""
@@ -42,8 +41,8 @@ def load_labeled_table(
     Args:
         train: The table, a file or a data frame.
         test: The table of the test examples; without it a sixth of each class is held out.
-        columns: The columns that the user names: ``input``, ``target``, ``series``, ``time``, ``ignore``; and
-            ``missing`` and ``fill``.
+        columns: The columns that the user names: ``input``, ``target``, ``series``, ``time``, ``ignore``; what becomes
+            of their cells, ``missing`` and ``fill``; and the settings of their times, ``every`` and ``irregular``.
         selection: Attributes of ``Selection``.
         split: ``by`` with a column of groups, or ``time`` with the time from which on examples are test examples.
         read_options: Those of ``read_table``.
@@ -76,7 +75,7 @@ def load_labeled_table(
         data = data.with_note(note)
     for one, (_, lines) in zip(whole, kept, strict=True):
         data = data.with_note(_format_dropped(one.path, one.size, lines))
-    return data.with_note(_format_columns(schema, table))
+    return data.with_note(format_columns(schema, table))
 
 
 def _moment(table: Table, column: str | None, time: str | float) -> int:
@@ -103,13 +102,15 @@ def _format_dropped(path: Path, size: int, lines: Sequence[int]) -> str:
     return f"{path.name}: {len(lines):,} of {size:,} rows with an empty cell are left out: lines {named}"
 
 
-def _format_columns(schema: TableSchema, table: Table) -> str:
+def format_columns(schema: TableSchema, table: Table) -> str:
     """Format the columns that are read, and those that are not with the reason."""
     note = f"columns read: {format_list((*schema.columns, *schema.categories))}"
     if schema.kind == "features":
         note += " (features: one step, each column scaled by itself; data: {columns: steps} reads them as a series)"
     elif schema.kind == "steps" and schema.series is None and schema.target:
         note += f" ({len(schema.columns)} steps of a series; data: {{columns: features}} reads them as one step)"
+    others = {"known ahead": schema.known, "not forecast": schema.past, "of the calendar": schema.calendar}
+    note += "".join(f"; {what}: {format_list(names)}" for what, names in others.items() if names)
     if schema.time and (schema.series or not schema.target):
         note += f"; in the order of {schema.time}"
     ignored = [f"{one.name} ({one.fact})" for one in schema.roles(table) if one.role == "ignored"]
@@ -163,98 +164,6 @@ def _is_long(path: Path) -> bool:
     return path.is_file() and path.stat().st_size > LARGEST_IN_MEMORY
 
 
-def load_series(
-    path: Source,
-    *,
-    test_steps: int,
-    columns: Mapping[str, Any] | None = None,
-    read_options: Mapping[str, Any] | None = None,
-) -> Dataset:
-    """Load series to forecast from a table with a row for each step.
-
-    Rows are sorted by the column of times, if there is one, and steps that are missing become gaps.
-
-    Args:
-        path: The table, a file or a data frame.
-        test_steps: The number of steps at the end of each series for the test.
-        columns: The columns that the user names: ``input`` or ``target``, the columns to forecast (without it all
-            columns of numbers), ``series``, ``time``, ``ignore``.
-        read_options: Those of ``read_table``.
-
-    Raises:
-        DataError: The file is missing or damaged, a column is missing, a cell is not a number, or a series has two rows
-            of the same time.
-    """
-    named, read_options = dict(columns or {}), dict(read_options or {})
-    table = read_source(path, **read_options)
-    if "target" in named and "input" in named:
-        raise DataError(f"{table.path}: input and target both name columns to forecast. Leave target out.")
-    channels = named.get("input") or named.get("target")
-    schema = forecast_schema(
-        table, channels, named.get("series"), named.get("time"), named_columns(named.get("ignore"))
-    )
-    schema = replace(schema, read_options=read_options).with_formats(table)
-    items, _ = read_series(table, schema)
-    name = table.path.name if len(items) == 1 else f"{table.path.name} ({len(items):,} series)"
-    data = split_series(name, items, schema.columns, test_steps)
-    return replace(data, schema=schema.to_json()).with_note(_format_columns(schema, table))
-
-
-def forecast_schema(
-    table: Table,
-    channels: str | Sequence[str] | None,
-    series: str | None = None,
-    time: str | None = None,
-    ignore: Sequence[str] = (),
-) -> TableSchema:
-    """Choose the columns of series to forecast.
-
-    Raises:
-        DataError: A column is missing, or the table has no column of numbers.
-    """
-    for name in (*named_columns(channels), *ignore, *(one for one in (series, time) if one)):
-        table.column(name)
-    series = series or find_series_column(table, (*named_columns(channels), *ignore))
-    found = find_columns(table)
-    others = {name: one for name, one in found.items() if name not in (series, time, *ignore)}
-    chosen = named_columns(channels) or tuple(name for name, one in others.items() if one.kind == "numbers")
-    if not chosen:
-        raise DataError(f"{table.path}: no column of numbers to forecast. Columns: {format_list(table.columns, 20)}.")
-    return TableSchema(chosen, "", series, time or find_time_column(table, others))
-
-
-def split_series(
-    name: str,
-    items: Sequence[NDArray[np.float32]],
-    channels: tuple[str, ...],
-    test_steps: int,
-    source: str = "",
-) -> Dataset:
-    """Divide series in time; the names of their channels become the classes of the data set.
-
-    Args:
-        name: The name of the data set.
-        items: [B] series [T, F], each of its own length.
-        channels: [F] the name of each channel.
-        test_steps: The number of steps at the end of each for the test; with 0 there are no test examples.
-        source: Author and license.
-
-    Raises:
-        DataError: No steps are left for training.
-    """
-    shortest = min(map(len, items))
-    if test_steps >= shortest:
-        raise DataError(
-            f"{name}: expected more than the {test_steps} steps of the test set (test_steps), got {shortest}. "
-            "Lower test_steps."
-        )
-    cuts = [len(values) - test_steps for values in items]
-    train = objects([values[:cut] for values, cut in zip(items, cuts, strict=True)])
-    test = objects([values[cut:] for values, cut in zip(items, cuts, strict=True)] if test_steps else [])
-    splits = [Split(part, np.zeros(len(part), np.int64)) for part in (train, test)]
-    return Dataset(name, splits[0], splits[1], channels, source)
-
-
 def _load_pieces(path: Path, columns: Mapping[str, Any], selection: Selection, options: Mapping[str, Any]) -> Dataset:
     """Load a table with a row for each example in pieces; the inputs are kept on disk."""
     first = next(read_pieces(path, **options))
@@ -263,7 +172,7 @@ def _load_pieces(path: Path, columns: Mapping[str, Any], selection: Selection, o
         raise DataError(f"{path}: a table with a row for each step is read whole. Name it: series: {schema.series}")
     examples, size, lines = examples_in_pieces(path, schema)
     data = assemble(path.name, {"train": examples}, selection=selection)
-    return data.with_note(_format_dropped(path, size, lines)).with_note(_format_columns(schema, first))
+    return data.with_note(_format_dropped(path, size, lines)).with_note(format_columns(schema, first))
 
 
 def examples_in_pieces(path: Path, schema: TableSchema) -> tuple[LabeledExamples, int, list[int]]:

@@ -14,8 +14,9 @@ from unrolled.data.arrays import is_array_file, load_arrays, load_test_examples,
 from unrolled.data.audio import SOUNDS, read_sounds
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.decoding import read_text
-from unrolled.data.examples import load_folder, load_labeled_table, load_series, load_text
+from unrolled.data.examples import load_folder, load_labeled_table, load_text
 from unrolled.data.folders import TEXTS, FolderSettings, read_folder
+from unrolled.data.forecasting import load_series
 from unrolled.data.frames import Source, is_frame, read_source
 from unrolled.data.images import PICTURES, format_size, is_picture, read_image
 from unrolled.data.labeled import LabeledExamples, Selection, assemble, of_known_classes, split_of
@@ -31,6 +32,8 @@ from numpy.typing import NDArray
 
 _ROWS = ("columns", "categories", "missing", "fill", "split")
 _COLUMNS = ("input", "target", "series", "time", "ignore")
+_TIMES = ("every", "irregular")
+_COVARIATES = ("known", "past", "calendar")
 READ_OPTIONS = ("delimiter", "encoding", "header", "decimal", "time_format")
 """The settings with which a table is read."""
 SELECTION = ("min_class_count", "rare_classes", "deduplicate")
@@ -47,8 +50,9 @@ class LoadOptions:
         labels: The labels of an IDX or NPY pair.
         folder: The settings with which the pictures or sounds of a folder are read.
         test_steps: The number of steps at the end of a series for the test.
-        columns: The ``input``, ``target``, ``series``, ``time`` and ``ignore`` columns of a table that the user names,
-            and what becomes of its ``missing`` cells, or ``fill`` instead of them.
+        columns: The ``input``, ``target``, ``series``, ``time``, ``ignore``, ``known`` and ``past`` columns of a table
+            that the user names, the channels of its ``calendar``, the step between its rows (``every``), and what
+            becomes of ``irregular`` times and of ``missing`` cells, or ``fill`` instead of them.
         selection: ``min_class_count``, ``rare_classes`` and ``deduplicate`` as of ``Selection``.
         split: ``by`` or ``time``: what the examples of a table are divided by.
         read_options: The ``delimiter``, ``encoding``, ``header``, ``decimal`` and ``time_format`` that the user sets.
@@ -279,6 +283,12 @@ def _check_no_test_file(path: Path, options: LoadOptions, remedy: str = "Leave t
 
 
 def _load_labeled_table(path: Source, options: LoadOptions) -> Dataset:
+    target = options.columns.get("target")
+    if not isinstance(target, str | None):
+        raise DataError(
+            f"{path}: expected one column of classes, got the targets {format_list(target)}. Name one, or add the "
+            "section forecast to forecast several."
+        )
     return load_labeled_table(
         path,
         options.test,
@@ -292,6 +302,9 @@ def _load_labeled_table(path: Source, options: LoadOptions) -> Dataset:
 def _load_series(path: Source, options: LoadOptions) -> Dataset:
     _check_no_test_file(path, options)
     return load_series(path, test_steps=options.test_steps, columns=options.columns, read_options=options.read_options)
+
+
+_SERIES_LOADER = Loader(_load_series, (*_COLUMNS, *_COVARIATES, *_TIMES, *READ_OPTIONS))
 
 
 def _read_labeled_table(path: Source, context: ReadContext) -> Split:
@@ -315,8 +328,8 @@ TABLES = FileFormat(
     suffixes=SUFFIXES,
     kinds=("text", "series"),
     loaders={
-        "examples": Loader(_load_labeled_table, (*_COLUMNS, *_ROWS, *SELECTION, *READ_OPTIONS)),
-        "series": Loader(_load_series, (*_COLUMNS, *READ_OPTIONS)),
+        "examples": Loader(_load_labeled_table, (*_COLUMNS, *_ROWS, *_TIMES, *SELECTION, *READ_OPTIONS)),
+        "series": _SERIES_LOADER,
     },
     read_labeled=_read_labeled_table,
     read_inputs=_read_table_inputs,
@@ -356,7 +369,7 @@ TEXT_FILES = FileFormat(
     suffixes=TEXTS,
     kinds=("text",),
     # A file of numbers, a step per line, may be called .txt.
-    loaders={"text": Loader(_load_text, ("encoding",)), "series": Loader(_load_series, (*_COLUMNS, *READ_OPTIONS))},
+    loaders={"text": Loader(_load_text, ("encoding",)), "series": _SERIES_LOADER},
     read_inputs=lambda path, context: Inputs([read_text(path)[0].strip()]),
 )
 

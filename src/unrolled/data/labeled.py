@@ -34,6 +34,7 @@ class LabeledExamples:
         labels: [B] the name of each example's class.
         location: Function from the index of an example to its location, for messages: ``reviews.csv:12``.
         schema: The columns and read options of a table, as JSON (see ``TableSchema``).
+        notes: Remarks for the user, made while reading.
         division: What the examples are divided by into training and test examples; None to divide them at random.
         found_settings: The settings of the ``data`` section that the files decided: ``channels``, ``rate``.
     """
@@ -44,6 +45,7 @@ class LabeledExamples:
     schema: Mapping[str, Any] | None = None
     found_settings: Mapping[str, Any] = field(default_factory=dict)
     division: Division | None = None
+    notes: tuple[str, ...] = ()
 
     def select(self, indices: NDArray[np.int64]) -> "LabeledExamples":
         """Return the examples at ``indices``, in that order."""
@@ -102,7 +104,7 @@ def assemble(
         DataError: There is only one class, a class has a single example, or a label of another part is not a class of
             the training examples.
     """
-    parts, notes = dict(parts), []
+    parts, notes = dict(parts), list(parts["train"].notes)
     if selection.deduplicate:
         parts, note = _without_duplicates(parts)
         notes.append(note)

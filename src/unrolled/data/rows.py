@@ -1,24 +1,22 @@
-"""The examples in the rows of a table: texts, sequences, and series in the order of time."""
+"""The examples in the rows of a table: texts, sequences, and series."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from unrolled.data.cells import category_channels, check_filled
 from unrolled.data.dataset import Division
 from unrolled.data.labeled import LabeledExamples
 from unrolled.data.ragged import Ragged
 from unrolled.data.schema import TableSchema
+from unrolled.data.series import format_irregular, read_series
 from unrolled.data.tables import Table
 from unrolled.data.texts import ColumnOfTexts
-from unrolled.data.times import on_grid, positions, workdays_of
-from unrolled.data.values import is_blank, parse_numbers, shown
+from unrolled.data.values import parse_numbers, shown
 from unrolled.errors import DataError
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-
-_MOST_NAMED = 10
-
 
 RowIndices = Sequence[NDArray[np.int64]] | NDArray[np.int64]
 """The indices of the rows of a table that make each example."""
@@ -42,8 +40,8 @@ def extract_examples(table: Table, schema: TableSchema) -> tuple[Any, RowIndices
     for name in schema.columns:
         table.column(name)
     if schema.series is not None:
-        items, groups = read_series(table, schema)
-        return items, groups
+        series = read_series(table, schema)
+        return [one.values for one in series], [one.rows for one in series]
     rows = np.arange(table.size)[:, None]
     if schema.is_text:
         return ColumnOfTexts(texts_of(table, schema.columns[0])), rows
@@ -61,25 +59,11 @@ def rows_as_series(table: Table, schema: TableSchema) -> tuple[NDArray[np.float3
     Raises:
         DataError: A column is missing, or a cell is not a number.
     """
-    values = channels_of(table, schema).astype(np.float32)
+    numbers = [table.numbers(name) for name in schema.columns]
+    values = np.array([*numbers, *category_channels(table, schema.categories)]).T.astype(np.float32)
     if schema.kind == "features":
         return values, np.ones(table.size, np.int64)
     return values.reshape(-1, 1), np.full(table.size, len(schema.columns))
-
-
-def channels_of(table: Table, schema: TableSchema) -> NDArray[np.float64]:
-    """Return the numbers of each row, and 1 or 0 for each value of its categories, [N, F].
-
-    A category that the training table does not have is 0 in all channels.
-
-    Raises:
-        DataError: A column is missing, or a cell is not a number.
-    """
-    channels = [table.numbers(name) for name in schema.columns]
-    for name, values in schema.categories.items():
-        cells = table.texts(name).str.strip_chars()
-        channels += [(cells == value).fill_null(False).to_numpy().astype(np.float64) for value in values]
-    return np.array(channels).T
 
 
 def texts_of(table: Table, name: str) -> pl.Series:
@@ -114,25 +98,6 @@ def labels_of(table: Table, name: str) -> pl.Series:
     return labels
 
 
-def check_filled(table: Table, name: str, cells: pl.Series, what: str) -> None:
-    """Refuse a column with empty cells; the message counts them.
-
-    Raises:
-        DataError: A cell is empty.
-    """
-    rows = np.flatnonzero(is_blank(cells).to_numpy()).tolist()
-    if not rows:
-        return
-    several = ""
-    if len(rows) > 1:
-        lines = ", ".join(str(table.lines[row]) for row in rows[:_MOST_NAMED])
-        several = f" ({len(rows):,} rows have none: {lines}{', …' if len(rows) > _MOST_NAMED else ''})"
-    raise DataError(
-        f"{table.location(rows[0], name)}: expected {what}, got an empty cell{several}. Add it or drop the row; "
-        "data: {missing: drop} leaves such rows out"
-    )
-
-
 def _read_sequences(table: Table, name: str) -> Ragged:
     """Return the sequence of numbers in each cell of a column, [B] of [T, 1]."""
     cells = table.column(name)
@@ -152,85 +117,6 @@ def _read_sequences(table: Table, name: str) -> Ragged:
     return Ragged(numbers.astype(np.float32)[:, None], ends - lengths, lengths)
 
 
-def read_series(table: Table, schema: TableSchema) -> tuple[list[NDArray[np.float32]], list[NDArray[np.int64]]]:
-    """Return the series [T, F] of a table, each in the order of time, and the indices of the rows of each.
-
-    Without a column that assigns rows to series, all rows are one series.
-
-    Raises:
-        DataError: A cell is not a number, a row names no series, or two rows of a series have the same time.
-    """
-    values = channels_of(table, schema)
-    in_time = TimeOrder(table, schema.time)
-    groups = series_rows(table, schema.series) if schema.series else [np.arange(table.size)]
-    return [in_time.sort(rows, values).astype(np.float32) for rows in groups], groups
-
-
-def series_rows(table: Table, series: str) -> list[NDArray[np.int64]]:
-    """Return the indices of the rows of each series, the series in the order of their first rows.
-
-    Raises:
-        DataError: A row names no series.
-    """
-    keys = table.column(series).cast(pl.String)
-    check_filled(table, series, keys, "the name of a series")
-    numbers = keys.rank("dense").to_numpy()
-    order = np.argsort(numbers, kind="stable")
-    _, begins = np.unique(numbers[order], return_index=True)
-    groups = np.split(order, begins[1:])
-    return sorted(groups, key=lambda rows: int(rows[0]))
-
-
-class TimeOrder:
-    """The order of a table's rows in time.
-
-    Args:
-        table: The table.
-        time: The column of times; without it the rows are in order as they are.
-
-    Raises:
-        DataError: A cell of the column is missing or no time.
-    """
-
-    def __init__(self, table: Table, time: str | None):
-        self.table, self.time = table, time
-        self.moments = None if time is None else table.moments(time)
-        # Whole numbers order rows too, but nothing is missing between them.
-        self.is_calendar = time is not None and table.times(time) is not None
-
-    def sort(self, rows: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the values of one series in the order of time, with NaN for the steps that are missing.
-
-        Of a daily series without any value on a weekend, weekends are no steps.
-
-        Args:
-            rows: [T] the indices of its rows.
-            values: [N, F] the values of each row of the table.
-
-        Raises:
-            DataError: Two rows have the same time.
-        """
-        if self.time is None or self.moments is None:
-            return values[rows]
-        rows = rows[np.argsort(self.moments[rows], kind="stable")]
-        stamps, sorted_values = self.moments[rows], values[rows]
-        for index in np.flatnonzero(stamps[1:] == stamps[:-1])[:1].tolist():
-            first, second = (int(row) for row in rows[index : index + 2])
-            raise DataError(
-                f"{self.table.location(second, self.time)}: {self.table.column(self.time)[second]} is also the time of "
-                f"line {self.table.lines[first]}. Drop one of the rows; if they are of two series, name the column "
-                "that tells them apart: series"
-            )
-        if not self.is_calendar or len(rows) < 3:
-            return sorted_values
-        is_filled = np.asarray(np.isfinite(sorted_values).any(axis=1))
-        if (workdays := workdays_of(stamps, is_filled)) is not None:
-            kept, indices = workdays
-            return on_grid(sorted_values[kept], indices)
-        grid = positions(stamps)
-        return sorted_values if grid is None else on_grid(sorted_values, grid[0])
-
-
 def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = None) -> LabeledExamples:
     """Read the examples of a table with their classes.
 
@@ -243,9 +129,15 @@ def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = 
         DataError: A column is missing, a cell is empty or not a number, or a series has two classes or groups.
     """
     names = labels_of(table, schema.target)
-    inputs, rows = extract_examples(table, schema)
-    first = np.array([some[0] for some in rows]) if schema.series else np.arange(table.size)
-    if schema.series is not None:
+    note, first = "", np.arange(table.size)
+    rows: RowIndices
+    if schema.series is None:
+        inputs, rows = extract_examples(table, schema)
+    else:
+        series = read_series(table, schema)
+        inputs, rows = [one.values for one in series], [one.rows for one in series]
+        note = format_irregular(series, schema, table.path.name)
+        first = np.array([some[0] for some in rows])
         _check_one_value(table, names, schema.target, rows, "a label for each step is not supported. Give a series one")
         names = names[first]
     division = None
@@ -265,6 +157,7 @@ def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = 
         lambda example: table.location(int(rows[example][0])),
         schema.to_json(),
         division=division,
+        notes=(note,),
     )
 
 

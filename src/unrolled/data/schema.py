@@ -7,8 +7,9 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from unrolled.data.frames import Source, is_frame, read_source
+from unrolled.data.grids import find_step
 from unrolled.data.tables import Table, format_list
-from unrolled.data.times import Times, format_range, format_step, looks_like_time, positions
+from unrolled.data.times import Times, format_range, looks_like_time
 from unrolled.data.values import are_numbers, is_blank, is_missing, shown
 from unrolled.errors import DataError
 
@@ -145,11 +146,10 @@ def _describe_times(times: Times) -> str:
     values = times.values.drop_nulls()
     stamps = np.unique(values.to_physical().to_numpy())
     fact = f"time, {format_range(values)}"
-    grid = positions(stamps) if len(stamps) > 2 else None
-    if grid is not None:
-        indices, step = grid
+    step = find_step(stamps) if len(stamps) > 2 else None
+    if step is not None and (indices := step.indices(stamps)) is not None:
         absent = int(indices[-1]) + 1 - len(indices)
-        fact += f", {format_step(step)}" + (f", {absent:,} steps missing" if absent else "")
+        fact += f", {step}" + (f", {absent:,} steps missing" if absent else "")
     return fact
 
 
@@ -198,6 +198,12 @@ class TableSchema:
         decimals: The decimal separator of each column in which the training table decided it: another table may hold
             nothing but 1.234, which has two readings.
         day_first: The format of times of the training table, where day and month can be exchanged.
+        past: Columns that a forecast reads up to its last known value alone; ``columns`` are those to forecast.
+        known: Columns that a forecast reads for the steps to forecast too.
+        calendar: The channels that are made from the times (see ``calendar_channels``).
+        every: The step between the rows of a series, such as ``1h``, where the user sets it.
+        irregular: ``resample`` rows to that step, or keep them and add the time since the row before: ``delta``.
+        is_wide: True if each of ``columns`` is a series of its own.
     """
 
     columns: tuple[str, ...]
@@ -211,6 +217,17 @@ class TableSchema:
     read_options: Mapping[str, Any] = field(default_factory=dict)
     decimals: Mapping[str, str] = field(default_factory=dict)
     day_first: str | None = None
+    past: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    calendar: tuple[str, ...] = ()
+    every: str | None = None
+    irregular: str | None = None
+    is_wide: bool = False
+
+    @property
+    def value_columns(self) -> tuple[str, ...]:
+        """The columns of numbers that are read: those of the inputs or to forecast, and the covariates."""
+        return (*self.columns, *self.past, *self.known)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -236,6 +253,8 @@ class TableSchema:
         categories: str | Sequence[str] | None = None,
         missing: str = "refuse",
         fill: Mapping[str, str | float] | None = None,
+        every: str | None = None,
+        irregular: str | None = None,
         read_options: Mapping[str, Any] | None = None,
         has_target: bool = True,
     ) -> "TableSchema":
@@ -278,12 +297,13 @@ class TableSchema:
             {name: _values(table, name) for name in wanted},
             dict(read_options or {}),
         )
-        return schema.with_formats(table)
+        return replace(schema, every=every, irregular=irregular).with_formats(table)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TableSchema":
         """Restore a schema from the JSON of ``to_json``."""
-        return cls(**{**values, "columns": tuple(values["columns"])})
+        names = ("columns", "past", "known", "calendar")
+        return cls(**{**values, **{name: tuple(values[name]) for name in names if name in values}})
 
     def to_json(self) -> dict[str, Any]:
         """Return the schema as JSON, for ``from_json``."""
@@ -293,7 +313,8 @@ class TableSchema:
         """Return the schema with the formats of numbers and times that the training table has."""
         found = table.number_format
         is_set = "decimal" in self.read_options
-        names = () if is_set else [name for name in self.columns if name in found.by_column or found.decimal == ","]
+        read = () if is_set else self.value_columns
+        names = [name for name in read if name in found.by_column or found.decimal == ","]
         times = table.times(self.time) if self.time and "time_format" not in self.read_options else None
         day_first = times.form if times and _EXCHANGEABLE.match(times.form) else None
         return replace(self, decimals={name: found.of(name) for name in names}, day_first=day_first)
@@ -338,7 +359,7 @@ class TableSchema:
 
     def roles(self, table: Table) -> list[Column]:
         """Return every column of the table with its role and the reason for it."""
-        roles = dict.fromkeys((*self.columns, *self.categories), "input") | {self.target: "target"}
+        roles = dict.fromkeys((*self.value_columns, *self.categories), "input") | {self.target: "target"}
         roles |= {name: role for name, role in ((self.series, "series"), (self.time, "time")) if name}
         found = [replace(one, role=roles.get(one.name, "ignored")) for one in find_columns(table).values()]
         return [self._with_reason(table, one) for one in found]

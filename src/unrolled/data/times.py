@@ -1,15 +1,12 @@
-"""Dates and times in tables: every usual form read, the step between rows found, gaps put in."""
+"""Dates and times in tables: every usual form read."""
 
 import re
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
 
 from unrolled.data.values import is_missing
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 _DATES = (
     *("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %b %Y"),
@@ -37,8 +34,6 @@ _DETECTION_ROWS = 200
 # The longest form is "September 30, 2024 12:00:00.000000000 PM".
 _MAY_BE_TIME = r"^[^\n]{0,30}\d[^\n]{0,30}$"
 _FIRST_YEAR = 1000
-_STEPS = {"daily": 86_400, "hourly": 3_600, "weekly": 604_800, "every minute": 60, "every second": 1}
-_MOST_INSERTED, _SPARSEST = 20, 3
 
 
 @dataclass(frozen=True)
@@ -149,100 +144,6 @@ def _from_epoch(numbers: pl.Series) -> Times | None:
             scale = {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}[unit]
             return Times((numbers * scale).cast(pl.Int64).cast(pl.Datetime("us")), f"{unit} from 1970")
     return None
-
-
-def step_of(times: NDArray[np.int64]) -> int | None:
-    """Return the step between ascending times, in microseconds, if all differences are multiples of it.
-
-    It is the smallest difference, and at least half of the differences or a third of the steps are there; else the
-    times are irregular, and the step is None.
-    """
-    differences = np.diff(times)
-    step = int(differences.min()) if len(differences) else 0
-    if step <= 0 or (differences % step).any():
-        return None
-    is_usual = (differences == step).sum() * 2 >= len(differences)
-    is_dense = _SPARSEST * len(times) >= (times[-1] - times[0]) // step + 1
-    return step if is_usual or is_dense else None
-
-
-def months_of(times: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """Return the number of each month since year 0 if all times are at the same moment of a month; else None."""
-    moments = times.astype("datetime64[us]")
-    months = moments.astype("datetime64[M]")
-    return months.astype(np.int64) if len(set((moments - months).astype(np.int64).tolist())) == 1 else None
-
-
-def positions(times: NDArray[np.int64]) -> tuple[NDArray[np.int64], int | None] | None:
-    """Return the index of each ascending time on a regular grid, and its step in microseconds.
-
-    Args:
-        times: [N] ascending, in microseconds.
-
-    Returns:
-        [N] indices from 0, and the step, None for months; or None if the times are on no grid.
-    """
-    if len(times) > 2 and (months := months_of(times)) is not None:
-        unit = int(np.gcd.reduce(np.diff(months)))
-        if unit > 0:
-            return (months - months[0]) // unit, None
-    step = step_of(times)
-    return None if step is None else ((times - times[0]) // step, step)
-
-
-_DAY = 86_400_000_000
-_WEEKDAYS = 5
-
-
-def workdays_of(
-    times: NDArray[np.int64], is_filled: NDArray[np.bool_]
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]] | None:
-    """Return which rows of a daily series are on workdays, and the number of each workday from the first.
-
-    Args:
-        times: [N] ascending, in microseconds.
-        is_filled: [N] True where the row holds a value.
-
-    Returns:
-        None if the series is not daily, or has a value on a Saturday or a Sunday.
-    """
-    days, moments = np.divmod(times, _DAY)
-    weekday = (days + 3) % 7  # 1970 began on a Thursday
-    is_weekend = weekday >= _WEEKDAYS
-    kept = ~is_weekend
-    is_daily = len(np.unique(moments)) == 1 and (np.diff(days) == 1).sum() * 2 >= len(days) - 1
-    spans_weekend = len(days) > 1 and days[-1] - days[0] >= 7
-    if not is_daily or not spans_weekend or (is_weekend & is_filled).any():
-        return None
-    dates = days[kept].astype("datetime64[D]")
-    return kept, np.busday_count(dates[0], dates).astype(np.int64)
-
-
-def on_grid(values: NDArray[Any], indices: NDArray[np.int64]) -> NDArray[Any]:
-    """Return values [N, F] at their indices, with NaN for the steps that are missing.
-
-    The gaps may be at most twenty times as long as the values, so that one wrong date fills no memory.
-    """
-    length = int(indices[-1]) + 1
-    if length > _MOST_INSERTED * len(values):
-        return values
-    grid = np.full((length, *values.shape[1:]), np.nan, values.dtype)
-    grid[indices] = values
-    return grid
-
-
-def format_step(step: int | None) -> str:
-    """Format a step in words.
-
-    Example:
-        >>> format_step(86_400_000_000), format_step(900_000_000), format_step(None)
-        ('daily', 'every 900 s', 'monthly')
-    """
-    if step is None:
-        return "monthly"
-    seconds = step / 1e6
-    named = next((name for name, length in _STEPS.items() if length == seconds), None)
-    return named or f"every {seconds:g} s"
 
 
 def format_range(values: pl.Series) -> str:

@@ -16,9 +16,10 @@ LARGEST = 3.4e38
 _SIGN, _EXPONENT = r"[-+\u2212]?", r"(?:[eE][-+]?\d+)?"
 _PLAIN = rf"{_SIGN}(?:\d+\.?\d*|\.\d+){_EXPONENT}"
 _COMMA = rf"{_SIGN}(?:\d+,\d*|,\d+){_EXPONENT}"
-# Groups of three digits, divided by commas, dots, or spaces and apostrophes; the last can stand with both decimals.
-_BY_COMMAS = rf"{_SIGN}\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?{_EXPONENT}"
-_BY_DOTS = rf"{_SIGN}\d{{1,3}}(?:\.\d{{3}})+(?:,\d+)?{_EXPONENT}"
+# Groups of three digits, divided by commas, dots, or spaces and apostrophes; the last can stand with both decimals. A
+# number in groups begins with no zero and has no exponent: 0.437 is below 1, and 1.234e-05 is no 1234e-05.
+_BY_COMMAS = rf"{_SIGN}[1-9]\d{{0,2}}(?:,\d{{3}})+(?:\.\d+)?"
+_BY_DOTS = rf"{_SIGN}[1-9]\d{{0,2}}(?:\.\d{{3}})+(?:,\d+)?"
 _SPACES = r"[ \u00a0\u2009\u202f'\u2019]"
 _BY_SPACES = rf"{_SIGN}\d{{1,3}}(?:{_SPACES}\d{{3}})+(?:[.,]\d+)?{_EXPONENT}"
 # Units that numbers are written with: a currency in front, a currency or per cent behind.

@@ -110,13 +110,21 @@ class ReadSeries(keras.layers.Layer):
     Args:
         mean: [F], the mean of each channel.
         scale: [F], the standard deviation of each channel; not 0.
-        relative: Divide each series by its own level first, for series whose variation grows with their level.
+        relative: Divide each series by its own level first, for series whose variation grows with their level; or [F],
+            True for the channels that are divided.
 
     Raises:
         InvalidSetting: The lengths of mean and scale differ, or a scale is 0.
     """
 
-    def __init__(self, mean: Sequence[float], scale: Sequence[float], *, relative: bool = False, **arguments: Any):
+    def __init__(
+        self,
+        mean: Sequence[float],
+        scale: Sequence[float],
+        *,
+        relative: bool | Sequence[bool] = False,
+        **arguments: Any,
+    ):
         super().__init__(**arguments)
         if len(mean) != len(scale) or not all(scale):
             raise InvalidSetting(
@@ -124,7 +132,7 @@ class ReadSeries(keras.layers.Layer):
                 f"scales {[float(value) for value in scale]}. Use a scale of 1 for a constant channel."
             )
         self.mean, self.scale = [float(value) for value in mean], [float(value) for value in scale]
-        self.relative = relative
+        self.relative = relative if isinstance(relative, bool) else [bool(value) for value in relative]
         self.supports_masking = True
 
     def call(self, inputs: Any) -> Any:
@@ -138,7 +146,10 @@ class ReadSeries(keras.layers.Layer):
         inputs = ops.cast(inputs, self.compute_dtype)
         missing = ops.isnan(inputs)
         if self.relative:
-            inputs = inputs / _level(ops.where(missing, 0.0, inputs), ops.logical_not(missing))
+            level = _level(ops.where(missing, 0.0, inputs), ops.logical_not(missing))
+            if isinstance(self.relative, list):
+                level = ops.where(ops.convert_to_tensor(self.relative, "bool"), level, ops.ones_like(level))
+            inputs = inputs / level
         return ops.where(missing, 0.0, (inputs - mean) / scale)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:

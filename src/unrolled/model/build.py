@@ -275,7 +275,7 @@ def _precision(policy: str) -> Iterator[None]:
 def _read(config: ExperimentConfig, task: Task, inputs: Any) -> Any:
     """Return the input as a sequence; rows of a grey image are one already, and so are tokens."""
     if isinstance(series := task.preprocessor, SeriesPreprocessor):
-        return ReadSeries(series.mean, series.scale, relative=series.by_window, name=_READ)(inputs)
+        return ReadSeries(series.mean, series.scale, relative=series.relative, name=_READ)(inputs)
     is_colored = len(inputs.shape) == 4
     if config.scan == "rows" and not is_colored:
         return inputs

@@ -121,7 +121,11 @@ def _scaled(channel: NDArray[Any]) -> list[float]:
 
 def _chart_values(section: ChartSection) -> dict[str, Any]:
     charts = [
-        {"name": name, "series": list(series), "chart": line_chart(name, series, steps=section.steps)}
+        {
+            "name": name,
+            "series": list(series),
+            "chart": line_chart(name, series, steps=section.steps_of.get(name, section.steps)),
+        }
         for name, series in section.charts.items()
     ]
     return {"charts": charts[:_CHARTS_SHOWN], "more": charts[_CHARTS_SHOWN:]}

@@ -8,22 +8,17 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from unrolled.data.dataset import Dataset, Split
-from unrolled.data.examples import forecast_schema
 from unrolled.data.folders import list_examples
 from unrolled.data.formats import PICTURE_FILES, TABLES, ReadContext, names_a_file, read_inputs, read_labeled
 from unrolled.data.frames import Source, is_frame
 from unrolled.data.pictures import save_png
 from unrolled.data.preview import PredictedPicture, draw_input_grid
 from unrolled.data.registry import DATASETS, load
-from unrolled.data.rows import read_series as series_of_table
-from unrolled.data.tables import Table, read_table
+from unrolled.data.tables import Table
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
 from unrolled.storage import cannot_read, looks_like_a_file
 from unrolled.tasks.metrics import Evaluation
-
-import numpy as np
-from numpy.typing import NDArray
 
 Prediction = dict[str, Any]
 """One prediction as JSON: its source, then what the task predicts."""
@@ -253,25 +248,3 @@ def _split(run: Run, data: str | Source | Dataset | Split) -> Split:
             f"{', '.join(data.classes)}. Evaluate on data of the same classes."
         )
     return data.test
-
-
-def read_series(run: Run, path: Path) -> NDArray[np.float32]:
-    """Read the channels [T, F] of a run's series from another table, in the order of time.
-
-    Raises:
-        DataError: The table is damaged, a column is missing, or it holds several series.
-        InvalidInput: The network was not trained to forecast.
-    """
-    if run.task.name != "forecast":
-        raise InvalidInput(f"forecast: the network was trained to {run.task.name}, not to forecast. Name another run.")
-    if run.schema is None:
-        table = read_table(path)
-        return series_of_table(table, forecast_schema(table, run.output_names))[0][0]
-    table = run.schema.read(path)
-    series, _ = series_of_table(table, run.schema)
-    if len(series) > 1:
-        raise DataError(
-            f"{path}: expected one series to forecast, got {len(series):,} by the column {run.schema.series}. "
-            "Write the rows of one series to a file."
-        )
-    return series[0]

@@ -9,6 +9,8 @@ from unrolled.config.experiment import ExperimentConfig
 from unrolled.config.sections import Component, DataConfig
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.registry import load, load_config_data
+from unrolled.data.schema import TableSchema
+from unrolled.data.series import channels_of
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.tasks.batches import EvaluationBatches, TrainingBatches, predict_probabilities
 from unrolled.tasks.metrics import Evaluation
@@ -179,8 +181,10 @@ class Task(ABC):
         if self.data.kind != "series":
             return ()
         channels = self.data.example_shape[-1] or 0
-        if len(self.data.columns) == channels:
-            return self.data.columns
+        schema = self.data.schema
+        names = channels_of(TableSchema.from_json(schema)) if schema else ()
+        if len(names) == channels:
+            return names
         return tuple(f"channel {index}" for index in range(1, channels + 1))
 
     @property
@@ -304,7 +308,9 @@ class Task(ABC):
         """Continue a text; see ``unrolled.generate``."""
         self._refuse("generate", "unrolled train austen-characters")
 
-    def forecast(self, model: keras.Model, series: Any, steps: int | None = None) -> NDArray[np.float32]:
+    def forecast(
+        self, model: keras.Model, series: Any, steps: int | None = None, future: Any = None
+    ) -> NDArray[np.floating[Any]]:
         """Continue a series; see ``unrolled.forecast``."""
         self._refuse("forecast", "unrolled train passengers-forecast")
 

@@ -90,9 +90,21 @@ def seasonal_naive(windows: NDArray[Any], *, horizon: int, season: int, window: 
         >>> seasonal_naive(np.arange(6.0).reshape(1, 6, 1), horizon=3, season=2, window=6)[0, :, 0].tolist()
         [4.0, 5.0, 4.0]
     """
-    steps = np.arange(horizon)
-    naive: NDArray[Any] = windows[:, window + steps - season * (steps // season + 1)]
+    naive: NDArray[Any] = windows[:, seasonal_steps(horizon, season, window)]
     return naive
+
+
+def seasonal_steps(horizon: int, season: int, window: int) -> NDArray[np.int64]:
+    """Return [horizon] the index of the step one season before each step to forecast.
+
+    It is the smallest number of whole seasons before that is in the window.
+
+    Example:
+        >>> seasonal_steps(horizon=3, season=2, window=6).tolist()
+        [4, 5, 4]
+    """
+    steps = np.arange(horizon)
+    return window + steps - season * (steps // season + 1)
 
 
 def naive_baseline(

@@ -1,20 +1,22 @@
 """Forecasting: the next values of a series from the values before them."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.config.sections import Component, DataConfig, Fold, ForecastConfig
 from unrolled.data.dataset import Dataset, Split
-from unrolled.data.ragged import objects
 from unrolled.data.registry import load, load_config_data
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.tasks.base import Baselines, Prediction, Task
 from unrolled.tasks.baselines import naive_baseline, seasonal_naive
 from unrolled.tasks.batches import predict_outputs
+from unrolled.tasks.forecast_charts import forecast_charts
 from unrolled.tasks.metrics import Evaluation, forecast_errors, naive_errors
-from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor, fit_series, window_level
-from unrolled.tasks.sections import ChartSection, Sections
+from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor, window_level
+from unrolled.tasks.sections import Sections
+from unrolled.tasks.windows import Channels, windows_after, windows_of
 
 import keras
 import numpy as np
@@ -22,10 +24,6 @@ from numpy.typing import NDArray
 
 # Data sets that are series to forecast.
 _SERIES = ("air-passengers",)
-# Fewer windows make no line, so the last one is drawn with the steps before it.
-_FEWEST_WINDOWS = 8
-# The series of which a report shows the forecasts.
-_MOST_DRAWN = 8
 
 
 class Forecasting(Task):
@@ -35,7 +33,8 @@ class Forecasting(Task):
 
         y = (x[t + k] - x[t + k - season m]) / scale        k = 1 ... horizon, m the smallest that is in the window
 
-    With ``forecast.scale: window_mean`` the scale is multiplied by the mean of the window.
+    With ``forecast.scale: window_mean`` the scale is multiplied by the mean of the window. Metrics and baselines
+    concern the channels to forecast; what else the network reads, ``Channels`` says.
     """
 
     name = "forecast"
@@ -56,6 +55,11 @@ class Forecasting(Task):
         """Window, horizon, season and test steps."""
         assert self.config.forecast is not None
         return self.config.forecast
+
+    @cached_property
+    def channels(self) -> Channels:
+        """The channels of the series."""
+        return Channels.of(self.config.data, self.output_names)
 
     def load(self) -> Dataset:
         """Load the series, its last ``test_steps`` as the test part."""
@@ -86,19 +90,20 @@ class Forecasting(Task):
         cuts = [len(values) - max(settings.horizon, round(len(values) * float(validation))) for values in series]
         before = [values[:cut] for values, cut in zip(series, cuts, strict=True)]
         after = [values[cut:] for values, cut in zip(series, cuts, strict=True)]
-        return self._windows(before), self._check(_windows_after(before, after, settings), "validation")
+        return self._windows(before), self._check(
+            windows_after(before, after, settings, len(self.output_names)), "validation"
+        )
 
     def fit_preprocessor(self, train: Split) -> Preprocessor:
         """Fit the mean and the scale of each channel."""
-        windows = [item[: self.settings.window] for item in train.inputs]
-        return fit_series(windows, by_window=self.settings.scale is not None)
+        return self.channels.fit(list(train.inputs), self.settings)
 
     def encode(self, split: Split) -> Split:
-        """Return windows [B, window, F], and the scaled differences from one season earlier [B, horizon * F]."""
-        settings, windows = self.settings, np.stack(list(split.inputs))
-        inputs, after = windows[:, : settings.window], windows[:, settings.window :]
-        naive = self._naive(inputs)
-        differences = (after - naive) / self._unit(inputs)
+        """Return what the network reads, and the scaled differences from one season earlier [B, horizon * targets]."""
+        windows = np.stack(list(split.inputs))
+        before, after = self._targets(windows)
+        differences = (after - self._naive(before)) / self._unit(before)
+        inputs = self._series_preprocessor.narrow(self.channels.inputs(windows, self.settings))
         return Split(inputs, differences.reshape(len(inputs), -1).astype(np.float32))
 
     def encode_test(self) -> Split:
@@ -107,7 +112,7 @@ class Forecasting(Task):
 
     @property
     def num_outputs(self) -> int:
-        """One value per target step and channel."""
+        """One value per target step and channel to forecast."""
         return self.settings.horizon * len(self.output_names)
 
     @classmethod
@@ -116,14 +121,14 @@ class Forecasting(Task):
         return Component.model_validate({"Dense": {"units": num_outputs}})
 
     def predict(self, model: keras.Model, split: Split, batch_size: int = 256) -> NDArray[np.float32]:
-        """Return the scaled differences [B, horizon * F]."""
+        """Return the scaled differences [B, horizon * targets]."""
         return predict_outputs(model, split.inputs, batch_size)
 
     def evaluate(self, outputs: NDArray[Any], split: Split) -> Evaluation:
         """Return MAE, RMSE and MASE in the units of the data; the loss is that of the scaled differences."""
         settings = self.settings
         errors = (np.asarray(split.targets, np.float64) - outputs).reshape(len(outputs), settings.horizon, -1)
-        unit = self._unit(np.asarray(split.inputs))
+        unit = self._unit(self._targets(np.asarray(split.inputs))[0])
         metrics = forecast_errors(errors * unit, self._naive_errors())
         return Evaluation(
             examples=len(outputs),
@@ -134,57 +139,15 @@ class Forecasting(Task):
 
     def baselines(self) -> Baselines:
         """Return the errors of the seasonal naive forecast."""
-        settings, windows = self.settings, np.stack(list(self._test_windows().inputs))
-        inputs, targets = windows[:, : settings.window], windows[:, settings.window :]
+        settings = self.settings
+        inputs, targets = self._targets(np.stack(list(self._test_windows().inputs)))
         return naive_baseline(inputs, targets, self._naive_errors(), settings.season, settings.window)
 
     def report_sections(self, model: keras.Model, outputs: NDArray[Any]) -> Sections:
-        """Chart the test part beside its forecasts, each at the end of the horizon.
-
-        With few windows in the test part, the last one is drawn instead: the steps that the network read, and its
-        forecast of all steps of the horizon.
-        """
+        """Chart the test part beside its forecasts (see ``forecast_charts``)."""
         windows = self._test_windows()
-        forecasts = self.values(outputs, np.stack(list(windows.inputs)))
-        charts: dict[str, dict[str, list[float]]] = {}
-        steps: list[str] = []
-        note = ""
-        several = self.data.train.size > 1
-        for series in range(min(self.data.train.size, _MOST_DRAWN)):
-            mine = forecasts[windows.targets == series]
-            if not len(mine):
-                continue
-            truth, line, steps, note = self._line(series, mine, alone=not several)
-            for channel, name in enumerate(self.output_names):
-                title = f"series {series + 1}: {name}" if several else name
-                charts[title] = {"actual": truth[:, channel].tolist(), "forecast": line[:, channel].tolist()}
-        if self.data.train.size > _MOST_DRAWN:
-            note += f" The first {_MOST_DRAWN} of {self.data.train.size:,} series."
-        return Sections([ChartSection("Forecasts on the test set", charts, steps, note)])
-
-    def _line(
-        self, series: int, forecasts: NDArray[Any], *, alone: bool
-    ) -> tuple[NDArray[Any], NDArray[Any], list[str], str]:
-        """Return the values [T, F] of one series, their forecasts, the names of the steps, and a note."""
-        settings, test = self.settings, self.data.test.inputs[series]
-        horizon, window = settings.horizon, settings.window
-        whole = np.concatenate([self.data.train.inputs[series][-window:], test])
-        # Windows with gaps in the values to forecast were left out.
-        starts = [
-            start
-            for start in range(len(whole) - window - horizon + 1)
-            if not np.isnan(whole[start + window - settings.season : start + window + horizon]).any()
-        ]
-        if alone and len(starts) >= _FEWEST_WINDOWS:
-            truth, line = test[horizon - 1 :], np.full((len(test) - horizon + 1, whole.shape[1]), np.nan)
-            line[starts] = forecasts[:, -1]
-            ahead = "1 step" if horizon == 1 else f"{horizon} steps"
-            note = f"By step of the test set; each value was forecast {ahead} ahead."
-            return truth, line, [str(horizon + step) for step in range(len(line))], note
-        truth = whole[starts[-1] : starts[-1] + window + horizon]
-        line = np.concatenate([np.full((window, whole.shape[1]), np.nan), forecasts[-1]])
-        steps = [f"{step:+d}" if step else "now" for step in range(1 - window, horizon + 1)]
-        return truth, line, steps, f"The last {horizon} steps, forecast from the {window} steps before them."
+        forecasts = self.values(outputs, self._targets(np.stack(list(windows.inputs)))[0])
+        return Sections([forecast_charts(self.data, self.settings, self.output_names, forecasts, windows.targets)])
 
     def describe_prediction(self, output: NDArray[Any]) -> Prediction:
         """Return the value of each channel at one step."""
@@ -194,69 +157,124 @@ class Forecasting(Task):
         """Refuse: a series is continued by ``forecast``."""
         raise InvalidInput("predict: the network was trained to forecast. Use: unrolled forecast RUN FILE")
 
-    def forecast(self, model: keras.Model, series: Any, steps: int | None = None) -> NDArray[np.float32]:
+    def forecast(
+        self, model: keras.Model, series: Any, steps: int | None = None, future: Any = None
+    ) -> NDArray[np.floating[Any]]:
         """Return the values after the end of a series; beyond the horizon the network reads its own forecasts.
 
         Args:
             model: The trained network.
-            series: [T, F] past values, or [T] of one channel; at least ``window`` steps.
+            series: [T, F] past values, or [T] of one channel; at least ``window`` steps. Channels that are read up to
+                now or known ahead come behind those to forecast (see ``Channels``).
             steps: Number of steps to forecast; the horizon if left out.
+            future: [>= steps, known channels], the values of the channels that are known ahead, NaN for a gap. Of a
+                horizon that reaches beyond them, the last ones are repeated.
 
         Returns:
-            [steps, F], in the units of the data.
+            [steps, targets], in the units of the data.
 
         Raises:
-            InvalidInput: The series is too short, has other channels, or has a gap in its last season.
+            InvalidInput: The series is too short, has other channels, or has a gap in its last season; or what is known
+                of the steps to forecast is missing.
         """
-        settings, names = self.settings, self.output_names
-        values: NDArray[Any] = np.asarray(series, np.float32)
-        values = values[:, None] if values.ndim == 1 else values
-        if values.ndim != 2 or values.shape[1] != len(names) or len(values) < settings.window:
-            raise InvalidInput(
-                f"forecast: expected a series [T, {len(names)}] of at least {settings.window} steps, got "
-                f"{list(values.shape)}. Give more past steps, and the channels {', '.join(names)}."
-            )
-        if np.isnan(values[-settings.season :]).any():
-            raise InvalidInput("forecast: the last season of the series has a gap. Fill it first.")
+        settings, channels, targets = self.settings, self.channels, len(self.output_names)
         wanted = settings.horizon if steps is None else steps
         if wanted < 1:
             raise InvalidInput(f"forecast: expected at least one step, got {wanted}.")
-        known = values[-settings.window :]
-        while len(known) < settings.window + wanted:
-            window = known[-settings.window :][None]
-            outputs = np.asarray(model.predict_on_batch(window), np.float32)
-            known = np.concatenate([known, self.values(outputs, window)[0].astype(np.float32)])
-        return known[settings.window : settings.window + wanted]
+        values = self.past_values(series)
+        ahead = self._known_ahead(future, wanted)
+        known, first = values[-settings.window :], len(channels.names) - len(channels.ahead)
+        for begin in range(0, wanted, settings.horizon):
+            block = np.full((settings.horizon, values.shape[1]), np.nan, values.dtype)
+            block[:, first:] = ahead[begin : begin + settings.horizon]
+            window = np.concatenate([known[-settings.window :], block])[None]
+            inputs = self._series_preprocessor.narrow(channels.inputs(window, settings))
+            outputs = np.asarray(model.predict_on_batch(inputs), np.float32)
+            block[:, :targets] = self.values(outputs, self._targets(window)[0])[0]
+            known = np.concatenate([known, block])
+        return known[settings.window : settings.window + wanted, :targets]
+
+    def past_values(self, series: Any) -> NDArray[Any]:
+        """Return a series [T, F] to forecast after checking it.
+
+        Raises:
+            InvalidInput: It is too short, has other channels, or has a gap in its last season.
+        """
+        settings, channels, targets = self.settings, self.channels, len(self.output_names)
+        is_precise = self._series_preprocessor.offset is not None
+        values: NDArray[Any] = np.asarray(series, np.float64 if is_precise else np.float32)
+        values = values[:, None] if values.ndim == 1 else values
+        if values.ndim != 2 or values.shape[1] != len(channels.names) or len(values) < settings.window:
+            raise InvalidInput(
+                f"forecast: expected a series [T, {len(channels.names)}] of at least {settings.window} steps, got "
+                f"{list(values.shape)}. Give more past steps, and the channels {', '.join(channels.names)}."
+            )
+        if np.isnan(values[-settings.season :, :targets]).any():
+            raise InvalidInput("forecast: the last season of the series has a gap. Fill it first.")
+        return values
+
+    def _known_ahead(self, future: Any, steps: int) -> NDArray[np.float64]:
+        """Return [whole horizons, known channels] what is known ahead.
+
+        Raises:
+            InvalidInput: It is missing.
+        """
+        names, horizon = self.channels.ahead, self.settings.horizon
+        whole = -(-steps // horizon) * horizon
+        if future is None and names:
+            raise InvalidInput(
+                f"forecast: expected {', '.join(names)} of the {steps} steps to forecast, which the network reads, got "
+                f"none. Give them: future=[{steps}, {len(names)}]."
+            )
+        given = np.empty((whole, 0)) if future is None else np.asarray(future, np.float64)
+        given = given[:, None] if given.ndim == 1 and len(names) == 1 else given
+        if given.ndim != 2 or given.shape[1] != len(names) or len(given) < steps:
+            raise InvalidInput(
+                f"forecast: expected future [{steps}, {len(names)}], got {list(given.shape)}. Give {steps} steps of "
+                f"{', '.join(names) or 'nothing: the network reads no channel that is known ahead'}."
+            )
+        given = given[:whole]
+        return np.concatenate([given, np.repeat(given[-1:], whole - len(given), axis=0)])
 
     def values(self, outputs: NDArray[Any], windows: NDArray[Any]) -> NDArray[Any]:
-        """Return the forecast values [B, horizon, F] in the units of the data.
+        """Return the forecast values [B, horizon, targets] in the units of the data.
 
         Args:
-            outputs: [B, horizon * F] scaled differences from one season before.
-            windows: [B, >= window, F] past values.
+            outputs: [B, horizon * targets] scaled differences from one season before.
+            windows: [B, window, targets] past values.
         """
-        unit = self._unit(windows[:, : self.settings.window])
+        unit = self._unit(windows)
         values: NDArray[Any] = self._naive(windows) + outputs.reshape(len(outputs), self.settings.horizon, -1) * unit
         return values
 
     def _naive_errors(self) -> NDArray[np.float64]:
-        """Return [B, 1, F] the naive error of the series of each test window."""
-        errors = naive_errors(self.data.train.inputs, self.settings.season)
+        """Return [B, 1, targets] the naive error of the series of each test window."""
+        series = [values[:, : len(self.output_names)] for values in self.data.train.inputs]
+        errors = naive_errors(series, self.settings.season)
         return errors[self._test_windows().targets][:, None]
 
     def _naive(self, windows: NDArray[Any]) -> NDArray[Any]:
         settings = self.settings
         return seasonal_naive(windows, horizon=settings.horizon, season=settings.season, window=settings.window)
 
-    def _unit(self, windows: NDArray[Any]) -> NDArray[Any]:
-        """Return [B or 1, 1, F] the unit of the scaled differences."""
+    def _targets(self, windows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return [B, window, targets] and [B, horizon, targets], the values before and after the end of a window."""
+        values = windows[..., : len(self.output_names)]
+        return values[:, : self.settings.window], values[:, self.settings.window :]
+
+    @property
+    def _series_preprocessor(self) -> SeriesPreprocessor:
         assert isinstance(self.preprocessor, SeriesPreprocessor)
-        scale = np.array(self.preprocessor.scale)[None, None]
-        return scale * window_level(windows) if self.preprocessor.by_window else scale
+        return self.preprocessor
+
+    def _unit(self, windows: NDArray[Any]) -> NDArray[Any]:
+        """Return [B or 1, 1, targets] the unit of the scaled differences."""
+        scale = np.array(self._series_preprocessor.scale)[None, None, : len(self.output_names)]
+        return scale * window_level(windows) if self._series_preprocessor.by_window else scale
 
     def _test_windows(self) -> Split:
-        windows = _windows_after(self.data.train.inputs, self.data.test.inputs, self.settings)
-        return self._check(windows, "test")
+        series = self.data.train.inputs, self.data.test.inputs
+        return self._check(windows_after(*series, self.settings, len(self.output_names)), "test")
 
     def _windows(self, series: Sequence[NDArray[Any]]) -> Split:
         settings = self.settings
@@ -268,7 +286,7 @@ class Forecasting(Task):
                 f"{longest} training steps beside {settings.test_steps} test steps and validation. "
                 "Lower one of them."
             )
-        return self._check(_windows(series, settings), "training")
+        return self._check(windows_of(series, settings, len(self.output_names)), "training")
 
     def _check(self, windows: Split, part: str) -> Split:
         """Refuse a part of which every window has a gap where there may be none."""
@@ -280,30 +298,3 @@ class Forecasting(Task):
                 "horizon and season, or leave the missing steps out of the table without their times."
             )
         return windows
-
-
-def _windows_after(
-    before: Sequence[NDArray[Any]] | NDArray[Any],
-    after: Sequence[NDArray[Any]] | NDArray[Any],
-    settings: ForecastConfig,
-) -> Split:
-    """Return the windows of all series whose target steps are all in ``after``."""
-    pairs = zip(before, after, strict=True)
-    return _windows([np.concatenate([first[-settings.window :], second]) for first, second in pairs], settings)
-
-
-def _windows(series: Sequence[NDArray[Any]], settings: ForecastConfig) -> Split:
-    """Return the windows of all series without gaps in their last season and target steps.
-
-    Returns:
-        [B] windows [window + horizon, F], and as targets [B] the index of the series of each.
-    """
-    length, first = settings.window + settings.horizon, settings.window - settings.season
-    windows, owners = [], []
-    for owner, values in enumerate(series):
-        for begin in range(len(values) - length + 1):
-            window = values[begin : begin + length]
-            if not np.isnan(window[first:]).any():
-                windows.append(window)
-                owners.append(owner)
-    return Split(objects(windows), np.array(owners, np.int64))

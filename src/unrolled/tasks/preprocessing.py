@@ -7,6 +7,7 @@ from typing import Any
 from unrolled.config.sections import TextConfig
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, padded_lengths
+from unrolled.data.series import LARGEST_LOSS
 from unrolled.data.texts import Texts
 from unrolled.data.tokens import Tokenizer
 from unrolled.errors import InvalidInput
@@ -133,12 +134,17 @@ class SeriesPreprocessor:
         scale: [F] standard deviation of the training examples, 1 where it is 0.
         by_window: True if each series is divided by its own mean first.
         longest: The number of steps of the longest training example.
+        divided: With ``by_window``, the number of the first channels that are divided; all if None.
+        offset: [F] what is subtracted in float64 before the network reads float32, or None: a channel around 1e9 with
+            small differences.
     """
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     by_window: bool = False
     longest: int = 1
+    divided: int | None = None
+    offset: tuple[float, ...] | None = None
     dtype: str = "float32"
     vocabulary: int | None = None
     notes: tuple[str, ...] = ()
@@ -153,6 +159,20 @@ class SeriesPreprocessor:
         """The shapes of an encoded example in a batch: those of the padded lengths."""
         return tuple((length, len(self.mean)) for length in padded_lengths(self.longest))
 
+    @property
+    def relative(self) -> bool | list[bool]:
+        """The argument of ``ReadSeries``: which channels are divided by their own level."""
+        if not self.by_window or self.divided is None:
+            return self.by_window
+        return [channel < self.divided for channel in range(len(self.mean))]
+
+    def narrow(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Return values [..., F] as the network reads them, the offset subtracted before they are rounded."""
+        if self.offset is None:
+            return np.asarray(values, np.float32)
+        narrow: NDArray[np.float32] = (np.asarray(values, np.float64) - np.array(self.offset)).astype(np.float32)
+        return narrow
+
     def encode(self, inputs: Any) -> Ragged:
         """Return [B] arrays of float32 [T, F].
 
@@ -163,7 +183,7 @@ class SeriesPreprocessor:
         if isinstance(inputs, Ragged):
             return Ragged(inputs.values, inputs.begins, inputs.lengths, shortest)
         try:
-            encoded = [np.asarray(item, np.float32) for item in inputs]
+            encoded = [np.asarray(item, np.float32 if self.offset is None else np.float64) for item in inputs]
         except (ValueError, TypeError):
             raise InvalidInput("predict: expected series of numbers. Give arrays [T, F].") from None
         for index, item in enumerate(encoded):
@@ -173,12 +193,13 @@ class SeriesPreprocessor:
                     "Give every step all channels."
                 )
         _check_any(encoded)
-        return Ragged.of(encoded, shortest)
+        return Ragged.of([self.narrow(item) for item in encoded], shortest)
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of ``preprocessor.json``."""
-        values = {"mean": list(self.mean), "scale": list(self.scale)}
-        return {"kind": "series", **values, "by_window": self.by_window, "longest": self.longest}
+        values = {"kind": "series", "mean": list(self.mean), "scale": list(self.scale), "by_window": self.by_window}
+        more = {"divided": self.divided, "offset": None if self.offset is None else list(self.offset)}
+        return {**values, "longest": self.longest, **{name: one for name, one in more.items() if one is not None}}
 
 
 def _check_any(inputs: Sequence[Any] | Texts) -> None:
@@ -245,7 +266,11 @@ def fit_series(
         squares = squares + np.nansum((values - mean) ** 2, axis=0)
     scale = np.sqrt(squares / np.maximum(count, 1))
     longest = max(map(len, series))
-    return SeriesPreprocessor(tuple(mean.tolist()), tuple(np.where(scale > 0, scale, 1.0).tolist()), by_window, longest)
+    scales = tuple(np.where(scale > 0, scale, 1.0).tolist())
+    rounding = np.abs(mean) * np.finfo(np.float32).eps / 2
+    if by_window or series[0].dtype != np.float64 or not (rounding > LARGEST_LOSS * scale).any():
+        return SeriesPreprocessor(tuple(mean.tolist()), scales, by_window, longest)
+    return SeriesPreprocessor(tuple(np.zeros_like(mean).tolist()), scales, longest=longest, offset=tuple(mean.tolist()))
 
 
 def _all_steps(
@@ -268,7 +293,13 @@ def preprocessor_from_json(values: Mapping[str, Any]) -> Preprocessor:
     if values["kind"] == "arrays":
         return ArrayPreprocessor(tuple(values["shape"]))
     if values["kind"] == "series":
-        mean, scale = tuple(values["mean"]), tuple(values["scale"])
-        return SeriesPreprocessor(mean, scale, values["by_window"], values.get("longest", 1))
+        return SeriesPreprocessor(
+            tuple(values["mean"]),
+            tuple(values["scale"]),
+            values["by_window"],
+            values.get("longest", 1),
+            values.get("divided"),
+            None if values.get("offset") is None else tuple(values["offset"]),
+        )
     tokenizer, notes = Tokenizer.from_json(values["tokenizer"]), tuple(values.get("notes", ()))
     return TextPreprocessor(tokenizer, values["max_length"], notes=notes)

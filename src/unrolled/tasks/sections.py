@@ -84,12 +84,14 @@ class ChartSection:
         charts: For each chart by name, its series by name; NaN where a series has no value.
         steps: The labels of the horizontal axis.
         note: A sentence below the heading.
+        steps_of: The labels of charts that have their own, by name.
     """
 
     title: str
     charts: Mapping[str, Mapping[str, Sequence[float]]]
     steps: Sequence[str]
     note: str = ""
+    steps_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,45 @@
+"""Checks of the cells of a column, and channels made of categories."""
+
+from collections.abc import Mapping, Sequence
+
+from unrolled.data.tables import Table
+from unrolled.data.values import is_blank
+from unrolled.errors import DataError
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+_MOST_NAMED = 10
+
+
+def check_filled(table: Table, name: str, cells: pl.Series, what: str) -> None:
+    """Refuse a column with empty cells; the message counts them.
+
+    Raises:
+        DataError: A cell is empty.
+    """
+    rows = np.flatnonzero(is_blank(cells).to_numpy()).tolist()
+    if not rows:
+        return
+    several = ""
+    if len(rows) > 1:
+        lines = ", ".join(str(table.lines[row]) for row in rows[:_MOST_NAMED])
+        several = f" ({len(rows):,} rows have none: {lines}{', …' if len(rows) > _MOST_NAMED else ''})"
+    raise DataError(
+        f"{table.location(rows[0], name)}: expected {what}, got an empty cell{several}. Add it or drop the row; "
+        "data: {missing: drop} leaves such rows out"
+    )
+
+
+def category_channels(table: Table, categories: Mapping[str, Sequence[str]]) -> list[NDArray[np.float64]]:
+    """Return a channel [N] for each value of each category, 1 in the rows that have it and 0 in the others.
+
+    Raises:
+        DataError: A column is missing.
+    """
+    channels = []
+    for name, values in categories.items():
+        cells = table.texts(name).str.strip_chars()
+        channels += [(cells == value).fill_null(False).to_numpy().astype(np.float64) for value in values]
+    return channels

@@ -1,0 +1,322 @@
+"""Series in the rows of a table: each in the order of time, on its grid, with the channels that its times give."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from unrolled.data.calendars import calendar_channels, calendar_names
+from unrolled.data.cells import category_channels, check_filled
+from unrolled.data.grids import (
+    Moments,
+    Step,
+    Timeline,
+    find_step,
+    format_moments,
+    is_on_workdays,
+    is_too_sparse,
+    is_weekend,
+    parse_step,
+)
+from unrolled.data.schema import TableSchema
+from unrolled.data.tables import Table
+from unrolled.errors import DataError
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+SINCE_LAST = "time since last"
+"""The channel that ``irregular: delta`` adds: seconds, or the unit of a column of numbers that orders the rows."""
+LARGEST_LOSS = 1e-3
+"""The share of a channel's standard deviation up to which float32 may round its values."""
+_FEWEST_ON_GRID = 3
+_USUAL_STEPS = ("1s", "10s", "1m", "5m", "15m", "1h", "6h", "1d", "1w", "1mo", "1q", "1y")
+
+
+@dataclass(frozen=True)
+class Series:
+    """A series of a table in the order of time.
+
+    Attributes:
+        timeline: Its name, and the times of its steps.
+        values: [T, F] the channels of ``channels_of``; NaN for what is missing. float32, or float64 where float32 would
+            lose differences between the values.
+        rows: The indices of its rows in the table.
+    """
+
+    timeline: Timeline
+    values: NDArray[Any]
+    rows: NDArray[np.int64]
+
+
+def channels_of(schema: TableSchema) -> tuple[str, ...]:
+    """Return the names of the channels of a series: to forecast, read up to now, known ahead."""
+    first = ("value",) if schema.is_wide else schema.columns
+    since = (SINCE_LAST,) if schema.irregular == "delta" else ()
+    return (*first, *schema.past, *since, *schema.known, *calendar_names(schema.calendar))
+
+
+def read_series(table: Table, schema: TableSchema, future: Table | None = None) -> list[Series]:
+    """Return the series of a table.
+
+    Without a column that assigns rows to series, all rows are one series; of a wide table each column is one. Steps
+    that are missing are gaps, [F] of NaN. Of a daily series without any value on a weekend, weekends are no steps.
+
+    Args:
+        table: The table.
+        schema: Its columns.
+        future: A table of later rows, of which the columns that are not known ahead may be missing. Its rows up to the
+            last value of a series are left out.
+
+    Raises:
+        DataError: A cell is not a number, a row names no series, two rows of a series have the same time, or a time is
+            not on the grid that ``every`` sets.
+    """
+    rows = _Rows(table, schema, future)
+    if schema.is_wide:
+        every = np.arange(rows.size)
+        covariates = list(range(len(schema.columns), rows.values.shape[1]))
+        found = [
+            rows.in_time(name, every, rows.values[:, [column, *covariates]])
+            for column, name in enumerate(schema.columns)
+        ]
+    else:
+        found = [rows.in_time(name, indices, rows.values) for name, indices in rows.groups()]
+    if rows.loses_differences():
+        return found
+    return [Series(one.timeline, one.values.astype(np.float32), one.rows) for one in found]
+
+
+class _Rows:
+    """The values, times and series of the rows of a table, and of a second one with later rows.
+
+    Attributes:
+        size: Number of rows.
+        values: [N, F] the columns of the schema.
+    """
+
+    def __init__(self, table: Table, schema: TableSchema, future: Table | None):
+        self.schema = schema
+        self.tables = [table] if future is None else [table, future]
+        self._check_times()
+        self.size = sum(one.size for one in self.tables)
+        self.values = np.concatenate([self._values_of(one) for one in self.tables])
+        self.moments = (
+            None if schema.time is None else np.concatenate([one.moments(schema.time) for one in self.tables])
+        )
+
+    def _values_of(self, table: Table) -> NDArray[np.float64]:
+        """Return [N, F] the columns of a table; what is not known ahead may be missing from the second."""
+        schema, is_second = self.schema, table is not self.tables[0]
+        optional = (*schema.columns, *schema.past) if is_second else ()
+        columns = [
+            np.full(table.size, np.nan) if name in optional and name not in table.columns else table.numbers(name)
+            for name in schema.value_columns
+        ]
+        return np.stack([*columns, *category_channels(table, schema.categories)], axis=1)
+
+    @cached_property
+    def has_times(self) -> bool:
+        """True if dates order the rows: whole numbers do too, but nothing is missing between them."""
+        return self.schema.time is not None and self.tables[0].times(self.schema.time) is not None
+
+    def loses_differences(self) -> bool:
+        """Return True if float32 rounds a channel by more than a small share of its standard deviation."""
+        columns = len(self.schema.columns)
+        parts = [self.values[:, :columns].reshape(-1, 1 if self.schema.is_wide else columns), self.values[:, columns:]]
+        channels = [channel[np.isfinite(channel)] for part in parts for channel in part.T]
+        return any(
+            np.abs(known - known.astype(np.float32)).max() > LARGEST_LOSS * known.std()
+            for known in channels
+            if len(known) and np.ptp(known) > 0
+        )
+
+    def groups(self) -> Iterator[tuple[str, NDArray[np.int64]]]:
+        """Yield the name and the rows of each series of the first table, in the order of their first rows."""
+        name = self.schema.series
+        if name is None:
+            yield "", np.arange(self.size)
+            return
+        columns = [one.column(name).cast(pl.String) for one in self.tables]
+        for one, column in zip(self.tables, columns, strict=True):
+            check_filled(one, name, column, "the name of a series")
+        keys = pl.concat(columns)
+        numbers = keys.rank("dense").to_numpy()
+        order = np.argsort(numbers, kind="stable")
+        _, begins = np.unique(numbers[order], return_index=True)
+        for rows in sorted(np.split(order, begins[1:]), key=lambda rows: int(rows[0])):
+            if rows[0] < self.tables[0].size:
+                yield str(keys[int(rows[0])]), rows
+
+    def in_time(self, name: str, rows: NDArray[np.int64], values: NDArray[np.float64]) -> Series:
+        """Return one series in the order of time.
+
+        Args:
+            name: Its name.
+            rows: [T] the indices of its rows.
+            values: [N, F] the values of all rows.
+        """
+        rows = self._with_future(rows, values)
+        if self.moments is None:
+            return Series(Timeline(name), values[rows], rows)
+        rows = rows[np.argsort(self.moments[rows], kind="stable")]
+        moments = self.moments[rows]
+        self._check_different(moments, rows)
+        schema = self.schema
+        if not self.has_times:
+            return Series(Timeline(name), self._with_channels(values[rows], moments), rows)
+        if schema.every:
+            steps, moments, step = self._on_set_grid(values[rows], moments, rows)
+        else:
+            steps, moments, step = self._on_grid(values[rows], moments)
+        return Series(Timeline(name, moments, step), self._with_channels(steps, moments), rows)
+
+    def _with_channels(self, values: NDArray[np.float64], moments: Moments) -> NDArray[np.float64]:
+        """Return the values with the time since the step before and the calendar; a gap stays one in all channels."""
+        schema, given = self.schema, values.shape[1] - len(self.schema.known)
+        parts = [values[:, :given], values[:, given:]]
+        if schema.irregular == "delta":
+            parts.insert(1, np.diff(moments, prepend=moments[:1])[:, None] / 1e6)
+        if schema.calendar:
+            channels = calendar_channels(moments, schema.calendar)
+            parts.append(np.where(np.isnan(values).all(axis=1, keepdims=True), np.nan, channels))
+        return np.concatenate(parts, axis=1)
+
+    def _is_filled(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Return [T] True for rows with a value to forecast, or to read of a series with a class."""
+        targets = 1 if self.schema.is_wide else len(self.schema.columns)
+        return np.asarray(np.isfinite(values[:, :targets]).any(axis=1))
+
+    def _with_future(self, rows: NDArray[np.int64], values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the rows of the first table up to its last value, then those of the second, where that has one."""
+        is_second = rows >= self.tables[0].size
+        if not is_second.any():
+            return rows
+        order = rows if self.moments is None else self.moments[rows]
+        last = order[~is_second & self._is_filled(values[rows])].max(initial=np.iinfo(np.int64).min)
+        is_replaced = np.ones(len(rows), np.bool_) if self.moments is None else np.isin(order, order[is_second])
+        kept: NDArray[np.int64] = rows[np.where(is_second, order > last, (order <= last) | ~is_replaced)]
+        return kept
+
+    def _on_grid(
+        self, values: NDArray[np.float64], moments: Moments
+    ) -> tuple[NDArray[np.float64], Moments, Step | None]:
+        """Return values and times on the grid that the times show, if they do."""
+        if len(moments) < _FEWEST_ON_GRID or self.schema.irregular == "delta":
+            return values, moments, None
+        step = find_step(moments)
+        if is_on_workdays(moments, self._is_filled(values)):
+            kept, step = ~is_weekend(moments), Step(1, "workdays")
+            values, moments = values[kept], moments[kept]
+        indices = None if step is None else step.indices(moments)
+        if step is None or indices is None or is_too_sparse(int(indices[-1]) + 1, len(moments)):
+            return values, moments, None
+        return _spread(values, indices), step.moments(int(moments[0]), int(indices[-1]) + 1), step
+
+    def _on_set_grid(
+        self, values: NDArray[np.float64], moments: Moments, rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], Moments, Step | None]:
+        """Return values and times on the grid of ``every``, resampled where that is asked for."""
+        assert self.schema.every is not None
+        step = parse_step(self.schema.every)
+        if self.schema.irregular == "resample":
+            begins, inverse = np.unique(step.truncated(moments), return_inverse=True)
+            values, moments = _means(values, inverse, len(begins)), begins
+        elif step.unit == "months" and Step(step.size, "month ends").indices(moments) is not None:
+            step = Step(step.size, "month ends")
+        indices = step.indices(moments)
+        if indices is None:
+            row = next(int(rows[i]) for i in range(1, len(moments)) if step.indices(moments[[0, i]]) is None)
+            raise DataError(
+                f"{self._location(row)}: {self._time(row)} is off the grid of every "
+                f"{self.schema.every} that begins at {format_moments(moments[:1])[0]}. Set another step, or "
+                "irregular: resample"
+            )
+        count = int(indices[-1]) + 1
+        if is_too_sparse(count, len(moments)):
+            raise DataError(
+                f"{self.tables[0].path}: {self.schema.time}: every {self.schema.every} makes {count:,} steps of "
+                f"{len(rows):,} rows. Set a longer step."
+            )
+        return _spread(values, indices), step.moments(int(moments[0]), count), step
+
+    def _check_times(self) -> None:
+        schema = self.schema
+        settings = {"every": schema.every, "calendar": schema.calendar, "irregular": schema.irregular}
+        needed = next((name for name, value in settings.items() if value), None)
+        if needed and not self.has_times and (needed != "irregular" or schema.time is None):
+            got = f"{schema.time} numbers the rows" if schema.time else "there is none"
+            raise DataError(
+                f"{self.tables[0].path}: the setting {needed} needs a column of dates or times, but {got}. Name one: "
+                f"time, or leave {needed} out"
+            )
+
+    def _check_different(self, moments: Moments, rows: NDArray[np.int64]) -> None:
+        for index in np.flatnonzero(moments[1:] == moments[:-1])[:1].tolist():
+            first, second = (int(row) for row in rows[index : index + 2])
+            table, _ = self._at(first)
+            line = self._location(first) if table is not self._at(second)[0] else f"line {table.lines[first]}"
+            raise DataError(
+                f"{self._location(second)}: {self._time(second)} is also the time of {line}. Drop one of the rows; if "
+                "they are of two series, name the column that tells them apart: series"
+            )
+
+    def _at(self, row: int) -> tuple[Table, int]:
+        first = self.tables[0]
+        return (first, row) if row < first.size else (self.tables[1], row - first.size)
+
+    def _location(self, row: int) -> str:
+        table, index = self._at(row)
+        return table.location(index, self.schema.time)
+
+    def _time(self, row: int) -> Any:
+        table, index = self._at(row)
+        return table.column(self.schema.time or "")[index]
+
+
+def _spread(values: NDArray[np.float64], indices: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return values [N, F] at their indices, with NaN for the steps that are missing."""
+    grid = np.full((int(indices[-1]) + 1, values.shape[1]), np.nan)
+    grid[indices] = values
+    return grid
+
+
+def _means(values: NDArray[np.float64], groups: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """Return [count, F] the mean of the values of each group; NaN where there are none."""
+    is_known = ~np.isnan(values)
+    sums, counts = np.zeros((count, values.shape[1])), np.zeros((count, values.shape[1]))
+    np.add.at(sums, groups, np.where(is_known, values, 0.0))
+    np.add.at(counts, groups, is_known)
+    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+
+
+def format_irregular(series: Sequence[Series], schema: TableSchema, name: str) -> str:
+    """Return a note on series whose times have no regular distance, with the settings for them; empty for others.
+
+    Args:
+        series: The series.
+        schema: Their columns.
+        name: The name of the table.
+    """
+    irregular = [
+        one.timeline.moments
+        for one in series
+        if one.timeline.moments is not None and one.timeline.step is None and len(one.rows) >= _FEWEST_ON_GRID
+    ]
+    if not irregular or schema.irregular:
+        return ""
+    which = "the times" if len(series) == 1 else f"the times of {len(irregular):,} of {len(series):,} series"
+    return (
+        f"{name}: {which} are at no regular distance, and the rows are read as if they were; data: {{every: "
+        f"{_usual_step(irregular[0])}, irregular: resample}} averages them in steps, data: {{irregular: delta}} adds "
+        "the time since the row before"
+    )
+
+
+def _usual_step(moments: Moments) -> str:
+    """Return the longest usual duration that is no longer than the median distance, about."""
+    median = float(np.median(np.diff(moments)))
+    sizes = [int(parse_step(text).moments(0, 2)[1]) for text in _USUAL_STEPS]
+    shorter = [text for text, size in zip(_USUAL_STEPS, sizes, strict=True) if size <= 1.05 * median]
+    return shorter[-1] if shorter else _USUAL_STEPS[0]

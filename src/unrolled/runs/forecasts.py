@@ -1,0 +1,306 @@
+"""Forecasts of the series in a table, with their dates."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+from unrolled.config.sections import DataConfig, ForecastConfig
+from unrolled.data.calendars import calendar_channels
+from unrolled.data.forecasting import EACH_COLUMN, forecast_schema, last_filled, until
+from unrolled.data.frames import Source, read_source
+from unrolled.data.grids import Moments, format_moments
+from unrolled.data.schema import TableSchema
+from unrolled.data.series import Series, format_irregular, read_series
+from unrolled.data.tables import Table, format_list
+from unrolled.errors import DataError, InvalidInput
+from unrolled.runs.run import Run
+from unrolled.tasks.forecasting import Forecasting
+from unrolled.tasks.windows import Channels
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MOST_NAMED = 6
+
+
+@dataclass(frozen=True)
+class SeriesForecast:
+    """A series and its forecast.
+
+    Attributes:
+        name: The name of the series; empty for the only one of a table.
+        history: [T, targets] the values before.
+        values: [steps, targets] the values to come, in the units of the data.
+        past: [T] the time of each value before, for people; None for a series without times.
+        times: [steps] the time of each step, for people; None where the times are unknown.
+    """
+
+    name: str
+    history: NDArray[Any]
+    values: NDArray[Any]
+    past: Sequence[str] | None = None
+    times: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class TableForecast:
+    """The forecasts of all series in a table.
+
+    Attributes:
+        series: Each series with its forecast.
+        channels: The names of the channels that are forecast.
+        series_column: The column that names the series; None for the only one of a table.
+        time_column: The column of times, or None.
+        notes: Remarks for the user.
+    """
+
+    series: Sequence[SeriesForecast]
+    channels: tuple[str, ...]
+    series_column: str | None = None
+    time_column: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each series and step: the name of the series and the time, where there are such; the values."""
+        return [
+            ({self.series_column: one.name} if self.series_column else {})
+            | ({self.time_column: one.times[step]} if self.time_column and one.times else {})
+            | {name: float(value) for name, value in zip(self.channels, values, strict=True)}
+            for one in self.series
+            for step, values in enumerate(one.values)
+        ]
+
+    def write(self, to: TextIO) -> None:
+        """Write the rows as CSV; without times the steps are numbered."""
+        precision = 7 if all(one.values.dtype == np.float32 for one in self.series) else 15
+        rows, has_times = self.rows, any(one.times for one in self.series)
+        steps = [step for one in self.series for step in range(1, len(one.values) + 1)]
+        if not has_times:
+            rows = [{"step": step} | row for step, row in zip(steps, rows, strict=True)]
+        names = [*((self.series_column,) if self.series_column else ()), *((self.time_column,) if has_times else ())]
+        writer = csv.DictWriter(to, [*(() if has_times else ("step",)), *names, *self.channels], restval="")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow(
+                {name: f"{value:.{precision}g}" if isinstance(value, float) else value for name, value in row.items()}
+            )
+
+
+def forecast_table(run: Run, path: Source, steps: int | None = None, future: Source | None = None) -> TableForecast:
+    """Forecast each series in a table.
+
+    The steps to forecast are those after the last value of each series. Rows after it, with the column to forecast left
+    empty, give what is known of them; a second table may give it too.
+
+    Args:
+        run: A network that was trained to forecast.
+        path: The table, with the columns of the training data.
+        steps: Number of steps to forecast; the horizon if left out.
+        future: The table of the columns that are known ahead.
+
+    Raises:
+        DataError: A table is damaged, a column is missing, or a column that is known ahead has no value at a step.
+        InvalidInput: The network was trained for another task, or no series can be forecast: too short, or with a gap
+            in its last season.
+    """
+    if not isinstance(run.task, Forecasting):
+        raise InvalidInput(f"forecast: the network was trained to {run.task.name}, not to forecast. Name another run.")
+    wanted = run.task.settings.horizon if steps is None else steps
+    table, schema = _read(run, path)
+    later = None if future is None else schema.read(future)
+    found = read_series(table, schema, later)
+    found, filled = _without_gaps(found, schema, run.task.settings)
+    source = (table if later is None else later).path
+    now, forecasts, refused = _last_time(found, schema), [], []
+    for one in found:
+        try:
+            forecasts.append(_forecast(run, run.task, one, schema, wanted, source, now))
+        except InvalidInput as error:
+            refused.append((one.timeline.name, error))
+    irregular = format_irregular(found, schema, table.path.name)
+    if refused and not forecasts:
+        raise refused[0][1]
+    return TableForecast(
+        forecasts,
+        run.task.output_names,
+        "series" if schema.is_wide else schema.series,
+        schema.time,
+        tuple(note for note in (*_format_names(run, found, refused), filled, irregular) if note),
+    )
+
+
+def _read(run: Run, path: Source) -> tuple[Table, TableSchema]:
+    """Read a table like the training table; of a wide one, all columns of numbers unless the experiment names some."""
+    if run.schema is None:
+        table = read_source(path)
+        return table, forecast_schema(table, run.output_names)
+    schema = run.schema
+    table = schema.read(path)
+    data = run.config.data
+    if not schema.is_wide or not isinstance(data, DataConfig) or data.input or data.target:
+        return table, schema
+    ignore = data.ignore or ()
+    again = forecast_schema(
+        table,
+        None,
+        series=EACH_COLUMN,
+        time=schema.time,
+        known=schema.known,
+        past=schema.past,
+        ignore=[name for name in ((ignore,) if isinstance(ignore, str) else ignore) if name in table.columns],
+    )
+    return table, replace(schema, columns=again.columns)
+
+
+def _without_gaps(found: Sequence[Series], schema: TableSchema, settings: ForecastConfig) -> tuple[list[Series], str]:
+    """Return the series with values in the gaps of their last season, those of earlier seasons, and a note."""
+    targets, series, count = 1 if schema.is_wide else len(schema.columns), [], 0
+    for one in found:
+        end = last_filled(one, schema) + 1
+        last = slice(max(end - settings.season, 0), end)
+        past = one.values[:end, :targets].copy()
+        for step in range(max(end - settings.window, 0) + settings.season, end):
+            past[step] = np.where(np.isnan(past[step]), past[step - settings.season], past[step])
+        values = one.values.copy()
+        values[last, :targets] = past[last]
+        is_filled = np.isnan(one.values[last, :targets]).any() and not np.isnan(past[last]).any()
+        count += bool(is_filled)
+        series.append(replace(one, values=values) if is_filled else one)
+    which = (
+        "the last season has gaps"
+        if len(found) == 1
+        else f"{count:,} of {len(found):,} series have gaps in their last season"
+    )
+    return series, f"{which}, filled with the values one season before" if count else ""
+
+
+def _last_time(found: Sequence[Series], schema: TableSchema) -> int | None:
+    """Return the time of the last value of all series."""
+    ends = [(one.timeline.moments, last_filled(one, schema)) for one in found]
+    return max((int(moments[end]) for moments, end in ends if moments is not None and end >= 0), default=None)
+
+
+def _forecast(
+    run: Run, task: Forecasting, series: Series, schema: TableSchema, steps: int, source: Path, now: int | None
+) -> SeriesForecast:
+    end, targets = last_filled(series, schema) + 1, len(task.output_names)
+    before = until(series, end)
+    task.past_values(before.values)
+    whole = -(-steps // task.settings.horizon) * task.settings.horizon
+    where = f"{source}: {series.timeline.name}" if series.timeline.name else str(source)
+    after = _Steps(series, end, steps, _moments_after(series, end, whole), where)
+    ahead = _known_ahead(task, after, now) if task.channels.ahead else None
+    values = task.forecast(run.model, before.values, steps, ahead)
+    times = after.times()
+    return SeriesForecast(
+        series.timeline.name,
+        before.values[:, :targets],
+        values,
+        before.timeline.labels(),
+        times if len(times) == steps else None,
+    )
+
+
+def _moments_after(series: Series, end: int, steps: int) -> Moments | None:
+    """Return the times of the steps after the last value: on its grid, or as the rows there have them."""
+    moments, step = series.timeline.moments, series.timeline.step
+    if moments is None:
+        return None
+    return moments[end : end + steps] if step is None else step.moments(int(moments[0]), end + steps)[end:]
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The steps after the last value of a series.
+
+    Attributes:
+        series: The series, with the rows after its last value.
+        end: The index of the first step to forecast.
+        count: Number of steps to forecast.
+        moments: [>= count] their times, as far as they are known.
+        where: The table and the series, for messages.
+    """
+
+    series: Series
+    end: int
+    count: int
+    moments: Moments | None
+    where: str
+
+    def known_columns(self, channels: Channels, now: int | None) -> NDArray[np.float64]:
+        """Return [>= count, known columns] the values of the columns that are known ahead.
+
+        A series may end before the others: a step without a row up to ``now``, their last time, is a gap as others are.
+
+        Raises:
+            DataError: A step has no row, or a row no value.
+        """
+        first = len(channels.targets) + len(channels.past)
+        known = self.series.values[self.end :, first : first + len(channels.known)].astype(np.float64)
+        if len(known) < self.count:
+            raise DataError(
+                f"{self.where}: expected {format_list(channels.known)} of the {self.count} steps{self._behind()}, got "
+                f"{len(known)} steps. {_remedy(channels)}, or name a table of them: --future FILE"
+            )
+        is_gap = np.isnan(known[: self.count])
+        if self.moments is not None and now is not None:
+            is_gap &= (self.moments[: self.count] > now)[:, None]
+        for step, channel in np.argwhere(is_gap)[:1].tolist():
+            at = f"step {step + 1}" if self.moments is None else self.times()[step]
+            raise DataError(
+                f"{self.where}: expected {channels.known[channel]} of {at}, got none. Add it to the row of that step."
+            )
+        return known
+
+    def calendar(self, channels: Channels, names: Sequence[str]) -> NDArray[np.float64]:
+        """Return [>= count, channels of the calendar].
+
+        Raises:
+            DataError: The times are not known.
+        """
+        if self.moments is None or len(self.moments) < self.count:
+            raise DataError(
+                f"{self.where}: the times of the {self.count} steps{self._behind()} are unknown, because those before "
+                f"are at no regular distance. {_remedy(channels)}, or train with the setting every"
+            )
+        return calendar_channels(self.moments, names)
+
+    def times(self) -> list[str]:
+        """Return the times of the steps for people, as far as they are known."""
+        return [] if self.moments is None else format_moments(self.moments[: self.count], self.series.timeline.step)
+
+    def _behind(self) -> str:
+        labels = self.series.timeline.labels()
+        return f" after {labels[self.end - 1]}" if labels else ""
+
+
+def _remedy(channels: Channels) -> str:
+    return f"Add rows with an empty {format_list(channels.targets, 2)}"
+
+
+def _known_ahead(task: Forecasting, steps: _Steps, now: int | None) -> NDArray[np.float64]:
+    """Return [>= steps, known channels] what is known of the steps to forecast."""
+    channels, data = task.channels, task.config.data
+    parts = [steps.known_columns(channels, now)] if channels.known else []
+    if channels.calendar and isinstance(data, DataConfig):
+        parts.append(steps.calendar(channels, data.calendar or ()))
+    count = min(map(len, parts))
+    return np.concatenate([part[:count] for part in parts], axis=1)
+
+
+def _format_names(run: Run, found: Sequence[Series], refused: Sequence[tuple[str, InvalidInput]]) -> list[str]:
+    """Return notes on series that were not trained on, and on those that cannot be forecast."""
+    names, notes = [one.timeline.name for one in found], []
+    trained = set(run.data.get("series") or ())
+    new = [name for name in names if name and name not in trained]
+    if trained - {""} and new:
+        which = f"{len(new):,} of {len(names):,} series are" if len(names) > 1 else "the series is"
+        notes.append(f"{which} not in the training data: {format_list(new, _MOST_NAMED)}")
+    if refused:
+        left_out = format_list([name for name, _ in refused], _MOST_NAMED)
+        reason = str(refused[0][1]).removeprefix("forecast: ")
+        notes.append(f"{len(refused):,} of {len(names):,} series are left out: {left_out} ({reason})")
+    return notes

@@ -1,0 +1,82 @@
+"""Charts of the test part of series to forecast beside their forecasts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from unrolled.config.sections import ForecastConfig
+from unrolled.data.dataset import Dataset
+from unrolled.tasks.sections import ChartSection
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Fewer windows make no line, so the last one is drawn with the steps before it.
+_FEWEST_WINDOWS = 8
+MOST_DRAWN = 8
+"""The series of which a report shows the forecasts."""
+
+
+def forecast_charts(
+    data: Dataset, settings: ForecastConfig, channels: Sequence[str], forecasts: NDArray[Any], owners: NDArray[np.int64]
+) -> ChartSection:
+    """Chart the test part beside its forecasts, each at the end of the horizon, over the times of the steps if known.
+
+    With few windows in the test part, and of several series, the last window is drawn instead: the steps that the
+    network read, and its forecast of all steps of the horizon.
+
+    Args:
+        data: The series.
+        settings: Window, horizon and season.
+        channels: The names of the channels to forecast.
+        forecasts: [B, horizon, targets] the forecast of each test window.
+        owners: [B] the index of the series of each test window.
+    """
+    charts: dict[str, dict[str, list[float]]] = {}
+    steps_of: dict[str, list[str]] = {}
+    note, count = "", data.train.size
+    for series in range(min(count, MOST_DRAWN)):
+        mine = forecasts[owners == series]
+        if not len(mine):
+            continue
+        truth, line, steps, note = _line(data, settings, series, mine)
+        for channel, name in enumerate(channels):
+            title = _title(data, series, name, len(channels)) if count > 1 else name
+            charts[title] = {"actual": truth[:, channel].tolist(), "forecast": line[:, channel].tolist()}
+            steps_of[title] = steps
+    if count > MOST_DRAWN:
+        note += f" The first {MOST_DRAWN} of {count:,} series."
+    return ChartSection("Forecasts on the test set", charts, next(iter(steps_of.values()), []), note, steps_of)
+
+
+def _title(data: Dataset, series: int, channel: str, channels: int) -> str:
+    name = data.timelines[series].name if data.timelines else f"series {series + 1}"
+    return name if channels == 1 and data.timelines else f"{name}: {channel}"
+
+
+def _line(
+    data: Dataset, settings: ForecastConfig, series: int, forecasts: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any], list[str], str]:
+    """Return the values [T, targets] of one series, their forecasts, the names of the steps, and a note."""
+    horizon, window, targets = settings.horizon, settings.window, forecasts.shape[2]
+    test = data.test.inputs[series][:, :targets]
+    whole = np.concatenate([data.train.inputs[series][-window:, :targets], test])
+    labels = data.timelines[series].labels() if data.timelines else None
+    times = labels[-len(whole) :] if labels else None
+    # Windows with gaps in the values to forecast were left out.
+    starts = [
+        start
+        for start in range(len(whole) - window - horizon + 1)
+        if not np.isnan(whole[start + window - settings.season : start + window + horizon]).any()
+    ]
+    if data.train.size == 1 and len(starts) >= _FEWEST_WINDOWS:
+        truth, line = test[horizon - 1 :], np.full((len(test) - horizon + 1, targets), np.nan)
+        line[starts] = forecasts[:, -1]
+        ahead = "1 step" if horizon == 1 else f"{horizon} steps"
+        if times:
+            return truth, line, times[-len(line) :], f"Each value was forecast {ahead} ahead."
+        steps = [str(horizon + step) for step in range(len(line))]
+        return truth, line, steps, f"By step of the test set; each value was forecast {ahead} ahead."
+    last = slice(starts[-1], starts[-1] + window + horizon)
+    line = np.concatenate([np.full((window, targets), np.nan), forecasts[-1]])
+    steps = times[last] if times else [f"{step:+d}" if step else "now" for step in range(1 - window, horizon + 1)]
+    return whole[last], line, steps, f"The last {horizon} steps, forecast from the {window} steps before them."

@@ -1,0 +1,158 @@
+"""Windows of series to forecast, and the channels that a network reads of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from unrolled.config.sections import DataConfig, ForecastConfig
+from unrolled.data.calendars import calendar_names
+from unrolled.data.dataset import Split
+from unrolled.data.ragged import objects
+from unrolled.data.schema import named_columns
+from unrolled.data.series import SINCE_LAST
+from unrolled.tasks.baselines import seasonal_steps
+from unrolled.tasks.preprocessing import SeriesPreprocessor, fit_series
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The channels [F] of a series: first those to forecast, then those read up to now, then those known ahead.
+
+    The network's input without known channels is the window, [window, F]. With them it is one sequence of window and
+    horizon, so that a step means the same in both, and a window may be shorter than the horizon::
+
+                          window                        horizon
+        to forecast       x[t]                          gap
+        past              x[t]                          gap
+        known             x[t]                          x[t]
+        known columns     gap                           x[t - season m]      m as in the naive forecast
+        is ahead          0                             1
+
+    As the network forecasts differences from the values one season earlier, it is given what was known of those steps
+    too: it need not keep the whole window in its state to tell what has changed since. A gap in one channel counts as
+    its mean (see ``ReadSeries``). A step of the window without any value is a gap in all channels, which the kernels
+    skip.
+
+    Attributes:
+        targets: The names of the channels to forecast.
+        past: The names of the channels that are read up to now alone.
+        known: The names of the columns that are known ahead.
+        calendar: The names of the channels made from the times, which are known ahead too.
+    """
+
+    targets: tuple[str, ...]
+    past: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    calendar: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, data: DataConfig | str, targets: Sequence[str]) -> "Channels":
+        """Return the channels that a data section asks for."""
+        if isinstance(data, str):
+            return cls(tuple(targets))
+        since = (SINCE_LAST,) if data.irregular == "delta" else ()
+        calendar = calendar_names(data.calendar or ())
+        return cls(tuple(targets), (*named_columns(data.past), *since), named_columns(data.known), calendar)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """[F] the names of all channels, in their order."""
+        return (*self.targets, *self.past, *self.ahead)
+
+    @property
+    def ahead(self) -> tuple[str, ...]:
+        """The names of the channels that are known ahead, the last ones."""
+        return (*self.known, *self.calendar)
+
+    def inputs(self, windows: NDArray[Any], settings: ForecastConfig) -> NDArray[Any]:
+        """Return the network's input.
+
+        Args:
+            windows: [B, window + horizon, F]; without known channels also [B, >= window, F].
+            settings: Window, horizon and season.
+
+        Returns:
+            [B, window, F], or [B, window + horizon, F + known columns + 1].
+        """
+        window, first = settings.window, len(self.names) - len(self.ahead)
+        if not self.ahead:
+            return windows[:, :window]
+        steps = windows.copy()
+        steps[:, window:, :first] = np.nan
+        earlier = np.full((*windows.shape[:2], len(self.known)), np.nan, windows.dtype)
+        one_season = seasonal_steps(settings.horizon, settings.season, window)
+        earlier[:, window:] = windows[:, one_season, first : first + len(self.known)]
+        is_ahead = np.zeros((*windows.shape[:2], 1), windows.dtype)
+        is_ahead[:, window:] = 1
+        is_ahead[np.isnan(steps).all(axis=2)] = np.nan
+        return np.concatenate([steps, earlier, is_ahead], axis=2)
+
+    def fit(self, windows: Sequence[NDArray[Any]], settings: ForecastConfig) -> SeriesPreprocessor:
+        """Fit the mean and the scale of each channel of the network's input.
+
+        Args:
+            windows: [B] windows [window + horizon, F] of training steps.
+            settings: Length of the window, and if each is divided by its own mean.
+        """
+        read = [window[: settings.window] for window in windows]
+        by_window, targets = settings.scale is not None, len(self.targets)
+        if targets == len(self.names):
+            return fit_series(read, by_window=by_window)
+        whole = fit_series(read)
+        if by_window:
+            divided = fit_series([window[:, :targets] for window in read], by_window=True)
+            whole = SeriesPreprocessor(
+                (*divided.mean, *whole.mean[targets:]),
+                (*divided.scale, *whole.scale[targets:]),
+                by_window=True,
+                longest=whole.longest,
+                divided=targets,
+            )
+        if not self.ahead:
+            return whole
+        again = slice(targets + len(self.past), targets + len(self.past) + len(self.known))
+        return SeriesPreprocessor(
+            (*whole.mean, *whole.mean[again], 0.0),
+            (*whole.scale, *whole.scale[again], 1.0),
+            by_window=whole.by_window,
+            longest=whole.longest,
+            divided=whole.divided,
+            offset=None if whole.offset is None else (*whole.offset, *whole.offset[again], 0.0),
+        )
+
+
+def windows_of(series: Sequence[NDArray[Any]], settings: ForecastConfig, targets: int) -> Split:
+    """Return the windows of all series without gaps to forecast, in their last season and target steps.
+
+    Args:
+        series: [S] arrays [T, F].
+        settings: Window, horizon and season.
+        targets: Number of the first channels, which are to be forecast.
+
+    Returns:
+        [B] windows [window + horizon, F], and as targets [B] the index of the series of each.
+    """
+    length, first = settings.window + settings.horizon, settings.window - settings.season
+    windows, owners = [], []
+    for owner, values in enumerate(series):
+        is_gap = np.isnan(values[:, :targets]).any(axis=1)
+        for begin in range(len(values) - length + 1):
+            if not is_gap[begin + first : begin + length].any():
+                windows.append(values[begin : begin + length])
+                owners.append(owner)
+    return Split(objects(windows), np.array(owners, np.int64))
+
+
+def windows_after(
+    before: Sequence[NDArray[Any]] | NDArray[Any],
+    after: Sequence[NDArray[Any]] | NDArray[Any],
+    settings: ForecastConfig,
+    targets: int,
+) -> Split:
+    """Return the windows of all series whose target steps are all in ``after``."""
+    pairs = zip(before, after, strict=True)
+    series = [np.concatenate([first[-settings.window :], second]) for first, second in pairs]
+    return windows_of(series, settings, targets)
