@@ -23,7 +23,8 @@ def on_small_data(examples: int) -> str:
     return f"""
 from dataclasses import replace
 from unrolled.data import registry
-from unrolled.data.dataset import Split, objects
+from unrolled.data.dataset import Split
+from unrolled.data.ragged import objects
 
 def cut(split):
     inputs = split.inputs[:{examples}]

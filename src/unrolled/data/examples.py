@@ -58,7 +58,7 @@ def load_labeled_table(
     if "by" in split:
         columns["ignore"] = (*named_columns(columns.get("ignore")), split["by"])
     schema = TableSchema.decide(table, **columns, read_options=read_options)
-    table = replace(table, fill=schema.fill)
+    table = replace(table, fill=schema.fill) if schema.fill else table
     if "time" in split:
         schema = schema if schema.time else replace(schema, time=find_time_column(table, find_columns(table)))
         chosen = replace(chosen, test_from=_moment(table, schema.time, split["time"]))

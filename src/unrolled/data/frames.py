@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from unrolled.data.tables import Table, read_table, with_simple_types
+from unrolled.data.pieces import read_whole
+from unrolled.data.tables import Table, with_simple_types
 from unrolled.errors import DataError
 from unrolled.storage import replacing
 
@@ -25,7 +26,7 @@ def read_source(source: Source, **options: Any) -> Table:
     Raises:
         DataError: As of ``read_table`` and ``table_of``.
     """
-    return table_of(source, **options) if is_frame(source) else read_table(source, **options)
+    return table_of(source, **options) if is_frame(source) else read_whole(source, **options)
 
 
 def is_frame(value: Any) -> bool:

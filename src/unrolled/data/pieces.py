@@ -4,7 +4,7 @@ import codecs
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from unrolled.data.decoding import cannot_decode, detect_encoding
 from unrolled.data.ragged import LARGEST_IN_MEMORY
@@ -16,6 +16,7 @@ from unrolled.data.tables import (
     find_layout,
     iterate_batches,
     read_json,
+    read_table,
     size_in_memory,
 )
 from unrolled.errors import DataError
@@ -24,6 +25,7 @@ from unrolled.storage import cannot_read
 import polars as pl
 
 _BYTES_AT_ONCE = 1 << 26
+_MANY_BYTES = 1 << 23
 # Enough of a file to tell its encoding.
 _SAMPLE = 1 << 22
 
@@ -48,8 +50,11 @@ def read_pieces(
     header: bool | None = None,
     decimal: str | None = None,
     time_format: str | None = None,
+    at_once: int | None = None,
 ) -> Iterator[Table]:
     """Yield a table in pieces of rows, each with all columns; the options are those of ``read_table``.
+
+    A piece of a text file has about ``at_once`` bytes, 64 MB by default.
 
     Raises:
         DataError: As of ``read_table``; a later piece is read when it is its turn.
@@ -60,9 +65,26 @@ def read_pieces(
     elif suffix in JSON_LINES:
         pieces = _json_lines(path, encoding)
     else:
-        pieces = _delimited(path, delimiter, encoding, header)
+        pieces = _delimited(path, delimiter, encoding, header, at_once or _BYTES_AT_ONCE)
     for piece in pieces:
         yield replace(piece, decimal=decimal, time_format=time_format)
+
+
+def read_whole(path: Path, **options: Any) -> Table:
+    """Read a table; the text of a CSV file is read in pieces, so that it never is in memory beside its cells.
+
+    Args:
+        path: The file.
+        options: Those of ``read_table``.
+
+    Raises:
+        DataError: As of ``read_table``.
+    """
+    if path.suffix.lower() not in DELIMITED or not path.is_file() or path.stat().st_size < _MANY_BYTES:
+        return read_table(path, **options)
+    pieces = read_pieces(path, **options, at_once=_MANY_BYTES)
+    first = next(pieces)
+    return replace(first, frame=pl.concat([first.frame, *(piece.frame for piece in pieces)]))
 
 
 def _parquet(path: Path) -> Iterator[Table]:
@@ -75,7 +97,7 @@ def _parquet(path: Path) -> Iterator[Table]:
 
 def _json_lines(path: Path, encoding: str | None) -> Iterator[Table]:
     columns: list[str] = []
-    for line, content, chosen in _contents(path, encoding):
+    for line, content, chosen in _contents(path, encoding, _BYTES_AT_ONCE):
         if not content.strip():
             continue
         piece = read_json(path, content, chosen, is_lines=True, line=line)
@@ -84,10 +106,12 @@ def _json_lines(path: Path, encoding: str | None) -> Iterator[Table]:
         yield replace(piece, frame=piece.frame.with_columns(absent))
 
 
-def _delimited(path: Path, delimiter: str | None, encoding: str | None, header: bool | None) -> Iterator[Table]:
+def _delimited(
+    path: Path, delimiter: str | None, encoding: str | None, header: bool | None, at_once: int
+) -> Iterator[Table]:
     first: Table | None = None
     names: list[str] = []
-    for line, content, chosen in _contents(path, encoding, is_quoted=True):
+    for line, content, chosen in _contents(path, encoding, at_once, is_quoted=True):
         if not content.strip():
             continue
         skipped = line - 1
@@ -100,12 +124,15 @@ def _delimited(path: Path, delimiter: str | None, encoding: str | None, header: 
         yield replace(piece, frame=piece.frame.select(first.columns))
 
 
-def _contents(path: Path, encoding: str | None, *, is_quoted: bool = False) -> Iterator[tuple[int, bytes, str]]:
+def _contents(
+    path: Path, encoding: str | None, at_once: int, *, is_quoted: bool = False
+) -> Iterator[tuple[int, bytes, str]]:
     """Yield the number of the first line, the content in UTF-8 and the encoding of each piece of a text file.
 
     Args:
         path: The file.
         encoding: Its encoding, if it is known.
+        at_once: The size of a piece, in bytes.
         is_quoted: True if a line within quotation marks is part of a row.
     """
     try:
@@ -120,7 +147,7 @@ def _contents(path: Path, encoding: str | None, *, is_quoted: bool = False) -> I
             raise cannot_decode(path, b"", chosen, error, is_named=True) from None
         line, rest = 1, b""
         while True:
-            block = file.read(_BYTES_AT_ONCE)
+            block = file.read(at_once)
             try:
                 rest += decoder.decode(block, final=not block).encode()
             except UnicodeDecodeError as error:

@@ -286,7 +286,8 @@ class DelimitedText:
         frame, quote = self._frame()
         if frame.width > 1 and frame[:, -1].null_count():
             self._check_widths(quote)
-        kept = frame.filter(~_IS_EMPTY_ROW)
+        is_empty = frame.select(_IS_EMPTY_ROW).to_series()
+        kept = frame.filter(~is_empty) if is_empty.any() else frame
         # Without this object, which holds the content of the file.
         again = (self.path, encoding, self.delimiter, self.skipped, quote)
 

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-_BYTES_AT_ONCE = 1 << 25
-_TEXTS_AT_ONCE = 1 << 17
+_BYTES_AT_ONCE = 1 << 21
+_TEXTS_AT_ONCE = 1 << 16
 
 
 class Texts(ABC):
@@ -49,7 +49,7 @@ class Texts(ABC):
         return (text for some in self.columns() for text in some.to_list())
 
     def columns(self) -> Iterator[pl.Series]:
-        """Yield the texts in columns of some 30 MB or less, unless one text is longer."""
+        """Yield the texts in columns of some 2 MB or less, unless one text is longer."""
         begin, ends = 0, np.cumsum(self.bytes_of_each)
         while begin < len(ends):
             before = ends[begin - 1] if begin else 0
@@ -68,24 +68,26 @@ def column_of(texts: Sequence[str]) -> pl.Series:
 
 
 class ColumnOfTexts(Texts):
-    """Texts in memory; they take a third of what a list of str takes.
+    """Texts in memory; they take a third of what a list of str takes, and some of them nothing but their indices.
 
     Args:
-        texts: [B], none of them null.
+        texts: [N], none of them null.
+        indices: [B] those that are meant; all if left out.
     """
 
-    def __init__(self, texts: pl.Series):
+    def __init__(self, texts: pl.Series, indices: NDArray[np.int64] | None = None):
         self._texts = texts
-        self.bytes_of_each = texts.str.len_bytes().to_numpy().astype(np.int64)
+        self._indices = np.arange(len(texts)) if indices is None else indices
+        self.bytes_of_each = texts.str.len_bytes().to_numpy().astype(np.int64)[self._indices]
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, int | np.integer):
-            return self._texts[int(index)]
-        return ColumnOfTexts(self._texts[index])
+            return self._texts[int(self._indices[index])]
+        return ColumnOfTexts(self._texts, self._indices[index])
 
     def column(self, begin: int, end: int) -> pl.Series:
         """Return some texts in a row as a column."""
-        return self._texts[begin:end]
+        return self._texts[self._indices[begin:end]]
 
 
 class StoredTexts(Texts):

@@ -69,21 +69,22 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
     sample = sample if len(sample) else _filled(cells).drop_nulls().head(_DETECTION_ROWS)
     if not len(sample) or not sample.str.contains(_MAY_BE_TIME).all():
         return None
-    text = _filled(cells)
-    if form is not None and (read := text.str.to_datetime(form, strict=False)).null_count() < len(text):
+    if form is not None and (read := _filled(cells).str.to_datetime(form, strict=False)).null_count() < len(cells):
         return Times(_in_utc(read), form)
-    if looks_like_time(name) and (numbers := sample.cast(pl.Float64, strict=False)).null_count() == 0:
+    is_numeric = sample.cast(pl.Float64, strict=False).null_count() == 0
+    if is_numeric and looks_like_time(name):
         if sample.str.contains(r"^(?:19|20)\d{6}$").all():
-            return Times(text.str.to_datetime("%Y%m%d", strict=False), "%Y%m%d")
-        return _from_epoch(text.cast(pl.Float64, strict=False)) if len(numbers) else None
+            return Times(_filled(cells).str.to_datetime("%Y%m%d", strict=False), "%Y%m%d")
+        return _from_epoch(_filled(cells).cast(pl.Float64, strict=False))
     if sample.str.contains(rf"^(?:{_MONTH.pattern})$").all():
-        first = text.str.replace_all(r"[/.]", "-") + "-01"
+        first = _filled(cells).str.replace_all(r"[/.]", "-") + "-01"
         return Times(first.str.to_datetime("%Y-%m-%d", strict=False), "%Y-%m")
     if sample.str.contains(rf"^(?:{_QUARTER.pattern})$").all():
+        text = _filled(cells)
         year, quarter = (text.str.extract(_QUARTER.pattern, group).cast(pl.Int32) for group in (1, 2))
         frame = pl.DataFrame({"year": year, "month": 3 * quarter - 2})
         return Times(frame.select(pl.datetime("year", "month", 1)).to_series(), "quarter")
-    return _by_format(text, sample)
+    return None if is_numeric else _by_format(cells, sample)
 
 
 def _filled(cells: pl.Series) -> pl.Series:
@@ -96,7 +97,7 @@ def looks_like_time(name: str) -> bool:
     return _NAMES.search(name) is not None
 
 
-def _by_format(text: pl.Series, sample: pl.Series) -> Times | None:
+def _by_format(cells: pl.Series, sample: pl.Series) -> Times | None:
     one = sample.head(1)
     forms = [form for form in FORMATS if _reads_all(one, form)]
     forms = [form for form in forms if _reads_all(sample, form)]
@@ -104,6 +105,7 @@ def _by_format(text: pl.Series, sample: pl.Series) -> Times | None:
     forms = [form for form in forms if (_years(sample, form) >= _FIRST_YEAR).all()]
     if not forms:
         return None
+    text = _filled(cells)
     read = {form: _in_utc(text.str.to_datetime(form, strict=False)) for form in forms}
     fewest = min(values.null_count() for values in read.values())
     best = [form for form, values in read.items() if values.null_count() == fewest]

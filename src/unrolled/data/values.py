@@ -70,7 +70,7 @@ def is_missing(cells: pl.Series) -> pl.Series:
 
 def is_blank(cells: pl.Series) -> pl.Series:
     """Return for each cell whether it is empty or holds nothing but spaces."""
-    return cells.is_null() | (cells.str.strip_chars() == "") if cells.dtype == pl.String else cells.is_null()
+    return cells.is_null() | cells.str.contains(r"^\s*$") if cells.dtype == pl.String else cells.is_null()
 
 
 def are_numbers(cells: pl.Series) -> pl.Series:
@@ -145,6 +145,9 @@ def parse_numbers(cells: pl.Series, decimal: str = ".") -> tuple[NDArray[np.floa
     if cells.dtype != pl.String:
         return np.full(len(cells), np.nan), (~is_missing(cells)).to_numpy()
     # Nearly all numbers are plain; the others are taken apart.
+    numbers = cells.cast(pl.Float64, strict=False)
+    if decimal != "," and numbers.null_count() == cells.null_count() and numbers.is_finite().all():
+        return numbers.fill_null(float("nan")).to_numpy().astype(np.float64), np.zeros(len(cells), np.bool_)
     numbers = cells.str.strip_chars().cast(pl.Float64, strict=False)
     if decimal == "," or not numbers.is_finite().fill_null(False).all():
         text = cells.str.strip_chars().str.replace("\u2212", "-", literal=True)

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 TokenNumbers = NDArray[np.integer[Any]]
 Baselines = Mapping[str, Mapping[str, float]]
 NEEDS_SKLEARN = "TF-IDF with logistic regression needs scikit-learn: pip install 'unrolled[sklearn]'"
-ENOUGH_TO_LEARN = 8_000_000
+ENOUGH_TO_LEARN = 6_000_000
 """Characters, for TF-IDF."""
 ENOUGH_TO_COUNT = 5_000_000
 """Characters, for a trigram model."""
 _TEXTS_AT_ONCE = 2_000
+_MOST_GRAMS = 200_000
 _MOST_DISTANCES = 1 << 28
 _STEPS_COMPARED = 32
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -141,7 +142,9 @@ def _tfidf(data: Dataset) -> Mapping[str, float] | None:
     method = make_pipeline(TfidfTransformer(), LogisticRegression(max_iter=1000))
     train = data.train.select(_evenly_spaced(data.train, _enough_texts(data.train)))
     counted = [_count_grams(column) for column in train.inputs.columns()]
-    vocabulary = np.unique(np.concatenate([grams for grams, _ in counted]))
+    vocabulary, counts = np.unique(np.concatenate([grams for grams, _ in counted]), return_counts=True)
+    if len(vocabulary) > _MOST_GRAMS:
+        vocabulary = np.sort(vocabulary[np.argpartition(-counts, _MOST_GRAMS)[:_MOST_GRAMS]])
     if not len(vocabulary):
         return None
     method.fit(vstack([_as_matrix(*some, vocabulary) for some in counted]), train.targets)
