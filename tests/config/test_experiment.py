@@ -316,7 +316,7 @@ def test_an_unknown_setting_names_its_line_and_the_likely_one(old: str, new: str
 
 
 @pytest.mark.parametrize(
-    ("right", "wrong"), [("network:", "netwrok:"), ("data:", "date:"), ("file:", "fiel:"), ("patience:", "patiance:")]
+    ("right", "wrong"), [("network:", "netwrok:"), ("data:", "date:"), ("file:", "fle:"), ("patience:", "patiance:")]
 )
 def test_a_misspelt_setting_that_is_needed_is_recognised(right: str, wrong: str, find: Find) -> None:
     refusal = message(lambda: find(SMALL.replace(right, wrong, 1)))

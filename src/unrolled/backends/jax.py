@@ -31,7 +31,7 @@ _EMPTY = (0,)
 _LEAST_SECONDS, _MOST_BYTES = 0.1, 1 << 30
 
 
-def keep_compiled_programs() -> None:
+def _keep_compiled_programs() -> None:
     """Keep what XLA compiles in the user's cache folder, so that the next process reads it instead.
 
     ``UNROLLED_CACHE`` names another folder, or is ``none`` to keep nothing. A cache that the user of JAX has set stays.
@@ -54,7 +54,7 @@ def keep_compiled_programs() -> None:
         config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-keep_compiled_programs()
+_keep_compiled_programs()
 
 
 # The recurrent operation.

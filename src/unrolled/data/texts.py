@@ -73,17 +73,25 @@ class ColumnOfTexts(Texts):
     Args:
         texts: [N], none of them null.
         indices: [B] those that are meant; all if left out.
+        bytes_of_each: [B] their lengths in UTF-8, if they are known.
     """
 
-    def __init__(self, texts: pl.Series, indices: NDArray[np.int64] | None = None):
+    def __init__(
+        self,
+        texts: pl.Series,
+        indices: NDArray[np.int64] | None = None,
+        bytes_of_each: NDArray[np.int64] | None = None,
+    ):
         self._texts = texts
         self._indices = np.arange(len(texts)) if indices is None else indices
-        self.bytes_of_each = texts.str.len_bytes().to_numpy().astype(np.int64)[self._indices]
+        if bytes_of_each is None:
+            bytes_of_each = texts.str.len_bytes().to_numpy().astype(np.int64)[self._indices]
+        self.bytes_of_each = bytes_of_each
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, int | np.integer):
             return self._texts[int(self._indices[index])]
-        return ColumnOfTexts(self._texts, self._indices[index])
+        return ColumnOfTexts(self._texts, self._indices[index], self.bytes_of_each[index])
 
     def column(self, begin: int, end: int) -> pl.Series:
         """Return some texts in a row as a column."""
