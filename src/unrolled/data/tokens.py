@@ -239,8 +239,10 @@ class Tokenizer:
         """
         for column in texts.columns():
             if self.kind == "words":
-                words = pl.select(self._words(pl.lit(column), is_ascii=_is_ascii(column))).to_series()
-                words = words if most is None else words.list.head(most)
+                expression = self._words(pl.col("text"), is_ascii=_is_ascii(column))
+                expression = expression if most is None else expression.list.head(most)
+                # A lazy frame is computed on all cores, a column on one.
+                words = pl.LazyFrame({"text": column}).select(expression).collect().to_series()
                 tokens = words.explode(empty_as_null=True).cast(self._vocabulary, strict=False)
                 numbers = (tokens.to_physical().cast(pl.Int32) + 2).fill_null(UNKNOWN).to_numpy()
                 yield numbers, np.maximum(words.list.len().to_numpy().astype(np.int64), 1)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TokenNumbers = NDArray[np.integer[Any]]
 Baselines = Mapping[str, Mapping[str, float]]
 NEEDS_SKLEARN = "TF-IDF with logistic regression needs scikit-learn: pip install 'unrolled[sklearn]'"
-ENOUGH_TO_LEARN = 6_000_000
+ENOUGH_TO_LEARN = 4_000_000
 """Characters, for TF-IDF."""
 ENOUGH_TO_COUNT = 5_000_000
 """Characters, for a trigram model."""
@@ -158,7 +158,8 @@ def _count_grams(texts: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64
 
     Words are those of scikit-learn's ``CountVectorizer``, which takes ten times as long.
     """
-    words = texts.str.to_lowercase().str.extract_all(r"\b\w\w+\b")
+    expression = pl.col("text").str.to_lowercase().str.extract_all(r"\b\w\w+\b")
+    words = pl.LazyFrame({"text": texts}).select(expression).collect().to_series()
     lengths = words.list.len().to_numpy().astype(np.int64)
     single = words.filter(lengths > 0).explode(empty_as_null=True).hash().to_numpy()
     owners = np.repeat(np.arange(len(texts)), lengths)
