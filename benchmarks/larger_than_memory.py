@@ -116,7 +116,7 @@ def _make_parquet(path: Path) -> None:
     from pyarrow import parquet
 
     data, random = load("movie-reviews"), np.random.default_rng(0)
-    sentences = [data.train.inputs[data.train.targets == index] for index in range(2)]
+    sentences = [np.array(list(data.train.inputs[data.train.targets == index]), object) for index in range(2)]
     schema = pyarrow.schema([("text", pyarrow.string()), ("label", pyarrow.string())])
     with parquet.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
         while path.stat().st_size < SIZE:

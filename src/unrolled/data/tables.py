@@ -608,7 +608,7 @@ def scan_parquet(path: Path) -> pl.LazyFrame:
     if not path.is_file():
         raise cannot_read(path, IsADirectoryError() if path.is_dir() else FileNotFoundError())
     with damage_named(path):
-        rows = pl.scan_parquet(path, glob=False)
+        rows = pl.scan_parquet(path, glob=False, low_memory=True)
         rows.collect_schema()
     return rows
 
