@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.drawing import TRANSPOSED
 from unrolled.data.images import read_image, read_images
 from unrolled.errors import DataError
 
@@ -81,19 +82,10 @@ def test_transparent_pixels_are_paper(visible: tuple[int, int, int], paper: int,
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pictures_are_turned_upright(orientation: int, save: Callable[..., Path]) -> None:
-    turns = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = Image.fromarray(COLOURS)
-    path = save(stored.transpose(turns[orientation]) if orientation in turns else stored, exif=exif)
+    path = save(stored.transpose(TRANSPOSED[orientation]) if orientation in TRANSPOSED else stored, exif=exif)
     np.testing.assert_array_equal(read_image(path), COLOURS)
 
 

@@ -5,7 +5,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from tests.drawing import FONTS, MODES, draw_digit, in_mode
+from tests.drawing import FONTS, MODES, TRANSPOSED, draw_digit, in_mode
 from unrolled.data.pictures import BOX, SIDE, read_picture, to_mnist_form
 
 import numpy as np
@@ -17,15 +17,6 @@ Complaint = Callable[[Callable[[], object]], str]
 
 # Size of the font, stroke added, margin.
 DRAWINGS = [(16, 0, 0), (16, 1, 5), (40, 0, 3), (100, 0, 200), (100, 6, 0), (250, 3, 40), (600, 20, 0)]
-TRANSPOSED = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
 
 
 def furthest(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> int:
