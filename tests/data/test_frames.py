@@ -56,6 +56,7 @@ def test_a_network_is_trained_on_a_frame_and_predicts_and_evaluates_others(tmp_p
     probabilities = run.predict(others)
     np.testing.assert_array_equal(probabilities, run.predict(["an awful film", "a good film"]))
     assert probabilities.argmax(axis=1).tolist() == [0, 1]
+    np.testing.assert_array_equal(run.predict(others["text"]), probabilities)  # a column is a list of texts
     assert evaluate(run, pl.DataFrame(ROWS)).accuracy == 1
     assert evaluate(unrolled.Run.open(run.path)).accuracy == run.evaluation.accuracy
     longer = unrolled.resume(run.path, epochs=7, quiet=True)

@@ -79,7 +79,7 @@ def _check_argument_names(value: Any) -> None:
 
 
 class SplitConfig(ConfigModel):
-    """What examples are divided by into training, validation and test examples."""
+    """The division of examples into training, validation and test examples, by groups or by time."""
 
     by: str | None = None
     """A table's column of groups, such as patients: all examples of a group are in the same part."""
@@ -184,12 +184,6 @@ class DataConfig(ConfigModel):
         if self.split is not None:
             values["split"] = self.split.model_dump(exclude_none=True)
         return values
-
-    @property
-    def read_options(self) -> dict[str, Any]:
-        """The options for reading a table that are set."""
-        names = ("delimiter", "encoding", "header", "decimal", "time_format")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
     @field_validator("calendar", mode="before")
     @classmethod

@@ -22,7 +22,7 @@ from unrolled.data.images import PICTURES, format_size, is_picture, read_image
 from unrolled.data.labeled import LabeledExamples, Selection, assemble, of_known_classes, split_of
 from unrolled.data.rows import RowIndices, extract_examples, labeled_examples
 from unrolled.data.schema import TableSchema
-from unrolled.data.tables import SUFFIXES, Table, format_list, read_preview
+from unrolled.data.tables import SUFFIXES, ReadOptions, Table, format_list, read_preview
 from unrolled.data.ts import read_ts
 from unrolled.errors import DataError, InvalidInput
 from unrolled.storage import cannot_read
@@ -34,7 +34,7 @@ _ROWS = ("columns", "categories", "missing", "fill", "split")
 _COLUMNS = ("input", "target", "series", "time", "ignore")
 _TIMES = ("every", "irregular")
 _COVARIATES = ("known", "past", "calendar")
-READ_OPTIONS = ("delimiter", "encoding", "header", "decimal", "time_format")
+READ_OPTIONS = tuple(ReadOptions.__annotations__)
 """The settings with which a table is read."""
 SELECTION = ("min_class_count", "rare_classes", "deduplicate")
 """The settings that decide which labeled examples are used."""

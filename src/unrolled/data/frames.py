@@ -1,12 +1,13 @@
 """Data frames of pandas, Polars, PyArrow, DuckDB and others with Arrow's interface, as tables and as files."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 from zlib import crc32
 
 from unrolled.data.pieces import read_whole
-from unrolled.data.tables import Table, with_simple_types
+from unrolled.data.tables import ReadOptions, Table, with_simple_types
 from unrolled.errors import DataError
 from unrolled.storage import replacing
 
@@ -20,29 +21,38 @@ Source = Path | Any
 """A file, or a data frame."""
 
 
-def read_source(source: Source, **options: Any) -> Table:
-    """Read a table from a file, or return a data frame as one; the options are those of ``read_table``.
+def read_source(source: Source, **options: Unpack[ReadOptions]) -> Table:
+    """Read a table from a file, or return a data frame as one.
+
+    Args:
+        source: The file or data frame.
+        options: Of a data frame ``decimal`` and ``time_format`` alone, for its columns of text.
 
     Raises:
         DataError: As of ``read_table`` and ``table_of``.
     """
-    return table_of(source, **options) if is_frame(source) else read_whole(source, **options)
+    if not is_frame(source):
+        return read_whole(source, **options)
+    return replace(table_of(source), decimal=options.get("decimal"), time_format=options.get("time_format"))
 
 
 def is_frame(value: Any) -> bool:
-    """Return True if a value is a data frame: it gives its columns through Arrow's interface."""
-    return hasattr(value, "__arrow_c_stream__") and not isinstance(value, pl.Series)
+    """Return True if a value is a data frame: it gives its columns through Arrow's interface, as one column alone does.
+
+    Example:
+        >>> is_frame(pl.DataFrame({"a": [1]})), is_frame(pl.Series([1])), is_frame("rows.csv")
+        (True, False, False)
+    """
+    return hasattr(value, "__arrow_c_stream__") and len(getattr(value, "shape", (0, 0))) == 2
 
 
-def table_of(frame: Any, *, decimal: str | None = None, time_format: str | None = None) -> Table:
+def table_of(frame: Any) -> Table:
     """Return a data frame as a table.
 
     An index of pandas that has a name, or holds anything but whole numbers, is a column.
 
     Args:
         frame: The data frame.
-        decimal: The decimal separator of numbers in columns of text.
-        time_format: The format of times in columns of text, as of ``strptime``.
 
     Raises:
         DataError: It has no rows, two columns of one name, or a column of objects.
@@ -57,7 +67,7 @@ def table_of(frame: Any, *, decimal: str | None = None, time_format: str | None 
         raise DataError(f"{_WHERE}: cannot be read: {reason}. Give its columns plain types.") from None
     if not columns.height:
         raise DataError(f"{_WHERE}: expected rows, got none. Add examples.")
-    return Table(_WHERE, with_simple_types(_WHERE, columns), decimal=decimal, time_format=time_format)
+    return Table(_WHERE, with_simple_types(_WHERE, columns))
 
 
 def keep_frames(experiment: Any, folder: Path) -> Any:

@@ -4,14 +4,15 @@ import codecs
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, Unpack
 
-from unrolled.data.decoding import cannot_decode, detect_encoding
+from unrolled.data.decoding import cannot_decode, detect_encoding, zero_byte
 from unrolled.data.ragged import LARGEST_IN_MEMORY
 from unrolled.data.tables import (
     DELIMITED,
     JSON_LINES,
     DelimitedText,
+    ReadOptions,
     Table,
     find_layout,
     iterate_batches,
@@ -42,47 +43,42 @@ def is_large(path: Path) -> bool:
     return suffix in (*DELIMITED, *JSON_LINES) and path.is_file() and path.stat().st_size > LARGEST_IN_MEMORY
 
 
-def read_pieces(
-    path: Path,
-    *,
-    delimiter: str | None = None,
-    encoding: str | None = None,
-    header: bool | None = None,
-    decimal: str | None = None,
-    time_format: str | None = None,
-    at_once: int | None = None,
-) -> Iterator[Table]:
-    """Yield a table in pieces of rows, each with all columns; the options are those of ``read_table``.
+def read_pieces(path: Path, at_once: int | None = None, **options: Unpack[ReadOptions]) -> Iterator[Table]:
+    """Yield a table in pieces of rows, each with all columns.
 
-    A piece of a text file has about ``at_once`` bytes, 64 MB by default.
+    Args:
+        path: The file.
+        at_once: The size of a piece of a text file, in bytes; by default 64 MB.
+        options: See ``ReadOptions``.
 
     Raises:
         DataError: As of ``read_table``; a later piece is read when it is its turn.
     """
-    suffix = path.suffix.lower()
+    suffix, encoding = path.suffix.lower(), options.get("encoding")
     if suffix == ".parquet":
         pieces = _parquet(path)
     elif suffix in JSON_LINES:
         pieces = _json_lines(path, encoding)
     else:
-        pieces = _delimited(path, delimiter, encoding, header, at_once or _BYTES_AT_ONCE)
+        size = at_once or _BYTES_AT_ONCE
+        pieces = _delimited(path, options.get("delimiter"), encoding, options.get("header"), size)
     for piece in pieces:
-        yield replace(piece, decimal=decimal, time_format=time_format)
+        yield replace(piece, decimal=options.get("decimal"), time_format=options.get("time_format"))
 
 
-def read_whole(path: Path, **options: Any) -> Table:
+def read_whole(path: Path, **options: Unpack[ReadOptions]) -> Table:
     """Read a table; the text of a CSV file is read in pieces, so that it never is in memory beside its cells.
 
     Args:
         path: The file.
-        options: Those of ``read_table``.
+        options: See ``ReadOptions``.
 
     Raises:
         DataError: As of ``read_table``.
     """
     if path.suffix.lower() not in DELIMITED or not path.is_file() or path.stat().st_size < _MANY_BYTES:
         return read_table(path, **options)
-    pieces = read_pieces(path, **options, at_once=_MANY_BYTES)
+    pieces = read_pieces(path, _MANY_BYTES, **options)
     first = next(pieces)
     return replace(first, frame=pl.concat([first.frame, *(piece.frame for piece in pieces)]))
 
@@ -158,7 +154,7 @@ def _contents(
                 ) from None
             if b"\0" in rest:
                 at = line + rest[: rest.index(b"\0")].count(b"\n")
-                raise DataError(f"{path}:{at}: expected text, got a zero byte. Check that it is a text file.")
+                raise zero_byte(path, at)
             end = len(rest) if not block else _end_of_rows(rest, is_quoted=is_quoted)
             if end:
                 yield line, rest[:end], "utf-8" if chosen == "ascii" else chosen

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from unrolled.data.frames import Source, is_frame, read_source
+from unrolled.data.frames import Source, read_source
 from unrolled.data.grids import find_step
 from unrolled.data.tables import Table, format_list
 from unrolled.data.times import Times, format_range, looks_like_time
@@ -230,11 +230,6 @@ class TableSchema:
         return (*self.columns, *self.past, *self.known)
 
     @property
-    def channels(self) -> tuple[str, ...]:
-        """The names of the channels of numbers: columns, and ``city=Bern`` for each value of a category."""
-        return (*self.columns, *(f"{name}={value}" for name, values in self.categories.items() for value in values))
-
-    @property
     def is_text(self) -> bool:
         """True if the inputs are texts."""
         return self.kind == "text"
@@ -275,17 +270,15 @@ class TableSchema:
         others.pop(series or "", None)
         if series is not None and time is None:
             time = find_time_column(table, others)
-        named = named_columns(input)
-        wanted = named_columns(categories) or tuple(
-            name for name in named if (len(named) > 1 or series) and others[name].kind in ("category", "text")
+        inputs, kind, wanted = _choose_inputs(
+            table,
+            named_columns(input),
+            None if categories is None else named_columns(categories),
+            others,
+            series,
+            columns,
+            target,
         )
-        for name in wanted:
-            others.pop(name, None)
-        inputs, kind = _inputs(table, tuple(name for name in named if name not in wanted), others, series, wanted)
-        if kind == "steps" and series is None:
-            kind = columns or ("steps" if _are_steps(inputs) and not wanted else "features")
-        if kind == "features" and not named and categories is None:
-            wanted = tuple(name for name in others if _is_a_feature(table, others[name], target))
         schema = cls(
             inputs,
             target or "",
@@ -326,8 +319,6 @@ class TableSchema:
             DataError: The file is missing, empty or damaged, or its rows have different numbers of cells.
         """
         options = ({"time_format": self.day_first} if self.day_first else {}) | dict(self.read_options)
-        if is_frame(source):
-            options = {name: options[name] for name in ("decimal", "time_format") if name in options}
         table = read_source(source, **options)
         return replace(table, decimals=self.decimals, fill=self.fill)
 
@@ -430,6 +421,38 @@ def _is_a_feature(table: Table, column: Column, target: str | None) -> bool:
         return True
     pairs = pl.DataFrame({"value": cells, "class": table.frame[target]}).drop_nulls().unique()
     return bool(pairs["value"].is_duplicated().any())
+
+
+def _choose_inputs(
+    table: Table,
+    named: tuple[str, ...],
+    categories: tuple[str, ...] | None,
+    others: dict[str, Column],
+    series: str | None,
+    kind: str | None,
+    target: str | None,
+) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    """Return the columns of the inputs, their type, and the columns of categories.
+
+    Args:
+        table: The table.
+        named: The inputs that the user names, which may be categories.
+        categories: The categories that the user names; None where they are to be found.
+        others: The columns that have no other role.
+        series: The column of series, if there is one.
+        kind: ``steps`` or ``features``, if the user says which.
+        target: The column of the class, if there is one.
+    """
+    wanted = categories or tuple(
+        name for name in named if (len(named) > 1 or series) and others[name].kind in ("category", "text")
+    )
+    others = {name: one for name, one in others.items() if name not in wanted}
+    inputs, found = _inputs(table, tuple(name for name in named if name not in wanted), others, series, wanted)
+    if found == "steps" and series is None:
+        found = kind or ("steps" if _are_steps(inputs) and not wanted else "features")
+    if found == "features" and not named and categories is None:
+        wanted = tuple(name for name in others if _is_a_feature(table, others[name], target))
+    return inputs, found, wanted
 
 
 def _inputs(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from unrolled.data.decoding import read_utf8
 from unrolled.data.times import Times, find_times
@@ -207,30 +207,36 @@ def format_list(names: Sequence[str], most: int = 12) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def read_table(
-    path: Path,
-    *,
-    delimiter: str | None = None,
-    encoding: str | None = None,
-    header: bool | None = None,
-    decimal: str | None = None,
-    time_format: str | None = None,
-) -> Table:
-    """Read a table; the options that are None are detected.
+class ReadOptions(TypedDict, total=False):
+    """The options with which a table is read; those that are left out are detected.
 
-    Args:
-        path: The file; the suffix of its name tells its format.
+    Attributes:
         delimiter: The character between the cells of a CSV file.
         encoding: The name of the encoding in Python.
         header: If True, the first row names the columns; if False, their names are ``1``, ``2``, and so on.
         decimal: The decimal separator of numbers.
         time_format: The format of times, as of ``strptime``.
+    """
+
+    delimiter: str | None
+    encoding: str | None
+    header: bool | None
+    decimal: str | None
+    time_format: str | None
+
+
+def read_table(path: Path, **options: Unpack[ReadOptions]) -> Table:
+    """Read a table.
+
+    Args:
+        path: The file; the suffix of its name tells its format.
+        options: See ``ReadOptions``.
 
     Raises:
         DataError: The file is missing, empty or damaged, or its rows have different numbers of cells.
     """
-    table = _read(path, delimiter, encoding, header)
-    return replace(table, decimal=decimal, time_format=time_format)
+    table = _read(path, options.get("delimiter"), options.get("encoding"), options.get("header"))
+    return replace(table, decimal=options.get("decimal"), time_format=options.get("time_format"))
 
 
 def _read(path: Path, delimiter: str | None, encoding: str | None, header: bool | None) -> Table:

@@ -426,9 +426,10 @@ class Run:
             InvalidInput: The examples have another shape than the training examples, or the network was trained to
                 generate or to forecast.
         """
-        if hasattr(inputs, "__arrow_c_stream__"):
-            from unrolled.data.formats import read_inputs  # which imports the readers of tables
+        from unrolled.data.formats import read_inputs  # which imports the readers of tables
+        from unrolled.data.frames import is_frame
 
+        if is_frame(inputs):
             inputs = read_inputs(inputs, self.read_context).examples
         return self.task.predict_inputs(self.model, inputs, batch_size)
 
