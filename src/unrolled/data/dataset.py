@@ -42,7 +42,7 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Division:
-    """What examples are divided by into training, validation and test examples.
+    """The groups or the times by which examples are divided into training, validation and test examples.
 
     Attributes:
         by: ``group``, which stays whole, or ``time``: what comes last is held out.

@@ -53,7 +53,7 @@ def _decode(path: Path, content: bytes, chosen: str, *, is_named: bool) -> tuple
         raise cannot_decode(path, content, chosen, error, is_named=is_named) from None
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        raise DataError(f"{path}:{line}: expected text, got a zero byte. Check that it is a text file.")
+        raise zero_byte(path, line)
     if not text.strip():
         raise DataError(f"{path}: expected text, got an empty file. Check the file.")
     return text, chosen
@@ -84,6 +84,11 @@ def _read(path: Path) -> bytes:
     if not content or content.isspace():
         raise DataError(f"{path}: expected text, got an empty file. Check the file.")
     return content
+
+
+def zero_byte(path: Path, line: int) -> DataError:
+    """Return the error that names the line of a zero byte, which no text has."""
+    return DataError(f"{path}:{line}: expected text, got a zero byte. Check that it is a text file.")
 
 
 def cannot_decode(path: Path, content: bytes, encoding: str, error: Exception, *, is_named: bool) -> DataError:

@@ -8,6 +8,7 @@ from typing import Any
 from unrolled.data.dataset import Dataset, Division, Split
 from unrolled.data.ragged import objects
 from unrolled.data.splitting import choose_held_out
+from unrolled.data.tables import format_list
 from unrolled.data.texts import Texts, column_of
 from unrolled.errors import DataError
 
@@ -47,16 +48,20 @@ class LabeledExamples:
     division: Division | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def column(self) -> pl.Series:
+        """The labels as a column."""
+        return pl.Series("class", self.labels, pl.String)
+
     def select(self, indices: NDArray[np.int64]) -> "LabeledExamples":
         """Return the examples at ``indices``, in that order."""
         is_list = isinstance(self.inputs, list)
         inputs = [self.inputs[index] for index in indices.tolist()] if is_list else self.inputs[indices]
-        labels = pl.Series(self.labels, dtype=pl.String)[indices]
         division = self.division.select(indices) if self.division else None
         return replace(
             self,
             inputs=inputs,
-            labels=labels,
+            labels=self.column[indices],
             location=lambda example: self.location(int(indices[example])),
             division=division,
         )
@@ -64,7 +69,7 @@ class LabeledExamples:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which examples are used, and which of them are test examples.
+    """The choice of the examples that are used, and of the test examples among them.
 
     Attributes:
         min_class_count: A class with fewer training examples is rare.
@@ -157,7 +162,7 @@ def _choose_test(
 
 def _count(labeled: LabeledExamples) -> dict[str, int]:
     """Return the number of examples of each class."""
-    return dict(pl.Series("class", labeled.labels, pl.String).value_counts().iter_rows())
+    return dict(labeled.column.value_counts().iter_rows())
 
 
 def _without_duplicates(parts: Mapping[str, LabeledExamples]) -> tuple[dict[str, LabeledExamples], str]:
@@ -170,7 +175,7 @@ def _without_duplicates(parts: Mapping[str, LabeledExamples]) -> tuple[dict[str,
     for part in ("test", "validation", "train"):
         if part not in parts:
             continue
-        labels = pl.Series(parts[part].labels, dtype=pl.String)
+        labels = parts[part].column
         rows = pl.DataFrame({"key": _hashes(parts[part].inputs), "label": labels})
         whole = pl.concat([seen, rows])
         first = whole.select(pl.col("label").first().over("key"))["label"][seen.height :]
@@ -192,7 +197,7 @@ def _without_rare_classes(
     if not rare:
         return dict(parts), ""
     what = f"{len(rare):,} classes of fewer than {selection.min_class_count} examples"
-    named = ", ".join(sorted(rare)[:_MOST_NAMED]) + (" ..." if len(rare) > _MOST_NAMED else "")
+    named = format_list(sorted(rare), _MOST_NAMED)
     does = f'joined as "{OTHER}"' if selection.rare_classes == OTHER else "left out"
     classes = [label for label in _count(parts["train"]) if label not in rare]
     kept = {part: of_known_classes(labeled, classes, selection.rare_classes) for part, labeled in parts.items()}
@@ -201,7 +206,7 @@ def _without_rare_classes(
 
 def of_known_classes(labeled: LabeledExamples, classes: Sequence[str], rare_classes: str) -> LabeledExamples:
     """Return examples without those of other classes, or with all of those as the class ``other``."""
-    labels = pl.Series(labeled.labels, dtype=pl.String)
+    labels = labeled.column
     is_known = labels.is_in(classes)
     if rare_classes == OTHER:
         return replace(labeled, labels=labels.set(~is_known, OTHER))
@@ -222,7 +227,7 @@ def split_of(labeled: LabeledExamples, classes: tuple[str, ...]) -> Split:
     Raises:
         DataError: A label is not one of the classes.
     """
-    labels = pl.Series(labeled.labels, dtype=pl.String)
+    labels = labeled.column
     indices = labels.cast(pl.Enum(classes), strict=False).to_physical()
     for example in np.flatnonzero(indices.is_null().to_numpy())[:1].tolist():
         raise DataError(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from unrolled.data.decoding import starting_encoding
+from unrolled.data.decoding import starting_encoding, zero_byte
 from unrolled.errors import DataError, UnrolledError
 from unrolled.storage import cannot_read
 
@@ -45,7 +45,7 @@ class LongText:
                 while block := file.read(_BLOCK):
                     if "\0" in block:
                         line = lines + block[: block.index("\0")].count("\n")
-                        raise DataError(f"{path}:{line}: expected text, got a zero byte. Check that it is a text file.")
+                        raise zero_byte(path, line)
                     size, lines = size + len(block), lines + block.count("\n")
                     blocks.append(file.tell())
         except UnrolledError:

@@ -11,7 +11,7 @@ from unrolled.data.calendars import calendar_channels
 from unrolled.data.forecasting import EACH_COLUMN, forecast_schema, last_filled, until
 from unrolled.data.frames import Source, read_source
 from unrolled.data.grids import Moments, format_moments
-from unrolled.data.schema import TableSchema
+from unrolled.data.schema import TableSchema, named_columns
 from unrolled.data.series import Series, format_irregular, read_series
 from unrolled.data.tables import Table, format_list
 from unrolled.errors import DataError, InvalidInput
@@ -142,7 +142,6 @@ def _read(run: Run, path: Source) -> tuple[Table, TableSchema]:
     data = run.config.data
     if not schema.is_wide or not isinstance(data, DataConfig) or data.input or data.target:
         return table, schema
-    ignore = data.ignore or ()
     again = forecast_schema(
         table,
         None,
@@ -150,7 +149,7 @@ def _read(run: Run, path: Source) -> tuple[Table, TableSchema]:
         time=schema.time,
         known=schema.known,
         past=schema.past,
-        ignore=[name for name in ((ignore,) if isinstance(ignore, str) else ignore) if name in table.columns],
+        ignore=[name for name in named_columns(data.ignore) if name in table.columns],
     )
     return table, replace(schema, columns=again.columns)
 
@@ -191,7 +190,11 @@ def _forecast(
     task.past_values(before.values)
     whole = -(-steps // task.settings.horizon) * task.settings.horizon
     where = f"{source}: {series.timeline.name}" if series.timeline.name else str(source)
-    after = _Steps(series, end, steps, _moments_after(series, end, whole), where)
+    moments = before.timeline.after(whole)
+    if moments is None and series.timeline.moments is not None:
+        # At no regular distance, the times are those of the rows there.
+        moments = series.timeline.moments[end : end + whole]
+    after = _Steps(series, end, steps, moments, where)
     ahead = _known_ahead(task, after, now) if task.channels.ahead else None
     values = task.forecast(run.model, before.values, steps, ahead)
     times = after.times()
@@ -202,14 +205,6 @@ def _forecast(
         before.timeline.labels(),
         times if len(times) == steps else None,
     )
-
-
-def _moments_after(series: Series, end: int, steps: int) -> Moments | None:
-    """Return the times of the steps after the last value: on its grid, or as the rows there have them."""
-    moments, step = series.timeline.moments, series.timeline.step
-    if moments is None:
-        return None
-    return moments[end : end + steps] if step is None else step.moments(int(moments[0]), end + steps)[end:]
 
 
 @dataclass(frozen=True)

@@ -203,8 +203,10 @@ def predict_outputs(model: keras.Model, inputs: NDArray[Any] | Ragged, batch_siz
 
 def _predict_batch(model: keras.Model, inputs: NDArray[Any], batch_size: int) -> NDArray[np.float32]:
     size = next((size for size in batch_sizes(batch_size) if size >= len(inputs)), len(inputs))
-    filled = np.concatenate([inputs, np.repeat(inputs[-1:], size - len(inputs), axis=0)])
-    return np.asarray(model.predict_on_batch(filled), np.float32)[: len(inputs)]
+    count = len(inputs)
+    if size > count:
+        inputs = np.concatenate([inputs, np.repeat(inputs[-1:], size - count, axis=0)])
+    return np.asarray(model.predict_on_batch(inputs), np.float32)[:count]
 
 
 def batch_sizes(batch_size: int) -> tuple[int, ...]:
