@@ -9,8 +9,8 @@ import unrolled
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import WriteError
 from unrolled.reports.forecast import draw_forecast, write_forecast_page
+from unrolled.reports.learning_rates import write_lr_report
 from unrolled.reports.run import learning_curves, write_report
-from unrolled.reports.single_chart import write_lr_report
 from unrolled.runs.forecasts import SeriesForecast, TableForecast
 from unrolled.runs.run import Run
 from unrolled.tasks.forecasting import Forecasting

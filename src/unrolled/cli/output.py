@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from unrolled.comparison.comparison import Comparison
     from unrolled.comparison.listing import ListingEntry
     from unrolled.data.dataset import Dataset
-    from unrolled.data.tables import Table as FileTable
+    from unrolled.data.table import Table as FileTable
     from unrolled.diagnostics.diagnostic import Diagnostic
     from unrolled.runs.forecasts import TableForecast
     from unrolled.searching.folder import Search

@@ -100,7 +100,7 @@ def find_lr(
     check_backend()
     found = ExperimentConfig.load(experiment, overrides=overrides)
 
-    from unrolled.reports.single_chart import write_lr_report
+    from unrolled.reports.learning_rates import write_lr_report
     from unrolled.training.lr_finder import find_learning_rate
 
     sweep = find_learning_rate(found, low=low, high=high, steps=steps)

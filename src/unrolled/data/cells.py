@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from unrolled.data.tables import Table
+from unrolled.data.table import Table
 from unrolled.data.values import is_blank
 from unrolled.errors import DataError
 

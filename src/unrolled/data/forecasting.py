@@ -11,7 +11,7 @@ from unrolled.data.grids import Timeline
 from unrolled.data.ragged import objects
 from unrolled.data.schema import TableSchema, find_columns, find_series_column, find_time_column, named_columns
 from unrolled.data.series import Series, channels_of, format_irregular, read_series
-from unrolled.data.tables import Table, format_list
+from unrolled.data.table import Table, format_list
 from unrolled.errors import DataError
 
 import numpy as np

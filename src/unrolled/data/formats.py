@@ -22,7 +22,8 @@ from unrolled.data.images import PICTURES, format_size, is_picture, read_image
 from unrolled.data.labeled import LabeledExamples, Selection, assemble, of_known_classes, split_of
 from unrolled.data.rows import RowIndices, extract_examples, labeled_examples
 from unrolled.data.schema import TableSchema
-from unrolled.data.tables import SUFFIXES, ReadOptions, Table, format_list, read_preview
+from unrolled.data.table import Table, format_list
+from unrolled.data.tables import SUFFIXES, ReadOptions, read_preview
 from unrolled.data.ts import read_ts
 from unrolled.errors import DataError, InvalidInput
 from unrolled.storage import cannot_read

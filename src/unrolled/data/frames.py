@@ -7,7 +7,8 @@ from typing import Any, Unpack
 from zlib import crc32
 
 from unrolled.data.pieces import read_whole
-from unrolled.data.tables import ReadOptions, Table, with_simple_types
+from unrolled.data.table import Table
+from unrolled.data.tables import ReadOptions, with_simple_types
 from unrolled.errors import DataError
 from unrolled.storage import replacing
 

@@ -8,7 +8,7 @@ from typing import Any
 from unrolled.data.dataset import Dataset, Division, Split
 from unrolled.data.ragged import objects
 from unrolled.data.splitting import choose_held_out
-from unrolled.data.tables import format_list
+from unrolled.data.table import format_list
 from unrolled.data.texts import Texts, column_of
 from unrolled.errors import DataError
 

@@ -7,19 +7,10 @@ from pathlib import Path
 from typing import BinaryIO, Unpack
 
 from unrolled.data.decoding import cannot_decode, detect_encoding, zero_byte
+from unrolled.data.delimited import DELIMITED, DelimitedText, find_layout
 from unrolled.data.ragged import LARGEST_IN_MEMORY
-from unrolled.data.tables import (
-    DELIMITED,
-    JSON_LINES,
-    DelimitedText,
-    ReadOptions,
-    Table,
-    find_layout,
-    iterate_batches,
-    read_json,
-    read_table,
-    size_in_memory,
-)
+from unrolled.data.table import Table
+from unrolled.data.tables import JSON_LINES, ReadOptions, iterate_batches, read_json, read_table, size_in_memory
 from unrolled.errors import DataError
 from unrolled.storage import cannot_read
 

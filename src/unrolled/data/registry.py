@@ -11,7 +11,7 @@ from unrolled.data.folders import FolderSettings
 from unrolled.data.formats import FOLDERS, READ_OPTIONS, SELECTION, LoadOptions, load_file
 from unrolled.data.frames import Source, is_frame
 from unrolled.data.schema import has_target
-from unrolled.data.tables import Table, format_list
+from unrolled.data.table import Table, format_list
 from unrolled.errors import DataError, did_you_mean
 from unrolled.storage import looks_like_a_file
 

@@ -9,7 +9,7 @@ from unrolled.data.labeled import LabeledExamples
 from unrolled.data.ragged import Ragged
 from unrolled.data.schema import TableSchema
 from unrolled.data.series import format_irregular, read_series
-from unrolled.data.tables import Table
+from unrolled.data.table import Table
 from unrolled.data.texts import ColumnOfTexts
 from unrolled.data.values import parse_numbers, shown
 from unrolled.errors import DataError

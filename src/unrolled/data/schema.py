@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from unrolled.data.frames import Source, read_source
 from unrolled.data.grids import find_step
-from unrolled.data.tables import Table, format_list
+from unrolled.data.table import Table, format_list
 from unrolled.data.times import Times, format_range, looks_like_time
 from unrolled.data.values import are_numbers, is_blank, is_missing, shown
 from unrolled.errors import DataError

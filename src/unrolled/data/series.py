@@ -19,7 +19,7 @@ from unrolled.data.grids import (
     parse_step,
 )
 from unrolled.data.schema import TableSchema
-from unrolled.data.tables import Table
+from unrolled.data.table import Table
 from unrolled.errors import DataError
 
 import numpy as np

@@ -13,7 +13,7 @@ from unrolled.data.frames import Source, read_source
 from unrolled.data.grids import Moments, format_moments
 from unrolled.data.schema import TableSchema, named_columns
 from unrolled.data.series import Series, format_irregular, read_series
-from unrolled.data.tables import Table, format_list
+from unrolled.data.table import Table, format_list
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
 from unrolled.tasks.forecasting import Forecasting

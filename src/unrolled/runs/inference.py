@@ -14,7 +14,7 @@ from unrolled.data.frames import Source, is_frame
 from unrolled.data.pictures import save_png
 from unrolled.data.preview import PredictedPicture, draw_input_grid
 from unrolled.data.registry import DATASETS, load
-from unrolled.data.tables import Table
+from unrolled.data.table import Table
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
 from unrolled.storage import cannot_read, looks_like_a_file

@@ -1,0 +1,186 @@
+"""A table: columns of equal length, whose cells are read as numbers, times or texts, and located for messages."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from unrolled.data.times import Times, find_times
+from unrolled.data.values import LARGEST, NumberFormat, format_of_numbers, is_blank, parse_numbers, shown
+from unrolled.errors import DataError, did_you_mean
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns of equal length.
+
+    Attributes:
+        path: The file.
+        frame: The cells: text from text files, with null for an empty cell; typed values from the other formats.
+        detected: The detected encoding, delimiter and header, for people.
+        target: The column that the file itself marks as the class, if it does.
+        decimal: The decimal separator that the user sets.
+        decimals: The decimal separators of columns that are known from another table.
+        time_format: The format of times, as of ``strptime``, that the user sets.
+        fill: By column, what stands in for its empty cells.
+        find_lines: Function that returns the line number of each row in the file.
+    """
+
+    path: Path
+    frame: pl.DataFrame
+    detected: dict[str, str] = field(default_factory=dict)
+    target: str | None = None
+    decimal: str | None = None
+    decimals: Mapping[str, str] = field(default_factory=dict)
+    time_format: str | None = None
+    fill: Mapping[str, str | float] = field(default_factory=dict)
+    find_lines: Callable[[], Sequence[int]] | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of rows."""
+        return self.frame.height
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return self.frame.columns
+
+    @cached_property
+    def lines(self) -> Sequence[int]:
+        """The line number of each row in the file; in a file without lines, the number of the row, from 1."""
+        return self.find_lines() if self.find_lines else range(1, self.size + 1)
+
+    @cached_property
+    def number_format(self) -> NumberFormat:
+        """The decimal and the thousands separator of the numbers in the file."""
+        if self.decimal:
+            return NumberFormat(self.decimal)
+        found = format_of_numbers(self.frame)
+        undecided = {name: number for name, number in found.undecided.items() if name not in self.decimals}
+        return NumberFormat(found.decimal, {**found.by_column, **self.decimals}, undecided)
+
+    def column(self, name: str) -> pl.Series:
+        """Return the cells of a column.
+
+        Raises:
+            DataError: No column has that name.
+        """
+        if name not in self.frame.columns:
+            remedy = did_you_mean(name, self.columns) or f" Columns: {format_list(self.columns, 20)}."
+            raise DataError(f'{self.path}: unknown column "{name}".{remedy}')
+        return self.frame[name]
+
+    def take(self, rows: NDArray[np.int64]) -> "Table":
+        """Return some of the rows, which know their lines in the file."""
+        return replace(self, frame=self.frame[rows], find_lines=lambda: [self.lines[row] for row in rows.tolist()])
+
+    def format_detected(self) -> str:
+        """Return the size and the detected format, in one line."""
+        return f"{self.path.name}: {self.size:,} rows, " + ", ".join(
+            f'{key} "{value}"' if key == "delimiter" else f"{key} {value}" for key, value in self.detected.items()
+        )
+
+    def location(self, row: int, column: str | None = None) -> str:
+        """Return the location of a row or cell, for messages: ``reviews.csv:12: text``."""
+        return f"{self.path}:{self.lines[row]}" + (f": {column}" if column else "")
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """Return a column [N] as numbers, with NaN for missing values.
+
+        Raises:
+            DataError: A cell is not a number, too large for float32, or can be read in two ways.
+        """
+        cells = self.column(name)
+        if number := self.number_format.undecided.get(name):
+            point, whole = number.replace(",", "."), number.replace(",", "")
+            raise DataError(
+                f"{self.path}: {name}: cannot tell if {number} means {point} or {whole}. "
+                f"Set decimal: ',' for {point}, or decimal: '.' for {whole}"
+            )
+        values, is_wrong = parse_numbers(cells, self.number_format.of(name))
+        for row in np.flatnonzero(is_wrong)[:1].tolist():
+            raise DataError(
+                f'{self.location(row, name)}: expected a number, got "{shown(cells[row])}". '
+                "Write a number, or leave the cell empty."
+            )
+        for row in np.flatnonzero(np.abs(values) > LARGEST)[:1].tolist():
+            raise DataError(
+                f"{self.location(row, name)}: expected a number below {LARGEST:.1e}, got {values[row]:g}. "
+                "Scale the column."
+            )
+        return self._with_fill(name, values)
+
+    def _with_fill(self, name: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        if name not in self.fill:
+            return values
+        try:
+            return np.where(np.isnan(values), float(self.fill[name]), values)
+        except ValueError:
+            raise DataError(
+                f'{self.path}: data.fill: {name}: expected a number for a column of numbers, got "{self.fill[name]}".'
+            ) from None
+
+    def texts(self, name: str) -> pl.Series:
+        """Return a column as texts, with null for an empty cell.
+
+        Raises:
+            DataError: No column has that name.
+        """
+        texts = self.column(name).cast(pl.String)
+        return texts.set(is_blank(texts), str(self.fill[name])) if name in self.fill else texts
+
+    def times(self, name: str) -> Times | None:
+        """Return a column as times; None if it holds none.
+
+        Raises:
+            DataError: No column has that name.
+        """
+        if name not in self._found_times:
+            self._found_times[name] = find_times(name, self.column(name), self.time_format)
+        return self._found_times[name]
+
+    @cached_property
+    def _found_times(self) -> dict[str, Times | None]:
+        return {}
+
+    def moments(self, name: str) -> NDArray[np.int64]:
+        """Return what orders the rows, [N]: times in microseconds since 1970, or whole numbers.
+
+        Raises:
+            DataError: A cell is missing or no time, or all of them can be read in two ways.
+        """
+        times = self.times(name)
+        if times is None:
+            numbers = self.numbers(name)
+            is_wrong = np.isnan(numbers)
+            # A step in seconds can be a fraction: microseconds keep its order.
+            moments = np.rint(np.nan_to_num(numbers) * 1e6).astype(np.int64)
+        else:
+            if times.other:
+                first = shown(self.column(name).drop_nulls()[0])
+                raise DataError(
+                    f"{self.path}: {name}: cannot tell if {first} is {times.form} or {times.other}. "
+                    f"Name it: time_format: '{times.form}'"
+                )
+            is_wrong = times.values.is_null().to_numpy()
+            moments = times.values.to_physical().fill_null(0).to_numpy()
+        for row in np.flatnonzero(is_wrong)[:1].tolist():
+            cell = self.column(name)[row]
+            got = "an empty cell" if cell is None else f'"{shown(cell)}"'
+            raise DataError(f"{self.location(row, name)}: expected a time, got {got}. Write it, or drop the row.")
+        return moments
+
+
+def format_list(names: Sequence[str], most: int = 12) -> str:
+    """Format names with commas; of many, the first.
+
+    Example:
+        >>> format_list(["a", "b", "c"], 2)
+        'a, b and 1 more'
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
