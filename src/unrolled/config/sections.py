@@ -121,7 +121,7 @@ class DataConfig(ConfigModel):
     target: str | tuple[str, ...] | None = None
     """The table's column of the class, or its columns to forecast."""
     columns: Literal["steps", "features"] | None = None
-    """What the columns of numbers of a table with one row per example are: the ``steps`` of one series, or
+    """The meaning of the columns of numbers in a table with one row per example: the ``steps`` of one series, or
     ``features``, the channels of a single step, each scaled by itself. Found from their names where it is left out:
     ``t1, t2, t3`` are steps."""
     categories: str | tuple[str, ...] | None = None
@@ -132,11 +132,11 @@ class DataConfig(ConfigModel):
     time: str | None = None
     """The column of times by which the rows of a series are ordered; found where it is left out."""
     known: str | tuple[str, ...] | None = None
-    """Of a forecast, columns whose values are known for the steps to forecast too, such as prices and holidays."""
+    """Columns whose values are known for the steps to forecast too, such as prices and holidays."""
     past: str | tuple[str, ...] | None = None
-    """Of a forecast, columns that are read but not forecast, and not known ahead."""
+    """Columns that a forecast reads but does not forecast, and that are not known ahead."""
     calendar: tuple[CalendarName, ...] | None = None
-    """Of a forecast, what is read of the times: ``minute``, ``hour``, ``weekday``, ``day`` (of the month),
+    """Channels of a forecast that are made from its times: ``minute``, ``hour``, ``weekday``, ``day`` (of the month),
     ``yearday``, ``week``, ``month``, ``quarter``, ``year``."""
     every: str | None = None
     """The step between the rows of a series: a number and ``s``, ``m``, ``h``, ``d``, ``w``, ``mo``, ``q`` or ``y``,
@@ -158,7 +158,8 @@ class DataConfig(ConfigModel):
     deduplicate: bool | None = None
     """True to leave out examples that equal one before them."""
     split: SplitConfig | None = None
-    """What examples are divided by; without it, test examples are chosen at random in each class."""
+    """The groups or the time by which examples are divided; without it, test examples are chosen at random in each
+    class."""
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
     """The character between the cells of a table; detected where it is left out."""
     encoding: str | None = None
