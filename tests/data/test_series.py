@@ -233,7 +233,7 @@ def test_twenty_shuffled_shops_become_twenty_series_with_dates_gaps_and_covariat
 
 
 def test_a_column_of_times_is_described_with_its_step(tmp_path: Path) -> None:
-    from unrolled.data.schema import find_columns
+    from unrolled.data.columns import find_columns
 
     path = written(tmp_path, "day,a\n2024-01-31,1\n2024-02-29,2\n2024-04-30,4\n")
     fact = find_columns(read_table(Path(path)))["day"].fact

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
+from unrolled.data.columns import find_columns
 from unrolled.data.registry import load_config_data
-from unrolled.data.schema import TableSchema, find_columns
+from unrolled.data.schema import TableSchema
 from unrolled.data.tables import read_table
 from unrolled.errors import DataError
 

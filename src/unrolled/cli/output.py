@@ -140,7 +140,8 @@ def print_columns(table: "FileTable", **named: Any) -> None:
         table: The table.
         named: The columns that the user names, as of ``TableSchema.decide``.
     """
-    from unrolled.data.schema import TableSchema, find_columns  # which imports Polars
+    from unrolled.data.columns import find_columns  # which imports Polars
+    from unrolled.data.schema import TableSchema
 
     console = Console(highlight=False)
     console.print(table.format_detected(), style="dim", markup=False)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from unrolled.data.columns import find_columns, find_time_column, named_columns
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.decoding import read_text
 from unrolled.data.folders import FolderSettings, describe_files, read_folder
@@ -14,7 +15,7 @@ from unrolled.data.long_text import LongText
 from unrolled.data.pieces import is_large, read_pieces
 from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, objects
 from unrolled.data.rows import labeled_examples, labels_of, rows_as_series, texts_of
-from unrolled.data.schema import TableSchema, find_columns, find_time_column, named_columns
+from unrolled.data.schema import TableSchema
 from unrolled.data.table import Table, format_list
 from unrolled.data.texts import StoredTexts
 from unrolled.data.times import find_times

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from unrolled.data.columns import find_columns, find_series_column, find_time_column, named_columns
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.examples import format_columns
 from unrolled.data.frames import Source, read_source
 from unrolled.data.grids import Timeline
 from unrolled.data.ragged import objects
-from unrolled.data.schema import TableSchema, find_columns, find_series_column, find_time_column, named_columns
+from unrolled.data.schema import TableSchema
 from unrolled.data.series import Series, channels_of, format_irregular, read_series
 from unrolled.data.table import Table, format_list
 from unrolled.errors import DataError

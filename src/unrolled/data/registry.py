@@ -6,11 +6,11 @@ from typing import Any
 
 from unrolled.data import bundled
 from unrolled.data.bundled import FASHION_MNIST, KMNIST
+from unrolled.data.columns import has_target
 from unrolled.data.dataset import Dataset
 from unrolled.data.folders import FolderSettings
 from unrolled.data.formats import FOLDERS, READ_OPTIONS, SELECTION, LoadOptions, load_file
 from unrolled.data.frames import Source, is_frame
-from unrolled.data.schema import has_target
 from unrolled.data.table import Table, format_list
 from unrolled.errors import DataError, did_you_mean
 from unrolled.storage import looks_like_a_file

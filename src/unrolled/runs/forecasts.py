@@ -8,10 +8,11 @@ from typing import Any, TextIO
 
 from unrolled.config.sections import DataConfig, ForecastConfig
 from unrolled.data.calendars import calendar_channels
+from unrolled.data.columns import named_columns
 from unrolled.data.forecasting import EACH_COLUMN, forecast_schema, last_filled, until
 from unrolled.data.frames import Source, read_source
 from unrolled.data.grids import Moments, format_moments
-from unrolled.data.schema import TableSchema, named_columns
+from unrolled.data.schema import TableSchema
 from unrolled.data.series import Series, format_irregular, read_series
 from unrolled.data.table import Table, format_list
 from unrolled.errors import DataError, InvalidInput

@@ -6,9 +6,9 @@ from typing import Any
 
 from unrolled.config.sections import DataConfig, ForecastConfig
 from unrolled.data.calendars import calendar_names
+from unrolled.data.columns import named_columns
 from unrolled.data.dataset import Split
 from unrolled.data.ragged import objects
-from unrolled.data.schema import named_columns
 from unrolled.data.series import SINCE_LAST
 from unrolled.tasks.baselines import seasonal_steps
 from unrolled.tasks.preprocessing import SeriesPreprocessor, fit_series

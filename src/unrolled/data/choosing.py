@@ -1,0 +1,147 @@
+"""The inputs of a network among the columns of a table."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from unrolled.data.columns import Column, find_usual_column
+from unrolled.data.table import Table
+from unrolled.data.values import is_missing, shown
+from unrolled.errors import DataError
+
+import polars as pl
+
+# Usual names of the columns of texts, the most common first.
+_INPUTS = ("text", "sentence", "review", "message", "comment", "content", "input", "document")
+_FEWEST_STEPS = 2
+MOST_CHANNELS = 16
+_WEEKDAYS = re.compile(r"(?i)(?:^|[\W_])(?:mon|tue|wed|thu|fri|sat|sun)(?:[a-z]*day)?(?:$|[\W_])")
+_MONTHS = re.compile(
+    r"(?i)(?:^|[\W_])(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
+    r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)(?:$|[\W_\d])"
+)
+
+
+def category_values(table: Table, name: str) -> list[str]:
+    """Return the values of a column of categories.
+
+    Raises:
+        DataError: There are too many for a channel each.
+    """
+    cells = table.texts(name).str.strip_chars()
+    values: list[str] = cells.filter(~is_missing(cells)).unique().sort().to_list()
+    if len(values) > MOST_CHANNELS:
+        raise DataError(
+            f"{table.path}: {name}: expected at most {MOST_CHANNELS} different categories, a channel each, got "
+            f"{len(values):,}. Leave it out, or join the rare ones."
+        )
+    return values
+
+
+def _is_a_feature(table: Table, column: Column, target: str | None) -> bool:
+    """Return True for a category of few values that does not give the class away."""
+    if column.kind != "category":
+        return False
+    cells = table.frame[column.name]
+    if cells.n_unique() > MOST_CHANNELS:
+        return False
+    if not target or target not in table.columns:
+        return True
+    pairs = pl.DataFrame({"value": cells, "class": table.frame[target]}).drop_nulls().unique()
+    return bool(pairs["value"].is_duplicated().any())
+
+
+def choose_inputs(
+    table: Table,
+    named: tuple[str, ...],
+    categories: tuple[str, ...] | None,
+    others: dict[str, Column],
+    series: str | None,
+    kind: str | None,
+    target: str | None,
+) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    """Return the columns of the inputs, their type, and the columns of categories.
+
+    Args:
+        table: The table.
+        named: The inputs that the user names, which may be categories.
+        categories: The categories that the user names; None where they are to be found.
+        others: The columns that have no other role.
+        series: The column of series, if there is one.
+        kind: ``steps`` or ``features``, if the user says which.
+        target: The column of the class, if there is one.
+    """
+    wanted = categories or tuple(
+        name for name in named if (len(named) > 1 or series) and others[name].kind in ("category", "text")
+    )
+    others = {name: one for name, one in others.items() if name not in wanted}
+    inputs, found = _inputs(table, tuple(name for name in named if name not in wanted), others, series, wanted)
+    if found == "steps" and series is None:
+        found = kind or ("steps" if _are_steps(inputs) and not wanted else "features")
+    if found == "features" and not named and categories is None:
+        wanted = tuple(name for name in others if _is_a_feature(table, others[name], target))
+    return inputs, found, wanted
+
+
+def _inputs(
+    table: Table, named: tuple[str, ...], columns: Mapping[str, Column], series: str | None, categories: Sequence[str]
+) -> tuple[tuple[str, ...], str]:
+    """Return the columns of the inputs, and the type of the inputs."""
+    if named:
+        is_cell = len(named) == 1 and series is None and named[0] in columns
+        kind = columns[named[0]].kind if is_cell else "numbers"
+        return named, {"category": "text", "text": "text", "sequence": "sequence"}.get(kind, "steps")
+    by_kind: dict[str, list[str]] = {}
+    for name, one in columns.items():
+        by_kind.setdefault(one.kind, []).append(name)
+    texts, sequences, numbers = (by_kind.get(kind, []) for kind in ("text", "sequence", "numbers"))
+    if series is not None:
+        texts, sequences = _steps_of_numbers(table, [*texts, *by_kind.get("category", [])], numbers), []
+    if texts:
+        return (texts[0] if len(texts) == 1 else find_usual_column(table, _INPUTS, "input"),), "text"
+    if sequences:
+        return (sequences[0] if len(sequences) == 1 else find_usual_column(table, _INPUTS, "input"),), "sequence"
+    if numbers:
+        return tuple(numbers), "steps"
+    if categories:
+        return (), "steps"
+    if len(others := by_kind.get("category", [])) == 1:
+        return (others[0],), "text"
+    if others:
+        return (), "steps"
+    raise _no_input(table, columns)
+
+
+def _are_steps(names: Sequence[str]) -> bool:
+    """Return True if columns are the steps of one series: numbered, or named after the days or the months."""
+    if len(names) < _FEWEST_STEPS:
+        return False
+    if any(all(words.search(name) for name in names) for words in (_WEEKDAYS, _MONTHS)):
+        return True
+    found = [re.fullmatch(r"(.*?)([-+]?\d+(?:[.,]\d+)?)(\D*)", name) for name in names]
+    if not all(found):
+        return False
+    stems = {(one[1], one[3]) for one in found if one}
+    numbers = [float(one[2].replace(",", ".")) for one in found if one]
+    return len(stems) == 1 and (numbers == sorted(numbers) or numbers == sorted(numbers, reverse=True))
+
+
+def _steps_of_numbers(table: Table, texts: Sequence[str], numbers: Sequence[str]) -> list[str]:
+    """Refuse columns of text where the steps of a series are numbers."""
+    if texts:
+        raise DataError(
+            f'{table.path}: {texts[0]}: expected numbers in the columns of a series, got text such as "'
+            f'{_first(table, texts[0])}". Name the columns of numbers: input: [{", ".join(numbers[:3])}]'
+        )
+    return []
+
+
+def _no_input(table: Table, columns: Mapping[str, Column]) -> DataError:
+    found = "; ".join(f"{one.name}: {one.fact}" for one in list(columns.values())[:6]) or "the target alone"
+    return DataError(
+        f"{table.path}: cannot tell which column is the input: {found}. "
+        f"Name it: data: {{file: {table.path.name}, input: {table.columns[0]}}}"
+    )
+
+
+def _first(table: Table, name: str) -> str:
+    return shown(table.frame[name].drop_nulls()[0])

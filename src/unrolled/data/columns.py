@@ -1,0 +1,199 @@
+"""What each column of a table is, found from its cells and its name, with the reason for people."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from unrolled.data.grids import find_step
+from unrolled.data.table import Table, format_list
+from unrolled.data.times import Times, format_range, looks_like_time
+from unrolled.data.values import are_numbers, is_missing
+from unrolled.errors import DataError
+
+import numpy as np
+import polars as pl
+
+# Usual names of the columns of classes, the most common first.
+TARGETS = ("label", "class", "target", "category", "sentiment", "y")
+_SERIES = ("unique_id", "series_id", "item_id")
+# Names of columns that number or identify the rows, as pandas, R and databases write them.
+_ROW_NAMES = re.compile(r"(?i)^(?:column \d+|unnamed: ?\d+|index|row|rownames|row_?(?:id|number|no)|id|no\.?|nr\.?|#)$")
+_IDENTIFIER = re.compile(r"(?i)(?:^|[ _-])(?:id|uuid|guid|key)$|^id[ _-]|ID$")
+_CALENDAR = {
+    "year": (1000, 2999),
+    "quarter": (1, 4),
+    "month": (1, 12),
+    "week": (0, 53),
+    "weekday": (0, 7),
+    "dayofweek": (0, 7),
+    "day": (0, 366),
+    "hour": (0, 24),
+    "minute": (0, 59),
+    "second": (0, 60),
+}
+_STEP = re.compile(
+    r"(?i)^(?:t|time(?:[ _]?[(\[]?(?:s|ms|sec|seconds)[)\]]?)?|step|time_?step|frame|tick|position|pos|order"
+    r"|seq(?:uence)?(?:_?(?:no|index))?)$"
+)
+_SPLIT = re.compile(r"(?i)^(?:split|subset|partition|fold_name|part)$")
+PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("dev", "development", "val", "valid", "validation"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+"""The words in a column ``split``, by the part that they name."""
+_DETECTION_ROWS = 10_000
+_MOST_CATEGORIES = 50
+_FOUND: WeakKeyDictionary[Table, dict[str, "Column"]] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its kind and its role.
+
+    Attributes:
+        name: Its name.
+        kind: ``numbers``, ``time``, ``step``, ``calendar``, ``text``, ``category``, ``sequence``, ``row number``,
+            ``identifier``, ``split`` or ``empty``.
+        fact: What was found in its cells, for people.
+        role: ``input``, ``target``, ``series``, ``time`` or ``ignored``; empty before it is decided.
+    """
+
+    name: str
+    kind: str
+    fact: str
+    role: str = ""
+
+
+def find_columns(table: Table) -> dict[str, Column]:
+    """Return what each column of a table is, by its name."""
+    if table not in _FOUND:
+        _FOUND[table] = {name: _find_column(table, name) for name in table.columns}
+    return _FOUND[table]
+
+
+def _find_column(table: Table, name: str) -> Column:
+    cells = table.frame[name].head(_DETECTION_ROWS)
+    missing = is_missing(cells)
+    filled = cells.filter(~missing)
+    if not len(filled):
+        return Column(name, "empty", "empty")
+    if isinstance(cells.dtype, pl.List | pl.Array) or _hold_numbers(filled):
+        return Column(name, "sequence", "a sequence in each cell")
+    times = table.times(name)
+    if times is not None and len(times.values.drop_nulls()):
+        return Column(name, "time", _describe_times(times))
+    # A typing error does not make a column text.
+    if cells.dtype == pl.Boolean or int(are_numbers(filled).sum()) * 2 >= len(filled):
+        return _find_numbers(table, name)
+    different = filled.n_unique()
+    if _IDENTIFIER.search(name) and different == len(filled) and not filled.cast(pl.String).str.contains(r"\s").any():
+        return Column(name, "identifier", "identifies the rows")
+    words = filled.cast(pl.String).str.strip_chars()
+    if _SPLIT.match(name) and words.str.to_lowercase().is_in(list(PARTS)).all():
+        return Column(name, "split", "it names training, validation and test rows")
+    if (
+        different <= _MOST_CATEGORIES
+        and different * 2 <= len(filled)
+        and not words.str.contains(r"\S\s+\S+\s+\S").any()
+    ):
+        return Column(name, "category", f"category, {different:,} different")
+    return Column(name, "text", f"text, {different:,} different")
+
+
+def _hold_numbers(filled: pl.Series) -> bool:
+    """Return True if each cell holds several numbers, between spaces or commas."""
+    if filled.dtype != pl.String:
+        return False
+    number = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+    several = filled.str.strip_chars().str.contains(
+        rf"^\[?\s*{number}(?:\s*,\s*{number}|\s+{number}|\s*;\s*{number})*\s*\]?$"
+    )
+    return bool(several.all()) and not are_numbers(filled).any()
+
+
+def _find_numbers(table: Table, name: str) -> Column:
+    cells = table.frame[name]
+    lower = re.sub(r"[ _-]", "", name.lower())
+    head = cells.head(_DETECTION_ROWS)
+    whole = head.cast(pl.String).str.strip_chars().cast(pl.Int64, strict=False)
+    if not whole.null_count() and len(whole) > 1 and cells.dtype != pl.Boolean:
+        if _ROW_NAMES.match(name) and (whole.diff().drop_nulls() == 1).all():
+            return Column(name, "row number", "it numbers the rows")
+        if _IDENTIFIER.search(name) and whole.n_unique() == len(whole):
+            return Column(name, "identifier", "it identifies the rows")
+        if lower in _CALENDAR and whole.is_between(*_CALENDAR[lower]).all():
+            return Column(name, "calendar", "it says when")
+    missing = int(is_missing(head).sum())
+    if not missing and _STEP.match(name):
+        return Column(name, "step", "it orders the rows")
+    return Column(name, "numbers", "numbers" + (f", {missing:,} missing" if missing else ""))
+
+
+def _describe_times(times: Times) -> str:
+    values = times.values.drop_nulls()
+    stamps = np.unique(values.to_physical().to_numpy())
+    fact = f"time, {format_range(values)}"
+    step = find_step(stamps) if len(stamps) > 2 else None
+    if step is not None and (indices := step.indices(stamps)) is not None:
+        absent = int(indices[-1]) + 1 - len(indices)
+        fact += f", {step}" + (f", {absent:,} steps missing" if absent else "")
+    return fact
+
+
+def find_usual_column(table: Table, names: Sequence[str], setting: str) -> str:
+    """Find the column with a usual name.
+
+    Args:
+        table: The table.
+        names: The usual names, the most common first.
+        setting: The setting that names the column otherwise, for the message.
+
+    Raises:
+        DataError: No column has one of the names.
+    """
+    lower = {name.lower(): name for name in table.columns}
+    for name in names:
+        if name in lower:
+            return lower[name]
+    raise DataError(
+        f"{table.path}: cannot tell which column is the {setting}. Columns: {format_list(table.columns, 20)}. "
+        f"Name it: data: {{file: {table.path.name}, {setting}: {table.columns[-1]}}}"
+    )
+
+
+def has_target(table: Table) -> bool:
+    """Return True if the file marks a column as the class, or a column has a usual name of classes."""
+    return table.target is not None or any(name.lower() in TARGETS for name in table.columns)
+
+
+def named_columns(named: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return the columns that a setting names, which may be one."""
+    return () if named is None else (named,) if isinstance(named, str) else tuple(named)
+
+
+def find_series_column(table: Table, others: Sequence[str | None]) -> str | None:
+    """Return the column with a usual name of series whose values repeat, if there is one."""
+    lower = {name.lower(): name for name in table.columns if name not in others}
+    names = [lower[name] for name in _SERIES if name in lower]
+    return next((name for name in names if table.frame[name].n_unique() < table.size), None)
+
+
+def find_time_column(table: Table, columns: Mapping[str, Column]) -> str | None:
+    """Return the column of times, if there is one.
+
+    Raises:
+        DataError: There are several, and none is called after time.
+    """
+    times = [name for name, one in columns.items() if one.kind == "time"]
+    if len(times) < 2:
+        steps = [name for name, one in columns.items() if one.kind == "step"]
+        return times[0] if times else steps[0] if len(steps) == 1 else None
+    named = [name for name in times if looks_like_time(name)]
+    if len(named) != 1:
+        raise DataError(
+            f"{table.path}: cannot tell which column orders the rows: {format_list(times)}. "
+            f"Name it: data: {{file: {table.path.name}, time: {times[0]}}}"
+        )
+    return named[0]
