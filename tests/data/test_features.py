@@ -6,10 +6,12 @@ from typing import Any
 import unrolled
 from unrolled.data.dataset import Dataset
 from unrolled.data.examples import load_labeled_table
+from unrolled.data.rows import extract_examples
 from unrolled.data.schema import TableSchema
 from unrolled.data.tables import read_table
 from unrolled.errors import DataError
 from unrolled.runs.inference import predict_table
+from unrolled.tasks.preprocessing import fit_series
 
 import numpy as np
 import polars as pl
@@ -103,3 +105,15 @@ def test_a_table_of_categories_alone_is_one_of_features(tmp_path: Path) -> None:
     assert len(data.columns) == 5
     schema = TableSchema.decide(read_table(tmp_path / "rows.csv"))
     assert TableSchema.from_json(schema.to_json()) == schema
+
+
+def test_features_of_large_numbers_keep_their_small_differences(tmp_path: Path) -> None:
+    stamps = 1.7e9 + 7.0 * np.arange(COUNT)
+    data = load(tmp_path, {"stamp": stamps, "age": np.arange(COUNT) + 0.5})
+    preprocessor = fit_series(data.train.inputs)
+    schema = TableSchema.from_json(data.schema or {})
+    pl.DataFrame({"stamp": stamps[[3, 3]], "age": [1.5, 2.5]}).write_csv(tmp_path / "two.csv")
+    rows, _ = extract_examples(read_table(tmp_path / "two.csv"), schema)
+    (first,), _ = preprocessor.encode(rows)
+    assert preprocessor.offset is not None
+    assert first[0] == pytest.approx(stamps[3] - preprocessor.offset[0], abs=0.1)

@@ -64,8 +64,13 @@ class Backend(Protocol):
     def restore_random_state(self, state: list[int] | None) -> None:
         """Restore the state that `random_state` returned."""
 
-    def as_dataset(self, batches: Any) -> Any:
-        """Return a ``PyDataset`` of batches of unequal length (axis 1) in a form that ``fit`` accepts."""
+    def as_dataset(self, batches: Any, model: Any) -> Any:
+        """Return a ``PyDataset`` of batches of any length in a form that ``fit`` accepts.
+
+        Args:
+            batches: The batches.
+            model: The model that is fitted, with one input or several by name.
+        """
 
 
 def keras_home() -> Path:

@@ -187,6 +187,6 @@ def restore_random_state(state: list[int] | None) -> None:
 # Feeding.
 
 
-def as_dataset(batches: Any) -> Any:
+def as_dataset(batches: Any, model: Any) -> Any:
     """Return the batches unchanged: on JAX, ``fit`` accepts batches of unequal length."""
     return batches

@@ -215,14 +215,15 @@ def restore_random_state(state: list[int] | None) -> None:
 # Feeding.
 
 
-def as_dataset(batches: keras.utils.PyDataset) -> Any:
-    """Return a ``tf.data.Dataset`` of batches whose axis 1 may have any length.
+def as_dataset(batches: keras.utils.PyDataset, model: keras.Model) -> Any:
+    """Return a ``tf.data.Dataset`` of batches of any length for a model with one input or several by name.
 
     From a ``PyDataset``, Keras would take the shapes of the first two batches for those of all.
     """
-    first = batches[0]
-    shapes = [(None, None, *first[0].shape[2:]), *((None, *array.shape[1:]) for array in first[1:])]
-    signature = tuple(tf.TensorSpec(shape, array.dtype) for shape, array in zip(shapes, first, strict=True))
+    inputs, *others = batches[0]
+    specs = {one.name: tf.TensorSpec(one.shape, one.dtype) for one in model.inputs}
+    first = specs if isinstance(inputs, dict) else tf.TensorSpec(model.inputs[0].shape, inputs.dtype)
+    signature = (first, *(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in others))
 
     def generate() -> Iterator[tuple[Any, ...]]:
         for index in range(batches.num_batches):

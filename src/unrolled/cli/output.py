@@ -258,13 +258,14 @@ def print_description(description: Mapping[str, Any], *, as_json: bool) -> None:
     table = table_of("", "layer", "output", "parameters", "arguments", right=("parameters",))
     scan = description["scan"]
     # Rows of a grey image are a sequence already.
-    is_sequence = scan == "rows" and description["input"].count(",") < 3
+    is_sequence = not description["input"].startswith("[") or (scan == "rows" and description["input"].count(",") < 3)
     start = description["input"] if is_sequence else f"{description['input']} read as {scan}"
     add_row(table, "", description["data"], start, "", "")
     for index, layer in enumerate(description["layers"]):
         kernel = layer["kernel"] if layer["kernel"] not in ("", "native") else ""
         words = "; ".join(word for word in (layer["arguments"], kernel) if word)
-        add_row(table, str(index), layer["name"], layer["shape"], f"{layer['parameters']:,}", words)
+        name = f"{layer['input']}: {layer['name']}" if layer["input"] else layer["name"]
+        add_row(table, str(index), name, layer["shape"], f"{layer['parameters']:,}", words)
     console = Console(highlight=False)
     console.print(table)
     for line in description["filled_in"]:

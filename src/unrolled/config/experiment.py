@@ -22,6 +22,11 @@ Data = Annotated[
 ]
 
 
+Branch = Annotated[tuple[Component, ...], Field(strict=False)]
+LayerPath = tuple[str | int, ...]
+"""The path of a layer in an experiment: ``("network", 0)``, ``("inputs", "text", 1)``."""
+
+
 class ExperimentConfig(ConfigModel):
     """One experiment, checked against the schema.
 
@@ -49,6 +54,9 @@ class ExperimentConfig(ConfigModel):
     """The conversion of texts to token numbers."""
     forecast: ForecastConfig | None = None
     """Input window and target steps; needed to forecast."""
+    inputs: Annotated[dict[str, Branch], Field(min_length=1)] | None = None
+    """For a table with a text beside numbers or categories in each row, the layers of each input by name: that of its
+    column, or ``features`` for all columns of numbers and categories. Their outputs, vectors, are concatenated."""
     network: Annotated[tuple[Component, ...], Field(min_length=1, strict=False)]
     """The layers from the input to the output. What the data decides may be left out: ``input_dim`` and ``mask_zero``
     of an Embedding, and the last layer, or its ``units`` as ``units: classes``."""
@@ -58,6 +66,14 @@ class ExperimentConfig(ConfigModel):
     """Decides the initial weights, the order of the examples, dropout and random splits."""
 
     _document: Document = PrivateAttr(default_factory=lambda: Document({}, "experiment"))
+
+    @field_validator("inputs")
+    @classmethod
+    def _names_of_layers(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        for name in value or ():
+            if not name or "/" in name:
+                raise ValueError(f'names that Keras accepts, without /, got "{name}". Rename the column.')
+        return value
 
     @field_validator("data", mode="before")
     @classmethod
@@ -152,6 +168,15 @@ class ExperimentConfig(ConfigModel):
         copy = self.model_copy(update=fields)
         copy._document = self._document
         return copy
+
+    @property
+    def layers(self) -> dict[LayerPath, Component]:
+        """Every layer by its path, those of ``inputs`` before those of ``network``."""
+        branches = (self.inputs or {}).items()
+        found: dict[LayerPath, Component] = {
+            ("inputs", name, index): layer for name, layers in branches for index, layer in enumerate(layers)
+        }
+        return found | {("network", index): layer for index, layer in enumerate(self.network)}
 
     @property
     def data_name(self) -> str:

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from unrolled.data.columns import Column, find_usual_column
-from unrolled.data.table import Table
+from unrolled.data.named_inputs import FEATURES
+from unrolled.data.table import Table, format_list
 from unrolled.data.values import is_missing, shown
-from unrolled.errors import DataError
+from unrolled.errors import DataError, did_you_mean
 
 import polars as pl
 
@@ -14,6 +16,9 @@ import polars as pl
 _INPUTS = ("text", "sentence", "review", "message", "comment", "content", "input", "document")
 _FEWEST_STEPS = 2
 MOST_CHANNELS = 16
+"""The largest number of categories that become a channel each."""
+BESIDE_TEXT = ("text", "numbers", "category", "sequence")
+"""The kinds of columns that a network with several inputs reads beside a text."""
 _WEEKDAYS = re.compile(r"(?i)(?:^|[\W_])(?:mon|tue|wed|thu|fri|sat|sun)(?:[a-z]*day)?(?:$|[\W_])")
 _MONTHS = re.compile(
     r"(?i)(?:^|[\W_])(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
@@ -50,6 +55,23 @@ def _is_a_feature(table: Table, column: Column, target: str | None) -> bool:
     return bool(pairs["value"].is_duplicated().any())
 
 
+@dataclass(frozen=True)
+class ChosenInputs:
+    """The inputs of a network, as ``TableSchema`` has them.
+
+    Attributes:
+        columns: The column of the texts or of the sequences, or the columns of the numbers.
+        kind: The type of the inputs.
+        categories: The columns whose values become channels.
+        inputs: Of several inputs, the type of each by name.
+    """
+
+    columns: tuple[str, ...]
+    kind: str
+    categories: tuple[str, ...] = ()
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
 def choose_inputs(
     table: Table,
     named: tuple[str, ...],
@@ -58,8 +80,9 @@ def choose_inputs(
     series: str | None,
     kind: str | None,
     target: str | None,
-) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
-    """Return the columns of the inputs, their type, and the columns of categories.
+    inputs: Sequence[str] = (),
+) -> ChosenInputs:
+    """Choose the columns of the inputs.
 
     Args:
         table: The table.
@@ -69,17 +92,78 @@ def choose_inputs(
         series: The column of series, if there is one.
         kind: ``steps`` or ``features``, if the user says which.
         target: The column of the class, if there is one.
+        inputs: The names of the inputs of a network with several.
+
+    Raises:
+        DataError: There is no input, or it cannot be known which column is one.
     """
+    if inputs:
+        return _choose_several(table, inputs, named, categories, others, series, target)
     wanted = categories or tuple(
         name for name in named if (len(named) > 1 or series) and others[name].kind in ("category", "text")
     )
     others = {name: one for name, one in others.items() if name not in wanted}
-    inputs, found = _inputs(table, tuple(name for name in named if name not in wanted), others, series, wanted)
+    columns, found = _inputs(table, tuple(name for name in named if name not in wanted), others, series, wanted)
     if found == "steps" and series is None:
-        found = kind or ("steps" if _are_steps(inputs) and not wanted else "features")
+        found = kind or ("steps" if _are_steps(columns) and not wanted else "features")
     if found == "features" and not named and categories is None:
         wanted = tuple(name for name in others if _is_a_feature(table, others[name], target))
-    return inputs, found, wanted
+    return ChosenInputs(columns, found, wanted)
+
+
+def _choose_several(
+    table: Table,
+    names: Sequence[str],
+    named: tuple[str, ...],
+    categories: tuple[str, ...] | None,
+    others: Mapping[str, Column],
+    series: str | None,
+    target: str | None,
+) -> ChosenInputs:
+    """Choose what each of several inputs reads: a column of its own, or all that are features."""
+    if series is not None:
+        raise DataError(
+            f"{table.path}: inputs: expected an example in each row, got rows that are the steps of a {series}. "
+            "Leave inputs out."
+        )
+    kinds = {name: _kind_of_input(table, name, named, categories or (), others) for name in names}
+    if "features" not in kinds.values():
+        return ChosenInputs((), "inputs", inputs=kinds)
+    rest = {name: one for name, one in others.items() if name not in kinds}
+    columns = tuple(name for name in named or rest if name in rest and rest[name].kind == "numbers")
+    found = rest if categories is None else categories
+    wanted = tuple(name for name in found if name in rest and (categories or _is_a_feature(table, rest[name], target)))
+    columns = tuple(name for name in columns if name not in wanted)
+    if not columns and not wanted:
+        raise DataError(
+            f"{table.path}: inputs.{FEATURES}: expected columns of numbers or categories, got none beside "
+            f"{format_list(list(names))}. Leave it out."
+        )
+    return ChosenInputs(columns, "inputs", wanted, kinds)
+
+
+def _kind_of_input(
+    table: Table, name: str, texts: Sequence[str], categories: Sequence[str], others: Mapping[str, Column]
+) -> str:
+    """Return the type of one of several inputs."""
+    if name == FEATURES and name not in table.columns:
+        return "features"
+    if name not in table.columns:
+        raise DataError(
+            f"{table.path}: inputs.{name}: no such column.{did_you_mean(name, (*table.columns, FEATURES))} Name a "
+            f"column, or {FEATURES} for all columns of numbers and categories."
+        )
+    if name not in others:
+        raise DataError(f"{table.path}: inputs.{name}: the column has another role, such as target. Leave it out.")
+    kind = "category" if name in categories else others[name].kind
+    if kind == "category" and name in texts:
+        return "text"
+    if kind in ("text", "category", "sequence"):
+        return kind
+    raise DataError(
+        f"{table.path}: inputs.{name}: expected a column of texts, categories or sequences, got {others[name].fact}. "
+        f"Columns of numbers are read together: inputs: {{{FEATURES}: []}}"
+    )
 
 
 def _inputs(

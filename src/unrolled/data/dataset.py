@@ -7,6 +7,7 @@ from zlib import crc32
 
 from unrolled.data.grids import Timeline
 from unrolled.data.long_text import LongText, pieces_of
+from unrolled.data.named_inputs import NamedInputs
 from unrolled.data.texts import Texts
 
 import numpy as np
@@ -18,7 +19,8 @@ class Split(NamedTuple):
 
     Attributes:
         inputs: [B, height, width] or, in colours, [B, height, width, 3] uint8 pixels from 0 to 255; [B, T, F] float32;
-            [B] ``Texts``; or series [T, F] float32, each of its own length, as [B] objects or ``Ragged``.
+            [B] ``Texts``; series [T, F] float32, each of its own length, as [B] objects or ``Ragged``; or several of
+            these by name as ``NamedInputs``.
         targets: [B] int64, the class index of each example.
     """
 
@@ -26,6 +28,8 @@ class Split(NamedTuple):
     targets: NDArray[np.int64]
 
     def __repr__(self) -> str:
+        if isinstance(self.inputs, NamedInputs):
+            return f"Split({self.size:,} of {', '.join(self.inputs.parts)})"
         if self.inputs.dtype == object:
             return f"Split({self.size:,} of {'text' if is_text(self.inputs[0]) else 'series'})"
         return f"Split({self.size:,} of {self.inputs.dtype} {list(self.inputs.shape[1:])})"
@@ -101,14 +105,22 @@ class Dataset:
         """The input columns of a table; empty for other formats."""
         values = self.schema.get("categories", {}) if self.schema else {}
         named = (f"{name}={value}" for name, some in values.items() for value in some)
-        return (*self.schema["columns"], *named) if self.schema else ()
+        inputs = (name for name, kind in self.input_kinds.items() if kind != "features")
+        return (*inputs, *self.schema["columns"], *named) if self.schema else ()
 
     @property
-    def kind(self) -> Literal["arrays", "series", "text"]:
-        """The type of an input: an array of one shape for all, a series of its own length, or a text."""
+    def kind(self) -> Literal["arrays", "series", "text", "columns"]:
+        """The type of an input: an array of one shape for all, a series of its own length, a text, or several."""
+        if isinstance(self.train.inputs, NamedInputs):
+            return "columns"
         if self.train.inputs.dtype != object:
             return "arrays"
         return "text" if is_text(self.train.inputs[0]) else "series"
+
+    @property
+    def input_kinds(self) -> Mapping[str, str]:
+        """Of several inputs, ``text``, ``features``, ``category`` or ``sequence`` by name (see ``TableSchema``)."""
+        return dict(self.schema.get("inputs", {})) if self.schema else {}
 
     @property
     def has_images(self) -> bool:
@@ -122,7 +134,9 @@ class Dataset:
 
     @property
     def example_shape(self) -> tuple[int | None, ...]:
-        """The shape of one input without its batch axis; None for a length that varies."""
+        """The shape of one input without its batch axis; None for a length that varies; () if there are several."""
+        if self.kind == "columns":
+            return ()
         if self.kind == "arrays":
             return tuple(self.train.inputs.shape[1:])
         return (None,) if self.kind == "text" else (None, self.train.inputs[0].shape[1])
@@ -153,7 +167,10 @@ def is_text(item: Any) -> bool:
     return isinstance(item, str | LongText)
 
 
-def _checksum(array: NDArray[Any] | Texts) -> int:
+def _checksum(array: NDArray[Any] | Texts | NamedInputs) -> int:
+    if isinstance(array, NamedInputs):
+        parts = ((name, _checksum(part)) for name, part in array.parts.items())
+        return crc32(repr(list(parts)).encode())
     if array.dtype != object:
         return crc32(np.ascontiguousarray(array).data)
     checksum = 0

@@ -12,17 +12,20 @@ from unrolled.data.folders import FolderSettings, describe_files, read_folder
 from unrolled.data.frames import Source, read_source
 from unrolled.data.labeled import ALL, LabeledExamples, Selection, assemble
 from unrolled.data.long_text import LongText
+from unrolled.data.named_inputs import NamedInputs
 from unrolled.data.pieces import is_large, read_pieces
-from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, objects
+from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, converted, narrowest, objects
 from unrolled.data.rows import labeled_examples, labels_of, rows_as_series, texts_of
 from unrolled.data.schema import TableSchema
 from unrolled.data.table import Table, format_list
-from unrolled.data.texts import StoredTexts
+from unrolled.data.texts import StoredTexts, Texts
 from unrolled.data.times import find_times
+from unrolled.data.values import loses_differences
 from unrolled.errors import DataError
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 MOST_EVALUATED = 2_000_000
 """The largest number of characters in the validation part, and in the test part, of a text to continue."""
@@ -53,7 +56,8 @@ def load_labeled_table(
     """
     columns, split, read_options = dict(columns or {}), dict(split or {}), dict(read_options or {})
     chosen = Selection(**(selection or {}))
-    if test is None and "series" not in columns and not split and isinstance(train, Path) and is_large(train):
+    is_one_row = "series" not in columns and "inputs" not in columns
+    if test is None and is_one_row and not split and isinstance(train, Path) and is_large(train):
         return _load_pieces(train, columns, chosen, read_options)
     table = read_source(train, **read_options)
     if "by" in split:
@@ -67,16 +71,22 @@ def load_labeled_table(
     whole = [table] if test is None else [table, schema.read(test)]
     kept = [schema.usable(one) for one in whole]
     parts = schema.parts(kept[0][0]) if test is None else {"train": kept[0][0], "test": kept[1][0]}
-    data = assemble(
-        table.path.name,
-        {part: labeled_examples(some, schema, divide_by) for part, some in parts.items()},
-        selection=chosen,
-    )
+    labeled = {part: labeled_examples(some, schema, divide_by) for part, some in parts.items()}
+    data = assemble(table.path.name, _narrowed(labeled), selection=chosen)
     for note in dict.fromkeys(one.format_detected() for one in whole):
         data = data.with_note(note)
     for one, (_, lines) in zip(whole, kept, strict=True):
         data = data.with_note(_format_dropped(one.path, one.size, lines))
     return data.with_note(format_columns(schema, table))
+
+
+def _narrowed(parts: dict[str, LabeledExamples]) -> dict[str, LabeledExamples]:
+    """Return series in float32, unless it loses the differences between the values of the training examples."""
+    train = parts["train"].inputs
+    if isinstance(train, Texts | NamedInputs):
+        return parts
+    dtype = narrowest(train)
+    return {part: replace(one, inputs=converted(one.inputs, dtype)) for part, one in parts.items()}
 
 
 def _moment(table: Table, column: str | None, time: str | float) -> int:
@@ -105,7 +115,8 @@ def _format_dropped(path: Path, size: int, lines: Sequence[int]) -> str:
 
 def format_columns(schema: TableSchema, table: Table) -> str:
     """Format the columns that are read, and those that are not with the reason."""
-    note = f"columns read: {format_list((*schema.columns, *schema.categories))}"
+    cells = schema.cell_columns if schema.kind == "inputs" else ()
+    note = f"columns read: {format_list((*cells, *schema.columns, *schema.categories))}"
     if schema.kind == "features":
         note += " (features: one step, each column scaled by itself; data: {columns: steps} reads them as a series)"
     elif schema.kind == "steps" and schema.series is None and schema.target:
@@ -205,12 +216,19 @@ def examples_in_pieces(path: Path, schema: TableSchema) -> tuple[LabeledExamples
             labels.append(labels_of(usable, schema.target))
             yield usable
 
+    def series() -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
+        dtype = None
+        for piece in pieces():
+            values, lengths = rows_as_series(piece, schema)
+            dtype = dtype or (np.float64 if loses_differences(values) else np.float32)
+            yield values.astype(dtype), lengths
+
     inputs: StoredTexts | Ragged
     if schema.is_text:
         inputs = StoredTexts.write(texts_of(piece, schema.columns[0]) for piece in pieces())
     elif schema.kind == "sequence":
         raise DataError(f"{path}: sequences in cells are read whole. Divide the file, or write a column for each step.")
     else:
-        inputs = Ragged.of_pieces((rows_as_series(piece, schema) for piece in pieces()), is_on_disk=True)
+        inputs = Ragged.of_pieces(series(), is_on_disk=True)
     examples = LabeledExamples(inputs, pl.concat(labels), lambda row: f"{path}: row {row + 1}", schema.to_json())
     return examples, size, dropped

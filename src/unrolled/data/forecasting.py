@@ -9,7 +9,7 @@ from unrolled.data.dataset import Dataset, Split
 from unrolled.data.examples import format_columns
 from unrolled.data.frames import Source, read_source
 from unrolled.data.grids import Timeline
-from unrolled.data.ragged import objects
+from unrolled.data.ragged import converted, narrowest, objects
 from unrolled.data.schema import TableSchema
 from unrolled.data.series import Series, channels_of, format_irregular, read_series
 from unrolled.data.table import Table, format_list
@@ -55,11 +55,11 @@ def load_series(
     channels = named.pop("input", None) or named.pop("target", None)
     schema = replace(forecast_schema(table, channels, **named), read_options=read_options).with_formats(table)
     series, note = without_future(read_series(table, schema), schema)
-    file = table.path.name
+    file, values = table.path.name, [one.values for one in series]
     name = file if len(series) == 1 else f"{file} ({len(series):,} series)"
     targets = channels_of(schema)[: 1 if schema.is_wide else len(schema.columns)]
     data = split_series(
-        name, [one.values for one in series], targets, test_steps, timelines=[one.timeline for one in series]
+        name, converted(values, narrowest(values)), targets, test_steps, timelines=[one.timeline for one in series]
     )
     data = replace(data, schema=schema.to_json()).with_note(note)
     data = data.with_note(format_irregular(series, schema, file)).with_note(_format_wide(table, schema))

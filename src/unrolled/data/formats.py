@@ -31,7 +31,7 @@ from unrolled.storage import cannot_read
 import numpy as np
 from numpy.typing import NDArray
 
-_ROWS = ("columns", "categories", "missing", "fill", "split")
+_ROWS = ("columns", "categories", "missing", "fill", "split", "inputs")
 _COLUMNS = ("input", "target", "series", "time", "ignore")
 _TIMES = ("every", "irregular")
 _COVARIATES = ("known", "past", "calendar")
@@ -81,7 +81,7 @@ class ReadContext:
     """Facts about the training data of a run, to read other files the same way.
 
     Attributes:
-        kind: The type of an input: ``arrays``, ``series`` or ``text``.
+        kind: The type of an input: ``arrays``, ``series`` or ``text``, or ``columns`` if there are several.
         classes: The name of each class, by index.
         example_shape: The shape of one input.
         schema: The columns of a table, if the run was trained on one.
@@ -193,7 +193,8 @@ def load_file(
     loader = file_format.loaders.get(purpose or "") or next(iter(file_format.loaders.values()))
     for name in (name for name in options.named if name not in loader.options):
         known = f"Its settings: {', '.join(loader.options)}" if loader.options else "Leave it out"
-        raise DataError(f"{path}: data.{name} is no setting of {file_format.name}. {known}.")
+        section = "" if name == "inputs" else "data."
+        raise DataError(f"{path}: {section}{name} is no setting of {file_format.name}. {known}.")
     return loader.load(path, options)
 
 
@@ -327,7 +328,7 @@ def _read_table_inputs(path: Source, context: ReadContext) -> Inputs:
 TABLES = FileFormat(
     name="tables",
     suffixes=SUFFIXES,
-    kinds=("text", "series"),
+    kinds=("text", "series", "columns"),
     loaders={
         "examples": Loader(_load_labeled_table, (*_COLUMNS, *_ROWS, *_TIMES, *SELECTION, *READ_OPTIONS)),
         "series": _SERIES_LOADER,

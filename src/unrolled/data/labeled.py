@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Division, Split
+from unrolled.data.named_inputs import NamedInputs
 from unrolled.data.ragged import objects
 from unrolled.data.splitting import choose_held_out
 from unrolled.data.table import format_list
@@ -282,6 +283,8 @@ def _class_order(labels: Collection[str]) -> Callable[[str], Any]:
 
 def _hashes(inputs: Any) -> pl.Series:
     """Return a number for each input, [B], equal for equal inputs."""
+    if isinstance(inputs, NamedInputs):
+        return pl.DataFrame({name: _hashes(part) for name, part in inputs.parts.items()}).hash_rows()
     if isinstance(inputs, Texts):
         return pl.concat([column.hash() for column in inputs.columns()] or [pl.Series([], dtype=pl.UInt64)])
     if isinstance(inputs, list) and isinstance(inputs[0], str):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from unrolled.data.values import loses_differences
 from unrolled.errors import WriteError
 
 import numpy as np
@@ -94,16 +95,21 @@ class Ragged:
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self.values[begin : begin + length] for begin, length in zip(self.begins, self.lengths, strict=True))
 
+    @property
+    def padded_size(self) -> int:
+        """The ``padded_length`` of the longest."""
+        return padded_length(int(self.lengths.max(initial=1)), self.shortest)
+
     def padded(self, length: int | None = None) -> NDArray[Any]:
         """Stack the arrays, padded at the end: integers with 0, numbers with NaN.
 
         Args:
-            length: T, to which longer ones are cut; without it the ``padded_length`` of the longest.
+            length: T, to which longer ones are cut; without it ``padded_size``.
 
         Returns:
             [B, T, ...].
         """
-        length = length or padded_length(int(self.lengths.max(initial=1)), self.shortest)
+        length = length or self.padded_size
         fill = 0 if self.values.dtype.kind in "iu" else np.nan
         padded = np.full((len(self), length, *self.values.shape[1:]), fill, self.values.dtype)
         kept = np.minimum(self.lengths, length)
@@ -132,6 +138,19 @@ def pad(items: NDArray[Any] | Ragged, length: int | None = None) -> NDArray[Any]
 def lengths(items: NDArray[Any] | Ragged) -> NDArray[np.int64]:
     """Return the length of each item, [B]."""
     return items.lengths if isinstance(items, Ragged) else np.array([len(item) for item in items], np.int64)
+
+
+def narrowest(items: Any) -> type:
+    """Return float32, or float64 if float32 loses the differences between the values of series [B] of [T, F]."""
+    values = items.values if isinstance(items, Ragged) else np.concatenate(items)
+    return np.float64 if loses_differences(values) else np.float32
+
+
+def converted(items: Any, dtype: type) -> Any:
+    """Return [B] series [T, F] with values of another dtype."""
+    if isinstance(items, Ragged):
+        return Ragged(items.values.astype(dtype, copy=False), items.begins, items.lengths, items.shortest)
+    return [item.astype(dtype, copy=False) for item in items]
 
 
 def padded_length(length: int, shortest: int = SHORTEST) -> int:

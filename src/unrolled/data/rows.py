@@ -6,12 +6,13 @@ from typing import Any
 from unrolled.data.cells import category_channels, check_filled
 from unrolled.data.dataset import Division
 from unrolled.data.labeled import LabeledExamples
+from unrolled.data.named_inputs import NamedInputs
 from unrolled.data.ragged import Ragged
 from unrolled.data.schema import TableSchema
 from unrolled.data.series import format_irregular, read_series
 from unrolled.data.table import Table
 from unrolled.data.texts import ColumnOfTexts
-from unrolled.data.values import parse_numbers, shown
+from unrolled.data.values import is_missing, parse_numbers, shown
 from unrolled.errors import DataError
 
 import numpy as np
@@ -30,27 +31,49 @@ def extract_examples(table: Table, schema: TableSchema) -> tuple[Any, RowIndices
         schema: Its columns.
 
     Returns:
-        [B] ``Texts``, or [B] series: [T, 1] with a step for each column or for each number in a cell, [1, F] with a
-        channel for each column, or [T, F] with a step for each row, in the order of time and with NaN for the steps
-        that are missing; and the indices of the rows of each example.
+        [B] ``Texts``, ``NamedInputs``, or series: [T, 1] with a step for each column or for each number in a cell,
+        [1, F] with a channel for each column, or [T, F] with a step for each row, in the order of time and with NaN for
+        the steps that are missing; and the indices of the rows of each example.
 
     Raises:
         DataError: A column is missing, a cell is empty or not a number, or a series has two rows of the same time.
     """
-    for name in schema.columns:
+    for name in (*schema.columns, *schema.cell_columns):
         table.column(name)
     if schema.series is not None:
         series = read_series(table, schema)
         return [one.values for one in series], [one.rows for one in series]
     rows = np.arange(table.size)[:, None]
-    if schema.is_text:
-        return ColumnOfTexts(texts_of(table, schema.columns[0])), rows
-    if schema.kind == "sequence":
-        return _read_sequences(table, schema.columns[0]), rows
-    return Ragged.of_pieces([rows_as_series(table, schema)]), rows
+    if schema.kind == "inputs":
+        return NamedInputs({name: _read_part(table, schema.of_input(name)) for name in schema.inputs}), rows
+    return _read_input(table, schema), rows
 
 
-def rows_as_series(table: Table, schema: TableSchema) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def _read_part(table: Table, schema: TableSchema) -> Any:
+    """Read one of several inputs of the example in each row."""
+    return _read_features(table, schema) if schema.kind == "features" else _read_input(table, schema)
+
+
+def _read_input(table: Table, schema: TableSchema) -> Any:
+    """Read the input of the example in each row."""
+    match schema.kind:
+        case "text":
+            return ColumnOfTexts(texts_of(table, schema.columns[0]))
+        case "category":
+            cells = table.texts(schema.columns[0]).str.strip_chars()
+            return ColumnOfTexts(cells.set(is_missing(cells), ""))
+        case "sequence":
+            return _read_sequences(table, schema.columns[0])
+    return Ragged.of_pieces([rows_as_series(table, schema)])
+
+
+def _read_features(table: Table, schema: TableSchema) -> NDArray[np.float64]:
+    """Return [B, F] the numbers, and the channels of the categories, in each row."""
+    numbers = [table.numbers(name) for name in schema.columns]
+    return np.array([*numbers, *category_channels(table, schema.categories)], np.float64).T
+
+
+def rows_as_series(table: Table, schema: TableSchema) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the rows of a table as series, end to end, and their lengths.
 
     Returns:
@@ -59,8 +82,7 @@ def rows_as_series(table: Table, schema: TableSchema) -> tuple[NDArray[np.float3
     Raises:
         DataError: A column is missing, or a cell is not a number.
     """
-    numbers = [table.numbers(name) for name in schema.columns]
-    values = np.array([*numbers, *category_channels(table, schema.categories)]).T.astype(np.float32)
+    values = _read_features(table, schema)
     if schema.kind == "features":
         return values, np.ones(table.size, np.int64)
     return values.reshape(-1, 1), np.full(table.size, len(schema.columns))
@@ -114,7 +136,7 @@ def _read_sequences(table: Table, name: str) -> Ragged:
     if is_wrong.any():
         row = int(np.searchsorted(ends, np.flatnonzero(is_wrong)[0], side="right"))
         raise DataError(f"{table.location(row, name)}: expected numbers, got {shown(cells[row])}. Write numbers.")
-    return Ragged(numbers.astype(np.float32)[:, None], ends - lengths, lengths)
+    return Ragged(numbers[:, None], ends - lengths, lengths)
 
 
 def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = None) -> LabeledExamples:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from unrolled.data.choosing import MOST_CHANNELS, category_values, choose_inputs
+from unrolled.data.choosing import BESIDE_TEXT, MOST_CHANNELS, category_values, choose_inputs
 from unrolled.data.columns import (
     PARTS,
     TARGETS,
@@ -36,7 +36,8 @@ class TableSchema:
         series: The column that assigns each row to a series, or None if each row is an example.
         time: The column by which the rows of a series are ordered, or None.
         kind: The type of the inputs: ``text``, ``steps`` (a step for each column, or with ``series`` for each row),
-            ``features`` (one step with a channel for each column), or ``sequence`` (one in each cell).
+            ``features`` (one step with a channel for each column), ``sequence`` (one in each cell), or ``inputs``
+            (several by name).
         missing: ``refuse`` rows without a text, a class or a series, or ``drop`` them.
         fill: By column, what stands in for its empty cells.
         categories: By column, the values that become channels, 1 in the rows with that value and 0 in the others.
@@ -51,6 +52,8 @@ class TableSchema:
         every: The step between the rows of a series, such as ``1h``, where the user sets it.
         irregular: ``resample`` rows to that step, or keep them and add the time since the row before: ``delta``.
         is_wide: True if each of ``columns`` is a series of its own.
+        inputs: Of several inputs, the type of each by name: ``text``, ``category`` or ``sequence`` in the column of
+            that name, or ``features``, those of ``columns`` and ``categories`` together.
     """
 
     columns: tuple[str, ...]
@@ -70,11 +73,26 @@ class TableSchema:
     every: str | None = None
     irregular: str | None = None
     is_wide: bool = False
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def value_columns(self) -> tuple[str, ...]:
         """The columns of numbers that are read: those of the inputs or to forecast, and the covariates."""
         return (*self.columns, *self.past, *self.known)
+
+    @property
+    def cell_columns(self) -> tuple[str, ...]:
+        """The columns each of whose cells is an input of its own, and must not be empty."""
+        if self.kind == "inputs":
+            return tuple(name for name, kind in self.inputs.items() if kind in ("text", "sequence"))
+        return self.columns if self.kind in ("text", "sequence") else ()
+
+    def of_input(self, name: str) -> "TableSchema":
+        """Return the schema of one of several inputs."""
+        kind = self.inputs[name]
+        if kind == "features":
+            return replace(self, kind=kind, inputs={})
+        return replace(self, kind=kind, columns=(name,), categories={}, inputs={})
 
     @property
     def is_text(self) -> bool:
@@ -98,6 +116,7 @@ class TableSchema:
         every: str | None = None,
         irregular: str | None = None,
         read_options: Mapping[str, Any] | None = None,
+        inputs: Sequence[str] = (),
         has_target: bool = True,
     ) -> "TableSchema":
         """Choose the columns: those that the user names; the others from the file, their names and their cells.
@@ -117,7 +136,7 @@ class TableSchema:
         others.pop(series or "", None)
         if series is not None and time is None:
             time = find_time_column(table, others)
-        inputs, kind, wanted = choose_inputs(
+        chosen = choose_inputs(
             table,
             named_columns(input),
             None if categories is None else named_columns(categories),
@@ -125,17 +144,19 @@ class TableSchema:
             series,
             columns,
             target,
+            inputs,
         )
         schema = cls(
-            inputs,
+            chosen.columns,
             target or "",
             series,
             time,
-            kind,
+            chosen.kind,
             missing,
             dict(fill or {}),
-            {name: category_values(table, name) for name in wanted},
+            {name: category_values(table, name) for name in chosen.categories},
             dict(read_options or {}),
+            inputs=chosen.inputs,
         )
         return replace(schema, every=every, irregular=irregular).with_formats(table)
 
@@ -177,7 +198,7 @@ class TableSchema:
         if self.missing != "drop":
             return table, []
         needed = [name for name in (self.target, self.series, self.time) if name and name in table.columns]
-        needed += self.columns if self.kind in ("text", "sequence") else ()
+        needed += self.cell_columns
         needed = [name for name in needed if name not in self.fill]
         is_empty = np.zeros(table.size, np.bool_)
         for name in needed:
@@ -197,14 +218,20 @@ class TableSchema:
 
     def roles(self, table: Table) -> list[Column]:
         """Return every column of the table with its role and the reason for it."""
-        roles = dict.fromkeys((*self.value_columns, *self.categories), "input") | {self.target: "target"}
+        named = (name for name, kind in self.inputs.items() if kind != "features")
+        roles = dict.fromkeys((*self.value_columns, *self.categories, *named), "input") | {self.target: "target"}
         roles |= {name: role for name, role in ((self.series, "series"), (self.time, "time")) if name}
         found = [replace(one, role=roles.get(one.name, "ignored")) for one in find_columns(table).values()]
         return [self._with_reason(table, one) for one in found]
 
     def _with_reason(self, table: Table, column: Column) -> Column:
-        """Return an ignored category among features with the reason."""
-        if self.kind != "features" or column.role != "ignored" or column.kind != "category":
+        """Return an ignored column beside a text, or an ignored category among features, with the reason."""
+        if self.is_text and column.role == "ignored" and column.kind in BESIDE_TEXT and self.series is None:
+            return replace(column, fact=f"{column.fact}, beside the text: read with inputs")
+        if self.kind not in ("features", "inputs") or column.role != "ignored" or column.kind != "category":
             return column
         is_few = table.frame[column.name].n_unique() <= MOST_CHANNELS
-        return replace(column, fact=f"{column.fact}, {'it gives the class away' if is_few else 'too many to read'}")
+        return replace(
+            column,
+            fact=f"{column.fact}, {'it gives the class away' if is_few else 'too many for channels: read with inputs'}",
+        )

@@ -28,8 +28,6 @@ from numpy.typing import NDArray
 
 SINCE_LAST = "time since last"
 """The channel that ``irregular: delta`` adds: seconds, or the unit of a column of numbers that orders the rows."""
-LARGEST_LOSS = 1e-3
-"""The share of a channel's standard deviation up to which float32 may round its values."""
 _FEWEST_ON_GRID = 3
 _USUAL_STEPS = ("1s", "10s", "1m", "5m", "15m", "1h", "6h", "1d", "1w", "1mo", "1q", "1y")
 
@@ -83,9 +81,7 @@ def read_series(table: Table, schema: TableSchema, future: Table | None = None) 
         ]
     else:
         found = [rows.in_time(name, indices, rows.values) for name, indices in rows.groups()]
-    if rows.loses_differences():
-        return found
-    return [Series(one.timeline, one.values.astype(np.float32), one.rows) for one in found]
+    return found
 
 
 class _Rows:
@@ -120,17 +116,6 @@ class _Rows:
     def has_times(self) -> bool:
         """True if dates order the rows: whole numbers do too, but nothing is missing between them."""
         return self.schema.time is not None and self.tables[0].times(self.schema.time) is not None
-
-    def loses_differences(self) -> bool:
-        """Return True if float32 rounds a channel by more than a small share of its standard deviation."""
-        columns = len(self.schema.columns)
-        parts = [self.values[:, :columns].reshape(-1, 1 if self.schema.is_wide else columns), self.values[:, columns:]]
-        channels = [channel[np.isfinite(channel)] for part in parts for channel in part.T]
-        return any(
-            np.abs(known - known.astype(np.float32)).max() > LARGEST_LOSS * known.std()
-            for known in channels
-            if len(known) and np.ptp(known) > 0
-        )
 
     def groups(self) -> Iterator[tuple[str, NDArray[np.int64]]]:
         """Yield the name and the rows of each series of the first table, in the order of their first rows."""

@@ -12,7 +12,7 @@ from unrolled.data.dataset import Split
 from unrolled.kernels.reference import ACTIVATIONS, forward
 from unrolled.kernels.spec import Inputs
 from unrolled.layers.recurrent import describe
-from unrolled.model.build import is_input_layer
+from unrolled.model.connect import is_input_layer
 
 import keras
 import numpy as np
@@ -107,9 +107,7 @@ class Trace:
 def list_layers(model: Any, path: LayerPath = ()) -> list[LocatedLayer]:
     """List the layers of a model in its own order; a Bidirectional is followed by the two layers inside it."""
     found: list[LocatedLayer] = []
-    layers = (
-        layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer) and not is_input_layer(layer)
-    )
+    layers = (layer for layer in model.layers if not is_input_layer(layer))
     for index, layer in enumerate(layers):
         here = (*path, index)
         if isinstance(layer, keras.Model):

@@ -196,6 +196,11 @@ def _target(
     config: ExperimentConfig, task: Task, model: Any, *, is_trained: bool, untrained: Callable[[], Any]
 ) -> DiagnosticTarget:
     training, preprocessor = config.training, task.preprocessor
+    if config.inputs:
+        raise InvalidInput(
+            f"{config.where('inputs')}: doctor: expected a network with one input, got {len(config.inputs)}. "
+            "Examine its branches as networks of their own."
+        )
     # The first examples of the training; the first of the file may all be of one class.
     order = task.batches(epochs=training.epochs).order(0)[:MAX_EXAMPLES]
     splits = {"train": task.train.select(np.sort(order))}

@@ -1,7 +1,7 @@
 """From an experiment and its task to a compiled ``keras.Model``."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,13 +9,13 @@ from unrolled.config.document import format_inline
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.config.sections import Component, DataConfig
 from unrolled.errors import InvalidSetting
-from unrolled.layers import ReadImage, ReadSeries
 from unrolled.layers.recurrent import NOT_CALLED
-from unrolled.model.components import REFUSALS, ComponentBuilder, count_parameters, dry_run_network, one_line
+from unrolled.model.components import REFUSALS, ComponentBuilder, dry_run_network, one_line
+from unrolled.model.connect import connect, count_weights, format_input, format_shape, layers_of
 from unrolled.system import memory_bytes
 from unrolled.tasks.base import Task
 from unrolled.tasks.batches import gives_probabilities
-from unrolled.tasks.preprocessing import SeriesPreprocessor
+from unrolled.tasks.columns import CategoryPreprocessor, ColumnPreprocessor, ColumnsPreprocessor
 from unrolled.tasks.registry import load_task, task_type
 
 import keras
@@ -24,7 +24,6 @@ CLASSES = "classes"
 """Stands for the number of outputs in a last layer: ``Dense: {units: classes}``."""
 # A network that ends in one of these names its own last layer.
 _HEADS = ("Dense", "Softmax", "Activation", "Reshape", "TimeDistributed")
-_READ = "read"
 # Training keeps weights, gradients and, with Adam, two moments.
 _BYTES_PER_PARAMETER = 16
 
@@ -37,7 +36,10 @@ def resolve(config: ExperimentConfig, task: Task) -> ExperimentConfig:
     the file names none. The settings that the files of the data decide, such as ``channels``, are written down.
     """
     config = _with_found_settings(config, task)
-    return _with_network(task.with_defaults(config), task, task.num_outputs, task.preprocessor.vocabulary)
+    preprocessor = task.preprocessor
+    parts = preprocessor.parts if isinstance(preprocessor, ColumnsPreprocessor) else {}
+    config = _with_inputs(task.with_defaults(config), parts)
+    return _with_network(config, task, task.num_outputs, preprocessor.vocabulary)
 
 
 def check_config(config: ExperimentConfig) -> None:
@@ -48,11 +50,13 @@ def check_config(config: ExperimentConfig) -> None:
     """
     kind = task_type(config)
     # Any sizes do: no data is loaded.
-    config = _with_network(kind.with_defaults(config), kind, 2, 100)
+    any_input = CategoryPreprocessor(("any",))
+    config = _with_inputs(kind.with_defaults(config), dict.fromkeys(config.inputs or (), any_input))
+    config = _with_network(config, kind, 2, 100)
     builder = ComponentBuilder(config)
     with _precision(config.training.precision):
-        for index in range(len(config.network)):
-            builder.layer(index)
+        for path in config.layers:
+            builder.layer(path)
     builder.dry_run()
 
 
@@ -89,15 +93,11 @@ def build_model(config: ExperimentConfig, task: Task, *, steps: int | None = Non
     steps = config.training.epochs * task.steps_per_epoch if steps is None else steps
     builder = ComponentBuilder(config, steps)
     with _precision(config.training.precision):
-        inputs = keras.Input(task.preprocessor.shape, dtype=task.preprocessor.dtype)
-        outputs = _read(config, task, inputs)
-        for index, entry in enumerate(config.network):
-            where = config.where("network", index, entry.name)
-            outputs = _apply(builder.layer(index), outputs, where)
-        _check_outputs(outputs, entry, config, task, where)
+        inputs, outputs = connect(config, task.preprocessor, builder)
+        _check_outputs(outputs, config, task)
         try:
             model = keras.Model(inputs, outputs, name=re.sub(r"\W", "_", config.name))
-            dry_run_network(model)
+            dry_run_network(model, inputs)
         except REFUSALS as error:
             raise InvalidSetting(
                 f"{config.where('network')}: the layers do not fit together ({one_line(error)}). Change one of them."
@@ -135,35 +135,11 @@ def check_memory(config: ExperimentConfig, task: Task) -> None:
 
 def _count_parameters(config: ExperimentConfig, task: Task) -> int:
     """Return the number of parameters; 0 if the shapes do not fit together, which building reports better."""
-    builder, preprocessor = ComponentBuilder(config), task.preprocessor
-    shape = (None, *preprocessor.shape)
-    if len(shape) == 4 or (config.scan != "rows" and len(shape) == 3):
-        shape = ReadImage(config.scan).compute_output_shape(shape)
     try:
         with _precision(config.training.precision):
-            return count_parameters([builder.layer(index) for index in range(len(config.network))], shape)
+            return count_weights(config, task.preprocessor, ComponentBuilder(config))
     except REFUSALS:
         return 0
-
-
-def layers_of(model: keras.Model) -> list[keras.Layer]:
-    """Return the layers that the experiment's ``network`` names, in its order, without those that read the input."""
-    return [layer for layer in model.layers[1:] if not is_input_layer(layer)]
-
-
-def is_input_layer(layer: keras.Layer) -> bool:
-    """Return True if a layer converts the input to a sequence and is not named in the experiment's ``network``."""
-    return isinstance(layer, ReadImage | ReadSeries) and layer.name == _READ
-
-
-def format_shape(shape: tuple[int | None, ...]) -> str:
-    """Return a shape for messages, the unknown first axis as B and an unknown second axis as T.
-
-    Example:
-        >>> format_shape((None, 28, 128))
-        '[B, 28, 128]'
-    """
-    return f"[{', '.join(['B', *('T' if length is None else str(length) for length in shape[1:])])}]"
 
 
 def describe(config: ExperimentConfig) -> dict[str, Any]:
@@ -184,7 +160,7 @@ def describe(config: ExperimentConfig) -> dict[str, Any]:
         "name": config.name,
         "data": task.data.name,
         "task": task.name,
-        "input": format_shape((None, *task.preprocessor.shape)),
+        "input": format_input(task.preprocessor),
         "scan": config.scan,
         "layers": describe_layers(resolved, model),
         "filled_in": _filled_in(config, resolved),
@@ -201,12 +177,13 @@ def describe_layers(config: ExperimentConfig, model: keras.Model) -> list[dict[s
     return [
         {
             "name": entry.name,
+            "input": str(path[1]) if path[0] == "inputs" else "",
             "arguments": ", ".join(f"{key} {format_inline(value, digits=4)}" for key, value in entry.arguments.items()),
             "shape": format_shape(layer.output.shape),
             "parameters": layer.count_params(),
             "kernel": "; ".join(kernels_used(layer)),
         }
-        for entry, layer in zip(config.network, layers_of(model), strict=True)
+        for (path, entry), layer in zip(config.layers.items(), layers_of(config, model), strict=True)
     ]
 
 
@@ -226,6 +203,17 @@ def _with_network(
     return config.replaced(network=tuple(layers))
 
 
+def _with_inputs(config: ExperimentConfig, parts: Mapping[str, ColumnPreprocessor]) -> ExperimentConfig:
+    """Return the experiment with what the data decides of the layers of several inputs."""
+    if config.inputs is None:
+        return config
+    inputs = {}
+    for name, layers in config.inputs.items():
+        vocabulary, is_padded = parts[name].vocabulary, None in parts[name].shape
+        inputs[name] = tuple(_with_sizes(layer, 0, vocabulary, is_padded=is_padded) for layer in layers)
+    return config.replaced(inputs=inputs)
+
+
 def _with_found_settings(config: ExperimentConfig, task: Task) -> ExperimentConfig:
     """Return the experiment with the settings that the files of its ``data`` decide."""
     if isinstance(config.data, str) or not task.data.found_settings:
@@ -233,11 +221,11 @@ def _with_found_settings(config: ExperimentConfig, task: Task) -> ExperimentConf
     return config.replaced(data=config.data.model_copy(update=task.data.found_settings))
 
 
-def _with_sizes(layer: Component, outputs: int, vocabulary: int | None) -> Component:
+def _with_sizes(layer: Component, outputs: int, vocabulary: int | None, *, is_padded: bool = True) -> Component:
     arguments = dict(layer.arguments)
     if layer.name == "Embedding" and vocabulary is not None:
-        arguments = {"input_dim": vocabulary, "mask_zero": True, **arguments}
-    if arguments.get("units") == CLASSES:
+        arguments = {"input_dim": vocabulary, **({"mask_zero": True} if is_padded else {}), **arguments}
+    if outputs and arguments.get("units") == CLASSES:
         arguments["units"] = outputs
     return layer if arguments == layer.arguments else Component.model_validate({layer.name: arguments})
 
@@ -246,14 +234,16 @@ def _filled_in(config: ExperimentConfig, resolved: ExperimentConfig) -> list[str
     """Return the settings of the data and of the network that were filled in, a line each."""
     before, after = (dict(one.data) if isinstance(one.data, DataConfig) else {} for one in (config, resolved))
     lines = [f"data.{name}: {format_inline(value)}" for name, value in after.items() if before.get(name) != value]
-    for index, layer in enumerate(resolved.network):
-        if index >= len(config.network):
-            lines.append(f"network.{index}: {layer.name} {_format_arguments(layer.arguments)}")
+    written = config.layers
+    for path, layer in resolved.layers.items():
+        where = ".".join(map(str, path))
+        if path not in written:
+            lines.append(f"{where}: {layer.name} {_format_arguments(layer.arguments)}")
             continue
-        written = config.network[index].arguments
-        new = {name: value for name, value in layer.arguments.items() if written.get(name) != value}
+        before_it = written[path].arguments
+        new = {name: value for name, value in layer.arguments.items() if before_it.get(name) != value}
         if new:
-            lines.append(f"network.{index}.{layer.name}: {_format_arguments(new)}")
+            lines.append(f"{where}.{layer.name}: {_format_arguments(new)}")
     return lines
 
 
@@ -272,45 +262,10 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _read(config: ExperimentConfig, task: Task, inputs: Any) -> Any:
-    """Return the input as a sequence; rows of a grey image are one already, and so are tokens."""
-    if isinstance(series := task.preprocessor, SeriesPreprocessor):
-        return ReadSeries(series.mean, series.scale, relative=series.relative, name=_READ)(inputs)
-    is_colored = len(inputs.shape) == 4
-    if config.scan == "rows" and not is_colored:
-        return inputs
-    if len(inputs.shape) != 3 and not is_colored:
-        raise InvalidSetting(
-            f"{config.where('scan')}: expected images [B, height, width], got {format_shape(inputs.shape)}. "
-            "Leave out the setting."
-        )
-    return ReadImage(config.scan, name=_READ)(inputs)
-
-
-def _apply(layer: keras.Layer, inputs: Any, where: str) -> Any:
-    """Return the layer's symbolic output."""
-    try:
-        outputs = layer(inputs)
-    except REFUSALS as error:
-        if isinstance(layer, keras.layers.RNN | keras.layers.Bidirectional) and len(inputs.shape) == 2:
-            is_first = inputs.dtype.startswith("int")
-            before = "Put Embedding: {output_dim: 64} before it" if is_first else _ALL_STEPS
-            raise InvalidSetting(
-                f"{where}: expected inputs [B, T, F], got {format_shape(inputs.shape)}. {before}."
-            ) from None
-        raise InvalidSetting(
-            f"{where}: the layer cannot take inputs {format_shape(inputs.shape)} ({one_line(error)}). "
-            "Change the layer or the one before it."
-        ) from None
-    if not hasattr(outputs, "shape"):
-        raise InvalidSetting(
-            f"{where}: expected one output, got {len(outputs)}. Leave out return_state: a network is a chain of layers."
-        )
-    return outputs
-
-
-def _check_outputs(outputs: Any, last: Component, config: ExperimentConfig, task: Task, where: str) -> None:
+def _check_outputs(outputs: Any, config: ExperimentConfig, task: Task) -> None:
     """Refuse a last layer that does not give the values that the task needs."""
+    last = config.network[-1]
+    where = config.where("network", len(config.network) - 1, last.name)
     activation, count = last.arguments.get("activation", "linear"), task.num_outputs
     if activation not in task.output_activations:
         wanted, remedy = _SOFTMAX if "softmax" in task.output_activations else _LINEAR
@@ -329,6 +284,5 @@ def _check_outputs(outputs: Any, last: Component, config: ExperimentConfig, task
     )
 
 
-_ALL_STEPS = "Give the recurrent layer before it return_sequences: true"
 _SOFTMAX = ("activation softmax, or none,", "Set activation: softmax.")
 _LINEAR = ("no activation", "Leave it out.")

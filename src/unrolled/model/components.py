@@ -11,7 +11,7 @@ from typing import Any
 
 import unrolled.layers
 from unrolled.config.document import describe_value
-from unrolled.config.experiment import ExperimentConfig
+from unrolled.config.experiment import ExperimentConfig, LayerPath
 from unrolled.config.sections import Component
 from unrolled.errors import InvalidSetting, did_you_mean
 
@@ -149,13 +149,18 @@ def dry_run_optimizer(optimizer: keras.Optimizer) -> None:
     compute_output_spec(step, keras.KerasTensor(variable.shape))
 
 
-def dry_run_network(model: keras.Model) -> None:
+def dry_run_network(model: keras.Model, inputs: Any) -> None:
     """Pass a batch through a network; shapes are computed, no numbers.
+
+    Args:
+        model: The network.
+        inputs: Its symbolic input, or several by name.
 
     Raises:
         Exception: Keras' own error for its layers.
     """
-    compute_output_spec(model, keras.KerasTensor((_EXAMPLES, *model.input_shape[1:])))
+    batch = keras.tree.map_structure(lambda one: keras.KerasTensor((_EXAMPLES, *one.shape[1:]), one.dtype), inputs)
+    compute_output_spec(model, batch)
 
 
 def dry_run_loss(loss: keras.losses.Loss, *, one_hot: bool) -> None:
@@ -181,8 +186,10 @@ def dry_run_metric(metric: keras.metrics.Metric, *, one_hot: bool) -> None:
     compute_output_spec(update, _targets(one_hot=one_hot), _outputs())
 
 
-def count_parameters(layers: Sequence[keras.Layer], shape: tuple[int | None, ...]) -> int:
-    """Return the number of weights of a chain of layers; none of them is allocated.
+def count_parameters(
+    layers: Sequence[keras.Layer], shape: tuple[int | None, ...]
+) -> tuple[int, tuple[int | None, ...]]:
+    """Return the number of weights of a chain of layers, and the shape of its output; none of them is allocated.
 
     Args:
         layers: New layers, which are built here and are of no use afterwards.
@@ -202,7 +209,7 @@ def count_parameters(layers: Sequence[keras.Layer], shape: tuple[int | None, ...
                 count += sum(math.prod(variable.shape) for variable in layer.weights)
     finally:
         global_state.set_global_attribute("uninitialized_variables", uninitialized)
-    return count
+    return count, shape
 
 
 def _targets(*, one_hot: bool) -> keras.KerasTensor:
@@ -251,9 +258,15 @@ class ComponentBuilder:
     config: ExperimentConfig
     steps: int = 1000
 
-    def layer(self, index: int) -> keras.Layer:
-        """Return the layer at an index, not yet applied to an input."""
-        return self._make(self.config.network[index], "layer", ("network", index))
+    def layer(self, path: LayerPath, **arguments: Any) -> keras.Layer:
+        """Return the layer at a path, not yet applied to an input.
+
+        Args:
+            path: A key of ``ExperimentConfig.layers``.
+            arguments: More arguments of the layer, if the file does not set them.
+        """
+        entry = self.config.layers[path]
+        return self._make(Component.model_validate({entry.name: {**arguments, **entry.arguments}}), "layer", path)
 
     def optimizer(self) -> keras.Optimizer:
         """Return the optimizer with its schedule."""

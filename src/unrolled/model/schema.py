@@ -63,6 +63,8 @@ def json_schema() -> dict[str, Any]:
     _describe(schema, ExperimentConfig)
     properties, training = schema["properties"], definitions["TrainingConfig"]["properties"]
     properties["network"]["items"] = {"$ref": "#/$defs/Layer"}
+    branch = {"type": "array", "items": _or_search({"$ref": "#/$defs/Layer"})}
+    properties["inputs"] = _nullable({"type": "object", "additionalProperties": branch}, properties["inputs"])
     properties["task"] = _nullable({"enum": [task.name for task in TASKS]}, properties["task"])
     training["optimizer"]["$ref"] = "#/$defs/Optimizer"
     training["loss"] = _nullable({"$ref": "#/$defs/Loss"}, training["loss"])

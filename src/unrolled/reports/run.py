@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.config.document import write_yaml
-from unrolled.model.build import describe_layers, format_shape
+from unrolled.model.build import describe_layers
+from unrolled.model.connect import format_input
 from unrolled.reports import render
 from unrolled.reports.charts import line_chart
 from unrolled.reports.sections import render_section
@@ -51,7 +52,7 @@ def write_report(run: Run) -> Path:
         curves=learning_curves(run.metrics),
         seconds=sum(record["seconds"] for record in run.metrics),
         layers=describe_layers(run.config, run.model),
-        input_shape=format_shape((None, *task.preprocessor.shape)),
+        input_shape=format_input(task.preprocessor),
         parameters=run.data["parameters"],
         sections=[render_section(section) for section in sections.sections],
         settings=write_yaml(run.config.model_dump(mode="json", exclude_none=True)),

@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -227,7 +226,7 @@ class Run:
         status.json        running, finished, interrupted, diverged or failed; the format of the folder
         metrics.jsonl      one object per epoch
         preprocessor.json  the conversion of raw examples to the network's input
-        tokenizer.json     for texts, the tokenizer as Hugging Face's library reads it
+        tokenizer.json     for texts, the tokenizer as Hugging Face's library reads it; of several inputs, one for each
         checkpoints/       the state of the training
         model.keras        the network; takes raw images, tokens or series
         evaluation.json    metrics and baselines on the test set
@@ -339,7 +338,7 @@ class Run:
 
         data, dtype = self.config.data, self.data["dtype"]
         return ReadContext(
-            kind=dtype if dtype in ("series", "text") else "arrays",
+            kind=dtype if dtype in ("series", "text", "columns") else "arrays",
             classes=self.output_names,
             example_shape=tuple(self.data["example_shape"]),
             schema=self.schema,
@@ -445,10 +444,11 @@ class Run:
             The run itself, for ``unrolled.Run.open("runs/...").warm_up()``.
         """
         from unrolled.tasks.batches import batch_sizes
+        from unrolled.tasks.preprocessing import blank_batches
 
-        dtype = self.preprocessor.dtype
-        for shape, size in product(self.preprocessor.shapes, batch_sizes(batch_size)):
-            self.model.predict_on_batch(np.zeros((size, *shape), dtype))
+        for size in batch_sizes(batch_size):
+            for batch in blank_batches(self.preprocessor, size):
+                self.model.predict_on_batch(batch)
         return self
 
     # Writing

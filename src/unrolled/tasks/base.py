@@ -48,6 +48,7 @@ class Task(ABC):
         is_per_step: True if the network gives outputs at every step.
         search_metric: The metric by which a search compares trials.
         takes_other_data: True if a network can be evaluated on examples of other files.
+        takes_inputs: True if a network may have several inputs, the columns of a table.
     """
 
     name: ClassVar[str]
@@ -60,6 +61,7 @@ class Task(ABC):
     is_per_step: ClassVar[bool] = False
     search_metric: ClassVar[str] = "val_loss"
     takes_other_data: ClassVar[bool] = True
+    takes_inputs: ClassVar[bool] = False
 
     def __init__(
         self, config: ExperimentConfig, preprocessor: Preprocessor | None = None, outputs: Sequence[str] | None = None
@@ -106,7 +108,13 @@ class Task(ABC):
             DataError: It cannot be loaded.
         """
         if isinstance(data := self.config.data, DataConfig):
-            return load_config_data(**data.model_dump(exclude_none=True))
+            settings: dict[str, Any] = data.model_dump(exclude_none=True)
+            settings |= {"inputs": tuple(self.config.inputs)} if self.config.inputs else {}
+            return load_config_data(**settings)
+        if self.config.inputs:
+            raise InvalidSetting(
+                f"{self.config.where('inputs')}: the data set {data} has one input. Move its layers to network."
+            )
         return load(data, where=self.config.where("data"))
 
     @abstractmethod

@@ -3,45 +3,34 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
+from unrolled.tasks.logistic import logistic_regression, name_of_method
 from unrolled.tasks.metrics import forecast_errors
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
 
 TokenNumbers = NDArray[np.integer[Any]]
 Baselines = Mapping[str, Mapping[str, float]]
-NEEDS_SKLEARN = "TF-IDF with logistic regression needs scikit-learn: pip install 'unrolled[sklearn]'"
-ENOUGH_TO_LEARN = 4_000_000
-"""Characters, for TF-IDF."""
 ENOUGH_TO_COUNT = 5_000_000
 """Characters, for a trigram model."""
-_TEXTS_AT_ONCE = 2_000
-_MOST_GRAMS = 200_000
 _MOST_DISTANCES = 1 << 28
 _STEPS_COMPARED = 32
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 _INTERPOLATION = (0.6, 0.3, 0.09, 0.01)
 
 
 def classification_baselines(data: Dataset) -> Baselines:
     """Return the accuracy of the majority class, and of a method that suits the kind of data, if there is one.
 
-    Texts are classified by TF-IDF and logistic regression (if scikit-learn is installed), series by their nearest
-    neighbor.
+    Texts, and columns of a table, are classified by TF-IDF and logistic regression (if scikit-learn is installed),
+    series by their nearest neighbor.
     """
     majority = np.bincount(data.train.targets).argmax()
     baselines = {"majority class": _accuracy(np.full(data.test.size, majority), data.test)}
-    if data.kind == "text" and (accuracy := _tfidf(data)) is not None:
-        size = _enough_texts(data.train)
-        note = f", {size:,} texts" if size < data.train.size else ""
-        baselines[f"TF-IDF of 1 and 2 words, logistic regression{note}"] = accuracy
+    if data.kind in ("text", "columns") and (accuracy := logistic_regression(data)) is not None:
+        baselines[name_of_method(data)] = accuracy
     if data.kind == "series" and data.train.size * data.test.size <= _MOST_DISTANCES:
         baselines["nearest neighbor, all series at one length"] = _accuracy(_nearest_neighbor(data), data.test)
     return baselines
@@ -128,72 +117,6 @@ def naive_baseline(
 def _grams(tokens: TokenNumbers, size: int) -> Iterable[tuple[int, ...]]:
     listed: Sequence[int] = tokens.tolist()
     return zip(*(listed[begin:] for begin in range(size)), strict=False)
-
-
-def _tfidf(data: Dataset) -> Mapping[str, float] | None:
-    from scipy.sparse import vstack  # which takes a while to import, as scikit-learn does
-
-    try:
-        from sklearn.feature_extraction.text import TfidfTransformer
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-    except ModuleNotFoundError:
-        return None
-    method = make_pipeline(TfidfTransformer(), LogisticRegression(max_iter=1000))
-    train = data.train.select(_evenly_spaced(data.train, _enough_texts(data.train)))
-    counted = [_count_grams(column) for column in train.inputs.columns()]
-    vocabulary, counts = np.unique(np.concatenate([grams for grams, _ in counted]), return_counts=True)
-    if len(vocabulary) > _MOST_GRAMS:
-        vocabulary = np.sort(vocabulary[np.argpartition(-counts, _MOST_GRAMS)[:_MOST_GRAMS]])
-    if not len(vocabulary):
-        return None
-    method.fit(vstack([_as_matrix(*some, vocabulary) for some in counted]), train.targets)
-    columns = data.test.inputs.columns()
-    predicted = [method.predict(_as_matrix(*_count_grams(column), vocabulary)) for column in columns]
-    return _accuracy(np.concatenate(predicted), data.test)
-
-
-def _count_grams(texts: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Return numbers of the words and of the pairs of words of texts, end to end, and how many are of each text.
-
-    Words are those of scikit-learn's ``CountVectorizer``, which takes ten times as long.
-    """
-    expression = pl.col("text").str.to_lowercase().str.extract_all(r"\b\w\w+\b")
-    words = pl.LazyFrame({"text": texts}).select(expression).collect().to_series()
-    lengths = words.list.len().to_numpy().astype(np.int64)
-    single = words.filter(lengths > 0).explode(empty_as_null=True).hash().to_numpy()
-    owners = np.repeat(np.arange(len(texts)), lengths)
-    # A pair spans no two texts.
-    pairs = (single[:-1] * _MULTIPLIER + single[1:])[owners[:-1] == owners[1:]]
-    of_pairs = np.maximum(lengths - 1, 0)
-    grams = np.empty(len(single) + len(pairs), np.uint64)
-    is_pair = np.repeat(np.tile([False, True], len(texts)), np.stack([lengths, of_pairs], axis=1).reshape(-1))
-    grams[~is_pair], grams[is_pair] = single, pairs
-    return grams, lengths + of_pairs
-
-
-def _as_matrix(grams: NDArray[np.uint64], lengths: NDArray[np.int64], vocabulary: NDArray[np.uint64]) -> "csr_matrix":
-    """Return how often each text [B] has each gram of the vocabulary [V], as a sparse matrix [B, V]."""
-    from scipy.sparse import csr_matrix
-
-    columns = np.minimum(np.searchsorted(vocabulary, grams), len(vocabulary) - 1)
-    is_known = vocabulary[columns] == grams
-    rows = np.repeat(np.arange(len(lengths)), lengths)[is_known]
-    counts = np.ones(len(rows), np.float64)
-    return csr_matrix((counts, (rows, columns[is_known])), shape=(len(lengths), len(vocabulary)))
-
-
-def _enough_texts(split: Split) -> int:
-    """Return the number of training texts that ENOUGH_TO_LEARN characters make."""
-    if split.size <= _TEXTS_AT_ONCE:
-        return split.size
-    characters = sum(len(text) for text in split.select(_evenly_spaced(split, _TEXTS_AT_ONCE)).inputs)
-    return min(split.size, ENOUGH_TO_LEARN * _TEXTS_AT_ONCE // max(1, characters))
-
-
-def _evenly_spaced(split: Split, examples: int) -> NDArray[np.int64]:
-    """Return the indices of so many examples, evenly spaced."""
-    return np.linspace(0, split.size - 1, examples).astype(np.int64)
 
 
 def _nearest_neighbor(data: Dataset) -> NDArray[np.int64]:

@@ -4,7 +4,8 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from unrolled.data.dataset import Split
-from unrolled.data.ragged import Ragged, padded_length
+from unrolled.data.named_inputs import NamedInputs
+from unrolled.data.ragged import Ragged
 
 import keras
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 # Enough that all lengths occur in a stretch, few enough that the order stays random.
 _BATCHES_IN_STRETCH = 64
 _BATCH_SIZES = (1, 16, 64)
+EncodedInputs = NDArray[Any] | Ragged | NamedInputs
+UNEQUAL = (Ragged, NamedInputs)
+"""The types of inputs that are put into batches of about the same length."""
 
 
 class TrainingBatches(keras.utils.PyDataset):
@@ -66,11 +70,11 @@ class TrainingBatches(keras.utils.PyDataset):
         """Number of batches from the first one to the end of all epochs."""
         return self.epochs * self.steps - self.start
 
-    def __getitem__(self, index: int) -> tuple[NDArray[Any], ...]:
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         epoch, step = divmod(self.start + index, self.steps)
         chosen = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
         inputs, targets = self.split.select(chosen)
-        if isinstance(inputs, Ragged):
+        if isinstance(inputs, UNEQUAL):
             # A batch that is smaller than the others has a shape of its own, so it has one length.
             is_longest = self.padding == "longest" or len(chosen) < self.batch_size
             inputs = inputs.padded(self.longest if is_longest else None)
@@ -80,15 +84,14 @@ class TrainingBatches(keras.utils.PyDataset):
         return (inputs, labels) if self.weights is None else (inputs, labels, self.weights[targets])
 
     @cached_property
-    def longest(self) -> int:
-        """The length to which the longest example is padded."""
-        ragged = self.split.inputs
-        return padded_length(int(ragged.lengths.max()), ragged.shortest)
+    def longest(self) -> Any:
+        """The length to which the longest example is padded; of several inputs, that of each by name."""
+        return self.split.inputs.padded_size
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
         random = np.random.default_rng([self.seed, epoch])
         order = random.permutation(self.split.size)
-        if not isinstance(self.split.inputs, Ragged):
+        if not isinstance(self.split.inputs, UNEQUAL):
             return order
         lengths = self.split.inputs.lengths
         stretch = _BATCHES_IN_STRETCH * self.batch_size
@@ -115,17 +118,17 @@ class EvaluationBatches(keras.utils.PyDataset):
     def __init__(self, split: Split, batch_size: int, *, classes: int | None = None):
         super().__init__()
         self.split, self.batch_size, self.classes = split, batch_size, classes
-        ragged = split.inputs if isinstance(split.inputs, Ragged) else None
-        self.order = np.argsort(ragged.lengths, kind="stable") if ragged is not None else np.arange(split.size)
+        unequal = split.inputs if isinstance(split.inputs, UNEQUAL) else None
+        self.order = np.arange(split.size) if unequal is None else np.argsort(unequal.lengths, kind="stable")
 
     @property
     def num_batches(self) -> int:
         """Number of batches."""
         return steps_per_epoch(self.split, self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def __getitem__(self, index: int) -> tuple[Any, NDArray[Any]]:
         inputs, targets = self.split.select(self.order[index * self.batch_size : (index + 1) * self.batch_size])
-        return inputs.padded() if isinstance(inputs, Ragged) else inputs, _labels(targets, self.classes)
+        return inputs.padded() if isinstance(inputs, UNEQUAL) else inputs, _labels(targets, self.classes)
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
@@ -181,7 +184,7 @@ def shifted(images: NDArray[Any], most: int, random: np.random.Generator) -> NDA
 _SHAPES = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Permute, keras.layers.Identity)
 
 
-def predict_outputs(model: keras.Model, inputs: NDArray[Any] | Ragged, batch_size: int) -> NDArray[np.float32]:
+def predict_outputs(model: keras.Model, inputs: EncodedInputs, batch_size: int) -> NDArray[np.float32]:
     """Return a model's outputs for encoded examples, [B, ...] in their order.
 
     Examples of unequal length are put into batches of about the same length. A batch is filled up to one of few sizes,
@@ -189,7 +192,7 @@ def predict_outputs(model: keras.Model, inputs: NDArray[Any] | Ragged, batch_siz
 
     Args:
         model: The network.
-        inputs: [B, ...], or [B] arrays of unequal length.
+        inputs: [B, ...], [B] arrays of unequal length, or several of these by name.
         batch_size: Number of examples computed at once.
     """
     batches = EvaluationBatches(Split(inputs, np.zeros(len(inputs), np.int64)), batch_size)
@@ -201,11 +204,13 @@ def predict_outputs(model: keras.Model, inputs: NDArray[Any] | Ragged, batch_siz
     return outputs
 
 
-def _predict_batch(model: keras.Model, inputs: NDArray[Any], batch_size: int) -> NDArray[np.float32]:
-    size = next((size for size in batch_sizes(batch_size) if size >= len(inputs)), len(inputs))
-    count = len(inputs)
+def _predict_batch(model: keras.Model, inputs: Any, batch_size: int) -> NDArray[np.float32]:
+    count = len(keras.tree.flatten(inputs)[0])
+    size = next((size for size in batch_sizes(batch_size) if size >= count), count)
     if size > count:
-        inputs = np.concatenate([inputs, np.repeat(inputs[-1:], size - count, axis=0)])
+        inputs = keras.tree.map_structure(
+            lambda array: np.concatenate([array, np.repeat(array[-1:], size - count, axis=0)]), inputs
+        )
     return np.asarray(model.predict_on_batch(inputs), np.float32)[:count]
 
 
@@ -219,12 +224,12 @@ def batch_sizes(batch_size: int) -> tuple[int, ...]:
     return (*(size for size in _BATCH_SIZES if size < batch_size), batch_size)
 
 
-def predict_probabilities(model: keras.Model, inputs: NDArray[Any] | Ragged, batch_size: int) -> NDArray[np.float32]:
+def predict_probabilities(model: keras.Model, inputs: EncodedInputs, batch_size: int) -> NDArray[np.float32]:
     """Return the probability of each class, [B, ..., classes], whether the model ends in a softmax or in logits.
 
     Args:
         model: The network.
-        inputs: [B, ...], or [B] arrays of unequal length.
+        inputs: [B, ...], [B] arrays of unequal length, or several of these by name.
         batch_size: Number of examples computed at once.
     """
     outputs = predict_outputs(model, inputs, batch_size)

@@ -10,8 +10,10 @@ from unrolled.data.dataset import Split
 from unrolled.data.splitting import fold_out, hold_out
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.tasks.base import Baselines, Prediction, Task
-from unrolled.tasks.baselines import NEEDS_SKLEARN, classification_baselines
+from unrolled.tasks.baselines import classification_baselines
 from unrolled.tasks.batches import balanced_weights
+from unrolled.tasks.columns import format_example
+from unrolled.tasks.logistic import NEEDS_SKLEARN
 from unrolled.tasks.metrics import Evaluation, evaluate_classes
 from unrolled.tasks.preprocessing import Preprocessor, fit_preprocessor
 from unrolled.tasks.sections import ConfusionSection, Mistake, MistakesSection, Sections, TableSection
@@ -31,6 +33,7 @@ class Classification(Task):
     default_metrics = ("accuracy",)
     output_unit = "classes"
     search_metric = "val_accuracy"
+    takes_inputs = True
 
     @classmethod
     def matches(cls, config: ExperimentConfig) -> bool:
@@ -129,7 +132,7 @@ class Classification(Task):
             [(score.name, score.precision, score.recall, score.f1, score.support) for score in evaluation.classes],
         )
         confusion = ConfusionSection("Confusion matrix", self.output_names, evaluation.confusion)
-        needs_sklearn = self.data.kind == "text" and find_spec("sklearn") is None
+        needs_sklearn = self.data.kind in ("text", "columns") and find_spec("sklearn") is None
         return Sections([confusion, scores, self._mistakes(outputs)], (NEEDS_SKLEARN,) if needs_sklearn else ())
 
     def describe_prediction(self, output: NDArray[Any]) -> Prediction:
@@ -145,7 +148,7 @@ class Classification(Task):
         mistakes = [
             Mistake(
                 int(index),
-                spectrogram(test.inputs[int(index)]) if self.data.has_sounds else test.inputs[int(index)],
+                self._shown(test.inputs[int(index)]),
                 self.output_names[test.targets[index]],
                 self.output_names[predicted[index]],
                 float(confidence[index]),
@@ -154,6 +157,12 @@ class Classification(Task):
         ]
         channels = () if self.data.has_sounds else self.channel_names
         return MistakesSection("Most confident mistakes", mistakes, len(wrong), channels)
+
+    def _shown(self, example: Any) -> Any:
+        """Return an example as a report shows it."""
+        if self.data.kind == "columns":
+            return format_example(example, self.data.columns)
+        return spectrogram(example) if self.data.has_sounds else example
 
 
 def spectrogram(series: NDArray[Any]) -> NDArray[Any]:

@@ -74,7 +74,7 @@ class Generation(Task):
 
     def fit_preprocessor(self, train: Split) -> Preprocessor:
         """Fit the vocabulary."""
-        return TextPreprocessor(fit_tokenizer(train, self.config.text), self.config.text.max_length)
+        return TextPreprocessor(fit_tokenizer(train.inputs, self.config.text), self.config.text.max_length)
 
     def encode(self, split: Split) -> Split:
         """Return pieces [B, T], and for each token the one after it [B, T]."""

@@ -1,5 +1,6 @@
 """Conversion of raw examples to the network's input, fitted on the training examples and kept with the run."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 from unrolled.config.sections import TextConfig
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, padded_lengths
-from unrolled.data.series import LARGEST_LOSS
 from unrolled.data.texts import Texts
 from unrolled.data.tokens import Tokenizer
+from unrolled.data.values import LARGEST_LOSS
 from unrolled.errors import InvalidInput
+from unrolled.tasks.columns import CategoryPreprocessor, ColumnPreprocessor, ColumnsPreprocessor, FeaturesPreprocessor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,7 +183,7 @@ class SeriesPreprocessor:
         """
         shortest = padded_lengths(self.longest)[0]
         if isinstance(inputs, Ragged):
-            return Ragged(inputs.values, inputs.begins, inputs.lengths, shortest)
+            return Ragged(self.narrow(inputs.values), inputs.begins, inputs.lengths, shortest)
         try:
             encoded = [np.asarray(item, np.float32 if self.offset is None else np.float64) for item in inputs]
         except (ValueError, TypeError):
@@ -207,7 +209,28 @@ def _check_any(inputs: Sequence[Any] | Texts) -> None:
         raise InvalidInput("predict: expected examples, got none. Give one or more.")
 
 
-Preprocessor = ArrayPreprocessor | TextPreprocessor | SeriesPreprocessor
+Preprocessor = ArrayPreprocessor | TextPreprocessor | SeriesPreprocessor | ColumnsPreprocessor
+
+
+def blank_batches(preprocessor: Preprocessor, size: int) -> Iterator[Any]:
+    """Yield ``size`` examples of zeros in every shape that an encoded batch can have."""
+    if isinstance(preprocessor, ColumnsPreprocessor):
+        yield from preprocessor.blank_batches(size)
+        return
+    for shape in preprocessor.shapes:
+        yield np.zeros((size, *shape), preprocessor.dtype)
+
+
+def tokenizers(preprocessor: Preprocessor) -> dict[str, Tokenizer]:
+    """Return the tokenizers by the names of their files in a run folder."""
+    if isinstance(preprocessor, TextPreprocessor):
+        return {"tokenizer.json": preprocessor.tokenizer}
+    parts = preprocessor.parts if isinstance(preprocessor, ColumnsPreprocessor) else {}
+    return {
+        f"tokenizer-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}.json": part.tokenizer
+        for name, part in parts.items()
+        if isinstance(part, TextPreprocessor)
+    }
 
 
 def fit_preprocessor(data: Dataset, train: Split, text: TextConfig) -> Preprocessor:
@@ -220,27 +243,42 @@ def fit_preprocessor(data: Dataset, train: Split, text: TextConfig) -> Preproces
     """
     if data.kind == "arrays":
         return ArrayPreprocessor(data.example_shape)
-    if data.kind == "series":
-        return fit_series(train.inputs)
+    if data.kind == "columns":
+        return ColumnsPreprocessor(
+            {name: _fit_column(kind, train.inputs.parts[name], text) for name, kind in data.input_kinds.items()}
+        )
+    return fit_series(train.inputs) if data.kind == "series" else _fit_texts(train.inputs, text)
+
+
+def _fit_column(kind: str, inputs: Any, text: TextConfig) -> ColumnPreprocessor:
+    if kind == "features":
+        series = fit_series(Ragged(inputs, np.arange(len(inputs)), np.ones(len(inputs), np.int64)))
+        return FeaturesPreprocessor(series.mean, series.scale, series.offset)
+    if kind == "category":
+        return CategoryPreprocessor.fit(inputs)
+    return _fit_texts(inputs, text) if kind == "text" else fit_series(inputs)
+
+
+def _fit_texts(texts: Any, text: TextConfig) -> TextPreprocessor:
     longest = text.max_length
-    tokenizer = fit_tokenizer(train, text, longest)
+    tokenizer = fit_tokenizer(texts, text, longest)
     # A text has no more tokens than bytes.
-    long = train.inputs[np.flatnonzero(train.inputs.bytes_of_each > longest)]
+    long = texts[np.flatnonzero(texts.bytes_of_each > longest)]
     cut = sum(int((lengths > longest).sum()) for _, lengths in tokenizer.encode_all(long, longest + 1))
-    note = f"{cut:,} of {train.size:,} training texts are cut after {longest} tokens" if cut else ""
+    note = f"{cut:,} of {len(texts):,} training texts are cut after {longest} tokens" if cut else ""
     return TextPreprocessor(tokenizer, longest, notes=(note,) if note else ())
 
 
-def fit_tokenizer(train: Split, text: TextConfig, max_length: int | None = None) -> Tokenizer:
+def fit_tokenizer(texts: Any, text: TextConfig, max_length: int | None = None) -> Tokenizer:
     """Fit the vocabulary.
 
     Args:
-        train: The training texts.
+        texts: The training texts.
         text: The kind of token, and the limits of the vocabulary.
         max_length: Number of tokens of each text that are read.
     """
     return Tokenizer.fit(
-        train.inputs,
+        texts,
         kind=text.tokenizer or "words",
         lowercase=text.lowercase and text.tokenizer == "words",
         min_count=text.min_count,
@@ -290,16 +328,36 @@ def window_level(series: NDArray[Any]) -> NDArray[np.float64]:
 
 def preprocessor_from_json(values: Mapping[str, Any]) -> Preprocessor:
     """Return the preprocessor that ``to_json`` wrote."""
+    if values["kind"] == "columns":
+        return ColumnsPreprocessor({name: _column_from_json(part) for name, part in values["parts"].items()})
     if values["kind"] == "arrays":
         return ArrayPreprocessor(tuple(values["shape"]))
-    if values["kind"] == "series":
-        return SeriesPreprocessor(
-            tuple(values["mean"]),
-            tuple(values["scale"]),
-            values["by_window"],
-            values.get("longest", 1),
-            values.get("divided"),
-            None if values.get("offset") is None else tuple(values["offset"]),
-        )
+    return _series_from_json(values) if values["kind"] == "series" else _texts_from_json(values)
+
+
+def _column_from_json(values: Mapping[str, Any]) -> ColumnPreprocessor:
+    if values["kind"] == "features":
+        return FeaturesPreprocessor(tuple(values["mean"]), tuple(values["scale"]), _tuple(values.get("offset")))
+    if values["kind"] == "category":
+        return CategoryPreprocessor(tuple(values["values"]))
+    return _series_from_json(values) if values["kind"] == "series" else _texts_from_json(values)
+
+
+def _series_from_json(values: Mapping[str, Any]) -> SeriesPreprocessor:
+    return SeriesPreprocessor(
+        tuple(values["mean"]),
+        tuple(values["scale"]),
+        values["by_window"],
+        values.get("longest", 1),
+        values.get("divided"),
+        _tuple(values.get("offset")),
+    )
+
+
+def _texts_from_json(values: Mapping[str, Any]) -> TextPreprocessor:
     tokenizer, notes = Tokenizer.from_json(values["tokenizer"]), tuple(values.get("notes", ()))
     return TextPreprocessor(tokenizer, values["max_length"], notes=notes)
+
+
+def _tuple(values: Sequence[float] | None) -> tuple[float, ...] | None:
+    return None if values is None else tuple(values)

@@ -29,6 +29,10 @@ def task_type(config: ExperimentConfig) -> type[Task]:
         remedy = did_you_mean(config.task, known) or f" Choose among: {', '.join(known)}."
         raise InvalidSetting(f'{config.where("task")}: unknown task "{config.task}".{remedy}')
     found = known[config.task] if config.task is not None else next(task for task in TASKS if task.matches(config))
+    if config.inputs and not found.takes_inputs:
+        raise InvalidSetting(
+            f"{config.where('inputs')}: the task {found.name} reads one input. Move its layers to network."
+        )
     for task in TASKS:
         if task.section is None:
             continue

@@ -124,7 +124,7 @@ def newest_checkpoint(run: Path) -> Checkpoint | None:
     return None
 
 
-def restore(model: keras.Model, checkpoint: Checkpoint, batch: Sequence[NDArray[Any]]) -> None:
+def restore(model: keras.Model, checkpoint: Checkpoint, batch: Sequence[Any]) -> None:
     """Restore the state of a checkpoint in a newly built and compiled model.
 
     Metrics and random generators are restored later, when an epoch and its first batch begin.
@@ -138,7 +138,7 @@ def restore(model: keras.Model, checkpoint: Checkpoint, batch: Sequence[NDArray[
     Raises:
         RunError: The checkpoint is of another network.
     """
-    inputs, targets = (keras.ops.convert_to_tensor(array) for array in batch[:2])
+    inputs, targets = keras.tree.map_structure(keras.ops.convert_to_tensor, tuple(batch[:2]))
     model.compute_metrics(inputs, targets, model(inputs))
     model.optimizer.build(model.trainable_variables)
     groups = _groups(model)

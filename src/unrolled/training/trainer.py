@@ -16,7 +16,7 @@ from unrolled.runs.environment import record_environment
 from unrolled.runs.run import SEARCH_FILE, Run
 from unrolled.storage import locked, replacing, write_json, write_text
 from unrolled.tasks.base import Task
-from unrolled.tasks.preprocessing import TextPreprocessor
+from unrolled.tasks.preprocessing import tokenizers
 from unrolled.tasks.registry import load_task
 from unrolled.training.callbacks import (
     BestWeights,
@@ -149,8 +149,8 @@ def run_training(
         record_environment(run)
         write_json(run.path / "data.json", _describe_data(task, model))
         write_json(run.path / "preprocessor.json", task.preprocessor.to_json())
-        if isinstance(task.preprocessor, TextPreprocessor):
-            write_text(run.path / "tokenizer.json", task.preprocessor.tokenizer.model.to_str(pretty=True) + "\n")
+        for name, tokenizer in tokenizers(task.preprocessor).items():
+            write_text(run.path / name, tokenizer.model.to_str(pretty=True) + "\n")
         Trainer(model, task, run, progress, request, checkpoint).fit()
         message = f"train: {name}: interrupted after the training; the network is kept in {run.path}"
         request.raise_if_requested(message)
@@ -274,7 +274,8 @@ class Trainer:
 
     def _feed(self, batches: keras.utils.PyDataset) -> Any:
         """Return the batches in the form that the backend takes."""
-        return current().as_dataset(batches) if self.task.train.inputs.dtype == object else batches
+        is_unequal = self.task.train.inputs.dtype == object
+        return current().as_dataset(batches, self.model) if is_unequal else batches
 
     def _callbacks(self) -> list[keras.callbacks.Callback]:
         """Return the callbacks in the order in which they are called, which matters."""
