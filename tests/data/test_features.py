@@ -94,8 +94,10 @@ def test_a_trained_network_reads_the_categories_of_other_tables(tmp_path: Path) 
 def test_too_many_categories_are_refused_where_they_are_named(tmp_path: Path) -> None:
     columns = {"age": np.arange(COUNT) + 0.5, "street": [f"s{n % 20}" for n in range(COUNT)]}
     data = load(tmp_path, columns)
-    assert "street (category, 20 different, too many to read)" in data.notes[-1]
-    with pytest.raises(DataError, match="street: expected at most 16 different categories, a channel each, got 20"):
+    assert "street (category, 20 different, too many for channels: read with inputs)" in data.notes[-1]
+    with pytest.raises(
+        DataError, match=r"street: expected at most 16 different categories, a channel each, got 20.*Embedding"
+    ):
         load(tmp_path, columns, categories="street")
 
 

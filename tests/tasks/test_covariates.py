@@ -11,6 +11,7 @@ from unrolled.config.sections import DataConfig, ForecastConfig
 from unrolled.errors import DataError, InvalidInput
 from unrolled.layers import ReadSeries
 from unrolled.runs.run import Run
+from unrolled.tasks.preprocessing import SeriesPreprocessor
 from unrolled.tasks.windows import Channels
 
 import numpy as np
@@ -277,6 +278,7 @@ def test_irregular_rows_are_forecast_without_dates(folder: Path) -> None:
     short = {"forecast": {"window": 6, "horizon": 2, "season": 1, "test_steps": 8}, "training": {"epochs": 1}}
     data = {"file": str(folder / "odd.csv"), "target": "a"}
     delta = unrolled.train({**BASE, **short, "data": {**data, "irregular": "delta"}}, runs=folder / "runs", quiet=True)
+    assert isinstance(delta.task.preprocessor, SeriesPreprocessor)
     assert delta.task.preprocessor.shape == (None, 2)
     found = unrolled.forecast_table(delta, folder / "odd.csv")
     assert (found.series[0].times, found.notes) == (None, ())
