@@ -191,6 +191,7 @@ def every_setting(**resolved: Any) -> dict[str, Any]:
         "data": "mnist",
         "task": resolved.get("task"),
         "scan": "rows",
+        "inputs": None,
         "text": {
             "tokenizer": resolved.get("tokenizer"),
             "lowercase": True,
@@ -288,7 +289,7 @@ def test_a_date_as_an_argument_reads_back_or_is_refused(find: Find) -> None:
         (
             "data:",
             "zebra: 3\ndata:",
-            'digits.yaml:1: unknown setting "zebra". Choose among: name, data, task, scan, text, forecast, '
+            'digits.yaml:1: unknown setting "zebra". Choose among: name, data, task, scan, text, forecast, inputs, '
             "network, training, seed.",
         ),
         (

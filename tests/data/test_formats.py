@@ -70,7 +70,7 @@ def test_a_folder_and_a_picture_without_a_suffix_are_recognized(tmp_path: Path) 
 @pytest.mark.parametrize("file_format", FORMATS, ids=lambda one: one.name)
 def test_each_format_is_read_for_something(file_format: FileFormat) -> None:
     assert file_format.loaders or file_format.read_inputs
-    assert set(file_format.kinds) <= {"arrays", "series", "text"}
+    assert set(file_format.kinds) <= {"arrays", "series", "text", "tokens", "columns"}
 
 
 def test_a_missing_file_and_an_unknown_format_are_refused(tmp_path: Path, complaint: Complaint) -> None:

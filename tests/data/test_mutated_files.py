@@ -16,6 +16,13 @@ CSV = "date,shop,sales,text,label\n" + "".join(
 )
 JSON = [{"text": f"film {n}", "values": [n, 1.5], "to": {"x": n}, "label": "ab"[n % 2]} for n in range(20)]
 TS = "@univariate false\n@dimensions 2\n@classLabel true a b\n@data\n" + "1,2,3:4,5,?:a\n1,2:3,4:b\n" * 5
+TAGGED = "-DOCSTART- O\n\n" + "".join(f"Mr O\nBell{n} B-PER\nspoke O\n. O\n\n" for n in range(12))
+TREEBANK = "".join(
+    f"# sent_id = {n}\n1-2\tdella\t_\t_\t_\t_\t_\t_\t_\t_\n1\tdi\tdi\tADP\tE\t_\t3\tcase\t_\t_\n"
+    f"2\tla\til\tDET\tRD\tGender=Fem\t3\tdet\t_\t_\n3\tcasa{n}\tcasa\tNOUN\tS\t_\t0\troot\t_\t_\n\n"
+    for n in range(8)
+)
+TAGS = "tokens\ttags\n" + "".join(f"Mr Bell{n} spoke\tO B-PER O\n" for n in range(20))
 PIECES = (*(bytes([byte]) for byte in b'",\n\r\t;{]-\x00\x01\xff\xe9'), b"1e400", b"NaN", b"\xef\xbb\xbf")
 # How many times as many files are tried.
 TIMES = int(os.environ.get("UNROLLED_MUTATIONS", "1"))
@@ -69,6 +76,9 @@ def mutated(content: bytes, random: np.random.Generator) -> bytes:
         (".arrow", "examples", 60),
         (".npz", "examples", 100),
         (".txt", "text", 40),
+        (".conll", "labels", 100),
+        (".conllu", "labels", 100),
+        (".tsv", "labels", 100),
     ],
 )
 def test_damaged_files_are_refused_in_one_line(tmp_path: Path, suffix: str, purpose: str, count: int) -> None:
@@ -78,9 +88,13 @@ def test_damaged_files_are_refused_in_one_line(tmp_path: Path, suffix: str, purp
         ".json": json.dumps(JSON).encode(),
         ".jsonl": "\n".join(map(json.dumps, JSON)).encode(),
         ".ts": TS.encode(),
+        ".conll": TAGGED.encode(),
+        ".conllu": TREEBANK.encode(),
+        ".tsv labels": TAGS.encode(),
         ".txt": b"It is a truth universally acknowledged. " * 5,
     }
-    content = contents[suffix] if suffix in contents else binary(tmp_path, suffix)
+    key = f"{suffix} {purpose}" if f"{suffix} {purpose}" in contents else suffix
+    content = contents[key] if key in contents else binary(tmp_path, suffix)
     random, path = np.random.default_rng(0), tmp_path / f"t{suffix}"
     refused = 0
     for number in range(TIMES * count):

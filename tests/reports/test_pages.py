@@ -69,7 +69,7 @@ def rewrite(run: Run, sections: Sections = Sections(), **evaluation: object) -> 
             patch.setattr(Forecasting, "report_sections", lambda *_: sections)
             patch.setattr(Forecasting, "notes", ["Two <rows> are equal."])
             patch.setattr("unrolled.reports.run.describe_layers", lambda *_: [LAYER])
-            patch.setattr("unrolled.reports.run.format_shape", lambda _: "[B, 6, 5]")
+            patch.setattr("unrolled.reports.run.format_input", lambda _: "[B, 6, 5]")
             return write_report(run).read_text()
     finally:
         path.write_text(before)

@@ -223,7 +223,10 @@ def as_dataset(batches: keras.utils.PyDataset, model: keras.Model) -> Any:
     inputs, *others = batches[0]
     specs = {one.name: tf.TensorSpec(one.shape, one.dtype) for one in model.inputs}
     first = specs if isinstance(inputs, dict) else tf.TensorSpec(model.inputs[0].shape, inputs.dtype)
-    signature = (first, *(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in others))
+    # The targets and weights of steps are as long as the inputs.
+    has_steps = len(model.outputs[0].shape) == 3
+    shapes = ((None, None, *one.shape[2:]) if has_steps else (None, *one.shape[1:]) for one in others)
+    signature = (first, *(tf.TensorSpec(shape, one.dtype) for shape, one in zip(shapes, others, strict=True)))
 
     def generate() -> Iterator[tuple[Any, ...]]:
         for index in range(batches.num_batches):

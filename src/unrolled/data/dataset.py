@@ -8,7 +8,9 @@ from zlib import crc32
 from unrolled.data.grids import Timeline
 from unrolled.data.long_text import LongText, pieces_of
 from unrolled.data.named_inputs import NamedInputs
+from unrolled.data.ragged import Ragged
 from unrolled.data.texts import Texts
+from unrolled.data.token_lists import TokenLists
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +23,12 @@ class Split(NamedTuple):
         inputs: [B, height, width] or, in colours, [B, height, width, 3] uint8 pixels from 0 to 255; [B, T, F] float32;
             [B] ``Texts``; series [T, F] float32, each of its own length, as [B] objects or ``Ragged``; or several of
             these by name as ``NamedInputs``.
-        targets: [B] int64, the class index of each example.
+        targets: [B] int64, the class index of each example; or, as ``Ragged``, of each of its steps, -1 for a step that
+            has none.
     """
 
     inputs: Any
-    targets: NDArray[np.int64]
+    targets: Any
 
     def __repr__(self) -> str:
         if isinstance(self.inputs, NamedInputs):
@@ -38,6 +41,12 @@ class Split(NamedTuple):
     def size(self) -> int:
         """The number of examples, B."""
         return len(self.targets)
+
+    @property
+    def strata(self) -> NDArray[np.int64]:
+        """[B] the class of each example, by which examples are divided evenly; 0 where the steps have classes."""
+        has_classes = not isinstance(self.targets, Ragged)
+        return np.asarray(self.targets) if has_classes else np.zeros(self.size, np.int64)
 
     def select(self, indices: NDArray[np.int64]) -> "Split":
         """Return the examples at ``indices``, in that order."""
@@ -109,8 +118,10 @@ class Dataset:
         return (*inputs, *self.schema["columns"], *named) if self.schema else ()
 
     @property
-    def kind(self) -> Literal["arrays", "series", "text", "columns"]:
-        """The type of an input: an array of one shape for all, a series of its own length, a text, or several."""
+    def kind(self) -> Literal["arrays", "series", "text", "tokens", "columns"]:
+        """The type of an input: an array of one shape, a series of its own length, a text, words, or several inputs."""
+        if isinstance(self.train.inputs, TokenLists):
+            return "tokens"
         if isinstance(self.train.inputs, NamedInputs):
             return "columns"
         if self.train.inputs.dtype != object:
@@ -121,6 +132,11 @@ class Dataset:
     def input_kinds(self) -> Mapping[str, str]:
         """Of several inputs, ``text``, ``features``, ``category`` or ``sequence`` by name (see ``TableSchema``)."""
         return dict(self.schema.get("inputs", {})) if self.schema else {}
+
+    @property
+    def is_per_step(self) -> bool:
+        """True if each step has a class, not each example."""
+        return isinstance(self.train.targets, Ragged)
 
     @property
     def has_images(self) -> bool:
@@ -139,7 +155,7 @@ class Dataset:
             return ()
         if self.kind == "arrays":
             return tuple(self.train.inputs.shape[1:])
-        return (None,) if self.kind == "text" else (None, self.train.inputs[0].shape[1])
+        return (None,) if self.kind in ("text", "tokens") else (None, self.train.inputs[0].shape[1])
 
     @property
     def parts(self) -> dict[str, Split]:
@@ -174,6 +190,8 @@ def _checksum(array: NDArray[Any] | Texts | NamedInputs) -> int:
     if array.dtype != object:
         return crc32(np.ascontiguousarray(array).data)
     checksum = 0
+    if isinstance(array, TokenLists):
+        return crc32("\0".join(array.words.to_list()).encode(), crc32(array.lengths.data))
     if isinstance(array, Texts):
         for some in array.columns():
             checksum = crc32("".join(some.to_list()).encode(), checksum)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from unrolled.data.columns import find_columns, find_time_column, named_columns
 from unrolled.data.dataset import Dataset, Split
@@ -11,15 +11,18 @@ from unrolled.data.decoding import read_text
 from unrolled.data.folders import FolderSettings, describe_files, read_folder
 from unrolled.data.frames import Source, read_source
 from unrolled.data.labeled import ALL, LabeledExamples, Selection, assemble
+from unrolled.data.labeled_steps import LabeledSteps, assemble_steps
 from unrolled.data.long_text import LongText
 from unrolled.data.named_inputs import NamedInputs
 from unrolled.data.pieces import is_large, read_pieces
 from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, converted, narrowest, objects
 from unrolled.data.rows import labeled_examples, labels_of, rows_as_series, texts_of
 from unrolled.data.schema import TableSchema
+from unrolled.data.steps import labeled_steps, steps_schema
 from unrolled.data.table import Table, format_list
 from unrolled.data.texts import StoredTexts, Texts
 from unrolled.data.times import find_times
+from unrolled.data.token_lists import TokenLists
 from unrolled.data.values import loses_differences
 from unrolled.errors import DataError
 
@@ -27,6 +30,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+Labeled = TypeVar("Labeled", LabeledExamples, LabeledSteps)
 MOST_EVALUATED = 2_000_000
 """The largest number of characters in the validation part, and in the test part, of a text to continue."""
 
@@ -39,6 +43,7 @@ def load_labeled_table(
     selection: Mapping[str, Any] | None = None,
     split: Mapping[str, Any] | None = None,
     read_options: Mapping[str, Any] | None = None,
+    per: str = "sequence",
 ) -> Dataset:
     """Load examples with classes from a table.
 
@@ -50,19 +55,21 @@ def load_labeled_table(
         selection: Attributes of ``Selection``.
         split: ``by`` with a column of groups, or ``time`` with the time from which on examples are test examples.
         read_options: Those of ``read_table``.
+        per: What has a class, each ``sequence`` or each ``step``.
 
     Raises:
         DataError: A file is missing or damaged, a column is missing, or a class has a single example.
     """
     columns, split, read_options = dict(columns or {}), dict(split or {}), dict(read_options or {})
     chosen = Selection(**(selection or {}))
-    is_one_row = "series" not in columns and "inputs" not in columns
+    is_one_row = "series" not in columns and "inputs" not in columns and per == "sequence"
     if test is None and is_one_row and not split and isinstance(train, Path) and is_large(train):
         return _load_pieces(train, columns, chosen, read_options)
     table = read_source(train, **read_options)
     if "by" in split:
         columns["ignore"] = (*named_columns(columns.get("ignore")), split["by"])
-    schema = TableSchema.decide(table, **columns, read_options=read_options)
+    decide = steps_schema if per == "step" else TableSchema.decide
+    schema = decide(table, **columns, read_options=read_options)
     table = replace(table, fill=schema.fill) if schema.fill else table
     if "time" in split:
         schema = schema if schema.time else replace(schema, time=find_time_column(table, find_columns(table)))
@@ -71,8 +78,13 @@ def load_labeled_table(
     whole = [table] if test is None else [table, schema.read(test)]
     kept = [schema.usable(one) for one in whole]
     parts = schema.parts(kept[0][0]) if test is None else {"train": kept[0][0], "test": kept[1][0]}
-    labeled = {part: labeled_examples(some, schema, divide_by) for part, some in parts.items()}
-    data = assemble(table.path.name, _narrowed(labeled), selection=chosen)
+    if per == "step":
+        data = assemble_steps(
+            table.path.name, _narrowed({part: labeled_steps(some, schema, divide_by) for part, some in parts.items()})
+        )
+    else:
+        labeled = {part: labeled_examples(some, schema, divide_by) for part, some in parts.items()}
+        data = assemble(table.path.name, _narrowed(labeled), selection=chosen)
     for note in dict.fromkeys(one.format_detected() for one in whole):
         data = data.with_note(note)
     for one, (_, lines) in zip(whole, kept, strict=True):
@@ -80,10 +92,10 @@ def load_labeled_table(
     return data.with_note(format_columns(schema, table))
 
 
-def _narrowed(parts: dict[str, LabeledExamples]) -> dict[str, LabeledExamples]:
+def _narrowed(parts: dict[str, Labeled]) -> dict[str, Labeled]:
     """Return series in float32, unless it loses the differences between the values of the training examples."""
     train = parts["train"].inputs
-    if isinstance(train, Texts | NamedInputs):
+    if isinstance(train, Texts | TokenLists | NamedInputs):
         return parts
     dtype = narrowest(train)
     return {part: replace(one, inputs=converted(one.inputs, dtype)) for part, one in parts.items()}

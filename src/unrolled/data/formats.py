@@ -20,19 +20,22 @@ from unrolled.data.forecasting import load_series
 from unrolled.data.frames import Source, is_frame, read_source
 from unrolled.data.images import PICTURES, format_size, is_picture, read_image
 from unrolled.data.labeled import LabeledExamples, Selection, assemble, of_known_classes, split_of
+from unrolled.data.labeled_steps import assemble_steps, steps_of_classes
 from unrolled.data.rows import RowIndices, extract_examples, labeled_examples
 from unrolled.data.schema import TableSchema
+from unrolled.data.steps import labeled_steps, step_inputs
 from unrolled.data.table import Table, format_list
 from unrolled.data.tables import SUFFIXES, ReadOptions, read_preview
+from unrolled.data.treebanks import TAGGED, TREEBANKS, read_tagged, read_words
 from unrolled.data.ts import read_ts
 from unrolled.errors import DataError, InvalidInput
 from unrolled.storage import cannot_read
 
 import numpy as np
-from numpy.typing import NDArray
 
 _ROWS = ("columns", "categories", "missing", "fill", "split", "inputs")
 _COLUMNS = ("input", "target", "series", "time", "ignore")
+_LABELED_STEPS = ("categories", "missing", "fill", "split")
 _TIMES = ("every", "irregular")
 _COVARIATES = ("known", "past", "calendar")
 READ_OPTIONS = tuple(ReadOptions.__annotations__)
@@ -85,6 +88,7 @@ class ReadContext:
         classes: The name of each class, by index.
         example_shape: The shape of one input.
         schema: The columns of a table, if the run was trained on one.
+        target: The tags that a file of tagged words was read for, if the user named them.
         rare_classes: What became of the examples of rare classes: ``drop`` or ``other``; None if there are none.
         folder: The settings with which the pictures or sounds of a folder were read, if the run was trained on a
             folder; without it pictures are brought to MNIST's form.
@@ -94,6 +98,7 @@ class ReadContext:
     classes: tuple[str, ...] = ()
     example_shape: tuple[int | None, ...] = ()
     schema: TableSchema | None = None
+    target: str | None = None
     rare_classes: str | None = None
     folder: FolderSettings | None = None
 
@@ -113,13 +118,13 @@ class Inputs:
     """Examples to predict, read from one file.
 
     Attributes:
-        examples: [B] arrays, series or texts.
+        examples: [B] arrays, series, texts, or lists of words.
         is_batch: True if the file can hold several examples; predictions then have their index.
         table: The table that the examples are read from, if it is one.
         rows: The indices of the table's rows of each example.
     """
 
-    examples: Sequence[Any] | NDArray[Any]
+    examples: Any
     is_batch: bool = False
     table: Table | None = None
     rows: RowIndices = ()
@@ -306,11 +311,19 @@ def _load_series(path: Source, options: LoadOptions) -> Dataset:
     return load_series(path, test_steps=options.test_steps, columns=options.columns, read_options=options.read_options)
 
 
+def _load_labeled_steps(path: Source, options: LoadOptions) -> Dataset:
+    return load_labeled_table(
+        path, options.test, columns=options.columns, split=options.split, read_options=options.read_options, per="step"
+    )
+
+
 _SERIES_LOADER = Loader(_load_series, (*_COLUMNS, *_COVARIATES, *_TIMES, *READ_OPTIONS))
 
 
 def _read_labeled_table(path: Source, context: ReadContext) -> Split:
     schema = context.schema or TableSchema.decide(read_source(path))
+    if schema.per == "step":
+        return steps_of_classes(labeled_steps(schema.usable(schema.read(path))[0], schema), context.classes)
     return context.split_of(labeled_examples(schema.usable(schema.read(path))[0], schema))
 
 
@@ -318,7 +331,7 @@ def _read_table_inputs(path: Source, context: ReadContext) -> Inputs:
     table = context.schema.read(path) if context.schema else read_source(path)
     schema = context.schema or TableSchema.decide(table, has_target=False)
     kept, lines = replace(schema, target="").usable(table)
-    examples, rows = extract_examples(kept, schema)
+    examples, rows = (step_inputs if schema.per == "step" else extract_examples)(kept, schema)
     if lines:
         positions = {line: row for row, line in enumerate(table.lines)}
         rows = [np.array([positions[kept.lines[row]] for row in some]) for some in rows]
@@ -328,14 +341,34 @@ def _read_table_inputs(path: Source, context: ReadContext) -> Inputs:
 TABLES = FileFormat(
     name="tables",
     suffixes=SUFFIXES,
-    kinds=("text", "series", "columns"),
+    kinds=("text", "series", "tokens", "columns"),
     loaders={
         "examples": Loader(_load_labeled_table, (*_COLUMNS, *_ROWS, *_TIMES, *SELECTION, *READ_OPTIONS)),
         "series": _SERIES_LOADER,
+        "labels": Loader(_load_labeled_steps, (*_COLUMNS, *_LABELED_STEPS, *_TIMES, *READ_OPTIONS)),
     },
     read_labeled=_read_labeled_table,
     read_inputs=_read_table_inputs,
     preview=read_preview,
+)
+
+
+# Words with their tags.
+
+
+def _load_tagged(path: Path, options: LoadOptions) -> Dataset:
+    target, encoding = options.columns.get("target"), options.read_options.get("encoding")
+    parts = {"train": path} | ({} if options.test is None else {"test": options.test})
+    return assemble_steps(path.name, {part: read_tagged(file, target, encoding) for part, file in parts.items()})
+
+
+TAGGED_WORDS = FileFormat(
+    name="tagged words",
+    suffixes=(*TREEBANKS, *TAGGED),
+    kinds=("tokens",),
+    loaders={"labels": Loader(_load_tagged, ("target", "encoding"))},
+    read_labeled=lambda path, context: steps_of_classes(read_tagged(path, context.target), context.classes),
+    read_inputs=lambda path, context: Inputs(read_words(path), is_batch=True),
 )
 
 
@@ -461,5 +494,5 @@ FOLDERS = FileFormat(
 )
 
 
-FORMATS = (FOLDERS, TABLES, TS_FILES, TEXT_FILES, ARRAYS, SOUND_FILES, PICTURE_FILES)
+FORMATS = (FOLDERS, TABLES, TAGGED_WORDS, TS_FILES, TEXT_FILES, ARRAYS, SOUND_FILES, PICTURE_FILES)
 """Every format; of several that match a path, the first."""

@@ -119,7 +119,7 @@ def assemble(
         notes.append(note)
     train = parts["train"]
     counts = _count(train)
-    classes = tuple(sorted(counts, key=_class_order(counts)))
+    classes = tuple(sorted(counts, key=class_order(counts)))
     if len(classes) < 2:
         raise DataError(f"{name}: expected two classes or more, got {len(classes)}. Add examples of another class.")
     _check_class_sizes(name, train, {label: counts[label] for label in classes})
@@ -274,7 +274,7 @@ def _are_measurements(classes: Iterable[str]) -> bool:
     return len(values) > _MOST_NUMBERED_CLASSES or not all(value.is_integer() for value in values)
 
 
-def _class_order(labels: Collection[str]) -> Callable[[str], Any]:
+def class_order(labels: Collection[str]) -> Callable[[str], Any]:
     """Return the sort key of classes: the value of integers, otherwise the name."""
     if all(re.fullmatch(r"-?[0-9]{1,300}", label) for label in labels):
         return lambda label: (int(label), label)

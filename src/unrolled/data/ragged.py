@@ -96,6 +96,14 @@ class Ragged:
         return (self.values[begin : begin + length] for begin, length in zip(self.begins, self.lengths, strict=True))
 
     @property
+    def joined(self) -> NDArray[Any]:
+        """[N, ...] the values of these arrays, end to end."""
+        ends = np.cumsum(self.lengths)
+        steps = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - self.lengths, self.lengths)
+        joined: NDArray[Any] = self.values[np.repeat(self.begins, self.lengths) + steps]
+        return joined
+
+    @property
     def padded_size(self) -> int:
         """The ``padded_length`` of the longest."""
         return padded_length(int(self.lengths.max(initial=1)), self.shortest)

@@ -24,7 +24,7 @@ RowIndices = Sequence[NDArray[np.int64]] | NDArray[np.int64]
 
 
 def extract_examples(table: Table, schema: TableSchema) -> tuple[Any, RowIndices]:
-    """Read the inputs of a network from a table; classes are ignored.
+    """Read the inputs of a network with one output for each example from a table; classes are ignored.
 
     Args:
         table: The table.
@@ -63,7 +63,7 @@ def _read_input(table: Table, schema: TableSchema) -> Any:
             cells = table.texts(schema.columns[0]).str.strip_chars()
             return ColumnOfTexts(cells.set(is_missing(cells), ""))
         case "sequence":
-            return _read_sequences(table, schema.columns[0])
+            return read_sequences(table, schema.columns[0])
     return Ragged.of_pieces([rows_as_series(table, schema)])
 
 
@@ -120,7 +120,7 @@ def labels_of(table: Table, name: str) -> pl.Series:
     return labels
 
 
-def _read_sequences(table: Table, name: str) -> Ragged:
+def read_sequences(table: Table, name: str) -> Ragged:
     """Return the sequence of numbers in each cell of a column, [B] of [T, 1]."""
     cells = table.column(name)
     if cells.dtype == pl.String:
@@ -160,27 +160,44 @@ def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = 
         inputs, rows = [one.values for one in series], [one.rows for one in series]
         note = format_irregular(series, schema, table.path.name)
         first = np.array([some[0] for some in rows])
-        _check_one_value(table, names, schema.target, rows, "a label for each step is not supported. Give a series one")
+        _check_one_value(
+            table, names, schema.target, rows, "a label for each step needs task: label. Set it, or give a series one"
+        )
         names = names[first]
-    division = None
-    if divide_by is not None and divide_by == schema.time:
-        moments = table.moments(divide_by)
-        begins = np.cumsum([0, *(len(some) for some in rows[:-1])])
-        division = Division("time", np.minimum.reduceat(moments[np.concatenate(rows)], begins))
-    elif divide_by is not None:
-        groups = table.texts(divide_by)
-        check_filled(table, divide_by, groups, "a group")
-        if schema.series is not None:
-            _check_one_value(table, groups, divide_by, rows, "a series is in one part. Give a series one")
-        division = Division("group", groups.rank("dense").to_numpy().astype(np.int64)[first])
     return LabeledExamples(
         inputs,
         names,
         lambda example: table.location(int(rows[example][0])),
         schema.to_json(),
-        division=division,
+        division=division_of(table, schema, divide_by, rows),
         notes=(note,),
     )
+
+
+def division_of(table: Table, schema: TableSchema, divide_by: str | None, rows: RowIndices) -> Division | None:
+    """Return what examples are divided by.
+
+    Args:
+        table: The table.
+        schema: Its columns.
+        divide_by: The column of groups or of times, if there is one.
+        rows: The rows of each example.
+
+    Raises:
+        DataError: A cell is empty, or a series has two groups.
+    """
+    first = np.array([some[0] for some in rows])
+    if divide_by is not None and divide_by == schema.time:
+        moments = table.moments(divide_by)
+        begins = np.cumsum([0, *(len(some) for some in rows[:-1])])
+        return Division("time", np.minimum.reduceat(moments[np.concatenate(rows)], begins))
+    if divide_by is not None:
+        groups = table.texts(divide_by)
+        check_filled(table, divide_by, groups, "a group")
+        if schema.series is not None:
+            _check_one_value(table, groups, divide_by, rows, "a series is in one part. Give a series one")
+        return Division("group", groups.rank("dense").to_numpy().astype(np.int64)[first])
+    return None
 
 
 def _check_one_value(table: Table, cells: pl.Series, name: str, rows: RowIndices, remedy: str) -> None:

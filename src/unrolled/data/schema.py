@@ -36,8 +36,8 @@ class TableSchema:
         series: The column that assigns each row to a series, or None if each row is an example.
         time: The column by which the rows of a series are ordered, or None.
         kind: The type of the inputs: ``text``, ``steps`` (a step for each column, or with ``series`` for each row),
-            ``features`` (one step with a channel for each column), ``sequence`` (one in each cell), or ``inputs``
-            (several by name).
+            ``features`` (one step with a channel for each column), ``sequence`` (one in each cell), ``tokens`` (a word
+            in each row of a series, or words in each cell), or ``inputs`` (several by name).
         missing: ``refuse`` rows without a text, a class or a series, or ``drop`` them.
         fill: By column, what stands in for its empty cells.
         categories: By column, the values that become channels, 1 in the rows with that value and 0 in the others.
@@ -52,6 +52,7 @@ class TableSchema:
         every: The step between the rows of a series, such as ``1h``, where the user sets it.
         irregular: ``resample`` rows to that step, or keep them and add the time since the row before: ``delta``.
         is_wide: True if each of ``columns`` is a series of its own.
+        per: What has a class: each ``sequence``, or each ``step`` of one.
         inputs: Of several inputs, the type of each by name: ``text``, ``category`` or ``sequence`` in the column of
             that name, or ``features``, those of ``columns`` and ``categories`` together.
     """
@@ -73,6 +74,7 @@ class TableSchema:
     every: str | None = None
     irregular: str | None = None
     is_wide: bool = False
+    per: str = "sequence"
     inputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -85,7 +87,7 @@ class TableSchema:
         """The columns each of whose cells is an input of its own, and must not be empty."""
         if self.kind == "inputs":
             return tuple(name for name, kind in self.inputs.items() if kind in ("text", "sequence"))
-        return self.columns if self.kind in ("text", "sequence") else ()
+        return self.columns if self.kind in ("text", "sequence", "tokens") else ()
 
     def of_input(self, name: str) -> "TableSchema":
         """Return the schema of one of several inputs."""
@@ -174,7 +176,7 @@ class TableSchema:
         """Return the schema with the formats of numbers and times that the training table has."""
         found = table.number_format
         is_set = "decimal" in self.read_options
-        read = () if is_set else self.value_columns
+        read = () if is_set or self.kind == "tokens" else self.value_columns
         names = [name for name in read if name in found.by_column or found.decimal == ","]
         times = table.times(self.time) if self.time and "time_format" not in self.read_options else None
         day_first = times.form if times and _EXCHANGEABLE.match(times.form) else None

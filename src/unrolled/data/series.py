@@ -1,7 +1,7 @@
 """Series in the rows of a table: each in the order of time, on its grid, with the channels that its times give."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -41,11 +41,13 @@ class Series:
         values: [T, F] the channels of ``channels_of``; NaN for what is missing. float32, or float64 where float32 would
             lose differences between the values.
         rows: The indices of its rows in the table.
+        step_rows: [T] the index of each step's row, -1 for a step that is missing; empty if they were not asked for.
     """
 
     timeline: Timeline
     values: NDArray[Any]
     rows: NDArray[np.int64]
+    step_rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def channels_of(schema: TableSchema) -> tuple[str, ...]:
@@ -55,7 +57,9 @@ def channels_of(schema: TableSchema) -> tuple[str, ...]:
     return (*first, *schema.past, *since, *schema.known, *calendar_names(schema.calendar))
 
 
-def read_series(table: Table, schema: TableSchema, future: Table | None = None) -> list[Series]:
+def read_series(
+    table: Table, schema: TableSchema, future: Table | None = None, *, keeps_rows: bool = False
+) -> list[Series]:
     """Return the series of a table.
 
     Without a column that assigns rows to series, all rows are one series; of a wide table each column is one. Steps
@@ -66,12 +70,15 @@ def read_series(table: Table, schema: TableSchema, future: Table | None = None) 
         schema: Its columns.
         future: A table of later rows, of which the columns that are not known ahead may be missing. Its rows up to the
             last value of a series are left out.
+        keeps_rows: True to return the row of each step, too.
 
     Raises:
         DataError: A cell is not a number, a row names no series, two rows of a series have the same time, or a time is
             not on the grid that ``every`` sets.
     """
     rows = _Rows(table, schema, future)
+    if keeps_rows:
+        return _with_rows(rows, len(schema.value_columns) + sum(map(len, schema.categories.values())))
     if schema.is_wide:
         every = np.arange(rows.size)
         covariates = list(range(len(schema.columns), rows.values.shape[1]))
@@ -81,6 +88,17 @@ def read_series(table: Table, schema: TableSchema, future: Table | None = None) 
         ]
     else:
         found = [rows.in_time(name, indices, rows.values) for name, indices in rows.groups()]
+    return found
+
+
+def _with_rows(rows: "_Rows", position: int) -> list[Series]:
+    """Return series with the row of each step, which stands among the values while they are put in order."""
+    values = np.insert(rows.values, position, np.arange(rows.size), axis=1)
+    found = []
+    for name, indices in rows.groups():
+        one = rows.in_time(name, indices, values)
+        numbers = np.nan_to_num(one.values[:, position], nan=-1.0).astype(np.int64)
+        found.append(replace(one, values=np.delete(one.values, position, axis=1), step_rows=numbers))
     return found
 
 
@@ -110,7 +128,8 @@ class _Rows:
             np.full(table.size, np.nan) if name in optional and name not in table.columns else table.numbers(name)
             for name in schema.value_columns
         ]
-        return np.stack([*columns, *category_channels(table, schema.categories)], axis=1)
+        channels = [*columns, *category_channels(table, schema.categories)]
+        return np.stack(channels, axis=1) if channels else np.empty((table.size, 0))
 
     @cached_property
     def has_times(self) -> bool:

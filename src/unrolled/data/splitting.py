@@ -14,7 +14,7 @@ def hold_out(split: Split, fraction: float, seed: int, division: Division | None
     Returns:
         The examples that stay and those held out, both in their original order.
     """
-    stay, held_out = choose_held_out(split.targets, fraction, seed, division)
+    stay, held_out = choose_held_out(split.strata, fraction, seed, division)
     return split.select(stay), split.select(held_out)
 
 
@@ -81,8 +81,9 @@ def fold_out(split: Split, fold: int, of: int, seed: int, division: Division | N
         folds = fold_of[numbers]
     else:
         assigned = 0
-        for label in np.unique(split.targets):
-            members = random.permutation(np.flatnonzero(split.targets == label))
+        strata = split.strata
+        for label in np.unique(strata):
+            members = random.permutation(np.flatnonzero(strata == label))
             folds[members] = (np.arange(len(members)) + assigned) % of
             assigned += len(members)
     return split.select(np.flatnonzero(folds != fold)), split.select(np.flatnonzero(folds == fold))

@@ -196,6 +196,11 @@ def _target(
     config: ExperimentConfig, task: Task, model: Any, *, is_trained: bool, untrained: Callable[[], Any]
 ) -> DiagnosticTarget:
     training, preprocessor = config.training, task.preprocessor
+    if task.weighs_steps:
+        raise InvalidInput(
+            f"{config.where('data')}: doctor: expected a class for each example, got a label at each step, which it "
+            "does not examine yet. Compare with the baselines: unrolled train"
+        )
     if config.inputs:
         raise InvalidInput(
             f"{config.where('inputs')}: doctor: expected a network with one input, got {len(config.inputs)}. "

@@ -104,8 +104,8 @@ def build_model(config: ExperimentConfig, task: Task, *, steps: int | None = Non
             ) from None
     model.compile(
         optimizer=builder.optimizer(),
-        loss=builder.loss(from_logits=not gives_probabilities(model)),
-        metrics=builder.metrics(),
+        loss=builder.loss(from_logits=not gives_probabilities(model), is_weighted=task.weighs_steps),
+        **{"weighted_metrics" if task.weighs_steps else "metrics": builder.metrics()},
     )
     return model
 

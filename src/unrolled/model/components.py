@@ -273,17 +273,20 @@ class ComponentBuilder:
         optimizer = self.config.training.optimizer
         return self._make(optimizer, "optimizer", ("training", "optimizer"))
 
-    def loss(self, *, from_logits: bool) -> keras.losses.Loss:
+    def loss(self, *, from_logits: bool, is_weighted: bool = False) -> keras.losses.Loss:
         """Return the loss.
 
         Args:
             from_logits: True if the network ends in logits; an argument in the file takes precedence.
+            is_weighted: True if steps have weights, by whose sum the loss of a batch is then divided.
         """
         entry = self._loss_entry()
         kind = self._find(entry, "loss", ("training", "loss"))
         arguments = dict(entry.arguments)
         if "from_logits" in inspect.signature(kind).parameters:
             arguments.setdefault("from_logits", from_logits)
+        if is_weighted:
+            arguments.setdefault("reduction", "mean_with_sample_weight")
         return self._instance(kind, arguments, ("training", "loss", entry.name))
 
     def dry_run(self) -> None:

@@ -19,13 +19,14 @@ from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
 from unrolled.storage import cannot_read, looks_like_a_file
 from unrolled.tasks.metrics import Evaluation
+from unrolled.tasks.words import WordsPreprocessor
 
 Prediction = dict[str, Any]
 """One prediction as JSON: its source, then what the task predicts."""
 
 
 # The keys of a prediction that name its source.
-_SOURCES = ("text", "file", "index")
+_SOURCES = ("text", "file", "index", "words")
 
 
 def predict_inputs(run: Run, inputs: Sequence[str], explain_input: Path | None = None) -> list[Prediction]:
@@ -42,6 +43,8 @@ def predict_inputs(run: Run, inputs: Sequence[str], explain_input: Path | None =
         WriteError: The PNG cannot be written.
     """
     context = run.read_context
+    if isinstance(run.preprocessor, WordsPreprocessor) and not any(names_a_file(name) for name in inputs):
+        return predict_words(run, [run.preprocessor.split(text) for text in inputs])
     if context.kind != "text":
         return predict_files(run, [Path(name) for name in inputs], explain_input)
     if explain_input:
@@ -74,6 +77,21 @@ def predict_texts(run: Run, texts: Sequence[str]) -> list[Prediction]:
     ]
 
 
+def predict_words(run: Run, examples: Sequence[Sequence[str]]) -> list[Prediction]:
+    """Predict the label of each word.
+
+    Returns:
+        For each list of words ``words``, ``labels`` and ``probabilities_of_labels``.
+
+    Raises:
+        InvalidInput: A list is empty, or the network does not read words.
+    """
+    return [
+        {"words": list(words), **run.task.describe_prediction(output)}
+        for words, output in zip(examples, run.predict(examples), strict=True)
+    ]
+
+
 def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = None) -> list[Prediction]:
     """Predict the class of the examples in files.
 
@@ -98,9 +116,13 @@ def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = 
     read = [(path, read_inputs(path, context)) for path in files]
     outputs = run.predict([example for _, inputs in read for example in inputs.examples])
     sources = [
-        {"file": str(path), **({"index": index} if inputs.is_batch else {})}
+        {
+            "file": str(path),
+            **({"index": index} if inputs.is_batch else {}),
+            **({"words": example} if context.kind == "tokens" else {}),
+        }
         for path, inputs in read
-        for index in range(len(inputs.examples))
+        for index, example in enumerate(inputs.examples)
     ]
     predictions: list[Prediction] = [
         {**source, **run.task.describe_prediction(output)} for source, output in zip(sources, outputs, strict=True)
@@ -162,13 +184,13 @@ def predict_table(run: Run, path: Path) -> tuple[Table, list[Prediction]]:
     """
     inputs = read_inputs(path, run.read_context)
     assert inputs.table is not None
-    by_row = {
-        row: prediction
-        for prediction, rows in zip(
-            (run.task.describe_prediction(row) for row in run.predict(inputs.examples)), inputs.rows, strict=True
-        )
-        for row in rows
-    }
+    has_row_per_step = run.schema is not None and run.schema.per == "step" and run.schema.series is not None
+    by_row: dict[int, Prediction] = {}
+    for output, rows in zip(run.predict(inputs.examples), inputs.rows, strict=True):
+        if has_row_per_step:
+            by_row |= zip(rows.tolist(), run.task.describe_steps(output), strict=True)
+        else:
+            by_row |= dict.fromkeys(rows.tolist(), run.task.describe_prediction(output))
     rows = range(inputs.table.size)
     known = next(iter(by_row.values()), {})
     nothing = {key: dict.fromkeys(value) if isinstance(value, dict) else None for key, value in known.items()}
@@ -195,7 +217,7 @@ def write_predictions(predictions: Sequence[Prediction], to: TextIO) -> None:
     writer = csv.writer(to)
     writer.writerow([*sources, *flatten(predictions[0])])
     for prediction in predictions:
-        writer.writerow([*(prediction.get(name, "") for name in sources), *_cells(prediction)])
+        writer.writerow([*(_format_cell(prediction.get(name, "")) for name in sources), *_cells(prediction)])
 
 
 def _free_name(name: str, taken: Container[str]) -> str:
@@ -205,8 +227,14 @@ def _free_name(name: str, taken: Container[str]) -> str:
 
 
 def _cells(prediction: Prediction) -> Iterator[str]:
-    values = flatten(prediction).values()
-    return (f"{value:.6f}" if isinstance(value, float) else "" if value is None else str(value) for value in values)
+    return map(_format_cell, flatten(prediction).values())
+
+
+def _format_cell(value: Any) -> str:
+    """Return a value as the cell of a CSV file; of a list, its parts with spaces between them."""
+    if isinstance(value, list):
+        return " ".join(map(_format_cell, value))
+    return f"{value:.6f}" if isinstance(value, float) else "" if value is None else str(value)
 
 
 def evaluate(run: Run, data: str | Source | Dataset | Split | None = None) -> Evaluation:

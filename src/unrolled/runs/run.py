@@ -338,10 +338,11 @@ class Run:
 
         data, dtype = self.config.data, self.data["dtype"]
         return ReadContext(
-            kind=dtype if dtype in ("series", "text", "columns") else "arrays",
+            kind=dtype if dtype in ("series", "text", "tokens", "columns") else "arrays",
             classes=self.output_names,
             example_shape=tuple(self.data["example_shape"]),
             schema=self.schema,
+            target=None if isinstance(data, str) or not isinstance(data.target, str) else data.target,
             folder=None
             if isinstance(data, str) or data.folder is None
             else FolderSettings(data.side, data.channels, data.rate),

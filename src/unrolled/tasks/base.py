@@ -48,6 +48,7 @@ class Task(ABC):
         is_per_step: True if the network gives outputs at every step.
         search_metric: The metric by which a search compares trials.
         takes_other_data: True if a network can be evaluated on examples of other files.
+        weighs_steps: True if each step of a batch has a weight, 0 for padding.
         takes_inputs: True if a network may have several inputs, the columns of a table.
     """
 
@@ -62,6 +63,7 @@ class Task(ABC):
     search_metric: ClassVar[str] = "val_loss"
     takes_other_data: ClassVar[bool] = True
     takes_inputs: ClassVar[bool] = False
+    weighs_steps: ClassVar[bool] = False
 
     def __init__(
         self, config: ExperimentConfig, preprocessor: Preprocessor | None = None, outputs: Sequence[str] | None = None
@@ -271,7 +273,7 @@ class Task(ABC):
         return predict_probabilities(model, split.inputs, batch_size)
 
     @abstractmethod
-    def evaluate(self, outputs: NDArray[Any], split: Split) -> Evaluation:
+    def evaluate(self, outputs: Any, split: Split) -> Evaluation:
         """Compare outputs with the targets of the examples.
 
         Args:
@@ -311,6 +313,10 @@ class Task(ABC):
     def describe_prediction(self, output: NDArray[Any]) -> Prediction:
         """Return the outputs for one example as JSON, in the order of the columns of a CSV file."""
         return {f"output_{index}": float(value) for index, value in enumerate(np.ravel(output))}
+
+    def describe_steps(self, output: NDArray[Any]) -> list[Prediction]:
+        """Return the outputs for each step of one example as JSON."""
+        self._refuse("label", "unrolled recipes")
 
     def generate(self, model: keras.Model, prompt: str, **options: Any) -> Iterator[str]:
         """Continue a text; see ``unrolled.generate``."""

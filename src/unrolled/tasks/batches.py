@@ -80,6 +80,8 @@ class TrainingBatches(keras.utils.PyDataset):
             inputs = inputs.padded(self.longest if is_longest else None)
         if self.shift:
             inputs = shifted(inputs, self.shift, np.random.default_rng([self.seed, epoch, step]))
+        if isinstance(targets, Ragged):
+            return inputs, *_step_labels(targets, inputs.shape[1], self.classes, self.weights)
         labels = _labels(targets, self.classes)
         return (inputs, labels) if self.weights is None else (inputs, labels, self.weights[targets])
 
@@ -126,9 +128,12 @@ class EvaluationBatches(keras.utils.PyDataset):
         """Number of batches."""
         return steps_per_epoch(self.split, self.batch_size)
 
-    def __getitem__(self, index: int) -> tuple[Any, NDArray[Any]]:
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         inputs, targets = self.split.select(self.order[index * self.batch_size : (index + 1) * self.batch_size])
-        return inputs.padded() if isinstance(inputs, UNEQUAL) else inputs, _labels(targets, self.classes)
+        inputs = inputs.padded() if isinstance(inputs, UNEQUAL) else inputs
+        if isinstance(targets, Ragged) and not isinstance(inputs, dict):
+            return inputs, *_step_labels(targets, inputs.shape[1], self.classes)
+        return inputs, _labels(targets, self.classes)
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
@@ -141,6 +146,17 @@ def _labels(targets: NDArray[Any], classes: int | None) -> NDArray[Any]:
     if classes is not None:
         return one_hot(targets, classes)
     return targets.astype(np.int32) if targets.dtype == np.int64 else targets
+
+
+def _step_labels(
+    targets: Ragged, length: int, classes: int | None, weights: NDArray[np.float32] | None = None
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """Return [B, T] (or one-hot) labels of steps and their weights, 0 for padding and for steps without a label."""
+    padded = targets.padded(length)
+    is_labeled = (np.arange(length) < targets.lengths[:, None]) & (padded >= 0)
+    known = np.maximum(padded, 0)
+    weighted = is_labeled.astype(np.float32) * (1 if weights is None else weights[known])
+    return _labels(known, classes), weighted.astype(np.float32)
 
 
 def one_hot(targets: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
@@ -204,6 +220,24 @@ def predict_outputs(model: keras.Model, inputs: EncodedInputs, batch_size: int) 
     return outputs
 
 
+def predict_steps(model: keras.Model, inputs: Any, batch_size: int) -> list[NDArray[np.float32]]:
+    """Return the probability of each class at each step of encoded examples, [B] arrays [T, classes].
+
+    Args:
+        model: The network.
+        inputs: [B] arrays of unequal length.
+        batch_size: Number of examples computed at once.
+    """
+    batches = EvaluationBatches(Split(inputs, np.zeros(len(inputs), np.int64)), batch_size)
+    found: list[NDArray[np.float32]] = []
+    is_softmax = gives_probabilities(model)
+    for index in range(batches.num_batches):
+        outputs = _predict_batch(model, batches[index][0], batch_size)
+        found.extend(outputs if is_softmax else _softmax(outputs))
+    in_order = np.argsort(batches.order)
+    return [found[place][: inputs.lengths[index]] for index, place in enumerate(in_order)]
+
+
 def _predict_batch(model: keras.Model, inputs: Any, batch_size: int) -> NDArray[np.float32]:
     count = len(keras.tree.flatten(inputs)[0])
     size = next((size for size in batch_sizes(batch_size) if size >= count), count)
@@ -235,7 +269,11 @@ def predict_probabilities(model: keras.Model, inputs: EncodedInputs, batch_size:
     outputs = predict_outputs(model, inputs, batch_size)
     if gives_probabilities(model):
         return outputs
-    exponentials = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+    return _softmax(outputs)
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probabilities: NDArray[np.float32] = exponentials / exponentials.sum(axis=-1, keepdims=True)
     return probabilities
 

@@ -43,6 +43,7 @@ class Classification(Task):
     def split(self) -> tuple[Split, Split | None]:
         """Split off validation examples, stratified by class and decided by the seed."""
         data, validation = self.data, self.config.training.validation
+        self.check_data()
         if not data.classes or (data.kind == "text" and len(data.train.inputs) == 1):
             raise InvalidSetting(
                 f"{self.config.where('data')}: expected examples with classes, got one text. Set task: generate."
@@ -52,6 +53,18 @@ class Classification(Task):
         if isinstance(validation, Fold):
             return self._fold(validation)
         return hold_out(data.train, validation, self.config.seed, data.division)
+
+    def check_data(self) -> None:
+        """Refuse examples that have a class at each step."""
+        if self.data.is_per_step:
+            raise InvalidSetting(
+                f"{self.config.where('data')}: expected a class for each example, got a label at each step. "
+                "Set task: label."
+            )
+
+    def flat_targets(self, split: Split) -> NDArray[np.int64]:
+        """Return the class of everything that is classified."""
+        return np.asarray(split.targets)
 
     def _fold(self, validation: Fold) -> tuple[Split, Split]:
         data, where = self.data, self.config.where("training", "validation")
@@ -102,7 +115,7 @@ class Classification(Task):
         if weights is None:
             return None
         if weights == "balanced":
-            return balanced_weights(self._parts[0].targets, len(classes))
+            return balanced_weights(self.flat_targets(self._parts[0]), len(classes))
         for name in weights:
             if name not in classes:
                 remedy = did_you_mean(name, classes) or f" Choose among: {', '.join(classes[:20])}."
@@ -115,7 +128,7 @@ class Classification(Task):
         """Number of classes."""
         return len(self.output_names)
 
-    def evaluate(self, outputs: NDArray[Any], split: Split) -> Evaluation:
+    def evaluate(self, outputs: Any, split: Split) -> Evaluation:
         """Return accuracy, loss, the scores of each class and the confusion matrix."""
         return evaluate_classes(outputs, np.asarray(split.targets), self.output_names)
 
@@ -126,14 +139,20 @@ class Classification(Task):
     def report_sections(self, model: keras.Model, outputs: NDArray[Any]) -> Sections:
         """Show the scores of each class, the confusion matrix and the most confident mistakes."""
         evaluation = self.evaluate(outputs, self.data.test)
-        scores = TableSection(
-            "Classes",
-            ("class", "precision", "recall", "F1", "examples"),
-            [(score.name, score.precision, score.recall, score.f1, score.support) for score in evaluation.classes],
-        )
         confusion = ConfusionSection("Confusion matrix", self.output_names, evaluation.confusion)
         needs_sklearn = self.data.kind in ("text", "columns") and find_spec("sklearn") is None
-        return Sections([confusion, scores, self._mistakes(outputs)], (NEEDS_SKLEARN,) if needs_sklearn else ())
+        return Sections(
+            [confusion, self.class_scores(evaluation), self._mistakes(outputs)],
+            (NEEDS_SKLEARN,) if needs_sklearn else (),
+        )
+
+    def class_scores(self, evaluation: Evaluation) -> TableSection:
+        """Return the scores of each class as a table."""
+        return TableSection(
+            "Classes",
+            ("class", "precision", "recall", "F1", "steps" if self.is_per_step else "examples"),
+            [(score.name, score.precision, score.recall, score.f1, score.support) for score in evaluation.classes],
+        )
 
     def describe_prediction(self, output: NDArray[Any]) -> Prediction:
         """Return the most probable class and the probability of each."""

@@ -250,8 +250,8 @@ class Forecasting(Task):
     def _naive_errors(self) -> NDArray[np.float64]:
         """Return [B, 1, targets] the naive error of the series of each test window."""
         series = [values[:, : len(self.output_names)] for values in self.data.train.inputs]
-        errors = naive_errors(series, self.settings.season)
-        return errors[self._test_windows().targets][:, None]
+        errors: NDArray[np.float64] = naive_errors(series, self.settings.season)[self._test_windows().targets]
+        return errors[:, None]
 
     def _naive(self, windows: NDArray[Any]) -> NDArray[Any]:
         settings = self.settings

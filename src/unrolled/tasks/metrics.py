@@ -1,7 +1,7 @@
 """Metrics of a trained network on examples that it was not trained on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,10 @@ class Evaluation:
             return ""
         words = "better" if self.beats_baseline else "not better"
         return f"{words} than the best baseline, {name} ({self.headline} {self.baselines[name][self.headline]:.4f})"
+
+    def with_headline(self, name: str, value: float) -> "Evaluation":
+        """Return the evaluation with another main metric, of which a higher value is better."""
+        return replace(self, metrics={name: value, **self.metrics}, headline=name, is_higher_better=True)
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of ``evaluation.json``; each metric also stands at the top level."""

@@ -13,6 +13,7 @@ from unrolled.data.tokens import Tokenizer
 from unrolled.data.values import LARGEST_LOSS
 from unrolled.errors import InvalidInput
 from unrolled.tasks.columns import CategoryPreprocessor, ColumnPreprocessor, ColumnsPreprocessor, FeaturesPreprocessor
+from unrolled.tasks.words import WordsPreprocessor, words_from_json
 
 import numpy as np
 from numpy.typing import NDArray
@@ -209,7 +210,7 @@ def _check_any(inputs: Sequence[Any] | Texts) -> None:
         raise InvalidInput("predict: expected examples, got none. Give one or more.")
 
 
-Preprocessor = ArrayPreprocessor | TextPreprocessor | SeriesPreprocessor | ColumnsPreprocessor
+Preprocessor = ArrayPreprocessor | TextPreprocessor | SeriesPreprocessor | WordsPreprocessor | ColumnsPreprocessor
 
 
 def blank_batches(preprocessor: Preprocessor, size: int) -> Iterator[Any]:
@@ -330,6 +331,8 @@ def preprocessor_from_json(values: Mapping[str, Any]) -> Preprocessor:
     """Return the preprocessor that ``to_json`` wrote."""
     if values["kind"] == "columns":
         return ColumnsPreprocessor({name: _column_from_json(part) for name, part in values["parts"].items()})
+    if values["kind"] == "words":
+        return words_from_json(values)
     if values["kind"] == "arrays":
         return ArrayPreprocessor(tuple(values["shape"]))
     return _series_from_json(values) if values["kind"] == "series" else _texts_from_json(values)

@@ -8,11 +8,13 @@ from unrolled.tasks.base import Task
 from unrolled.tasks.classification import Classification
 from unrolled.tasks.forecasting import Forecasting
 from unrolled.tasks.generation import Generation
+from unrolled.tasks.labeling import Labeling
 from unrolled.tasks.preprocessing import Preprocessor
 
 TASKS: list[type[Task]] = [
     Forecasting,
     Generation,
+    Labeling,
     Classification,
 ]
 """An experiment that names no task has the first one that matches it."""

@@ -1,0 +1,211 @@
+"""Tables with a label at each step: a row for each step of a series, or cells that hold words beside their labels."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from unrolled.data.cells import check_filled
+from unrolled.data.choosing import category_values
+from unrolled.data.columns import (
+    Column,
+    find_columns,
+    find_series_column,
+    find_time_column,
+    find_usual_column,
+    named_columns,
+)
+from unrolled.data.labeled_steps import LabeledSteps
+from unrolled.data.rows import RowIndices, division_of, labels_of, read_sequences, texts_of
+from unrolled.data.schema import TableSchema
+from unrolled.data.series import format_irregular, read_series
+from unrolled.data.table import Table, format_list
+from unrolled.data.token_lists import TokenLists
+from unrolled.errors import DataError
+
+import numpy as np
+import polars as pl
+
+# Usual names of the columns of labels and of words, the most common first.
+_TARGETS = ("tags", "labels", "tag", "label", "ner_tags", "pos_tags", "ner", "pos", "upos", "activity", "class")
+_TOKENS = ("tokens", "words", "token", "word", "form", "text", "sentence")
+_TEXTUAL = ("text", "category", "sequence")
+
+
+def steps_schema(
+    table: Table,
+    *,
+    input: str | Sequence[str] | None = None,  # noqa: A002 - the name of the setting
+    target: str | None = None,
+    series: str | None = None,
+    time: str | None = None,
+    ignore: str | Sequence[str] = (),
+    categories: str | Sequence[str] | None = None,
+    read_options: Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> TableSchema:
+    """Choose the columns of a table with a label at each step: those that the user names, the others by their names.
+
+    Args:
+        table: The table.
+        input: The column of words, or the columns of numbers.
+        target: The column of the labels.
+        series: The column of series, in a table with a row for each step.
+        time: The column that orders the rows of a series.
+        ignore: Columns that are not read.
+        categories: Columns whose values become channels.
+        read_options: Those of ``read_table``.
+        settings: Other attributes of the schema: ``missing``, ``fill``, ``every``, ``irregular``.
+
+    Raises:
+        DataError: A column is missing, or it cannot be known which column is the target or the input.
+    """
+    target = target or table.target or find_usual_column(table, _TARGETS, "target")
+    named, ignore, wanted = named_columns(input), named_columns(ignore), named_columns(categories)
+    for name in (target, series, time, *ignore, *named, *wanted):
+        if name:
+            table.column(name)
+    others = {name: one for name, one in find_columns(table).items() if name not in (target, series, time, *ignore)}
+    series = series or find_series_column(table, (target, *ignore, *named))
+    others.pop(series or "", None)
+    if series is not None and time is None:
+        time = find_time_column(table, others)
+    if settings.get("irregular") == "resample":
+        raise DataError(
+            f"{table.path}: data.irregular: resample averages rows, but each has a label. Set irregular: delta"
+        )
+    others = {name: one for name, one in others.items() if name not in wanted}
+    columns, kind = _choose_steps(table, named, others, series)
+    schema = TableSchema(
+        columns,
+        target,
+        series,
+        time,
+        kind,
+        categories={name: category_values(table, name) for name in wanted},
+        read_options=dict(read_options or {}),
+        per="step",
+        **settings,
+    )
+    return schema.with_formats(table)
+
+
+def _choose_steps(
+    table: Table, named: tuple[str, ...], others: Mapping[str, Column], series: str | None
+) -> tuple[tuple[str, ...], str]:
+    """Return the columns of the inputs, and their type."""
+    numbers = tuple(name for name, one in others.items() if one.kind == "numbers")
+    if series is not None and not named and numbers:
+        return numbers, "steps"
+    if named and (len(named) > 1 or (series is not None and others[named[0]].kind == "numbers")):
+        return named, "steps"
+    kinds = ("text", "category", "identifier") if series is not None else _TEXTUAL
+    found = [name for name, one in others.items() if one.kind in kinds]
+    if not named and not found:
+        raise DataError(
+            f"{table.path}: cannot tell which column holds the words or the numbers that are labeled. Columns: "
+            f"{format_list(table.columns, 20)}. Name it: data: {{file: {table.path.name}, input: {table.columns[0]}}}"
+        )
+    name = named[0] if named else found[0] if len(found) == 1 else find_usual_column(table, _TOKENS, "input")
+    holds_numbers = name in others and others[name].kind == "sequence" and not _holds_words(table, name)
+    return (name,), "sequence" if holds_numbers else "tokens"
+
+
+def _holds_words(table: Table, name: str) -> bool:
+    cells = table.frame[name]
+    return isinstance(cells.dtype, pl.List | pl.Array) and cells.dtype.inner == pl.String
+
+
+def step_inputs(table: Table, schema: TableSchema) -> tuple[Any, RowIndices]:
+    """Read the inputs of a network with an output for each step; labels are ignored.
+
+    Returns:
+        [B] ``TokenLists``, or series [T, F]; and the indices of the rows of each example: that of each step, -1 for a
+        step that is missing, or that of the cell.
+
+    Raises:
+        DataError: A column is missing, a cell is empty or not a number, or a series has two rows of the same time.
+    """
+    for name in schema.columns:
+        table.column(name)
+    if schema.series is not None and schema.kind == "tokens":
+        # Words have an order, and no gaps.
+        found = read_series(table, replace(schema, columns=(), categories={}), keeps_rows=True)
+        rows = [one.step_rows[one.step_rows >= 0] for one in found]
+        words = texts_of(table, schema.columns[0])[np.concatenate(rows)]
+        return TokenLists(_listed(words, [len(some) for some in rows])), rows
+    if schema.series is not None:
+        found = read_series(table, schema, keeps_rows=True)
+        return [one.values for one in found], [one.step_rows for one in found]
+    cells = np.arange(table.size)[:, None]
+    if schema.kind == "sequence":
+        return read_sequences(table, schema.columns[0]), cells
+    return TokenLists(_pieces(table, schema.columns[0], " ")), cells
+
+
+def labeled_steps(table: Table, schema: TableSchema, divide_by: str | None = None) -> LabeledSteps:
+    """Read the examples of a table with the label of each step.
+
+    Args:
+        table: The table.
+        schema: Its columns.
+        divide_by: The column of groups or of times by which the examples are divided.
+
+    Raises:
+        DataError: A column is missing, a cell is empty or not a number, or an example has another number of labels than
+            of steps.
+    """
+    inputs, rows = step_inputs(table, schema)
+    if schema.series is None:
+        separator = " " if _has_spaces(table, schema.target) else ","
+        if schema.kind == "tokens":
+            inputs = TokenLists(_pieces(table, schema.columns[0], separator))
+        labels = _pieces(table, schema.target, separator)
+        lengths = np.array([len(one) for one in inputs]) if schema.kind == "sequence" else inputs.lengths
+        _check_lengths(table, schema, lengths, labels.list.len().to_numpy())
+        names, note = labels.explode(empty_as_null=True), ""
+    else:
+        names, lengths = labels_of(table, schema.target), np.array([len(some) for some in rows])
+        whole = np.concatenate(rows)
+        names = names[np.maximum(whole, 0)].set(pl.Series(whole < 0), None)
+        series = read_series(table, replace(schema, columns=(), categories={}))
+        note = format_irregular(series, schema, table.path.name)
+    return LabeledSteps(
+        inputs,
+        names,
+        lengths.astype(np.int64),
+        lambda example: table.location(int(rows[example].max())),
+        schema.to_json(),
+        division_of(table, schema, divide_by, [some[some >= 0] for some in rows]),
+        (note,),
+    )
+
+
+def _check_lengths(table: Table, schema: TableSchema, steps: Any, labels: Any) -> None:
+    for row in np.flatnonzero(steps != labels)[:1].tolist():
+        raise DataError(
+            f"{table.location(row, schema.target)}: expected {steps[row]} labels, one for each step in "
+            f"{schema.columns[0]}, got {labels[row]}. Correct the row."
+        )
+
+
+def _has_spaces(table: Table, name: str) -> bool:
+    cells = table.column(name)
+    return cells.dtype != pl.String or bool(cells.str.strip_chars().str.contains(r"\s").any())
+
+
+def _pieces(table: Table, name: str, separator: str) -> pl.Series:
+    """Return the list in each cell of a column: one as the file has it, or what stands between spaces or commas."""
+    cells = table.column(name)
+    if isinstance(cells.dtype, pl.List | pl.Array):
+        lists = cells.cast(pl.List(pl.String))
+        check_filled(table, name, lists.list.get(0, null_on_oob=True), "words")
+        return lists
+    texts = texts_of(table, name).str.strip_chars()
+    return (texts if separator == "," else texts.str.replace_all(r"\s+", " ")).str.split(separator)
+
+
+def _listed(values: pl.Series, lengths: Sequence[int]) -> pl.Series:
+    """Return values that stand end to end as lists of these lengths."""
+    owners = np.repeat(np.arange(len(lengths)), lengths)
+    frame = pl.DataFrame({"owner": owners, "value": values})
+    return frame.group_by("owner", maintain_order=True).agg("value")["value"]

@@ -1,0 +1,137 @@
+"""Files of tagged words: CoNLL-U treebanks, and CoNLL files with a word and its tags on each line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from unrolled.data.decoding import read_text
+from unrolled.data.labeled_steps import LabeledSteps
+from unrolled.data.table import format_list
+from unrolled.data.token_lists import TokenLists
+from unrolled.errors import DataError, did_you_mean
+
+TREEBANKS = (".conllu",)
+TAGGED = (".conll", ".iob", ".iob2", ".bio")
+_DOCUMENT = "-DOCSTART-"
+_FIELDS = ("form", "lemma", "upos", "xpos", "deprel")
+
+
+def read_tagged(path: Path, target: str | None = None, encoding: str | None = None) -> LabeledSteps:
+    """Read sentences of words, each with a tag.
+
+    Args:
+        path: A CoNLL-U file, of whose fields ``target`` names one (``upos``, ``xpos``, ``lemma`` or ``deprel``, by
+            default ``upos``); or a file with a word and its tags on each line, between spaces or tabs, and an empty
+            line after each sentence, of which ``target`` is the number of a column, by default the last.
+        target: The tags that are read.
+        encoding: The character encoding; detected where it is left out.
+
+    Raises:
+        DataError: The file is missing, empty or malformed; or there is no such tag.
+
+    Reference:
+        https://universaldependencies.org/format.html; Tjong Kim Sang and De Meulder, CoNLL-2003.
+    """
+    text = read_text(path, encoding)[0]
+    read = _read_treebank if path.suffix.lower() in TREEBANKS else _read_columns
+    sentences = read(path, text, target)
+    if not sentences:
+        raise DataError(f"{path}: expected sentences of tagged words, got none. Write a word and its tag on each line.")
+    words, tags = ([[pair[index] for pair in sentence] for _, sentence in sentences] for index in (0, 1))
+    lines = [line for line, _ in sentences]
+    return LabeledSteps.of_names(TokenLists.of(words), tags, lambda example: f"{path}:{lines[example]}")
+
+
+Sentences = Sequence[tuple[int, list[tuple[str, str]]]]
+"""The line of the first word, and the words with their tags."""
+
+
+def _read_treebank(path: Path, text: str, target: str | None) -> Sentences:
+    conllu = _conllu(path)
+    field = target or "upos"
+    if field not in _FIELDS[1:]:
+        raise DataError(
+            f'{path}: data.target: unknown field "{field}".{did_you_mean(field, _FIELDS[1:])} '
+            f"Choose among: {', '.join(_FIELDS[1:])}."
+        )
+    found, line = [], 1
+    for block in text.replace("\r\n", "\n").split("\n\n"):
+        begin = line + len(block) - len(block.lstrip("\n")) + sum(row.startswith("#") for row in block.splitlines())
+        line += block.count("\n") + 2
+        if not block.strip():
+            continue
+        try:
+            tokens = [token for sentence in conllu.parse(block) for token in sentence]
+        except Exception as error:  # the parser raises what int() and indexing raise, too
+            raise DataError(
+                f"{path}:{begin}: expected ten fields with tabs between them, as CoNLL-U has ({error}). "
+                "Correct the sentence."
+            ) from None
+        # A range such as 3-4 stands before its words, and 5.1 is a word that is not written.
+        words = [token for token in tokens if isinstance(token["id"], int)]
+        for word in words:
+            if not word["form"] or word.get(field) in (None, "_"):
+                raise DataError(
+                    f'{path}:{begin}: word {word["id"]}, "{word["form"]}", has no {field}. Name another field: '
+                    "data: {target: xpos}"
+                )
+        if words:
+            found.append((begin, [(word["form"], str(word[field])) for word in words]))
+    return found
+
+
+def _conllu(path: Path) -> Any:
+    try:
+        import conllu
+    except ModuleNotFoundError:
+        raise DataError(f"{path}: reading CoNLL-U needs: pip install 'unrolled[treebanks]'") from None
+    return conllu
+
+
+def _read_columns(path: Path, text: str, target: str | None) -> Sentences:
+    if target is not None and not target.isdecimal():
+        raise DataError(f'{path}: data.target: expected the number of a column, got "{target}". Count from 1.')
+    found: list[tuple[int, list[tuple[str, str]]]] = []
+    sentence: list[tuple[str, str]] = []
+    width = 0
+    for number, line in enumerate([*text.splitlines(), ""], start=1):
+        cells = line.split()
+        if not cells or cells[0] == _DOCUMENT:
+            if sentence:
+                found.append((number - len(sentence), sentence))
+            sentence = []
+            continue
+        if line.startswith("# ") and not sentence:
+            continue
+        width = width or len(cells)
+        if len(cells) != width or width < 2:
+            raise DataError(
+                f"{path}:{number}: expected {max(width, 2)} columns, a word and its tags, got {len(cells)}: "
+                f'"{format_list(cells, 6)}". Correct the line.'
+            )
+        column = int(target) if target else width
+        if not 2 <= column <= width:
+            raise DataError(f"{path}: data.target: expected a column from 2 to {width}, got {column}.")
+        sentence.append((cells[0], cells[column - 1]))
+    return found
+
+
+def read_words(path: Path, encoding: str | None = None) -> TokenLists:
+    """Read sentences of words whose tags, if there are any, are ignored.
+
+    Raises:
+        DataError: The file is missing or empty.
+    """
+    lines = [line.split() for line in read_text(path, encoding)[0].splitlines()]
+    is_treebank = path.suffix.lower() in TREEBANKS
+    sentences: list[list[str]] = [[]]
+    for cells in lines:
+        if not cells or cells[0] == _DOCUMENT:
+            sentences.append([])
+        elif is_treebank and cells[0].isdecimal() and len(cells) > 1:
+            sentences[-1].append(cells[1])
+        elif not is_treebank and not (cells[0] == "#" and not sentences[-1]):
+            sentences[-1].append(cells[0])
+    if not any(sentences):
+        raise DataError(f"{path}: expected sentences, a word on each line, got none. Add them.")
+    return TokenLists.of(sentence for sentence in sentences if sentence)
