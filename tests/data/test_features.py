@@ -119,3 +119,15 @@ def test_features_of_large_numbers_keep_their_small_differences(tmp_path: Path) 
     (first,), _ = preprocessor.encode(rows)
     assert preprocessor.offset is not None
     assert first[0] == pytest.approx(stamps[3] - preprocessor.offset[0], abs=0.1)
+
+
+def test_rows_that_may_be_steps_of_series_are_asked_about(tmp_path: Path) -> None:
+    columns = {
+        "person": [f"p{n // 12}" for n in range(COUNT)],
+        "when": [f"2025-03-01 10:{n % 12:02d}" for n in range(COUNT)],
+        "pulse": np.arange(COUNT) % 7 + 0.5,
+    }
+    with pytest.raises(DataError, match=r"the times in when repeat for each person\. Write data: \{series: person\}"):
+        load(tmp_path, columns)
+    assert load(tmp_path, columns, columns="features").train.size + COUNT // 6 == COUNT
+    load(tmp_path, {**columns, "when": [f"2025-03-01 {n // 60:02d}:{n % 60:02d}" for n in range(COUNT)]})

@@ -84,7 +84,8 @@ def test_a_picture_is_not_a_data_set(tmp_path: Path, complaint: Complaint) -> No
     assert complaint(lambda: load_file(path, LoadOptions())) == (
         f"{path}: pictures cannot be used for training. Use a folder with a folder for each class, tables (.csv, .tsv, "
         ".tab, .json, .jsonl, .ndjson, .parquet, .xlsx, .ods and 5 more), "
-        "series (.ts), texts (.txt, .text, .md) or arrays (.npz, .npy, .idx)."
+        "tagged words (.conllu, .conll, .iob, .iob2, .bio), series (.ts), "
+        "texts (.txt, .text, .md) or arrays (.npz, .npy, .idx)."
     )
 
 

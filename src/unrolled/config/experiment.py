@@ -44,8 +44,8 @@ class ExperimentConfig(ConfigModel):
     data: Data
     """A data set's name, or your own data: ``{file: ...}``, ``{train: ..., test: ...}`` or ``{folder: ...}``."""
     task: str | None = None
-    """``classify`` sequences, ``generate`` a text token by token, or ``forecast`` the next values of a series; follows
-    from the data and the other settings where it is left out."""
+    """``classify`` sequences, ``label`` their steps, ``generate`` a text token by token, or ``forecast`` the next
+    values of a series; follows from the data and the other settings where it is left out."""
     scan: Literal["rows", "columns", "pixels", "permuted", "snake"] = "rows"
     """The order in which an image [height, width] becomes a sequence [T, F]: ``rows`` or ``columns``, one per step;
     single ``pixels``, row by row; ``snake``, the same with every other row from right to left; or ``permuted``, in one

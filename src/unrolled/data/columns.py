@@ -180,6 +180,25 @@ def find_series_column(table: Table, others: Sequence[str | None]) -> str | None
     return next((name for name in names if table.frame[name].n_unique() < table.size), None)
 
 
+def check_are_examples(table: Table, columns: Mapping[str, Column], target: str | None) -> None:
+    """Refuse rows that may be the steps of several series: those of each have the same times.
+
+    Raises:
+        DataError: A column of times repeats for each value of another column.
+    """
+    times = [name for name, one in columns.items() if one.kind == "time"]
+    others = [name for name, one in columns.items() if one.kind in ("category", "text") and name != target]
+    for time in times:
+        if table.frame[time].n_unique() == table.size:
+            continue
+        for name in others:
+            if table.frame.select(time, name).n_unique() == table.size > table.frame[name].n_unique():
+                raise DataError(
+                    f"{table.path}: cannot tell whether a row is an example or a step of a series: the times in {time} "
+                    f"repeat for each {name}. Write data: {{series: {name}}}, or {{columns: features}} for examples"
+                )
+
+
 def find_time_column(table: Table, columns: Mapping[str, Column]) -> str | None:
     """Return the column of times, if there is one.
 

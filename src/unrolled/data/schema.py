@@ -10,6 +10,7 @@ from unrolled.data.columns import (
     PARTS,
     TARGETS,
     Column,
+    check_are_examples,
     find_columns,
     find_series_column,
     find_time_column,
@@ -148,6 +149,8 @@ class TableSchema:
             target,
             inputs,
         )
+        if series is None and columns is None and not input and chosen.kind in ("features", "steps"):
+            check_are_examples(table, found, target)
         schema = cls(
             chosen.columns,
             target or "",
