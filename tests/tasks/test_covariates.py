@@ -2,12 +2,15 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import unrolled
 from tests.conftest import Command
-from unrolled.config.sections import DataConfig, ForecastConfig
+from unrolled.config.sections import ForecastConfig
+from unrolled.data.schema import TableSchema
+from unrolled.data.series import channels_of
 from unrolled.errors import DataError, InvalidInput
 from unrolled.layers import ReadSeries
 from unrolled.runs.run import Run
@@ -15,6 +18,7 @@ from unrolled.tasks.preprocessing import SeriesPreprocessor
 from unrolled.tasks.windows import Channels
 
 import numpy as np
+import polars as pl
 import pytest
 
 pytestmark = pytest.mark.xdist_group("covariates")
@@ -84,8 +88,11 @@ def test_what_is_known_of_the_steps_to_forecast_follows_the_window() -> None:
         ],
     )
     np.testing.assert_array_equal(Channels(("a", "b", "c", "d")).inputs(values, settings), values[:, :3])
-    data = DataConfig(file="a.csv", known=("x", "y"), past="z", calendar=("month",), irregular="delta")
-    assert Channels.of(data, ["t"]).names == ("t", "z", "time since last", "x", "y", "month (sin)", "month (cos)")
+    schema = TableSchema(("t",), "", past=("z",), known=("x", "y"), calendar=("month",), irregular="delta")
+    assert Channels.of(schema, ["t"]).names == ("t", "z", "time since last", "x", "y", "month (sin)", "month (cos)")
+    named = replace(schema, categories={"y": ("a", "b"), "z": ("no", "yes")})
+    assert Channels.of(named, ["t"]).past == ("z=no", "z=yes", "time since last")
+    assert Channels.of(named, ["t"]).names == channels_of(named)
 
 
 def test_only_the_channels_to_forecast_are_divided_by_their_window() -> None:
@@ -107,6 +114,27 @@ def test_a_known_column_that_decides_the_target_is_used(run: Run, folder: Path) 
     assert run.evaluation.metrics["MASE"] < 0.5 * blind.evaluation.metrics["MASE"]
     assert run.evaluation.baselines == blind.evaluation.baselines, "baselines concern the target alone"
     assert run.output_names == ("sales",)
+
+
+def test_known_columns_may_hold_names_such_as_those_of_holidays(folder: Path, tmp_path: Path) -> None:
+    names = pl.when(pl.col("promotion") == 1).then(pl.lit("poster")).otherwise(pl.lit(""))
+    day = pl.col("date").str.to_date().dt.weekday()
+    for file in ("sales", "plan"):
+        table = pl.read_csv(folder / f"{file}.csv")
+        is_open = pl.when(day == 7).then(pl.lit("no")).otherwise(pl.lit("yes"))
+        table.with_columns(promotion=names, open=is_open).write_csv(tmp_path / f"{file}.csv")
+    run = trained(tmp_path, {"series": "shop", "known": ["promotion", "open"], "calendar": ["weekday"]})
+    opened = unrolled.Run.open(run.path)
+    channels = opened.task.channels  # type: ignore[attr-defined]
+    assert channels.known == ("promotion=poster", "open=no", "open=yes")
+    found = unrolled.forecast_table(
+        unrolled.Run.open(run.path), tmp_path / "sales.csv", 14, future=tmp_path / "plan.csv"
+    )
+    assert error_of(found.rows) < 3
+    with pytest.raises(DataError, match="expected promotion, open of the 7 steps"):
+        unrolled.forecast_table(run, tmp_path / "sales.csv")
+    with pytest.raises(DataError, match=r"data\.categories: sales is neither known nor past"):
+        trained(tmp_path, {"series": "shop", "known": "open", "categories": ["sales"]})
 
 
 def error_of(rows: list[dict[str, Any]]) -> float:

@@ -37,8 +37,8 @@ def category_values(table: Table, name: str) -> list[str]:
     if len(values) > MOST_CHANNELS:
         raise DataError(
             f"{table.path}: {name}: expected at most {MOST_CHANNELS} different categories, a channel each, got "
-            f"{len(values):,}. Give it an Embedding instead: inputs: {{{name}: [Embedding: {{output_dim: 8}}], "
-            f"{FEATURES}: []}}"
+            f"{len(values):,}. Leave it out, or give it an Embedding where rows are classified: inputs: "
+            f"{{{name}: [Embedding: {{output_dim: 8}}], {FEATURES}: []}}"
         )
     return values
 

@@ -128,7 +128,8 @@ def _format_dropped(path: Path, size: int, lines: Sequence[int]) -> str:
 def format_columns(schema: TableSchema, table: Table) -> str:
     """Format the columns that are read, and those that are not with the reason."""
     cells = schema.cell_columns if schema.kind == "inputs" else ()
-    note = f"columns read: {format_list((*cells, *schema.columns, *schema.categories))}"
+    own = [name for name in schema.categories if name not in (*schema.known, *schema.past)]
+    note = f"columns read: {format_list((*cells, *schema.columns, *own))}"
     if schema.kind == "features":
         note += " (features: one step, each column scaled by itself; data: {columns: steps} reads them as a series)"
     elif schema.kind == "steps" and schema.series is None and schema.target:

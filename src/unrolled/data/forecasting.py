@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from unrolled.data.choosing import category_values
 from unrolled.data.columns import find_columns, find_series_column, find_time_column, named_columns
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.examples import format_columns
@@ -75,14 +76,18 @@ def forecast_schema(
     ignore: str | Sequence[str] = (),
     known: str | Sequence[str] = (),
     past: str | Sequence[str] = (),
+    categories: str | Sequence[str] = (),
     calendar: str | Sequence[str] = (),
     every: str | None = None,
     irregular: str | None = None,
 ) -> TableSchema:
     """Choose the columns of series to forecast.
 
+    Covariates without numbers, such as the names of holidays, are categories; ``categories`` names others.
+
     Raises:
-        DataError: A column is missing or named twice, or the table has no column of numbers.
+        DataError: A column is missing or named twice, the table has no column of numbers, or a category has too many
+            values.
     """
     chosen, known, past, ignore = (named_columns(names) for names in (channels, known, past, ignore))
     is_wide = series == EACH_COLUMN and EACH_COLUMN not in table.columns
@@ -96,6 +101,11 @@ def forecast_schema(
     found = find_columns(table)
     others = {name: one for name, one in found.items() if name not in (series, time, *known, *past, *ignore)}
     chosen = chosen or tuple(name for name, one in others.items() if one.kind == "numbers")
+    textual = tuple(name for name in (*known, *past) if found[name].kind in ("category", "text", "identifier", "empty"))
+    wanted = tuple(dict.fromkeys((*named_columns(categories), *textual)))
+    for name in wanted:
+        if name not in (*known, *past):
+            raise DataError(f"{table.path}: data.categories: {name} is neither known nor past. Name it there, too.")
     if not chosen:
         raise DataError(f"{table.path}: no column of numbers to forecast. Columns: {format_list(table.columns, 20)}.")
     return TableSchema(
@@ -105,6 +115,7 @@ def forecast_schema(
         time or find_time_column(table, others),
         past=past,
         known=known,
+        categories={name: category_values(table, name) for name in wanted},
         calendar=named_columns(calendar),
         every=every,
         irregular=irregular,

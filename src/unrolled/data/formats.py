@@ -37,7 +37,7 @@ _ROWS = ("columns", "categories", "missing", "fill", "split", "inputs")
 _COLUMNS = ("input", "target", "series", "time", "ignore")
 _LABELED_STEPS = ("categories", "missing", "fill", "split")
 _TIMES = ("every", "irregular")
-_COVARIATES = ("known", "past", "calendar")
+_COVARIATES = ("known", "past", "calendar", "categories")
 READ_OPTIONS = tuple(ReadOptions.__annotations__)
 """The settings with which a table is read."""
 SELECTION = ("min_class_count", "rare_classes", "deduplicate")

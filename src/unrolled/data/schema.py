@@ -80,8 +80,13 @@ class TableSchema:
 
     @property
     def value_columns(self) -> tuple[str, ...]:
-        """The columns of numbers that are read: those of the inputs or to forecast, and the covariates."""
+        """The columns that are read as channels: those of the inputs or to forecast, and the covariates."""
         return (*self.columns, *self.past, *self.known)
+
+    def channels(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of the channels that columns are read as: one each, or one for each value of a category."""
+        values = {name: [f"{name}={value}" for value in some] for name, some in self.categories.items()}
+        return tuple(channel for name in columns for channel in values.get(name, [name]))
 
     @property
     def cell_columns(self) -> tuple[str, ...]:
@@ -96,6 +101,11 @@ class TableSchema:
         if kind == "features":
             return replace(self, kind=kind, inputs={})
         return replace(self, kind=kind, columns=(name,), categories={}, inputs={})
+
+    @property
+    def number_columns(self) -> tuple[str, ...]:
+        """Those of ``value_columns`` that hold numbers, not categories."""
+        return tuple(name for name in self.value_columns if name not in self.categories)
 
     @property
     def is_text(self) -> bool:
@@ -179,7 +189,7 @@ class TableSchema:
         """Return the schema with the formats of numbers and times that the training table has."""
         found = table.number_format
         is_set = "decimal" in self.read_options
-        read = () if is_set or self.kind == "tokens" else self.value_columns
+        read = () if is_set or self.kind == "tokens" else self.number_columns
         names = [name for name in read if name in found.by_column or found.decimal == ","]
         times = table.times(self.time) if self.time and "time_format" not in self.read_options else None
         day_first = times.form if times and _EXCHANGEABLE.match(times.form) else None

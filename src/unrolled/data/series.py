@@ -54,7 +54,8 @@ def channels_of(schema: TableSchema) -> tuple[str, ...]:
     """Return the names of the channels of a series: to forecast, read up to now, known ahead."""
     first = ("value",) if schema.is_wide else schema.columns
     since = (SINCE_LAST,) if schema.irregular == "delta" else ()
-    return (*first, *schema.past, *since, *schema.known, *calendar_names(schema.calendar))
+    past, known = schema.channels(schema.past), schema.channels(schema.known)
+    return (*first, *past, *since, *known, *calendar_names(schema.calendar))
 
 
 def read_series(
@@ -78,7 +79,7 @@ def read_series(
     """
     rows = _Rows(table, schema, future)
     if keeps_rows:
-        return _with_rows(rows, len(schema.value_columns) + sum(map(len, schema.categories.values())))
+        return _with_rows(rows, rows.values.shape[1])
     if schema.is_wide:
         every = np.arange(rows.size)
         covariates = list(range(len(schema.columns), rows.values.shape[1]))
@@ -124,11 +125,14 @@ class _Rows:
         """Return [N, F] the columns of a table; what is not known ahead may be missing from the second."""
         schema, is_second = self.schema, table is not self.tables[0]
         optional = (*schema.columns, *schema.past) if is_second else ()
-        columns = [
-            np.full(table.size, np.nan) if name in optional and name not in table.columns else table.numbers(name)
-            for name in schema.value_columns
-        ]
-        channels = [*columns, *category_channels(table, schema.categories)]
+        channels: list[NDArray[np.float64]] = []
+        for name in (*schema.value_columns, *(one for one in schema.categories if one not in schema.value_columns)):
+            if name in optional and name not in table.columns:
+                channels += [np.full(table.size, np.nan)] * len(schema.channels([name]))
+            elif name in schema.categories:
+                channels += category_channels(table, {name: schema.categories[name]})
+            else:
+                channels.append(table.numbers(name))
         return np.stack(channels, axis=1) if channels else np.empty((table.size, 0))
 
     @cached_property
@@ -178,7 +182,8 @@ class _Rows:
 
     def _with_channels(self, values: NDArray[np.float64], moments: Moments) -> NDArray[np.float64]:
         """Return the values with the time since the step before and the calendar; a gap stays one in all channels."""
-        schema, given = self.schema, values.shape[1] - len(self.schema.known)
+        schema = self.schema
+        given = values.shape[1] - len(schema.channels(schema.known))
         parts = [values[:, :given], values[:, given:]]
         if schema.irregular == "delta":
             parts.insert(1, np.diff(moments, prepend=moments[:1])[:, None] / 1e6)

@@ -226,8 +226,8 @@ class _Steps:
     moments: Moments | None
     where: str
 
-    def known_columns(self, channels: Channels, now: int | None) -> NDArray[np.float64]:
-        """Return [>= count, known columns] the values of the columns that are known ahead.
+    def known_columns(self, channels: Channels, columns: Sequence[str], now: int | None) -> NDArray[np.float64]:
+        """Return [>= count, known channels] the values of the columns that are known ahead.
 
         A series may end before the others: a step without a row up to ``now``, their last time, is a gap as others are.
 
@@ -238,7 +238,7 @@ class _Steps:
         known = self.series.values[self.end :, first : first + len(channels.known)].astype(np.float64)
         if len(known) < self.count:
             raise DataError(
-                f"{self.where}: expected {format_list(channels.known)} of the {self.count} steps{self._behind()}, got "
+                f"{self.where}: expected {format_list(columns)} of the {self.count} steps{self._behind()}, got "
                 f"{len(known)} steps. {_remedy(channels)}, or name a table of them: --future FILE"
             )
         is_gap = np.isnan(known[: self.count])
@@ -280,7 +280,7 @@ def _remedy(channels: Channels) -> str:
 def _known_ahead(task: Forecasting, steps: _Steps, now: int | None) -> NDArray[np.float64]:
     """Return [>= steps, known channels] what is known of the steps to forecast."""
     channels, data = task.channels, task.config.data
-    parts = [steps.known_columns(channels, now)] if channels.known else []
+    parts = [steps.known_columns(channels, task.schema.known if task.schema else (), now)] if channels.known else []
     if channels.calendar and isinstance(data, DataConfig):
         parts.append(steps.calendar(channels, data.calendar or ()))
     count = min(map(len, parts))

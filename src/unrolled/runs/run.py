@@ -303,7 +303,7 @@ class Run:
         """The task with the run's preprocessor; its data is loaded when it is first needed."""
         from unrolled.tasks.registry import load_task
 
-        return load_task(self.config, self.preprocessor, self.output_names)
+        return load_task(self.config, self.preprocessor, self.output_names, self.schema)
 
     @cached_property
     def preprocessor(self) -> "Preprocessor":

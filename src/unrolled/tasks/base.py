@@ -36,6 +36,7 @@ class Task(ABC):
         config: The experiment; what the task decides is filled in where it is left out.
         preprocessor: That of a trained network; without it, one is fitted on the training examples.
         outputs: The names of the outputs of a trained network; without them, those of the data.
+        schema: The schema of the table that a trained network was trained on, if any.
 
     Attributes:
         name: The word in experiment files.
@@ -66,13 +67,18 @@ class Task(ABC):
     weighs_steps: ClassVar[bool] = False
 
     def __init__(
-        self, config: ExperimentConfig, preprocessor: Preprocessor | None = None, outputs: Sequence[str] | None = None
+        self,
+        config: ExperimentConfig,
+        preprocessor: Preprocessor | None = None,
+        outputs: Sequence[str] | None = None,
+        schema: TableSchema | None = None,
     ):
         self.config = self.with_defaults(config)
         if preprocessor is not None:
             self.preprocessor = preprocessor
         if outputs is not None:
             self.output_names = tuple(outputs)
+            self.schema = schema
 
     @classmethod
     def matches(cls, config: ExperimentConfig) -> bool:
@@ -180,6 +186,11 @@ class Task(ABC):
         """The names of the outputs: classes, or the channels of a series."""
         return self.data.classes
 
+    @cached_property
+    def schema(self) -> TableSchema | None:
+        """The schema of the table that the data is read from, if it is one."""
+        return TableSchema.from_json(self.data.schema) if self.data.schema else None
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """The names of the classes; empty where none are predicted."""
@@ -191,8 +202,7 @@ class Task(ABC):
         if self.data.kind != "series":
             return ()
         channels = self.data.example_shape[-1] or 0
-        schema = self.data.schema
-        names = channels_of(TableSchema.from_json(schema)) if schema else ()
+        names = channels_of(self.schema) if self.schema else ()
         if len(names) == channels:
             return names
         return tuple(f"channel {index}" for index in range(1, channels + 1))

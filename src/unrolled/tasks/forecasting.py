@@ -59,7 +59,7 @@ class Forecasting(Task):
     @cached_property
     def channels(self) -> Channels:
         """The channels of the series."""
-        return Channels.of(self.config.data, self.output_names)
+        return Channels.of(self.schema, self.output_names)
 
     def load(self) -> Dataset:
         """Load the series, its last ``test_steps`` as the test part."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from unrolled.config.experiment import ExperimentConfig
+from unrolled.data.schema import TableSchema
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.tasks.base import Task
 from unrolled.tasks.classification import Classification
@@ -53,7 +54,10 @@ def task_type(config: ExperimentConfig) -> type[Task]:
 
 
 def load_task(
-    config: ExperimentConfig, preprocessor: Preprocessor | None = None, outputs: Sequence[str] | None = None
+    config: ExperimentConfig,
+    preprocessor: Preprocessor | None = None,
+    outputs: Sequence[str] | None = None,
+    schema: TableSchema | None = None,
 ) -> Task:
     """Return the task of an experiment; its data is loaded when it is first needed.
 
@@ -61,8 +65,9 @@ def load_task(
         config: The experiment.
         preprocessor: That of a trained network; without it, one is fitted on the training examples.
         outputs: The names of the outputs of a trained network; without them, those of the data.
+        schema: The schema of the table that a trained network was trained on, if any.
 
     Raises:
         InvalidSetting: There is no such task, or a setting belongs to another one.
     """
-    return task_type(config)(config, preprocessor, outputs)
+    return task_type(config)(config, preprocessor, outputs, schema)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unrolled.config.sections import DataConfig, ForecastConfig
+from unrolled.config.sections import ForecastConfig
 from unrolled.data.calendars import calendar_names
-from unrolled.data.columns import named_columns
 from unrolled.data.dataset import Split
 from unrolled.data.ragged import objects
+from unrolled.data.schema import TableSchema
 from unrolled.data.series import SINCE_LAST
 from unrolled.tasks.baselines import seasonal_steps
 from unrolled.tasks.preprocessing import SeriesPreprocessor, fit_series
@@ -39,7 +39,7 @@ class Channels:
     Attributes:
         targets: The names of the channels to forecast.
         past: The names of the channels that are read up to now alone.
-        known: The names of the columns that are known ahead.
+        known: The names of the channels of columns that are known ahead.
         calendar: The names of the channels made from the times, which are known ahead too.
     """
 
@@ -49,13 +49,13 @@ class Channels:
     calendar: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, data: DataConfig | str, targets: Sequence[str]) -> "Channels":
-        """Return the channels that a data section asks for."""
-        if isinstance(data, str):
+    def of(cls, schema: TableSchema | None, targets: Sequence[str]) -> "Channels":
+        """Return the channels of the series of a table; without one, those to forecast alone."""
+        if schema is None:
             return cls(tuple(targets))
-        since = (SINCE_LAST,) if data.irregular == "delta" else ()
-        calendar = calendar_names(data.calendar or ())
-        return cls(tuple(targets), (*named_columns(data.past), *since), named_columns(data.known), calendar)
+        since = (SINCE_LAST,) if schema.irregular == "delta" else ()
+        past, known = schema.channels(schema.past), schema.channels(schema.known)
+        return cls(tuple(targets), (*past, *since), known, calendar_names(schema.calendar))
 
     @property
     def names(self) -> tuple[str, ...]:
