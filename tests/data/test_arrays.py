@@ -169,7 +169,7 @@ def test_another_kind_of_file_is_refused_with_the_known_ones(tmp_path: Path, com
     assert complaint(lambda: unrolled.load(path)) == (
         f"{path}: unknown file format. Convert it to one of: a folder with a folder for each class, "
         "tables (.csv, .tsv, .tab, .json, .jsonl, .ndjson, .parquet, .xlsx, .ods and 5 more), "
-        "series (.ts), texts (.txt, .text, .md), "
+        "tagged words (.conllu, .conll, .iob, .iob2, .bio), series (.ts), texts (.txt, .text, .md), "
         "arrays (.npz, .npy, .idx), sounds (.wav, .wave), "
         "pictures (.png, .jpg, .jpeg, .bmp, .gif, .webp, .tif, .tiff, .pgm)."
     )

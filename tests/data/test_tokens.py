@@ -1,6 +1,7 @@
 """Texts as numbers."""
 
 import json
+from typing import Any
 
 from unrolled.data.ragged import Ragged, objects, pad, padded_length, padded_lengths
 from unrolled.data.texts import Texts
@@ -137,3 +138,22 @@ def test_half_a_character_is_read_as_a_question_mark() -> None:
     assert tokenizer.tokens == ("?", "cut", "whole")
     assert [numbers.tolist() for numbers, _ in tokenizer.encode_all(Texts.of(["cut \ud83d"]))] == [[3, 2]]
     assert tokenizer.encode("cut \ud83d").tolist() == [3, 2]
+
+
+@pytest.mark.parametrize(
+    ("min_count", "size", "most", "lowercase"),
+    [(1, None, None, True), (2, None, 3, False), (1, 3, 2, True), (9, 5, None, True)],
+)
+def test_words_are_found_once_and_numbered_as_if_found_twice(
+    min_count: int, size: int | None, most: int | None, lowercase: bool
+) -> None:
+    random = np.random.default_rng(2)
+    words = np.array(["one", "One", "two", "zwei", "été", "été", "ตา", "...", ""])
+    texts = Texts.of([" ".join(random.choice(words, random.integers(0, 9))) for _ in range(300)])
+    settings: dict[str, Any] = {"lowercase": lowercase, "min_count": min_count, "vocabulary_size": size, "most": most}
+    expected = Tokenizer.fit(texts, kind="words", **settings)
+    fitted, encoded = Tokenizer.fit_and_encode(texts, **settings)
+    assert fitted == expected
+    for one, other in zip(encoded, expected.encode_all(texts, most), strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])

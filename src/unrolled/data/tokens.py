@@ -100,6 +100,57 @@ class Tokenizer:
         frequent = frequent.sort("count", "token", descending=[True, False]).head(most_tokens)
         return cls(kind, tuple(frequent["token"].to_list()), lowercase)
 
+    @classmethod
+    def fit_and_encode(
+        cls,
+        texts: Texts,
+        *,
+        lowercase: bool = False,
+        min_count: int = 1,
+        vocabulary_size: int | None = None,
+        most: int | None = None,
+    ) -> "tuple[Tokenizer, Iterator[tuple[NDArray[np.int32], NDArray[np.int64]]]]":
+        """Collect the words of texts and encode the texts, for which they are divided once.
+
+        Args:
+            texts: The training texts, and no others.
+            lowercase: If True, texts are converted to lower case.
+            min_count: The number of occurrences below which a word is left out.
+            vocabulary_size: The largest number of words; without it a million.
+            most: The number of words read of each text; None for all.
+
+        Returns:
+            What ``fit`` returns for ``words``, and what ``encode_all`` yields.
+        """
+        untrained, categories = cls("words", lowercase=lowercase), pl.Categories.random()
+        # Categories are forgotten with the last column of them.
+        kept = pl.Series([], dtype=pl.Categorical(categories))
+        coded: list[tuple[NDArray[np.int32], NDArray[np.int64]]] = []
+        counts = np.zeros(0, np.int64)
+        for column in texts.columns():
+            words, lengths = untrained._find_words(column, most)
+            codes = words.cast(kept.dtype).to_physical().cast(pl.Int32).fill_null(-1).to_numpy()
+            found = np.bincount(codes + 1)[1:]
+            found[: len(counts)] += counts[: len(found)]
+            counts = np.concatenate([found, counts[len(found) :]])
+            coded.append((codes, lengths))
+        known = pl.DataFrame({"token": [categories[code] for code in range(len(counts))], "count": counts})
+        frequent = known.with_row_index("code").filter(pl.col("count") >= min_count)
+        frequent = frequent.sort("count", "token", descending=[True, False]).head(vocabulary_size or _MOST_TOKENS)
+        # The last stands for -1, no word.
+        numbers = np.full(len(counts) + 1, UNKNOWN, np.int32)
+        numbers[frequent["code"].to_numpy()] = np.arange(2, 2 + frequent.height)
+        fitted = cls("words", tuple(frequent["token"].to_list()), lowercase)
+        return fitted, ((numbers[codes], lengths) for codes, lengths in coded)
+
+    def _find_words(self, texts: pl.Series, most: int | None) -> tuple[pl.Series, NDArray[np.int64]]:
+        """Return the first words of texts, end to end, null for a text without any, and how many are of each."""
+        expression = self._words(pl.col("text"), is_ascii=_is_ascii(texts))
+        expression = expression if most is None else expression.list.head(most)
+        # A lazy frame is computed on all cores, a column on one.
+        words = pl.LazyFrame({"text": texts}).select(expression).collect().to_series()
+        return words.explode(empty_as_null=True), np.maximum(words.list.len().to_numpy().astype(np.int64), 1)
+
     def _count_words(self, texts: pl.Series, most: int | None) -> pl.DataFrame:
         words = self._words(pl.col("token"), is_ascii=_is_ascii(texts))
         words = (words if most is None else words.list.head(most)).explode(empty_as_null=True).drop_nulls()
@@ -239,13 +290,9 @@ class Tokenizer:
         """
         for column in texts.columns():
             if self.kind == "words":
-                expression = self._words(pl.col("text"), is_ascii=_is_ascii(column))
-                expression = expression if most is None else expression.list.head(most)
-                # A lazy frame is computed on all cores, a column on one.
-                words = pl.LazyFrame({"text": column}).select(expression).collect().to_series()
-                tokens = words.explode(empty_as_null=True).cast(self._vocabulary, strict=False)
-                numbers = (tokens.to_physical().cast(pl.Int32) + 2).fill_null(UNKNOWN).to_numpy()
-                yield numbers, np.maximum(words.list.len().to_numpy().astype(np.int64), 1)
+                words, lengths = self._find_words(column, most)
+                found = words.cast(self._vocabulary, strict=False).to_physical().cast(pl.Int32) + 2
+                yield found.fill_null(UNKNOWN).to_numpy(), lengths
             else:
                 yield self.encode_each(column.to_list(), most)
 

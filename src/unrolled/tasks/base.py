@@ -141,11 +141,19 @@ class Task(ABC):
     @cached_property
     def preprocessor(self) -> Preprocessor:
         """The conversion from raw examples to the network's input, fitted on the training examples."""
-        return self.fit_preprocessor(self._parts[0])
+        return self._fitted[0]
+
+    @cached_property
+    def _fitted(self) -> tuple[Preprocessor, Any]:
+        return self.fit(self._parts[0])
 
     @abstractmethod
-    def fit_preprocessor(self, train: Split) -> Preprocessor:
-        """Fit a preprocessor on the training examples alone."""
+    def fit(self, train: Split) -> tuple[Preprocessor, Any]:
+        """Fit a preprocessor on the training examples alone.
+
+        Returns:
+            The preprocessor; and the encoded inputs of these examples, if fitting has encoded them, or None.
+        """
 
     @abstractmethod
     def encode(self, split: Split) -> Split:
@@ -169,7 +177,9 @@ class Task(ABC):
     @cached_property
     def train(self) -> Split:
         """The training examples, encoded."""
-        return self.encode(self._parts[0])
+        encoded = self._fitted[1] if "_fitted" in vars(self) else None
+        train = self._parts[0]
+        return self.encode(train) if encoded is None else Split(encoded, train.targets)
 
     @cached_property
     def validation(self) -> Split | None:

@@ -15,7 +15,7 @@ from unrolled.tasks.batches import balanced_weights
 from unrolled.tasks.columns import format_example
 from unrolled.tasks.logistic import NEEDS_SKLEARN
 from unrolled.tasks.metrics import Evaluation, evaluate_classes
-from unrolled.tasks.preprocessing import Preprocessor, fit_preprocessor
+from unrolled.tasks.preprocessing import Preprocessor, fit_preprocessor, fit_words
 from unrolled.tasks.sections import ConfusionSection, Mistake, MistakesSection, Sections, TableSection
 
 import keras
@@ -74,9 +74,11 @@ class Classification(Task):
             raise InvalidSetting(f"{where}: expected a group for each fold, got {groups} groups. Use fewer folds.")
         return fold_out(data.train, validation.fold, validation.of, self.config.seed, data.division)
 
-    def fit_preprocessor(self, train: Split) -> Preprocessor:
+    def fit(self, train: Split) -> tuple[Preprocessor, Any]:
         """Fit the preprocessor that suits the kind of data."""
-        return fit_preprocessor(self.data, train, self.config.text)
+        if self.data.kind == "text" and self.config.text.tokenizer == "words":
+            return fit_words(train.inputs, self.config.text)
+        return fit_preprocessor(self.data, train, self.config.text), None
 
     def encode(self, split: Split) -> Split:
         """Return the encoded inputs and the indices of the classes."""

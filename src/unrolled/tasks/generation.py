@@ -72,9 +72,9 @@ class Generation(Task):
         cut = round(len(text) * (1 - validation))
         return _with_text(data.train, text[:cut]), _with_text(data.train, text[cut:])
 
-    def fit_preprocessor(self, train: Split) -> Preprocessor:
+    def fit(self, train: Split) -> tuple[Preprocessor, None]:
         """Fit the vocabulary."""
-        return TextPreprocessor(fit_tokenizer(train.inputs, self.config.text), self.config.text.max_length)
+        return TextPreprocessor(fit_tokenizer(train.inputs, self.config.text), self.config.text.max_length), None
 
     def encode(self, split: Split) -> Split:
         """Return pieces [B, T], and for each token the one after it [B, T]."""

@@ -15,10 +15,8 @@ from unrolled.tasks.base import Baselines, Prediction
 from unrolled.tasks.batches import predict_steps
 from unrolled.tasks.classification import Classification
 from unrolled.tasks.metrics import Evaluation, evaluate_classes
-from unrolled.tasks.preprocessing import Preprocessor, fit_series
 from unrolled.tasks.sections import ConfusionSection, Sections, TableSection
 from unrolled.tasks.spans import are_span_tags, span_f1
-from unrolled.tasks.words import WordsPreprocessor
 
 import keras
 import numpy as np
@@ -58,15 +56,6 @@ class Labeling(Classification):
                 f"{self.config.where('data')}: expected a label at each step, got a class for each example. "
                 "Set task: classify."
             )
-
-    def fit_preprocessor(self, train: Split) -> Preprocessor:
-        """Fit the vocabulary of words, or the scale of the channels."""
-        if self.data.kind != "tokens":
-            return fit_series(train.inputs)
-        text = self.config.text
-        return WordsPreprocessor.fit(
-            train.inputs, lowercase=text.lowercase, min_count=text.min_count, vocabulary_size=text.vocabulary_size
-        )
 
     def flat_targets(self, split: Split) -> NDArray[np.int64]:
         """Return the classes of all labeled steps, end to end."""

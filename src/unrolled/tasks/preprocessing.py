@@ -248,6 +248,10 @@ def fit_preprocessor(data: Dataset, train: Split, text: TextConfig) -> Preproces
         return ColumnsPreprocessor(
             {name: _fit_column(kind, train.inputs.parts[name], text) for name, kind in data.input_kinds.items()}
         )
+    if data.kind == "tokens":
+        return WordsPreprocessor.fit(
+            train.inputs, lowercase=text.lowercase, min_count=text.min_count, vocabulary_size=text.vocabulary_size
+        )
     return fit_series(train.inputs) if data.kind == "series" else _fit_texts(train.inputs, text)
 
 
@@ -260,9 +264,32 @@ def _fit_column(kind: str, inputs: Any, text: TextConfig) -> ColumnPreprocessor:
     return _fit_texts(inputs, text) if kind == "text" else fit_series(inputs)
 
 
+def fit_words(texts: Texts, text: TextConfig) -> tuple[TextPreprocessor, Ragged | None]:
+    """Fit the preprocessor of texts whose tokens are words, and encode these unless they are too many.
+
+    Args:
+        texts: The training texts.
+        text: The conversion of texts.
+    """
+    if int(texts.bytes_of_each.sum()) > LARGEST_IN_MEMORY:
+        return _fit_texts(texts, text), None
+    longest = text.max_length
+    tokenizer, encoded = Tokenizer.fit_and_encode(
+        texts,
+        lowercase=text.lowercase,
+        min_count=text.min_count,
+        vocabulary_size=text.vocabulary_size,
+        most=longest,
+    )
+    return _of_tokenizer(tokenizer, texts, longest), Ragged.of_pieces(encoded, padded_lengths(longest)[0])
+
+
 def _fit_texts(texts: Any, text: TextConfig) -> TextPreprocessor:
     longest = text.max_length
-    tokenizer = fit_tokenizer(texts, text, longest)
+    return _of_tokenizer(fit_tokenizer(texts, text, longest), texts, longest)
+
+
+def _of_tokenizer(tokenizer: Tokenizer, texts: Texts, longest: int) -> TextPreprocessor:
     # A text has no more tokens than bytes.
     long = texts[np.flatnonzero(texts.bytes_of_each > longest)]
     cut = sum(int((lengths > longest).sum()) for _, lengths in tokenizer.encode_all(long, longest + 1))
