@@ -44,9 +44,9 @@ class Count(Task):
         """Take the splits of the data set."""
         return self.data.train, self.named_validation()
 
-    def fit(self, train: Split) -> tuple[Preprocessor, None]:
+    def fit_preprocessor(self, train: Split) -> Preprocessor:
         """Fit the vocabulary."""
-        return fit_preprocessor(self.data, train, self.config.text), None
+        return fit_preprocessor(self.data, train, self.config.text)
 
     def encode(self, split: Split) -> Split:
         """Return token numbers, and their count [B, 1]."""

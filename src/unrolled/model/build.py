@@ -60,8 +60,12 @@ def check_config(config: ExperimentConfig) -> None:
     builder.dry_run()
 
 
-def prepare(config: ExperimentConfig) -> tuple[ExperimentConfig, Task]:
+def prepare(config: ExperimentConfig, *, is_trained: bool = False) -> tuple[ExperimentConfig, Task]:
     """Check an experiment, load its data, and return it resolved and with its task; the network is not built.
+
+    Args:
+        config: The experiment.
+        is_trained: True to encode the training examples, too, which is faster while their vocabulary is found.
 
     Raises:
         InvalidSetting: A setting is not possible, or the network does not fit in memory.
@@ -69,6 +73,8 @@ def prepare(config: ExperimentConfig) -> tuple[ExperimentConfig, Task]:
     """
     check_config(config)
     task = load_task(config)
+    if is_trained:
+        _ = task.train
     resolved = resolve(config, task)
     check_memory(resolved, task)
     return resolved, task

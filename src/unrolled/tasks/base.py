@@ -141,19 +141,16 @@ class Task(ABC):
     @cached_property
     def preprocessor(self) -> Preprocessor:
         """The conversion from raw examples to the network's input, fitted on the training examples."""
-        return self._fitted[0]
-
-    @cached_property
-    def _fitted(self) -> tuple[Preprocessor, Any]:
-        return self.fit(self._parts[0])
+        return self.fit_preprocessor(self._parts[0])
 
     @abstractmethod
-    def fit(self, train: Split) -> tuple[Preprocessor, Any]:
-        """Fit a preprocessor on the training examples alone.
+    def fit_preprocessor(self, train: Split) -> Preprocessor:
+        """Fit a preprocessor on the training examples alone."""
 
-        Returns:
-            The preprocessor; and the encoded inputs of these examples, if fitting has encoded them, or None.
-        """
+    def fit_and_encode(self, train: Split) -> tuple[Preprocessor, Split]:
+        """Fit a preprocessor on the training examples, and encode them; a task may do both faster than one by one."""
+        self.preprocessor = self.fit_preprocessor(train)
+        return self.preprocessor, self.encode(train)
 
     @abstractmethod
     def encode(self, split: Split) -> Split:
@@ -177,9 +174,10 @@ class Task(ABC):
     @cached_property
     def train(self) -> Split:
         """The training examples, encoded."""
-        encoded = self._fitted[1] if "_fitted" in vars(self) else None
-        train = self._parts[0]
-        return self.encode(train) if encoded is None else Split(encoded, train.targets)
+        if "preprocessor" in vars(self):
+            return self.encode(self._parts[0])
+        self.preprocessor, train = self.fit_and_encode(self._parts[0])
+        return train
 
     @cached_property
     def validation(self) -> Split | None:

@@ -15,7 +15,7 @@ from unrolled.tasks.batches import balanced_weights
 from unrolled.tasks.columns import format_example
 from unrolled.tasks.logistic import NEEDS_SKLEARN
 from unrolled.tasks.metrics import Evaluation, evaluate_classes
-from unrolled.tasks.preprocessing import Preprocessor, fit_preprocessor, fit_words
+from unrolled.tasks.preprocessing import Preprocessor, fit_preprocessor, fit_words, fits_in_memory
 from unrolled.tasks.sections import ConfusionSection, Mistake, MistakesSection, Sections, TableSection
 
 import keras
@@ -74,11 +74,17 @@ class Classification(Task):
             raise InvalidSetting(f"{where}: expected a group for each fold, got {groups} groups. Use fewer folds.")
         return fold_out(data.train, validation.fold, validation.of, self.config.seed, data.division)
 
-    def fit(self, train: Split) -> tuple[Preprocessor, Any]:
+    def fit_preprocessor(self, train: Split) -> Preprocessor:
         """Fit the preprocessor that suits the kind of data."""
-        if self.data.kind == "text" and self.config.text.tokenizer == "words":
-            return fit_words(train.inputs, self.config.text)
-        return fit_preprocessor(self.data, train, self.config.text), None
+        return fit_preprocessor(self.data, train, self.config.text)
+
+    def fit_and_encode(self, train: Split) -> tuple[Preprocessor, Split]:
+        """Do both at once for texts whose tokens are words."""
+        text = self.config.text
+        if self.data.kind != "text" or text.tokenizer != "words" or not fits_in_memory(train.inputs):
+            return super().fit_and_encode(train)
+        preprocessor, encoded = fit_words(train.inputs, text)
+        return preprocessor, Split(encoded, train.targets)
 
     def encode(self, split: Split) -> Split:
         """Return the encoded inputs and the indices of the classes."""

@@ -94,9 +94,9 @@ class Forecasting(Task):
             windows_after(before, after, settings, len(self.output_names)), "validation"
         )
 
-    def fit(self, train: Split) -> tuple[Preprocessor, None]:
+    def fit_preprocessor(self, train: Split) -> Preprocessor:
         """Fit the mean and the scale of each channel."""
-        return self.channels.fit(list(train.inputs), self.settings), None
+        return self.channels.fit(list(train.inputs), self.settings)
 
     def encode(self, split: Split) -> Split:
         """Return what the network reads, and the scaled differences from one season earlier [B, horizon * targets]."""

@@ -72,9 +72,9 @@ class Generation(Task):
         cut = round(len(text) * (1 - validation))
         return _with_text(data.train, text[:cut]), _with_text(data.train, text[cut:])
 
-    def fit(self, train: Split) -> tuple[Preprocessor, None]:
+    def fit_preprocessor(self, train: Split) -> Preprocessor:
         """Fit the vocabulary."""
-        return TextPreprocessor(fit_tokenizer(train.inputs, self.config.text), self.config.text.max_length), None
+        return TextPreprocessor(fit_tokenizer(train.inputs, self.config.text), self.config.text.max_length)
 
     def encode(self, split: Split) -> Split:
         """Return pieces [B, T], and for each token the one after it [B, T]."""

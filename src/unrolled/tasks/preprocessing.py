@@ -116,7 +116,7 @@ class TextPreprocessor:
             return Ragged.of_pieces([self.tokenizer.encode_each(list(inputs), self.max_length)], shortest)
         texts = inputs if is_texts else Texts.of(list(inputs))
         encoded = self.tokenizer.encode_all(texts, self.max_length)
-        return Ragged.of_pieces(encoded, shortest, is_on_disk=int(texts.bytes_of_each.sum()) > LARGEST_IN_MEMORY)
+        return Ragged.of_pieces(encoded, shortest, is_on_disk=not fits_in_memory(texts))
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of ``preprocessor.json``."""
@@ -264,15 +264,18 @@ def _fit_column(kind: str, inputs: Any, text: TextConfig) -> ColumnPreprocessor:
     return _fit_texts(inputs, text) if kind == "text" else fit_series(inputs)
 
 
-def fit_words(texts: Texts, text: TextConfig) -> tuple[TextPreprocessor, Ragged | None]:
-    """Fit the preprocessor of texts whose tokens are words, and encode these unless they are too many.
+def fits_in_memory(texts: Texts) -> bool:
+    """Return True if texts are so few that their encoding is kept in memory."""
+    return int(texts.bytes_of_each.sum()) <= LARGEST_IN_MEMORY
+
+
+def fit_words(texts: Texts, text: TextConfig) -> tuple[TextPreprocessor, Ragged]:
+    """Fit the preprocessor of texts whose tokens are words, and encode these texts.
 
     Args:
         texts: The training texts.
         text: The conversion of texts.
     """
-    if int(texts.bytes_of_each.sum()) > LARGEST_IN_MEMORY:
-        return _fit_texts(texts, text), None
     longest = text.max_length
     tokenizer, encoded = Tokenizer.fit_and_encode(
         texts,

@@ -52,7 +52,7 @@ def train_experiment(
     Returns:
         The finished run, with ``task`` and ``model`` in memory.
     """
-    config, task = prepare(config)
+    config, task = prepare(config, is_trained=True)
     model = build_seeded(config, task)
     request.raise_if_requested(f"train: {config.name}: interrupted before the first batch; nothing was written")
 
