@@ -286,3 +286,17 @@ def test_joined_values_are_in_the_order_of_the_items() -> None:
     ragged = Ragged.of([np.array([1, 2]), np.array([3]), np.array([4, 5, 6])])
     assert ragged[np.array([2, 0])].joined.tolist() == [4, 5, 6, 1, 2]
     assert ragged[np.array([], np.int64)].joined.tolist() == []
+
+
+def test_rows_that_are_dropped_shift_no_label(tmp_path: Path) -> None:
+    path = activities(tmp_path)
+    table = pl.read_csv(path)
+    last = pl.int_range(pl.len()) >= table.height - 3
+    table.with_columns(when=pl.when(last).then(None).otherwise(pl.col("when"))).write_csv(path)
+    network = [{"GRU": {"units": 8, "return_sequences": True}}]
+    data = {"series": "id", "time": "when", "missing": "drop"}
+    run = unrolled.train(experiment(path, network, data=data), runs=tmp_path / "runs", quiet=True)
+    _, predictions = predict_table(run, path)
+    assert [one["label"] for one in predictions[-3:]] == [None] * 3
+    labels = [one["label"] for one in predictions[:-3]]
+    assert np.mean([one == other for one, other in zip(labels, table["label"], strict=False)]) > 0.9

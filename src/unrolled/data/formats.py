@@ -334,7 +334,8 @@ def _read_table_inputs(path: Source, context: ReadContext) -> Inputs:
     examples, rows = (step_inputs if schema.per == "step" else extract_examples)(kept, schema)
     if lines:
         positions = {line: row for row, line in enumerate(table.lines)}
-        rows = [np.array([positions[kept.lines[row]] for row in some]) for some in rows]
+        places = np.array([*(positions[line] for line in kept.lines), -1])
+        rows = [places[some] for some in rows]
     return Inputs(examples, is_batch=True, table=table, rows=rows)
 
 
