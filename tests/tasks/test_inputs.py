@@ -11,6 +11,7 @@ from unrolled.errors import UnrolledError
 from unrolled.model.build import build_model, describe, prepare
 from unrolled.model.connect import layers_of
 from unrolled.runs.inference import evaluate, predict_table
+from unrolled.tasks.columns import format_example
 
 import numpy as np
 import polars as pl
@@ -97,6 +98,12 @@ def test_the_run_keeps_every_conversion(run: unrolled.Run) -> None:
 def test_the_baseline_reads_the_same_columns(run: unrolled.Run) -> None:
     (name,) = (name for name in run.evaluation.baselines if name != "majority class")
     assert name == "TF-IDF of 1 and 2 words, features, categories, logistic regression"
+
+
+def test_an_example_is_shown_by_the_names_of_its_columns() -> None:
+    example = {"review": "fine", "features": np.array([2.5, 1700000060.0, 0.0, 1.0])}
+    shown = format_example(example, ("review", "days", "stamp", "city=Bern", "city=Ulm"))
+    assert shown == "review: fine · days: 2.5, stamp: 1700000060, city=Ulm"
 
 
 def test_a_category_that_was_never_seen_is_the_unknown_one(run: unrolled.Run) -> None:

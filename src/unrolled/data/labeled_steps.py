@@ -74,7 +74,7 @@ def assemble_steps(name: str, parts: Mapping[str, LabeledSteps]) -> Dataset:
         validation=splits.get("validation"),
         schema=train.schema,
         division=division,
-        notes=train.notes,
+        notes=tuple(note for note in train.notes if note),
     )
     missing = sorted(set(classes) - {classes[index] for index in np.unique(data.train.targets.joined) if index >= 0})
     note = f"labels without a training example: {', '.join(missing[:10])}" if missing else ""

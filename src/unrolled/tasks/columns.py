@@ -210,7 +210,14 @@ def format_example(example: Mapping[str, Any], columns: Sequence[str]) -> str:
             parts.append(f"{name}: {value}")
         elif value.ndim == 1:
             named = zip(columns[-len(value) :], value.tolist(), strict=True)
-            parts.append(", ".join(f"{column}: {number:.6g}" for column, number in named))
+            shown = (_format_feature(column, number) for column, number in named)
+            parts.append(", ".join(one for one in shown if one))
         else:
             parts.append(f"{name}: {len(value):,} steps")
     return " · ".join(parts)
+
+
+def _format_feature(column: str, number: float) -> str:
+    """Return a number behind its name; of the channels of a category, the name of the one that is 1."""
+    is_value = "=" in column and number in (0.0, 1.0)
+    return (column if number else "") if is_value else f"{column}: {number:.10g}"
