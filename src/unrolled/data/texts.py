@@ -116,12 +116,14 @@ class StoredTexts(Texts):
         Raises:
             WriteError: The disk is full.
         """
+        # Of some texts at a time, as Python needs several times their size.
+        some = (piece for column in columns for piece in ColumnOfTexts(column).columns())
         pieces = (
             (
                 np.frombuffer("".join(column.to_list()).encode(), np.uint8),
                 column.str.len_bytes().to_numpy().astype(np.int64),
             )
-            for column in columns
+            for column in some
         )
         return cls(Ragged.of_pieces(pieces, is_on_disk=True))
 

@@ -1,6 +1,6 @@
 """Logistic regression on TF-IDF of texts and on the other columns of a table, to compare a network with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from unrolled.data.dataset import Dataset, Split
@@ -19,7 +19,7 @@ NEEDS_SKLEARN = "TF-IDF with logistic regression needs scikit-learn: pip install
 ENOUGH_TO_LEARN = 4_000_000
 """Characters of the training texts."""
 _TEXTS_AT_ONCE = 2_000
-_PREDICTED_AT_ONCE = 16_384
+_BYTES_AT_ONCE = 1 << 21
 _MOST_GRAMS = 200_000
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -45,10 +45,22 @@ def logistic_regression(data: Dataset) -> Mapping[str, float] | None:
     if not inputs.shape[1]:
         return None
     method = LogisticRegression(max_iter=1000).fit(inputs, train.targets)
-    begins = range(0, data.test.size, _PREDICTED_AT_ONCE)
-    some = (data.test.select(np.arange(begin, min(begin + _PREDICTED_AT_ONCE, data.test.size))) for begin in begins)
-    predicted = np.concatenate([method.predict(_join(blocks, data, split)) for split in some])
+    predicted = np.concatenate([method.predict(_join(blocks, data, split)) for split in _in_pieces(data.test)])
     return {"accuracy": float((predicted == data.test.targets).mean())}
+
+
+def _in_pieces(split: Split) -> Iterator[Split]:
+    """Yield some examples at a time, whose texts take about 2 MB together."""
+    sizes = [part.bytes_of_each for part in _texts_of(split)]
+    numbers = sum(sizes, np.ones(split.size, np.int64)).cumsum() // _BYTES_AT_ONCE
+    for number in np.unique(numbers):
+        yield split.select(np.flatnonzero(numbers == number))
+
+
+def _texts_of(split: Split) -> list[Texts]:
+    """Return the inputs of examples that are texts."""
+    parts = split.inputs.parts.values() if isinstance(split.inputs, NamedInputs) else [split.inputs]
+    return [part for part in parts if isinstance(part, Texts)]
 
 
 def _parts(data: Dataset, split: Split) -> list[tuple[str, str, Any]]:
@@ -156,11 +168,8 @@ def _enough_texts(split: Split) -> int:
     """Return the number of training texts that ENOUGH_TO_LEARN characters make."""
     if split.size <= _TEXTS_AT_ONCE:
         return split.size
-    some = split.select(_evenly_spaced(split, _TEXTS_AT_ONCE)).inputs
-    texts = (
-        [part for part in some.parts.values() if isinstance(part, Texts)] if isinstance(some, NamedInputs) else [some]
-    )
-    characters = sum(len(text) for column in texts for text in column)
+    some = split.select(_evenly_spaced(split, _TEXTS_AT_ONCE))
+    characters = sum(len(text) for column in _texts_of(some) for text in column)
     return min(split.size, ENOUGH_TO_LEARN * _TEXTS_AT_ONCE // max(1, characters))
 
 
