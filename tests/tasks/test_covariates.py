@@ -131,6 +131,9 @@ def test_known_columns_may_hold_names_such_as_those_of_holidays(folder: Path, tm
         unrolled.Run.open(run.path), tmp_path / "sales.csv", 14, future=tmp_path / "plan.csv"
     )
     assert error_of(found.rows) < 3
+    pl.read_csv(tmp_path / "plan.csv").with_columns(promotion=pl.lit("Poster")).write_csv(tmp_path / "typo.csv")
+    noted = unrolled.forecast_table(opened, tmp_path / "sales.csv", future=tmp_path / "typo.csv").notes
+    assert "not among the categories of the training, read as none of them: promotion: Poster" in noted
     with pytest.raises(DataError, match="expected promotion, open of the 7 steps"):
         unrolled.forecast_table(run, tmp_path / "sales.csv")
     with pytest.raises(DataError, match=r"data\.categories: sales is neither known nor past"):

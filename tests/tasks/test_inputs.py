@@ -142,6 +142,17 @@ def test_two_texts_are_two_inputs_with_a_vocabulary_each(tmp_path: Path) -> None
     assert task.data.columns == ("review", "title")
 
 
+def test_columns_may_have_any_name(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    pl.DataFrame(TABLE).rename({"review": "Review text (é)", "shop": "店/铺"}).write_csv(path)
+    branches = {"Review text (é)": READ_TEXT, "店/铺": INPUTS["shop"], "features": []}
+    run = unrolled.train({**experiment(path, branches), "training": {"epochs": 1}}, runs=tmp_path / "runs", quiet=True)
+    opened = unrolled.Run.open(run.path)
+    assert predict_table(opened, path)[1] == predict_table(run, path)[1]
+    assert [layer["input"] for layer in describe(run.config)["layers"]][:3] == ["Review text (é)"] * 2 + ["店/铺"]
+    assert (run.path / "tokenizer-input_0.json").exists()
+
+
 def test_a_category_is_read_as_a_text_if_it_is_an_input(tmp_path: Path) -> None:
     path = write(tmp_path)
     settings = experiment(path, {"city": READ_TEXT}, data={"input": "city"})
@@ -180,7 +191,7 @@ def test_cells_of_numbers_are_series_beside_features(tmp_path: Path) -> None:
         ({"review": [{"Embedding": {"output_dim": 8}}]}, {}, "expected a vector [B, F] to concatenate, got [B, T, 8]"),
         ({"review": []}, {}, "Put Embedding: {output_dim: 8} there"),
         ({"review": [{"LSTM": {"units": 2}}]}, {}, "Put Embedding: {output_dim: 64} before it"),
-        ({"a/b": []}, {}, "without /"),
+        ({"review": READ_TEXT, "features": []}, {"categories": ["label"]}, 'the column "label" twice'),
         ({}, {}, "at least one"),
         ({"review": READ_TEXT}, {"series": "city"}, "expected an example in each row"),
     ],

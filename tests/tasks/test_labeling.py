@@ -8,6 +8,7 @@ import unrolled
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.ragged import Ragged
 from unrolled.data.token_lists import TokenLists
+from unrolled.data.treebanks import read_words
 from unrolled.errors import UnrolledError
 from unrolled.model.build import build_model, prepare
 from unrolled.runs.inference import evaluate, predict_files, predict_inputs, predict_table
@@ -145,7 +146,7 @@ def test_the_rows_of_series_are_labeled_in_the_order_of_time(tmp_path: Path) -> 
     assert set(predictions[0]["probabilities"]) == {"run", "walk"}
 
 
-@pytest.mark.parametrize("form", ["spaces", "lists", "rows", "commas", "numbers"])
+@pytest.mark.parametrize("form", ["spaces", "lists", "rows", "commas", "numbers", "python"])
 def test_words_stand_in_tables_in_several_ways(form: str, tmp_path: Path) -> None:
     words = [[word for word, _ in one] for one in SENTENCES[:40]]
     tags = [[tag for _, tag in one] for one in SENTENCES[:40]]
@@ -159,6 +160,9 @@ def test_words_stand_in_tables_in_several_ways(form: str, tmp_path: Path) -> Non
     elif form == "numbers":
         classes = sorted({tag for some in tags for tag in some})
         columns = {"tokens": words, "ner_tags": [[classes.index(tag) for tag in some] for some in tags]}
+    elif form == "python":
+        columns = {"tokens": [str(some) for some in words], "ner_tags": [str(some) for some in tags]}
+        path = tmp_path / "words.csv"
     else:
         separator = {"spaces": " ", "commas": ","}[form]
         columns = {"words": [separator.join(some) for some in words], "tags": [separator.join(some) for some in tags]}
@@ -300,3 +304,63 @@ def test_rows_that_are_dropped_shift_no_label(tmp_path: Path) -> None:
     assert [one["label"] for one in predictions[-3:]] == [None] * 3
     labels = [one["label"] for one in predictions[:-3]]
     assert np.mean([one == other for one, other in zip(labels, table["label"], strict=False)]) > 0.9
+
+
+def test_a_table_with_commas_is_predicted_as_it_was_trained_on(tmp_path: Path) -> None:
+    path = tmp_path / "words.csv"
+    rows = [(",".join(word for word, _ in one), ",".join(tag for _, tag in one)) for one in SENTENCES[:40]]
+    pl.DataFrame(rows, schema=["words", "tags"], orient="row").write_csv(path)
+    run = unrolled.train(experiment(path), runs=tmp_path / "runs", quiet=True)
+    _, predictions = predict_table(unrolled.Run.open(run.path), path)
+    assert [len(one["labels"]) for one in predictions] == [len(one) for one in SENTENCES[:40]]
+
+
+def test_words_in_rows_may_stand_beside_numbers_and_dates(tmp_path: Path) -> None:
+    owners = [number for number, one in enumerate(SENTENCES[:30]) for _ in one]
+    pairs = [*chain(*SENTENCES[:30])]
+    frame = pl.DataFrame(
+        {
+            "sentence_id": owners,
+            "date": [f"2025-01-{1 + owner:02d}" for owner in owners],
+            "word": [word for word, _ in pairs],
+            "head": [3 + index % 4 for index in range(len(pairs))],
+            "tag": [tag for _, tag in pairs],
+        }
+    )
+    frame.write_csv(tmp_path / "words.csv")
+    for time in ({}, {"time": "date"}):
+        settings = experiment(tmp_path / "words.csv", data={"series": "sentence_id", **time})
+        _, task = prepare(ExperimentConfig.load(settings))
+        words = [tuple(word for word, _ in one) for one in SENTENCES[:30]]
+        assert sorted(map(tuple, chain(task.data.train.inputs, task.data.test.inputs))) == sorted(words)
+
+
+def test_a_word_in_each_row_needs_the_name_of_its_sentence(tmp_path: Path) -> None:
+    (tmp_path / "words.tsv").write_text("word\ttag\n" + "Mr\tO\nBell\tB-PER\n\nspoke\tO\n" * 5)
+    with pytest.raises(UnrolledError, match="name the column of the sentences"):
+        prepare(ExperimentConfig.load(experiment(tmp_path / "words.tsv")))
+
+
+def test_columns_of_a_conll_file_are_divided_by_tabs_where_it_has_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("# a comment = 1\nNew York\tB-LOC\nis\tO\n\n#\tO\n1\tO\n")
+    _, task = prepare(ExperimentConfig.load(experiment(path)))
+    found = [*task.data.train.inputs, *task.data.test.inputs]
+    assert sorted(found) == [["#", "1"], ["New York", "is"]]
+    assert sorted(read_words(path)) == sorted(found)
+
+
+def test_an_unknown_label_is_found_in_its_line(run: unrolled.Run, tmp_path: Path) -> None:
+    path = tmp_path / "new.conll"
+    path.write_text("in _ O\nBruno _ B-LOC\n\nMr _ O\nAnna _ B-ORG\n")
+    with pytest.raises(UnrolledError, match=r'new.conll:5: expected a label .* got "B-ORG"'):
+        evaluate(run, path)
+
+
+def test_steps_may_have_no_label(tmp_path: Path) -> None:
+    words = [[word for word, _ in one] for one in SENTENCES[:40]]
+    tags = [[tag if index else None for index, (_, tag) in enumerate(one)] for one in SENTENCES[:40]]
+    pl.DataFrame({"tokens": words, "tags": tags}).write_parquet(tmp_path / "words.parquet")
+    run = unrolled.train(experiment(tmp_path / "words.parquet"), runs=tmp_path / "runs", quiet=True)
+    assert run.task.data.classes == ("B-LOC", "B-PER", "I-PER", "O")
+    assert run.evaluation.examples == sum(len(one) - 1 for one in run.task.data.test.inputs)

@@ -67,14 +67,6 @@ class ExperimentConfig(ConfigModel):
 
     _document: Document = PrivateAttr(default_factory=lambda: Document({}, "experiment"))
 
-    @field_validator("inputs")
-    @classmethod
-    def _names_of_layers(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        for name in value or ():
-            if not name or "/" in name:
-                raise ValueError(f'names that Keras accepts, without /, got "{name}". Rename the column.')
-        return value
-
     @field_validator("data", mode="before")
     @classmethod
     def _named_data(cls, value: Any) -> Any:

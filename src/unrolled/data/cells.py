@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from unrolled.data.table import Table
-from unrolled.data.values import is_blank
+from unrolled.data.table import Table, format_list
+from unrolled.data.values import is_blank, is_missing
 from unrolled.errors import DataError
 
 import numpy as np
@@ -32,6 +32,15 @@ def check_filled(table: Table, name: str, cells: pl.Series, what: str) -> None:
     )
 
 
+def categories_of(table: Table, name: str) -> pl.Series:
+    """Return the cells of a column of categories; whole numbers are the same with and without decimals.
+
+    Raises:
+        DataError: The column is missing.
+    """
+    return table.texts(name).str.strip_chars().str.replace(r"^(-?\d+)\.0+$", "${1}")
+
+
 def category_channels(table: Table, categories: Mapping[str, Sequence[str]]) -> list[NDArray[np.float64]]:
     """Return a channel [N] for each value of each category, 1 in the rows that have it and 0 in the others.
 
@@ -40,6 +49,17 @@ def category_channels(table: Table, categories: Mapping[str, Sequence[str]]) -> 
     """
     channels = []
     for name, values in categories.items():
-        cells = table.texts(name).str.strip_chars()
+        cells = categories_of(table, name)
         channels += [(cells == value).fill_null(False).to_numpy().astype(np.float64) for value in values]
     return channels
+
+
+def unknown_categories(table: Table, categories: Mapping[str, Sequence[str]]) -> str:
+    """Return a note on values of categories that are not among those of the training table; empty if there are none."""
+    notes = []
+    for name, values in categories.items():
+        cells = categories_of(table, name) if name in table.columns else pl.Series([], dtype=pl.String)
+        unknown = cells.filter(~cells.is_in(list(values)) & ~is_missing(cells)).unique().sort().to_list()
+        if unknown:
+            notes.append(f"{name}: {format_list(unknown, _MOST_NAMED)}")
+    return f"not among the categories of the training, read as none of them: {'; '.join(notes)}" if notes else ""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from unrolled.data.cells import categories_of
 from unrolled.data.columns import Column, find_usual_column
 from unrolled.data.named_inputs import FEATURES
 from unrolled.data.table import Table, format_list
@@ -32,7 +33,7 @@ def category_values(table: Table, name: str) -> list[str]:
     Raises:
         DataError: There are too many for a channel each.
     """
-    cells = table.texts(name).str.strip_chars()
+    cells = categories_of(table, name)
     values: list[str] = cells.filter(~is_missing(cells)).unique().sort().to_list()
     if len(values) > MOST_CHANNELS:
         raise DataError(

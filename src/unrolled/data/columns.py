@@ -173,6 +173,22 @@ def named_columns(named: str | Sequence[str] | None) -> tuple[str, ...]:
     return () if named is None else (named,) if isinstance(named, str) else tuple(named)
 
 
+def check_named_once(table: Table, first: Sequence[str], others: Sequence[str] = ()) -> None:
+    """Refuse settings that give a column two roles.
+
+    Args:
+        table: The table.
+        first: The columns with roles of their own, such as the target.
+        others: The columns that are read.
+
+    Raises:
+        DataError: A column is among ``first`` twice, or in both.
+    """
+    for name in first:
+        if [*first, *others].count(name) > 1:
+            raise DataError(f'{table.path}: the settings name the column "{name}" twice. Name it once.')
+
+
 def find_series_column(table: Table, others: Sequence[str | None]) -> str | None:
     """Return the column with a usual name of series whose values repeat, if there is one."""
     lower = {name.lower(): name for name in table.columns if name not in others}

@@ -23,7 +23,7 @@ class LabeledSteps:
         inputs: [B] ``TokenLists``, or series [T, F].
         labels: The names of the classes of all steps, end to end; null for a step without one.
         lengths: [B] the number of steps of each example.
-        location: Function from the index of an example to its location, for messages: ``tags.tsv:12``.
+        location: Function from the indices of an example and of its step to their location: ``tags.tsv:12``.
         schema: The columns and read options of a table, as JSON (see ``TableSchema``).
         division: What the examples are divided by into training and test examples; None to divide them at random.
         notes: Remarks for the user, made while reading.
@@ -32,13 +32,15 @@ class LabeledSteps:
     inputs: Any
     labels: pl.Series
     lengths: NDArray[np.int64]
-    location: Callable[[int], str]
+    location: Callable[[int, int], str]
     schema: Mapping[str, Any] | None = None
     division: Division | None = None
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of_names(cls, inputs: Any, names: Sequence[Sequence[str]], location: Callable[[int], str]) -> "LabeledSteps":
+    def of_names(
+        cls, inputs: Any, names: Sequence[Sequence[str]], location: Callable[[int, int], str]
+    ) -> "LabeledSteps":
         """Return examples with a list of names each."""
         labels = pl.Series([name for some in names for name in some], dtype=pl.String)
         return cls(inputs, labels, np.array([len(some) for some in names], np.int64), location)
@@ -91,9 +93,10 @@ def steps_of_classes(labeled: LabeledSteps, classes: Sequence[str]) -> Split:
     ends = np.cumsum(labeled.lengths)
     for step in np.flatnonzero((indices.is_null() & labeled.labels.is_not_null()).to_numpy())[:1].tolist():
         example = int(np.searchsorted(ends, step, side="right"))
+        within = step - int(ends[example] - labeled.lengths[example])
         raise DataError(
-            f"{labeled.location(example)}: expected a label of the training data ({', '.join(classes[:20])}), got "
-            f'"{labeled.labels[step]}". Relabel the step or leave the example out.'
+            f"{labeled.location(example, within)}: expected a label of the training data "
+            f'({", ".join(classes[:20])}), got "{labeled.labels[step]}". Relabel the step or leave the example out.'
         )
     targets = indices.cast(pl.Int64).fill_null(-1).to_numpy()
     inputs = objects(labeled.inputs) if isinstance(labeled.inputs, list) else labeled.inputs

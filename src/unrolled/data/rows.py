@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from unrolled.data.cells import category_channels, check_filled
+from unrolled.data.cells import categories_of, category_channels, check_filled
 from unrolled.data.dataset import Division
 from unrolled.data.labeled import LabeledExamples
 from unrolled.data.named_inputs import NamedInputs
@@ -60,7 +60,7 @@ def _read_input(table: Table, schema: TableSchema) -> Any:
         case "text":
             return ColumnOfTexts(texts_of(table, schema.columns[0]))
         case "category":
-            cells = table.texts(schema.columns[0]).str.strip_chars()
+            cells = categories_of(table, schema.columns[0])
             return ColumnOfTexts(cells.set(is_missing(cells), ""))
         case "sequence":
             return read_sequences(table, schema.columns[0])

@@ -11,6 +11,7 @@ from unrolled.data.columns import (
     TARGETS,
     Column,
     check_are_examples,
+    check_named_once,
     find_columns,
     find_series_column,
     find_time_column,
@@ -53,6 +54,7 @@ class TableSchema:
         every: The step between the rows of a series, such as ``1h``, where the user sets it.
         irregular: ``resample`` rows to that step, or keep them and add the time since the row before: ``delta``.
         is_wide: True if each of ``columns`` is a series of its own.
+        separator: What stands between the words, and between the labels, in a cell.
         per: What has a class: each ``sequence``, or each ``step`` of one.
         inputs: Of several inputs, the type of each by name: ``text``, ``category`` or ``sequence`` in the column of
             that name, or ``features``, those of ``columns`` and ``categories`` together.
@@ -76,6 +78,7 @@ class TableSchema:
     irregular: str | None = None
     is_wide: bool = False
     per: str = "sequence"
+    separator: str = " "
     inputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -143,6 +146,8 @@ class TableSchema:
         for name in (target, series, time, *ignore, *named_columns(input), *named_columns(categories), *(fill or ())):
             if name:
                 table.column(name)
+        read = tuple(dict.fromkeys((*named_columns(input), *named_columns(categories))))
+        check_named_once(table, tuple(name for name in (target, series, *ignore) if name), read)
         found = find_columns(table)
         others = {name: one for name, one in found.items() if name not in (target, series, *ignore)}
         series = series or find_series_column(table, (target, *ignore, *named_columns(input)))

@@ -1,13 +1,15 @@
 """Tables with a label at each step: a row for each step of a series, or cells that hold words beside their labels."""
 
+import ast
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from unrolled.data.cells import check_filled
 from unrolled.data.choosing import category_values
 from unrolled.data.columns import (
     Column,
+    check_named_once,
     find_columns,
     find_series_column,
     find_time_column,
@@ -24,10 +26,12 @@ from unrolled.errors import DataError
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 # Usual names of the columns of labels and of words, the most common first.
 _TARGETS = ("tags", "labels", "tag", "label", "ner_tags", "pos_tags", "ner", "pos", "upos", "activity", "class")
 _TOKENS = ("tokens", "words", "token", "word", "form", "text", "sentence")
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _TEXTUAL = ("text", "category", "sequence")
 
 
@@ -64,6 +68,7 @@ def steps_schema(
     for name in (target, series, time, *ignore, *named, *wanted):
         if name:
             table.column(name)
+    check_named_once(table, (target, *((series,) if series else ()), *ignore), (*named, *wanted))
     others = {name: one for name, one in find_columns(table).items() if name not in (target, series, time, *ignore)}
     series = series or find_series_column(table, (target, *ignore, *named))
     others.pop(series or "", None)
@@ -84,6 +89,7 @@ def steps_schema(
         categories={name: category_values(table, name) for name in wanted},
         read_options=dict(read_options or {}),
         per="step",
+        separator=" " if series is not None else _separator(table, target),
         **settings,
     )
     return schema.with_formats(table)
@@ -94,7 +100,8 @@ def _choose_steps(
 ) -> tuple[tuple[str, ...], str]:
     """Return the columns of the inputs, and their type."""
     numbers = tuple(name for name, one in others.items() if one.kind == "numbers")
-    if series is not None and not named and numbers:
+    has_words = any(name.lower() in _TOKENS and one.kind in _TEXTUAL for name, one in others.items())
+    if series is not None and not named and numbers and not has_words:
         return numbers, "steps"
     if named and (len(named) > 1 or (series is not None and others[named[0]].kind == "numbers")):
         return named, "steps"
@@ -128,9 +135,7 @@ def step_inputs(table: Table, schema: TableSchema) -> tuple[Any, RowIndices]:
     for name in schema.columns:
         table.column(name)
     if schema.series is not None and schema.kind == "tokens":
-        # Words have an order, and no gaps.
-        found = read_series(table, replace(schema, columns=(), categories={}), keeps_rows=True)
-        rows = [one.step_rows[one.step_rows >= 0] for one in found]
+        rows = _rows_of_words(table, schema)
         words = texts_of(table, schema.columns[0])[np.concatenate(rows)]
         return TokenLists(_listed(words, [len(some) for some in rows])), rows
     if schema.series is not None:
@@ -139,7 +144,7 @@ def step_inputs(table: Table, schema: TableSchema) -> tuple[Any, RowIndices]:
     cells = np.arange(table.size)[:, None]
     if schema.kind == "sequence":
         return read_sequences(table, schema.columns[0]), cells
-    return TokenLists(_pieces(table, schema.columns[0], " ")), cells
+    return TokenLists(_pieces(table, schema.columns[0], schema.separator)), cells
 
 
 def labeled_steps(table: Table, schema: TableSchema, divide_by: str | None = None) -> LabeledSteps:
@@ -156,10 +161,8 @@ def labeled_steps(table: Table, schema: TableSchema, divide_by: str | None = Non
     """
     inputs, rows = step_inputs(table, schema)
     if schema.series is None:
-        separator = " " if _has_spaces(table, schema.target) else ","
-        if schema.kind == "tokens":
-            inputs = TokenLists(_pieces(table, schema.columns[0], separator))
-        labels = _pieces(table, schema.target, separator)
+        labels = _pieces(table, schema.target, schema.separator)
+        _check_several(table, schema, labels)
         lengths = np.array([len(one) for one in inputs]) if schema.kind == "sequence" else inputs.lengths
         _check_lengths(table, schema, lengths, labels.list.len().to_numpy())
         names, note = labels.explode(empty_as_null=True), ""
@@ -167,17 +170,37 @@ def labeled_steps(table: Table, schema: TableSchema, divide_by: str | None = Non
         names, lengths = labels_of(table, schema.target), np.array([len(some) for some in rows])
         whole = np.concatenate(rows)
         names = names[np.maximum(whole, 0)].set(pl.Series(whole < 0), None)
-        series = read_series(table, replace(schema, columns=(), categories={}))
-        note = format_irregular(series, schema, table.path.name)
+        note = "" if schema.kind == "tokens" else format_irregular(read_series(table, schema), schema, table.path.name)
     return LabeledSteps(
         inputs,
         names,
         lengths.astype(np.int64),
-        lambda example: table.location(int(rows[example].max())),
+        lambda example, step: table.location(int(rows[example][step if schema.series else 0])),
         schema.to_json(),
         division_of(table, schema, divide_by, [some[some >= 0] for some in rows]),
         (note,),
     )
+
+
+def _rows_of_words(table: Table, schema: TableSchema) -> list[NDArray[np.int64]]:
+    """Return the rows of each sentence in the order of time, or as they stand; words have no gaps."""
+    assert schema.series is not None
+    keys = table.texts(schema.series)
+    check_filled(table, schema.series, keys, "the name of a sentence")
+    sentences = keys.rank("dense").to_numpy()
+    moments = np.zeros(table.size) if schema.time is None else table.moments(schema.time)
+    order = np.lexsort((np.arange(table.size), moments, sentences))
+    begins = np.flatnonzero(np.diff(sentences[order], prepend=-1))
+    return sorted(np.split(order, begins[1:]), key=lambda rows: int(rows.min()))
+
+
+def _check_several(table: Table, schema: TableSchema, labels: pl.Series) -> None:
+    """Refuse a table of words in rows that does not say which of them are one sentence."""
+    if table.size > 1 and labels.list.len().max() == 1:
+        raise DataError(
+            f"{table.path}: expected several steps in each row, got one. If each row is a step, name the column of the "
+            "sentences or series: data: {series: ...}; a file with empty lines between sentences may be called .conll"
+        )
 
 
 def _check_lengths(table: Table, schema: TableSchema, steps: Any, labels: Any) -> None:
@@ -188,20 +211,35 @@ def _check_lengths(table: Table, schema: TableSchema, steps: Any, labels: Any) -
         )
 
 
-def _has_spaces(table: Table, name: str) -> bool:
+def _separator(table: Table, name: str) -> str:
+    """Return what stands between the labels of a cell: spaces, or commas where no cell has spaces."""
     cells = table.column(name)
-    return cells.dtype != pl.String or bool(cells.str.strip_chars().str.contains(r"\s").any())
+    has_spaces = cells.dtype != pl.String or bool(cells.str.strip_chars().str.contains(r"\s").any())
+    return " " if has_spaces else ","
 
 
 def _pieces(table: Table, name: str, separator: str) -> pl.Series:
     """Return the list in each cell of a column: one as the file has it, or what stands between spaces or commas."""
     cells = table.column(name)
     if isinstance(cells.dtype, pl.List | pl.Array):
-        lists = cells.cast(pl.List(pl.String))
-        check_filled(table, name, lists.list.get(0, null_on_oob=True), "words")
-        return lists
+        check_filled(table, name, cells.list.len().replace(0, None).cast(pl.String), "a list")
+        return cells.cast(pl.List(pl.String))
     texts = texts_of(table, name).str.strip_chars()
+    if texts.str.contains(r"(?s)^\[.*\]$").all():
+        return pl.Series([_parse_list(text) for text in texts.to_list()], dtype=pl.List(pl.String))
     return (texts if separator == "," else texts.str.replace_all(r"\s+", " ")).str.split(separator)
+
+
+def _parse_list(text: str) -> list[str]:
+    """Return the items of a list as Python or NumPy writes it.
+
+    Example:
+        >>> _parse_list("['EU', 'rejects']"), _parse_list("['a' 'b']"), _parse_list("[3 0 7]")
+        (['EU', 'rejects'], ['a', 'b'], ['3', '0', '7'])
+    """
+    if not _QUOTED.search(text):
+        return re.split(r"\s*,\s*|\s+", text[1:-1].strip())
+    return [str(ast.literal_eval(item)) for item in _QUOTED.findall(text)]
 
 
 def _listed(values: pl.Series, lengths: Sequence[int]) -> pl.Series:

@@ -1,5 +1,6 @@
 """Files of tagged words: CoNLL-U treebanks, and CoNLL files with a word and its tags on each line."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def read_tagged(path: Path, target: str | None = None, encoding: str | None = No
         raise DataError(f"{path}: expected sentences of tagged words, got none. Write a word and its tag on each line.")
     words, tags = ([[pair[index] for pair in sentence] for _, sentence in sentences] for index in (0, 1))
     lines = [line for line, _ in sentences]
-    return LabeledSteps.of_names(TokenLists.of(words), tags, lambda example: f"{path}:{lines[example]}")
+    return LabeledSteps.of_names(TokenLists.of(words), tags, lambda example, step: f"{path}:{lines[example] + step}")
 
 
 Sentences = Sequence[tuple[int, list[tuple[str, str]]]]
@@ -91,29 +92,39 @@ def _conllu(path: Path) -> Any:
 def _read_columns(path: Path, text: str, target: str | None) -> Sentences:
     if target is not None and not target.isdecimal():
         raise DataError(f'{path}: data.target: expected the number of a column, got "{target}". Count from 1.')
-    found: list[tuple[int, list[tuple[str, str]]]] = []
-    sentence: list[tuple[str, str]] = []
+    found = []
     width = 0
-    for number, line in enumerate([*text.splitlines(), ""], start=1):
-        cells = line.split()
-        if not cells or cells[0] == _DOCUMENT:
-            if sentence:
-                found.append((number - len(sentence), sentence))
-            sentence = []
-            continue
-        if line.startswith("# ") and not sentence:
-            continue
-        width = width or len(cells)
-        if len(cells) != width or width < 2:
-            raise DataError(
-                f"{path}:{number}: expected {max(width, 2)} columns, a word and its tags, got {len(cells)}: "
-                f'"{format_list(cells, 6)}". Correct the line.'
-            )
+    for sentence in _divide(text):
+        for number, cells in sentence:
+            width = width or len(cells)
+            if len(cells) != width or width < 2:
+                raise DataError(
+                    f"{path}:{number}: expected {max(width, 2)} columns, a word and its tags, got {len(cells)}: "
+                    f'"{format_list(cells, 6)}". Correct the line.'
+                )
         column = int(target) if target else width
         if not 2 <= column <= width:
             raise DataError(f"{path}: data.target: expected a column from 2 to {width}, got {column}.")
-        sentence.append((cells[0], cells[column - 1]))
+        found.append((sentence[0][0], [(cells[0], cells[column - 1]) for _, cells in sentence]))
     return found
+
+
+def _divide(text: str) -> list[list[tuple[int, list[str]]]]:
+    """Return the numbers and the cells of the lines of each sentence, without comments."""
+    rows = [
+        (number, [cell.strip() for cell in line.split("\t")] if "\t" in line.strip() else line.split())
+        for number, line in enumerate(text.splitlines(), start=1)
+    ]
+    widths = Counter(len(cells) for _, cells in rows if cells and not cells[0].startswith("#"))
+    usual = widths.most_common(1)[0][0] if widths else 0
+    sentences: list[list[tuple[int, list[str]]]] = [[]]
+    for number, cells in rows:
+        if not cells or not any(cells) or cells[0] == _DOCUMENT:
+            sentences.append([])
+        # A line such as "# SYM" is a word, "# text = Give up" a comment.
+        elif not cells[0].startswith("#") or (len(cells) == usual and cells[0] == "#"):
+            sentences[-1].append((number, cells))
+    return [sentence for sentence in sentences if sentence]
 
 
 def read_words(path: Path, encoding: str | None = None) -> TokenLists:
@@ -122,16 +133,11 @@ def read_words(path: Path, encoding: str | None = None) -> TokenLists:
     Raises:
         DataError: The file is missing or empty.
     """
-    lines = [line.split() for line in read_text(path, encoding)[0].splitlines()]
-    is_treebank = path.suffix.lower() in TREEBANKS
-    sentences: list[list[str]] = [[]]
-    for cells in lines:
-        if not cells or cells[0] == _DOCUMENT:
-            sentences.append([])
-        elif is_treebank and cells[0].isdecimal() and len(cells) > 1:
-            sentences[-1].append(cells[1])
-        elif not is_treebank and not (cells[0] == "#" and not sentences[-1]):
-            sentences[-1].append(cells[0])
-    if not any(sentences):
+    sentences = [[cells for _, cells in sentence] for sentence in _divide(read_text(path, encoding)[0])]
+    if path.suffix.lower() in TREEBANKS:
+        words = [[cells[1] for cells in one if cells[0].isdecimal() and len(cells) > 1] for one in sentences]
+    else:
+        words = [[cells[0] for cells in one] for one in sentences]
+    if not any(words):
         raise DataError(f"{path}: expected sentences, a word on each line, got none. Add them.")
-    return TokenLists.of(sentence for sentence in sentences if sentence)
+    return TokenLists.of(one for one in words if one)

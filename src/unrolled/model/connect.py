@@ -7,7 +7,7 @@ from unrolled.config.experiment import ExperimentConfig, LayerPath
 from unrolled.errors import InvalidSetting
 from unrolled.layers import ReadImage, ReadSeries
 from unrolled.model.components import REFUSALS, ComponentBuilder, count_parameters, one_line
-from unrolled.tasks.columns import ColumnsPreprocessor, FeaturesPreprocessor
+from unrolled.tasks.columns import ColumnsPreprocessor, FeaturesPreprocessor, keras_names
 from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor
 
 import keras
@@ -34,9 +34,11 @@ def connect(config: ExperimentConfig, preprocessor: Preprocessor, builder: Compo
     """
     inputs: Any
     if isinstance(preprocessor, ColumnsPreprocessor):
-        parts = preprocessor.parts
-        inputs = {name: keras.Input(part.shape, dtype=part.dtype, name=name) for name, part in parts.items()}
-        branches = [_branch(config, name, parts[name], inputs[name], builder) for name in parts]
+        parts, names = preprocessor.parts, preprocessor.names
+        inputs = {
+            names[name]: keras.Input(part.shape, dtype=part.dtype, name=names[name]) for name, part in parts.items()
+        }
+        branches = [_branch(config, name, parts[name], inputs[names[name]], builder) for name in parts]
         outputs = branches[0] if len(branches) == 1 else keras.layers.Concatenate(name=_CONCATENATE)(branches)
     else:
         inputs = keras.Input(preprocessor.shape, dtype=preprocessor.dtype)
@@ -48,7 +50,7 @@ def _branch(config: ExperimentConfig, name: str, part: Any, inputs: Any, builder
     """Return the vector that the layers of one of several inputs make of it."""
     outputs = inputs
     if isinstance(part, SeriesPreprocessor | FeaturesPreprocessor):
-        outputs = ReadSeries(part.mean, part.scale, name=f"{_READ}_{name}")(inputs)
+        outputs = ReadSeries(part.mean, part.scale, name=f"{_READ}_{keras_names(config.inputs or ())[name]}")(inputs)
     outputs = _chain(config, _paths(config, "inputs", name), outputs, builder)
     if len(outputs.shape) != 2 or str(outputs.dtype).startswith("int"):
         raise InvalidSetting(
@@ -70,14 +72,15 @@ def _paths(config: ExperimentConfig, *within: str) -> list[LayerPath]:
 
 def _chain(config: ExperimentConfig, paths: Sequence[LayerPath], outputs: Any, builder: ComponentBuilder) -> Any:
     for path in paths:
-        named = {"name": _layer_name(path)} if config.inputs else {}
+        named = {"name": _layer_name(config, path)} if config.inputs else {}
         outputs = _apply(builder.layer(path, **named), outputs, config.where(*path, config.layers[path].name))
     return outputs
 
 
-def _layer_name(path: LayerPath) -> str:
+def _layer_name(config: ExperimentConfig, path: LayerPath) -> str:
     """Return the name of a layer of a network with several inputs, by which it is found in the model."""
-    return "_".join(str(step) for step in path)
+    names = keras_names(config.inputs or ())
+    return "_".join(names.get(str(step), str(step)) for step in path)
 
 
 def layers_of(config: ExperimentConfig, model: keras.Model) -> list[keras.Layer]:
@@ -89,7 +92,7 @@ def layers_of(config: ExperimentConfig, model: keras.Model) -> list[keras.Layer]
     """
     if not config.inputs:
         return [layer for layer in model.layers[1:] if not is_input_layer(layer)]
-    names = (entry.arguments.get("name", _layer_name(path)) for path, entry in config.layers.items())
+    names = (entry.arguments.get("name", _layer_name(config, path)) for path, entry in config.layers.items())
     return [model.get_layer(name) for name in names]
 
 

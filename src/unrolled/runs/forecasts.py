@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 from unrolled.config.sections import DataConfig, ForecastConfig
 from unrolled.data.calendars import calendar_channels
+from unrolled.data.cells import unknown_categories
 from unrolled.data.columns import named_columns
 from unrolled.data.forecasting import EACH_COLUMN, forecast_schema, last_filled, until
 from unrolled.data.frames import Source, read_source
@@ -122,6 +123,7 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
         except InvalidInput as error:
             refused.append((one.timeline.name, error))
     irregular = format_irregular(found, schema, table.path.name)
+    unknown = unknown_categories(table if later is None else later, schema.categories)
     if refused and not forecasts:
         raise refused[0][1]
     return TableForecast(
@@ -129,7 +131,7 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
         run.task.output_names,
         "series" if schema.is_wide else schema.series,
         schema.time,
-        tuple(note for note in (*_format_names(run, found, refused), filled, irregular) if note),
+        tuple(note for note in (*_format_names(run, found, refused), filled, irregular, unknown) if note),
     )
 
 

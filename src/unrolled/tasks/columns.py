@@ -1,6 +1,7 @@
 """Conversion of the columns of a table to the inputs of a network with several."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -14,6 +15,20 @@ import polars as pl
 from numpy.typing import NDArray
 
 Shape = tuple[int | None, ...]
+
+
+def keras_names(columns: Iterable[str]) -> dict[str, str]:
+    """Return a name that every backend of Keras accepts for each of several inputs: its own, or ``input_2``.
+
+    Example:
+        >>> keras_names(["review", "Text (é)"])
+        {'review': 'review', 'Text (é)': 'input_1'}
+    """
+    plain = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+    return {
+        name: name if plain.fullmatch(name) and not name.startswith("input_") else f"input_{index}"
+        for index, name in enumerate(columns)
+    }
 
 
 class ColumnPreprocessor(Protocol):
@@ -152,9 +167,14 @@ class ColumnsPreprocessor:
 
     @cached_property
     def sizes(self) -> dict[str, tuple[int, ...]]:
-        """By name, the lengths to which an input of unequal lengths is padded."""
+        """By name of the network's input, the lengths to which an input of unequal lengths is padded."""
         unequal = {name: part for name, part in self.parts.items() if None in part.shape}
-        return {name: tuple(shape[0] for shape in part.shapes) for name, part in unequal.items()}
+        return {self.names[name]: tuple(shape[0] for shape in part.shapes) for name, part in unequal.items()}
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """The names of the network's inputs."""
+        return keras_names(self.parts)
 
     def encode(self, inputs: Any) -> NamedInputs:
         """Return [B] examples with all inputs.
@@ -167,12 +187,13 @@ class ColumnsPreprocessor:
         """
         if not isinstance(inputs, NamedInputs):
             inputs = self._by_name(inputs)
-        encoded = {name: part.encode(inputs.parts[name]) for name, part in self.parts.items()}
+        encoded = {self.names[name]: part.encode(inputs.parts[name]) for name, part in self.parts.items()}
         return NamedInputs(encoded, self.sizes)
 
     def _by_name(self, rows: Any) -> NamedInputs:
         """Return examples given one by one."""
         names = ", ".join(self.parts)
+        rows = rows if isinstance(rows, str | Mapping) else list(rows)
         if isinstance(rows, str | Mapping) or not all(isinstance(row, Mapping) for row in rows):
             raise InvalidInput(
                 f"predict: expected examples with the inputs {names}. Give a data frame with the columns of the "
@@ -190,7 +211,8 @@ class ColumnsPreprocessor:
         """Yield ``size`` examples of zeros in every shape of a batch."""
         for rank in range(max((len(sizes) for sizes in self.sizes.values()), default=1)):
             shapes = {name: part.shapes[min(rank, len(part.shapes) - 1)] for name, part in self.parts.items()}
-            yield {name: np.zeros((size, *shape), self.parts[name].dtype) for name, shape in shapes.items()}
+            dtypes = {name: part.dtype for name, part in self.parts.items()}
+            yield {self.names[name]: np.zeros((size, *shape), dtypes[name]) for name, shape in shapes.items()}
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of ``preprocessor.json``."""

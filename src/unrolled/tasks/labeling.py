@@ -96,7 +96,8 @@ class Labeling(Classification):
         if self.data.kind == "tokens":
             counts: dict[str, Counter[int]] = {}
             for word, label in zip(train.inputs.words.to_list(), train.targets.joined.tolist(), strict=True):
-                counts.setdefault(word, Counter())[label] += 1
+                if label >= 0:
+                    counts.setdefault(word, Counter())[label] += 1
             usual = {word: count.most_common(1)[0][0] for word, count in counts.items()}
             found["commonest label of the word"] = [
                 np.array([usual.get(word, commonest) for word in words]) for words in test.inputs

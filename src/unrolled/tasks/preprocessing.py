@@ -1,6 +1,5 @@
 """Conversion of raw examples to the network's input, fitted on the training examples and kept with the run."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -226,12 +225,10 @@ def tokenizers(preprocessor: Preprocessor) -> dict[str, Tokenizer]:
     """Return the tokenizers by the names of their files in a run folder."""
     if isinstance(preprocessor, TextPreprocessor):
         return {"tokenizer.json": preprocessor.tokenizer}
-    parts = preprocessor.parts if isinstance(preprocessor, ColumnsPreprocessor) else {}
-    return {
-        f"tokenizer-{re.sub(r'[^A-Za-z0-9._-]+', '-', name)}.json": part.tokenizer
-        for name, part in parts.items()
-        if isinstance(part, TextPreprocessor)
-    }
+    if not isinstance(preprocessor, ColumnsPreprocessor):
+        return {}
+    parts = {name: part for name, part in preprocessor.parts.items() if isinstance(part, TextPreprocessor)}
+    return {f"tokenizer-{preprocessor.names[name]}.json": part.tokenizer for name, part in parts.items()}
 
 
 def fit_preprocessor(data: Dataset, train: Split, text: TextConfig) -> Preprocessor:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-_TAG = re.compile(r"^(?:O|[BIESLU]-.+)$")
+_TAG = re.compile(r"^(?:O|[BIMESLU]-.+)$")
 _OUTSIDE = "O"
 # E ends a span of several steps and S is one of a single step; L and U are other names for them.
 _ENDS, _SINGLE = "EL", "SU"
@@ -19,7 +19,7 @@ def are_span_tags(names: Iterable[str]) -> bool:
         (True, False)
     """
     names = list(names)
-    return len(names) > 1 and all(_TAG.match(name) for name in names) and any(name != _OUTSIDE for name in names)
+    return len(names) > 1 and all(_TAG.match(name) for name in names) and any(name[0] in "BI" for name in names)
 
 
 def find_spans(tags: Sequence[str]) -> Iterator[Span]:
@@ -38,7 +38,7 @@ def find_spans(tags: Sequence[str]) -> Iterator[Span]:
     begin, kind, before = 0, "", _OUTSIDE
     for step, tag in enumerate([*tags, _OUTSIDE]):
         letter, _, name = tag.partition("-")
-        continues = kind and name == kind and letter in "IEL" and before not in _ENDS + _SINGLE
+        continues = kind and name == kind and letter in "IMEL" and before not in _ENDS + _SINGLE
         if kind and not continues:
             yield kind, begin, step - 1
             kind = ""

@@ -110,6 +110,7 @@ class Channels:
                 by_window=True,
                 longest=whole.longest,
                 divided=targets,
+                offset=None if whole.offset is None else (*(0.0 for _ in range(targets)), *whole.offset[targets:]),
             )
         if not self.ahead:
             return whole
