@@ -108,6 +108,18 @@ def test_only_the_channels_to_forecast_are_divided_by_their_window() -> None:
     np.testing.assert_allclose(scaled[:, 1], [-1, 1, -1, 1, -1], atol=1e-6)
 
 
+def test_channels_of_large_numbers_keep_their_offset_beside_a_divided_window() -> None:
+    channels, settings = (
+        Channels(("sales",), ("stamp",)),
+        ForecastConfig(window=4, horizon=1, season=1, test_steps=1, scale="window_mean"),
+    )
+    window = np.stack([10 + np.arange(5.0), 1.7e9 + 60 * np.arange(5.0)], axis=1)
+    fitted = channels.fit([window], settings)
+    layer = ReadSeries(fitted.mean, fitted.scale, relative=fitted.relative)
+    scaled = np.asarray(layer(fitted.narrow(channels.inputs(window[None], settings))))[0]
+    np.testing.assert_allclose(scaled[:, 1], np.array([-1.5, -0.5, 0.5, 1.5]) / np.std(np.arange(4)), atol=1e-3)
+
+
 def test_a_known_column_that_decides_the_target_is_used(run: Run, folder: Path) -> None:
     blind = trained(folder, {"series": "shop", "calendar": ["weekday"]})
     assert blind.evaluation.metrics["MASE"] > 0.5

@@ -410,17 +410,19 @@ class Run:
         """The network's outputs for the test examples."""
         return self.task.predict(self.model, self.task.test)
 
-    def predict(self, inputs: Any, batch_size: int = 256) -> NDArray[np.float32]:
+    def predict(self, inputs: Any, batch_size: int = 256) -> Any:
         """Predict raw examples.
 
         Args:
             inputs: Examples as in the data set: images [B, height, width] or [B, height, width, 3] with pixels from 0
-                to 255, a list of texts, or a list of series [T, F]; or a data frame with the columns of the training
+                to 255, a list of texts, a list of series [T, F], a list of lists of words, or, for a network with
+                several inputs, a list of mappings from their names; or a data frame with the columns of the training
                 table.
             batch_size: Number of examples computed at once.
 
         Returns:
-            [B, classes] probabilities, each row adding up to one; for other tasks their outputs.
+            [B, classes] probabilities, each row adding up to one; with a label for each step [B] arrays [T, classes];
+            for other tasks their outputs.
 
         Raises:
             InvalidInput: The examples have another shape than the training examples, or the network was trained to
