@@ -80,7 +80,7 @@ def _train(folder: Path, file: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "unrolled", "train", "experiment.yaml"]
     environment = {**os.environ, "KERAS_BACKEND": "jax", "TMPDIR": str(folder)}
     began, begun, own, mapped = time.perf_counter(), 0.0, 0, 0
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as process:
         while process.poll() is None:
             now = _memory(process.pid)
             own, mapped = max(own, now.get("RssAnon", 0)), max(mapped, now.get("VmHWM", 0))
@@ -90,8 +90,7 @@ def _train(folder: Path, file: str) -> dict[str, Any]:
                 process.send_signal(signal.SIGINT)
                 process.wait()
             time.sleep(0.1)
-        assert process.stdout is not None
-        run = folder / process.stdout.read().splitlines()[-1]
+    (run,) = folder.glob("runs/*")
     return {
         "peak_bytes": own,
         "peak_mapped_bytes": mapped,
