@@ -66,7 +66,7 @@ def load_labeled_table(
     if test is None and is_one_row and not split and isinstance(train, Path) and is_large(train):
         return _load_pieces(train, columns, chosen, read_options)
     table = read_source(train, **read_options)
-    if "by" in split:
+    if "by" in split and split["by"] != columns.get("series"):
         columns["ignore"] = (*named_columns(columns.get("ignore")), split["by"])
     decide = steps_schema if per == "step" else TableSchema.decide
     schema = decide(table, **columns, read_options=read_options)
