@@ -187,3 +187,11 @@ def test_what_cannot_be_is_refused_in_one_line(settings: dict[str, Any], message
 def test_settings_that_say_nothing_are_refused(data: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidSetting, match=message):
         unrolled.ExperimentConfig.load({**NETWORK, "data": {"file": "rows.csv", **data}})
+
+
+def test_series_may_be_the_groups(tmp_path: Path) -> None:
+    series = np.repeat(np.arange(20), 3)
+    columns = {"id": series, "x": np.arange(60.0) + 0.5, "label": np.where(series % 2, "a", "b")}
+    pl.DataFrame(columns).write_csv(tmp_path / "rows.csv")
+    data = load_config_data(file=str(tmp_path / "rows.csv"), series="id", split={"by": "id"})
+    assert data.train.size + data.test.size == 20

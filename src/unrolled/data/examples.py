@@ -67,7 +67,7 @@ def load_labeled_table(
         return _load_pieces(train, columns, chosen, read_options)
     table = read_source(train, **read_options)
     if "by" in split and split["by"] != columns.get("series"):
-        columns["ignore"] = (*named_columns(columns.get("ignore")), split["by"])
+        columns["ignore"] = tuple(dict.fromkeys((*named_columns(columns.get("ignore")), split["by"])))
     decide = steps_schema if per == "step" else TableSchema.decide
     schema = decide(table, **columns, read_options=read_options)
     table = replace(table, fill=schema.fill) if schema.fill else table
