@@ -1,4 +1,4 @@
-"""What each column of a table is, found from its cells and its name, with the reason for people."""
+"""The kind of each column of a table, found from its cells and its name, with the reason for people."""
 
 import re
 from collections.abc import Mapping, Sequence

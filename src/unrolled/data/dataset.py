@@ -130,7 +130,7 @@ class Dataset:
 
     @property
     def input_kinds(self) -> Mapping[str, str]:
-        """Of several inputs, ``text``, ``features``, ``category`` or ``sequence`` by name (see ``TableSchema``)."""
+        """The type of each of several inputs by name, such as ``text`` (see ``TableSchema``)."""
         return dict(self.schema.get("inputs", {})) if self.schema else {}
 
     @property

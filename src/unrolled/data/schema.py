@@ -107,7 +107,7 @@ class TableSchema:
 
     @property
     def number_columns(self) -> tuple[str, ...]:
-        """Those of ``value_columns`` that hold numbers, not categories."""
+        """The ``value_columns`` that hold numbers, not categories."""
         return tuple(name for name in self.value_columns if name not in self.categories)
 
     @property

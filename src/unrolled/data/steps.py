@@ -132,19 +132,26 @@ def step_inputs(table: Table, schema: TableSchema) -> tuple[Any, RowIndices]:
     Raises:
         DataError: A column is missing, a cell is empty or not a number, or a series has two rows of the same time.
     """
+    inputs, rows, _ = _read_steps(table, schema)
+    return inputs, rows
+
+
+def _read_steps(table: Table, schema: TableSchema) -> tuple[Any, RowIndices, str]:
+    """Return what ``step_inputs`` does, and a note on irregular times; empty if there are none."""
     for name in schema.columns:
         table.column(name)
     if schema.series is not None and schema.kind == "tokens":
         rows = _rows_of_words(table, schema)
         words = texts_of(table, schema.columns[0])[np.concatenate(rows)]
-        return TokenLists(_listed(words, [len(some) for some in rows])), rows
+        return TokenLists(_listed(words, [len(some) for some in rows])), rows, ""
     if schema.series is not None:
         found = read_series(table, schema, keeps_rows=True)
-        return [one.values for one in found], [one.step_rows for one in found]
+        note = format_irregular(found, schema, table.path.name)
+        return [one.values for one in found], [one.step_rows for one in found], note
     cells = np.arange(table.size)[:, None]
     if schema.kind == "sequence":
-        return read_sequences(table, schema.columns[0]), cells
-    return TokenLists(_pieces(table, schema.columns[0], schema.separator)), cells
+        return read_sequences(table, schema.columns[0]), cells, ""
+    return TokenLists(_pieces(table, schema.columns[0], schema.separator)), cells, ""
 
 
 def labeled_steps(table: Table, schema: TableSchema, divide_by: str | None = None) -> LabeledSteps:
@@ -159,18 +166,17 @@ def labeled_steps(table: Table, schema: TableSchema, divide_by: str | None = Non
         DataError: A column is missing, a cell is empty or not a number, or an example has another number of labels than
             of steps.
     """
-    inputs, rows = step_inputs(table, schema)
+    inputs, rows, note = _read_steps(table, schema)
     if schema.series is None:
         labels = _pieces(table, schema.target, schema.separator)
         _check_several(table, schema, labels)
         lengths = np.array([len(one) for one in inputs]) if schema.kind == "sequence" else inputs.lengths
         _check_lengths(table, schema, lengths, labels.list.len().to_numpy())
-        names, note = labels.explode(empty_as_null=True), ""
+        names = labels.explode(empty_as_null=True)
     else:
         names, lengths = labels_of(table, schema.target), np.array([len(some) for some in rows])
         whole = np.concatenate(rows)
         names = names[np.maximum(whole, 0)].set(pl.Series(whole < 0), None)
-        note = "" if schema.kind == "tokens" else format_irregular(read_series(table, schema), schema, table.path.name)
     return LabeledSteps(
         inputs,
         names,

@@ -38,7 +38,7 @@ def connect(config: ExperimentConfig, preprocessor: Preprocessor, builder: Compo
         inputs = {
             names[name]: keras.Input(part.shape, dtype=part.dtype, name=names[name]) for name, part in parts.items()
         }
-        branches = [_branch(config, name, parts[name], inputs[names[name]], builder) for name in parts]
+        branches = [_branch(config, name, part, inputs[names[name]], builder) for name, part in parts.items()]
         outputs = branches[0] if len(branches) == 1 else keras.layers.Concatenate(name=_CONCATENATE)(branches)
     else:
         inputs = keras.Input(preprocessor.shape, dtype=preprocessor.dtype)
@@ -50,7 +50,7 @@ def _branch(config: ExperimentConfig, name: str, part: Any, inputs: Any, builder
     """Return the vector that the layers of one of several inputs make of it."""
     outputs = inputs
     if isinstance(part, SeriesPreprocessor | FeaturesPreprocessor):
-        outputs = ReadSeries(part.mean, part.scale, name=f"{_READ}_{keras_names(config.inputs or ())[name]}")(inputs)
+        outputs = ReadSeries(part.mean, part.scale, name=f"{_READ}_{inputs.name}")(inputs)
     outputs = _chain(config, _paths(config, "inputs", name), outputs, builder)
     if len(outputs.shape) != 2 or str(outputs.dtype).startswith("int"):
         raise InvalidSetting(

@@ -1,6 +1,6 @@
 """Conversion of raw examples to the network's input, fitted on the training examples and kept with the run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -357,20 +357,9 @@ def window_level(series: NDArray[Any]) -> NDArray[np.float64]:
 def preprocessor_from_json(values: Mapping[str, Any]) -> Preprocessor:
     """Return the preprocessor that ``to_json`` wrote."""
     if values["kind"] == "columns":
-        return ColumnsPreprocessor({name: _column_from_json(part) for name, part in values["parts"].items()})
-    if values["kind"] == "words":
-        return words_from_json(values)
-    if values["kind"] == "arrays":
-        return ArrayPreprocessor(tuple(values["shape"]))
-    return _series_from_json(values) if values["kind"] == "series" else _texts_from_json(values)
-
-
-def _column_from_json(values: Mapping[str, Any]) -> ColumnPreprocessor:
-    if values["kind"] == "features":
-        return FeaturesPreprocessor(tuple(values["mean"]), tuple(values["scale"]), _tuple(values.get("offset")))
-    if values["kind"] == "category":
-        return CategoryPreprocessor(tuple(values["values"]))
-    return _series_from_json(values) if values["kind"] == "series" else _texts_from_json(values)
+        return ColumnsPreprocessor({name: _FROM_JSON[part["kind"]](part) for name, part in values["parts"].items()})
+    found: Preprocessor = _FROM_JSON[values["kind"]](values)
+    return found
 
 
 def _series_from_json(values: Mapping[str, Any]) -> SeriesPreprocessor:
@@ -391,3 +380,15 @@ def _texts_from_json(values: Mapping[str, Any]) -> TextPreprocessor:
 
 def _tuple(values: Sequence[float] | None) -> tuple[float, ...] | None:
     return None if values is None else tuple(values)
+
+
+_FROM_JSON: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "arrays": lambda values: ArrayPreprocessor(tuple(values["shape"])),
+    "category": lambda values: CategoryPreprocessor(tuple(values["values"])),
+    "features": lambda values: FeaturesPreprocessor(
+        tuple(values["mean"]), tuple(values["scale"]), _tuple(values.get("offset"))
+    ),
+    "series": _series_from_json,
+    "text": _texts_from_json,
+    "words": words_from_json,
+}
