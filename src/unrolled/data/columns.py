@@ -173,19 +173,22 @@ def named_columns(named: str | Sequence[str] | None) -> tuple[str, ...]:
     return () if named is None else (named,) if isinstance(named, str) else tuple(named)
 
 
-def check_named_once(table: Table, first: Sequence[str], others: Sequence[str] = ()) -> None:
-    """Refuse settings that give a column two roles.
+def check_named_once(table: Table, first: Sequence[str | None], others: Sequence[str]) -> None:
+    """Refuse settings that name columns which are missing, or that give a column two roles.
 
     Args:
         table: The table.
-        first: The columns with roles of their own, such as the target.
+        first: The columns with roles of their own, such as the target; None for a role without one.
         others: The columns that are read.
 
     Raises:
-        DataError: A column is among ``first`` twice, or in both.
+        DataError: A column is missing, among ``first`` twice, or in both.
     """
-    for name in first:
-        if [*first, *others].count(name) > 1:
+    named = [name for name in (*first, *others) if name]
+    for name in named:
+        table.column(name)
+    for name in filter(None, first):
+        if named.count(name) > 1:
             raise DataError(f'{table.path}: the settings name the column "{name}" twice. Name it once.')
 
 
@@ -213,6 +216,38 @@ def check_are_examples(table: Table, columns: Mapping[str, Column], target: str 
                     f"{table.path}: cannot tell whether a row is an example or a step of a series: the times in {time} "
                     f"repeat for each {name}. Write data: {{series: {name}}}, or {{columns: features}} for examples"
                 )
+
+
+def find_series_and_time(
+    table: Table,
+    target: str | None,
+    series: str | None,
+    time: str | None,
+    ignore: Sequence[str],
+    inputs: Sequence[str],
+) -> tuple[str | None, str | None, dict[str, Column]]:
+    """Find the column of series, and that which orders its rows, where the user names none.
+
+    Args:
+        table: The table.
+        target: The column of the class, if there is one.
+        series: The column of series, if the user names it.
+        time: The column of times, if the user names it.
+        ignore: The columns that are not read.
+        inputs: The columns that the user names as inputs.
+
+    Returns:
+        The two columns, None where there is none; and the columns without another role.
+
+    Raises:
+        DataError: There are several columns of times, and none is called after time.
+    """
+    others = {name: one for name, one in find_columns(table).items() if name not in (target, series, *ignore)}
+    series = series or find_series_column(table, (target, *ignore, *inputs))
+    others.pop(series or "", None)
+    if series is not None and time is None:
+        time = find_time_column(table, others)
+    return series, time, others
 
 
 def find_time_column(table: Table, columns: Mapping[str, Column]) -> str | None:

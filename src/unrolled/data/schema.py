@@ -13,8 +13,7 @@ from unrolled.data.columns import (
     check_are_examples,
     check_named_once,
     find_columns,
-    find_series_column,
-    find_time_column,
+    find_series_and_time,
     find_usual_column,
     named_columns,
 )
@@ -142,21 +141,16 @@ class TableSchema:
         """
         if has_target:
             target = target or table.target or find_usual_column(table, TARGETS, "target")
-        ignore = named_columns(ignore)
-        for name in (target, series, time, *ignore, *named_columns(input), *named_columns(categories), *(fill or ())):
+        named = named_columns(input)
+        for name in (time, *(fill or ())):
             if name:
                 table.column(name)
-        read = tuple(dict.fromkeys((*named_columns(input), *named_columns(categories))))
-        check_named_once(table, tuple(name for name in (target, series, *ignore) if name), read)
-        found = find_columns(table)
-        others = {name: one for name, one in found.items() if name not in (target, series, *ignore)}
-        series = series or find_series_column(table, (target, *ignore, *named_columns(input)))
-        others.pop(series or "", None)
-        if series is not None and time is None:
-            time = find_time_column(table, others)
+        read = tuple(dict.fromkeys((*named, *named_columns(categories))))
+        check_named_once(table, (target, series, *named_columns(ignore)), read)
+        series, time, others = find_series_and_time(table, target, series, time, named_columns(ignore), named)
         chosen = choose_inputs(
             table,
-            named_columns(input),
+            named,
             None if categories is None else named_columns(categories),
             others,
             series,
@@ -165,7 +159,7 @@ class TableSchema:
             inputs,
         )
         if series is None and columns is None and not input and chosen.kind in ("features", "steps"):
-            check_are_examples(table, found, target)
+            check_are_examples(table, find_columns(table), target)
         schema = cls(
             chosen.columns,
             target or "",

@@ -10,9 +10,7 @@ from unrolled.data.choosing import category_values
 from unrolled.data.columns import (
     Column,
     check_named_once,
-    find_columns,
-    find_series_column,
-    find_time_column,
+    find_series_and_time,
     find_usual_column,
     named_columns,
 )
@@ -64,21 +62,16 @@ def steps_schema(
         DataError: A column is missing, or it cannot be known which column is the target or the input.
     """
     target = target or table.target or find_usual_column(table, _TARGETS, "target")
-    named, ignore, wanted = named_columns(input), named_columns(ignore), named_columns(categories)
-    for name in (target, series, time, *ignore, *named, *wanted):
-        if name:
-            table.column(name)
-    check_named_once(table, (target, *((series,) if series else ()), *ignore), (*named, *wanted))
-    others = {name: one for name, one in find_columns(table).items() if name not in (target, series, time, *ignore)}
-    series = series or find_series_column(table, (target, *ignore, *named))
-    others.pop(series or "", None)
-    if series is not None and time is None:
-        time = find_time_column(table, others)
+    named, wanted = named_columns(input), named_columns(categories)
+    if time:
+        table.column(time)
+    check_named_once(table, (target, series, *named_columns(ignore)), (*named, *wanted))
+    series, time, others = find_series_and_time(table, target, series, time, named_columns(ignore), named)
     if settings.get("irregular") == "resample":
         raise DataError(
             f"{table.path}: data.irregular: resample averages rows, but each has a label. Set irregular: delta"
         )
-    others = {name: one for name, one in others.items() if name not in wanted}
+    others = {name: one for name, one in others.items() if name not in (time, *wanted)}
     columns, kind = _choose_steps(table, named, others, series)
     schema = TableSchema(
         columns,
