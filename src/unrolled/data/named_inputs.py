@@ -22,9 +22,9 @@ class NamedInputs:
 
     Example:
         >>> lines = Ragged.of([np.array([5]), np.array([7, 2, 9])])
-        >>> inputs = NamedInputs({"title": lines, "stars": np.array([[1.0], [4.0]])}, {"title": (2, 4)})
+        >>> inputs = NamedInputs({"title": lines, "stars": np.array([[1.0], [4.0]])}, {"title": (8, 16)})
         >>> inputs[0]["title"].tolist(), len(inputs), inputs[np.array([1])].padded()["title"].tolist()
-        ([5], 2, [[7, 2, 9, 0]])
+        ([5], 2, [[7, 2, 9, 0, 0, 0, 0, 0]])
     """
 
     dtype = np.dtype(object)
