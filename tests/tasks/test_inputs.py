@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
+from tests.conftest import Command
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.named_inputs import NamedInputs
 from unrolled.data.ragged import Ragged
@@ -114,6 +115,17 @@ def test_a_category_that_was_never_seen_is_the_unknown_one(run: unrolled.Run) ->
     assert np.abs(run.predict([{**row, "shop": "shop 3"}]) - unknown[0]).max() > 0
 
 
+def test_categories_that_were_never_seen_are_noted(
+    run: unrolled.Run, unrolled_command: Command, tmp_path: Path
+) -> None:
+    rows = pl.DataFrame(TABLE).head(6).with_columns(city=pl.lit("Oslo"), shop=pl.lit("shop 99"))
+    rows.write_csv(tmp_path / "new.csv")
+    printed = unrolled_command("predict", run.path, tmp_path / "new.csv")
+    assert printed.returncode == 0
+    assert "city: Oslo; shop: shop 99" in printed.stderr
+    assert not unrolled_command("predict", run.path, write(tmp_path)).stderr
+
+
 def test_training_goes_on_exactly(tmp_path: Path) -> None:
     whole = train(tmp_path)
     part = train(tmp_path, training={"epochs": 5, "batch_size": 16, "optimizer": {"Adam": {"learning_rate": 0.02}}})
@@ -194,6 +206,12 @@ def test_cells_of_numbers_are_series_beside_features(tmp_path: Path) -> None:
         ({"review": READ_TEXT, "features": []}, {"categories": ["label"]}, 'the column "label" twice'),
         ({}, {}, "at least one"),
         ({"review": READ_TEXT}, {"series": "city"}, "expected an example in each row"),
+        (
+            {"review": READ_TEXT},
+            {"input": ["days"]},
+            "days: expected a column that one of the inputs reads, got numbers",
+        ),
+        ({"review": READ_TEXT}, {"categories": ["shop"]}, "shop: expected a column that one of the inputs reads"),
     ],
 )
 def test_inputs_that_cannot_be_are_refused(inputs: Any, data: Any, message: str, tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ def predict(
         predict_inputs,
         predict_table,
         predict_texts,
+        unseen_categories,
         write_predictions,
         write_table,
     )
@@ -103,6 +104,8 @@ def predict(
     found, table = Run.find(run, runs), None
     if is_whole_table(inputs):
         table, predictions = predict_table(found, Path(inputs[0]))
+        if unseen := unseen_categories(found, table):
+            click.echo(unseen, err=True)
     elif inputs == ("-",):
         predictions = predict_texts(found, read_lines(sys.stdin.buffer))
     else:

@@ -44,8 +44,8 @@ def category_values(table: Table, name: str) -> list[str]:
     return values
 
 
-def _is_a_feature(table: Table, column: Column, target: str | None) -> bool:
-    """Return True for a category of few values that does not give the class away."""
+def is_a_feature(table: Table, column: Column, target: str | None) -> bool:
+    """Return True for a category of few values that does not give the class of the target away."""
     if column.kind != "category":
         return False
     cells = table.frame[column.name]
@@ -109,7 +109,7 @@ def choose_inputs(
     if found == "steps" and series is None:
         found = kind or ("steps" if _are_steps(columns) and not wanted else "features")
     if found == "features" and not named and categories is None:
-        wanted = tuple(name for name in others if _is_a_feature(table, others[name], target))
+        wanted = tuple(name for name in others if is_a_feature(table, others[name], target))
     return ChosenInputs(columns, found, wanted)
 
 
@@ -129,19 +129,41 @@ def _choose_several(
             "Leave inputs out."
         )
     kinds = {name: _kind_of_input(table, name, named, categories or (), others) for name in names}
-    if "features" not in kinds.values():
-        return ChosenInputs((), "inputs", inputs=kinds)
-    rest = {name: one for name, one in others.items() if name not in kinds}
+    columns: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = ()
+    if "features" in kinds.values():
+        rest = {name: one for name, one in others.items() if name not in kinds}
+        columns, wanted = _choose_features(table, named, categories, rest, target)
+        if not columns and not wanted:
+            raise DataError(
+                f"{table.path}: inputs.{FEATURES}: expected columns of numbers or categories, got none beside "
+                f"{format_list(list(names))}. Leave it out."
+            )
+    for name in (*named, *(categories or ())):
+        if name not in (*kinds, *columns, *wanted):
+            raise DataError(
+                f"{table.path}: {name}: expected a column that one of the inputs reads, got {_fact(others, name)}. "
+                f"Add it to inputs, or leave it out of data.input."
+            )
+    return ChosenInputs(columns, "inputs", wanted, kinds)
+
+
+def _choose_features(
+    table: Table,
+    named: Sequence[str],
+    categories: Sequence[str] | None,
+    rest: Mapping[str, Column],
+    target: str | None,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the columns of numbers and the categories among the columns that are no inputs of their own."""
     columns = tuple(name for name in named or rest if name in rest and rest[name].kind == "numbers")
     found = rest if categories is None else categories
-    wanted = tuple(name for name in found if name in rest and (categories or _is_a_feature(table, rest[name], target)))
-    columns = tuple(name for name in columns if name not in wanted)
-    if not columns and not wanted:
-        raise DataError(
-            f"{table.path}: inputs.{FEATURES}: expected columns of numbers or categories, got none beside "
-            f"{format_list(list(names))}. Leave it out."
-        )
-    return ChosenInputs(columns, "inputs", wanted, kinds)
+    wanted = tuple(name for name in found if name in rest and (categories or is_a_feature(table, rest[name], target)))
+    return tuple(name for name in columns if name not in wanted), wanted
+
+
+def _fact(columns: Mapping[str, Column], name: str) -> str:
+    return columns[name].fact if name in columns else "a column of another role"
 
 
 def _kind_of_input(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from unrolled.data.choosing import BESIDE_TEXT, MOST_CHANNELS, category_values, choose_inputs
+from unrolled.data.choosing import BESIDE_TEXT, MOST_CHANNELS, category_values, choose_inputs, is_a_feature
 from unrolled.data.columns import (
     PARTS,
     TARGETS,
@@ -244,8 +244,10 @@ class TableSchema:
             return replace(column, fact=f"{column.fact}, beside the text: read with inputs")
         if self.kind not in ("features", "inputs") or column.role != "ignored" or column.kind != "category":
             return column
-        is_few = table.frame[column.name].n_unique() <= MOST_CHANNELS
-        return replace(
-            column,
-            fact=f"{column.fact}, {'it gives the class away' if is_few else 'too many for channels: read with inputs'}",
-        )
+        if table.frame[column.name].n_unique() > MOST_CHANNELS:
+            reason = "too many for channels: read with inputs"
+        elif is_a_feature(table, column, self.target):
+            reason = "not named among the inputs"
+        else:
+            reason = "it gives the class away"
+        return replace(column, fact=f"{column.fact}, {reason}")

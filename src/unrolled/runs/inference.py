@@ -7,6 +7,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any, TextIO
 
+from unrolled.data.cells import unknown_categories
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.folders import list_examples
 from unrolled.data.formats import PICTURE_FILES, TABLES, ReadContext, names_a_file, read_inputs, read_labeled
@@ -18,6 +19,7 @@ from unrolled.data.table import Table
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
 from unrolled.storage import cannot_read, looks_like_a_file
+from unrolled.tasks.columns import CategoryPreprocessor, ColumnsPreprocessor
 from unrolled.tasks.metrics import Evaluation
 from unrolled.tasks.words import WordsPreprocessor
 
@@ -195,6 +197,15 @@ def predict_table(run: Run, path: Path) -> tuple[Table, list[Prediction]]:
     known = next(iter(by_row.values()), {})
     nothing = {key: dict.fromkeys(value) if isinstance(value, dict) else None for key, value in known.items()}
     return inputs.table, [{"file": str(path), "index": row, **by_row.get(row, nothing)} for row in rows]
+
+
+def unseen_categories(run: Run, table: Table) -> str:
+    """Return a note on the categories in a table that the network was not trained on; empty if there are none."""
+    known = dict(run.schema.categories) if run.schema else {}
+    if isinstance(run.preprocessor, ColumnsPreprocessor):
+        parts = run.preprocessor.parts.items()
+        known |= {name: part.values for name, part in parts if isinstance(part, CategoryPreprocessor)}
+    return unknown_categories(table, known)
 
 
 def write_table(table: Table, predictions: Sequence[Prediction], to: TextIO) -> None:
