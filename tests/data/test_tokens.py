@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from unrolled.data import tokens
 from unrolled.data.ragged import Ragged, objects, pad, padded_length, padded_lengths
 from unrolled.data.texts import Texts
 from unrolled.data.tokens import KINDS, PADDING, UNKNOWN, Tokenizer
@@ -131,6 +132,19 @@ def test_many_texts_are_read_as_the_library_reads_each(texts: list[str], lowerca
         assert numbers.dtype == np.int32
         assert numbers.tolist() == (tokenizer.encode(text).tolist() or [UNKNOWN])
         assert UNKNOWN not in numbers[1:]
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+@given(st.lists(st.text("ab'\u2019 \u0301\u00e9\u0e15\u0e32.\n", max_size=60), min_size=1, max_size=5))
+def test_the_start_of_a_long_text_is_read_as_the_whole(most: int, texts: list[str]) -> None:
+    tokenizer = Tokenizer.fit(texts, kind="words")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens, "_CHARACTERS_OF_A_WORD", 2)
+        encoded = Ragged.of_pieces(tokenizer.encode_all(Texts.of(texts), most))
+        fitted = Tokenizer.fit(Texts.of(texts), kind="words", most=most)
+    for text, numbers in zip(texts, encoded, strict=True):
+        assert numbers.tolist() == (tokenizer.encode(text, most).tolist() or [UNKNOWN])
+    assert set(fitted.tokens) == {token for text in texts for token in tokenizer.cut(text, most)}
 
 
 def test_half_a_character_is_read_as_a_question_mark() -> None:

@@ -73,7 +73,7 @@ def test_a_run_on_data_in_pieces_is_the_run_on_the_same_data_in_memory(
 
 
 def test_texts_are_indexed_like_an_array(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "ROWS_AT_ONCE", 8)
+    monkeypatch.setattr(tables, "BYTES_AT_ONCE", 64)
     schema = TableSchema(("text",), "label", kind="text")
     stored = examples_in_pieces(Path(files["texts"]), schema)[0].inputs
     in_memory = Texts.of(SENTENCES["text"])

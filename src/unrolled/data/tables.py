@@ -70,8 +70,8 @@ def read_preview(path: Path) -> Table:
     """Read a table for display: all of its rows, or the first 4,096 of a Parquet file."""
     if path.suffix.lower() != ".parquet":
         return read_table(path)
-    frame = with_simple_types(path, _collect(path, scan_parquet(path).head(ROWS_AT_ONCE)))
-    return Table(path, frame, {"format": "Parquet, first rows" if frame.height == ROWS_AT_ONCE else "Parquet"})
+    frame = with_simple_types(path, _collect(path, scan_parquet(path).head(_ROWS_SHOWN)))
+    return Table(path, frame, {"format": "Parquet, first rows" if frame.height == _ROWS_SHOWN else "Parquet"})
 
 
 def read_json(path: Path, content: bytes, encoding: str, *, is_lines: bool, line: int = 1) -> Table:
@@ -144,7 +144,8 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
-ROWS_AT_ONCE = 4096
+_ROWS_SHOWN, _ROWS_MEASURED = 4096, 1024
+BYTES_AT_ONCE = 1 << 23
 
 
 def _read_binary(path: Path, suffix: str) -> Table:
@@ -199,23 +200,31 @@ def _collect(path: Path, rows: pl.LazyFrame) -> pl.DataFrame:
 
 
 def iterate_batches(path: Path) -> Iterator[pl.DataFrame]:
-    """Yield the rows of a Parquet file, a few thousand at a time.
+    """Yield the rows of a Parquet file, some 8 MB at a time.
 
     Raises:
         DataError: The file is missing or damaged.
     """
-    with damage_named(path):
-        for batch in scan_parquet(path).collect_batches(chunk_size=ROWS_AT_ONCE, maintain_order=True):
-            yield with_simple_types(path, batch)
+    rows, (count, bytes_of_each) = scan_parquet(path), _measure(path)
+    at_once = max(1, round(BYTES_AT_ONCE / max(bytes_of_each, 1)))
+    # Slices, because batches of one query are made of groups of rows, of which a file may have a single one.
+    for begin in range(0, count, at_once):
+        yield with_simple_types(path, _collect(path, rows.slice(begin, at_once)))
 
 
 def size_in_memory(path: Path) -> int:
-    """Estimate the size in memory of all rows of a Parquet file, in bytes, by that of its first rows.
+    """Estimate the size in memory of all rows of a Parquet file, in bytes.
 
     Raises:
         DataError: The file is missing or damaged.
     """
+    count, bytes_of_each = _measure(path)
+    return round(count * bytes_of_each)
+
+
+def _measure(path: Path) -> tuple[int, float]:
+    """Return the number of rows of a Parquet file, and the size in memory of each, estimated by the first ones."""
     rows = scan_parquet(path)
     count: int = _collect(path, rows.select(pl.len())).item()
-    first = _collect(path, rows.head(ROWS_AT_ONCE))
-    return round(first.estimated_size() / max(first.height, 1) * count)
+    first = _collect(path, rows.head(_ROWS_MEASURED))
+    return count, first.estimated_size() / max(first.height, 1)
