@@ -193,11 +193,11 @@ class Tokenizer:
             most: The number of words read of each; None for all.
         """
         is_ascii = bool(texts.str.len_bytes().sum() == texts.str.len_chars().sum())
-        characters = None if most is None else most * _CHARACTERS_OF_A_WORD
-        if characters and texts.str.len_bytes().mean() > 2 * characters:  # type: ignore[operator]
+        if most is not None and texts.str.len_bytes().sum() > 2 * most * _CHARACTERS_OF_A_WORD * len(texts):
+            start = named.str.head(most * _CHARACTERS_OF_A_WORD)
             # The last two words of a start may be one that is cut in two, don't at its apostrophe.
-            start = self._normalized(named.str.head(characters), is_ascii=is_ascii)
-            named = pl.when(start.str.count_matches(_WORD) > most + 1).then(named.str.head(characters)).otherwise(named)
+            count = self._normalized(start, is_ascii=is_ascii).str.count_matches(_WORD)
+            named = pl.when(count > most + 1).then(start).otherwise(named)
         words = self._normalized(named, is_ascii=is_ascii).str.extract_all(_WORD)
         return words if most is None else words.list.head(most)
 

@@ -157,11 +157,13 @@ def _as_matrix(grams: NDArray[np.uint64], lengths: NDArray[np.int64], vocabulary
     """Return how often each text [B] has each gram of the vocabulary [V], as a sparse matrix [B, V]."""
     from scipy.sparse import csr_matrix
 
-    columns = np.minimum(np.searchsorted(vocabulary, grams), len(vocabulary) - 1)
-    is_known = vocabulary[columns] == grams
-    rows = np.repeat(np.arange(len(lengths)), lengths)[is_known]
+    # A join by hash, which takes half as long as np.searchsorted.
+    known = pl.LazyFrame({"gram": vocabulary, "column": np.arange(len(vocabulary))})
+    joined = pl.LazyFrame({"gram": grams}).join(known, on="gram", how="left", maintain_order="left")
+    columns = joined.select("column").collect().to_series()
+    rows = np.repeat(np.arange(len(lengths)), lengths)[columns.is_not_null().to_numpy()]
     counts = np.ones(len(rows), np.float64)
-    return csr_matrix((counts, (rows, columns[is_known])), shape=(len(lengths), len(vocabulary)))
+    return csr_matrix((counts, (rows, columns.drop_nulls().to_numpy())), shape=(len(lengths), len(vocabulary)))
 
 
 def _enough_texts(split: Split) -> int:
