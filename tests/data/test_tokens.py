@@ -1,14 +1,16 @@
 """Texts as numbers."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from unrolled.data import tokens
 from unrolled.data.ragged import Ragged, objects, pad, padded_length, padded_lengths
-from unrolled.data.texts import Texts
+from unrolled.data.texts import Texts, column_of
 from unrolled.data.tokens import KINDS, PADDING, UNKNOWN, Tokenizer
 
 import numpy as np
+import polars as pl
 import pytest
 import tokenizers
 from hypothesis import given, settings
@@ -91,6 +93,21 @@ def test_pairs_of_bytes_are_joined_and_read_back() -> None:
     for text in ("lower", "naïve \U0001f600", "an unseen line\n"):
         assert again.decode(again.encode(text)) == text
         assert UNKNOWN not in again.encode(text)
+
+
+def test_a_long_text_is_counted_a_few_megabytes_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+
+    def column(texts: Sequence[str]) -> pl.Series:
+        counted.append(sum(map(len, texts)))
+        return column_of(texts)
+
+    monkeypatch.setattr(tokens, "column_of", column)
+    whole = "one and another " * 500_000
+    tokenizer = Tokenizer.fit(["", whole, "", "z"], kind="characters")
+    assert sum(counted) == len(whole) + 1
+    assert max(counted) < len(whole) / 2
+    assert tokenizer.tokens == Tokenizer.fit([*whole[:16], *"z"], kind="characters").tokens
 
 
 def test_long_texts_are_cut_between_words() -> None:

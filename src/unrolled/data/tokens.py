@@ -31,7 +31,7 @@ _LETTER = rf"[\p{{L}}\p{{M}}\p{{N}}_&&[^{_UNSPACED}]]"
 _WORD = rf"[{_UNSPACED}]\p{{M}}*|{_LETTER}+(?:['\u2019]{_LETTER}+)*|[^\p{{L}}\p{{M}}\p{{N}}_\s]\p{{M}}*"
 _EVERY_CHARACTER = "(?m:.)|\n"
 _TEXTS_AT_ONCE, _CHARACTERS_AT_ONCE = 1 << 15, 1 << 16
-_CHARACTERS_OF_A_WORD = 16
+_CHARACTERS_OF_A_WORD, _CHARACTERS_COUNTED = 16, 1 << 21
 _MOST_TOKENS = 1 << 20
 _COUNTS = {"token": pl.String, "count": pl.UInt64}
 _COUNTED_AT_ONCE = 32
@@ -91,7 +91,7 @@ class Tokenizer:
             return untrained._fit_pairs(texts, min_count, most_tokens, most)
         count = untrained._count_words if kind == "words" else untrained._count_characters
         counted: list[pl.DataFrame] = []
-        for some in _columns(texts):
+        for some in _columns(texts, most):
             counted.append(count(some, most))
             if len(counted) == _COUNTED_AT_ONCE:
                 counted = [_added(counted)]
@@ -178,7 +178,7 @@ class Tokenizer:
             show_progress=False,
         )
         self._divide(model)
-        model.train_from_iterator((text[:most] for some in _columns(texts) for text in some.to_list()), trainer)
+        model.train_from_iterator((text[:most] for some in _columns(texts, most) for text in some.to_list()), trainer)
         trained = json.loads(model.to_str())["model"]
         vocabulary = sorted(trained["vocab"], key=trained["vocab"].__getitem__)[2:]
         merges = tuple((first, second) for first, second in trained["merges"])
@@ -352,18 +352,22 @@ class Tokenizer:
         return cls(values["kind"], tuple(values["tokens"]), values["lowercase"], merges)
 
 
-def _columns(texts: Texts | Iterable[str | LongText]) -> Iterator[pl.Series]:
-    """Yield some texts at a time, long ones in parts."""
+def _columns(texts: Texts | Iterable[str | LongText], most: int | None) -> Iterator[pl.Series]:
+    """Yield some texts at a time, in parts if they are read whole."""
     if isinstance(texts, Texts):
         yield from texts.columns()
         return
-    parts = (part for text in texts for piece in pieces_of(text) for part in _long_parts(text, piece))
-    while some := list(islice(parts, _TEXTS_AT_ONCE)):
+    cut = _parts if most is None else lambda piece: (piece,)
+    some: list[str] = []
+    size = 0
+    for part in (part for text in texts for piece in pieces_of(text) for part in cut(piece)):
+        some.append(part)
+        size += len(part)
+        if size > _CHARACTERS_COUNTED or len(some) == _TEXTS_AT_ONCE:
+            yield column_of(some)
+            some, size = [], 0
+    if some:
         yield column_of(some)
-
-
-def _long_parts(text: str | LongText, piece: str) -> Iterable[str]:
-    return _parts(piece) if isinstance(text, LongText) else (piece,)
 
 
 def _with_marks(text: str, end: int) -> int:
