@@ -17,7 +17,7 @@ from unrolled.storage import cannot_read
 import polars as pl
 
 _BYTES_AT_ONCE = 1 << 26
-_MANY_BYTES = 1 << 23
+_MANY_BYTES = 1 << 22
 # Enough of a file to tell its encoding.
 _SAMPLE = 1 << 22
 

@@ -151,7 +151,7 @@ def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = 
         DataError: A column is missing, a cell is empty or not a number, or a series has two classes or groups.
     """
     names = labels_of(table, schema.target)
-    note, first = "", np.arange(table.size)
+    note = ""
     rows: RowIndices
     if schema.series is None:
         inputs, rows = extract_examples(table, schema)
@@ -159,11 +159,10 @@ def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = 
         series = read_series(table, schema)
         inputs, rows = [one.values for one in series], [one.rows for one in series]
         note = format_irregular(series, schema, table.path.name)
-        first = np.array([some[0] for some in rows])
         _check_one_value(
             table, names, schema.target, rows, "a label for each step needs task: label. Set it, or give a series one"
         )
-        names = names[first]
+        names = names[[int(some[0]) for some in rows]]
     return LabeledExamples(
         inputs,
         names,
@@ -186,7 +185,6 @@ def division_of(table: Table, schema: TableSchema, divide_by: str | None, rows: 
     Raises:
         DataError: A cell is empty, or a series has two groups.
     """
-    first = np.array([some[0] for some in rows])
     if divide_by is not None and divide_by == schema.time:
         moments = table.moments(divide_by)
         begins = np.cumsum([0, *(len(some) for some in rows[:-1])])
@@ -196,6 +194,7 @@ def division_of(table: Table, schema: TableSchema, divide_by: str | None, rows: 
         check_filled(table, divide_by, groups, "a group")
         if schema.series is not None:
             _check_one_value(table, groups, divide_by, rows, "a series is in one part. Give a series one")
+        first = [some[0] for some in rows]
         return Division("group", groups.rank("dense").to_numpy().astype(np.int64)[first])
     return None
 

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-_BYTES_AT_ONCE = 1 << 21
+_BYTES_AT_ONCE = 1 << 20
 _TEXTS_AT_ONCE = 1 << 16
 
 
