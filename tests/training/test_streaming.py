@@ -5,17 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
-from unrolled.data import examples, long_text, pieces, tables
+from unrolled.data import examples, long_text, pieces, precision, ragged, tables
 from unrolled.data.examples import examples_in_pieces, load_labeled_table
 from unrolled.data.ragged import Ragged
 from unrolled.data.schema import TableSchema
 from unrolled.data.texts import StoredTexts, Texts
 from unrolled.errors import DataError
+from unrolled.tasks.preprocessing import fit_series
 
 import numpy as np
 import pytest
 
-parquet = pytest.importorskip("pyarrow.parquet", reason="PyArrow is the extra that reads Parquet")
+parquet = pytest.importorskip("pyarrow.parquet", reason="PyArrow writes the tables")
 pyarrow = pytest.importorskip("pyarrow")
 
 SENTENCES = {
@@ -83,6 +84,28 @@ def test_texts_are_indexed_like_an_array(files: dict[str, str], monkeypatch: pyt
         assert list(texts[mixed]) == [SENTENCES["text"][row] for row in mixed]
         assert (texts[3], texts[-1], len(texts[:2])) == (SENTENCES["text"][3], SENTENCES["text"][239], 2)
     assert [column.to_list() for column in stored.columns()] == [column.to_list() for column in in_memory.columns()]
+
+
+def test_all_pieces_decide_whether_float32_tells_numbers_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "BYTES_AT_ONCE", 64)
+    monkeypatch.setattr(ragged, "LARGEST_IN_MEMORY", 0)
+    monkeypatch.setattr(precision, "_ROWS_AT_ONCE", 7)
+    stamps = [1.7e9 + (n - 60) * 10.0 * (n > 60) for n in range(120)]
+    columns: dict[str, list[float]] = {
+        "stamp": stamps,
+        "size": [float(n % 9) for n in range(120)],
+        "class": [n % 2 for n in range(120)],
+    }
+    parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
+    for names, expected in ((("stamp", "size"), np.float64), (("size",), np.float32)):
+        schema = TableSchema(names, "class", kind="features")
+        inputs = examples_in_pieces(tmp_path / "a.parquet", schema)[0].inputs
+        assert isinstance(inputs, Ragged)
+        assert inputs.values.dtype == expected
+        assert inputs.values.tolist() == [list(row) for row in zip(*(columns[name] for name in names), strict=True)]
+        encoded = fit_series(inputs).encode(inputs)
+        assert encoded.values.dtype == np.float32
+        assert len(np.unique(encoded.values[:, 0])) == len(set(columns[names[0]]))
 
 
 @pytest.mark.parametrize(

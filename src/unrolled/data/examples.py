@@ -15,7 +15,8 @@ from unrolled.data.labeled_steps import LabeledSteps, assemble_steps
 from unrolled.data.long_text import LongText
 from unrolled.data.named_inputs import NamedInputs
 from unrolled.data.pieces import is_large, read_pieces
-from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, converted, narrowest, objects
+from unrolled.data.precision import converted, narrowest
+from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, objects
 from unrolled.data.rows import labeled_examples, labels_of, rows_as_series, texts_of
 from unrolled.data.schema import TableSchema
 from unrolled.data.steps import labeled_steps, steps_schema
@@ -23,12 +24,10 @@ from unrolled.data.table import Table, format_list
 from unrolled.data.texts import StoredTexts, Texts
 from unrolled.data.times import find_times
 from unrolled.data.token_lists import TokenLists
-from unrolled.data.values import loses_differences
 from unrolled.errors import DataError
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 Labeled = TypeVar("Labeled", LabeledExamples, LabeledSteps)
 MOST_EVALUATED = 2_000_000
@@ -229,19 +228,13 @@ def examples_in_pieces(path: Path, schema: TableSchema) -> tuple[LabeledExamples
             labels.append(labels_of(usable, schema.target))
             yield usable
 
-    def series() -> Iterator[tuple[NDArray[Any], NDArray[np.int64]]]:
-        dtype = None
-        for piece in pieces():
-            values, lengths = rows_as_series(piece, schema)
-            dtype = dtype or (np.float64 if loses_differences(values) else np.float32)
-            yield values.astype(dtype), lengths
-
     inputs: StoredTexts | Ragged
     if schema.is_text:
         inputs = StoredTexts.write(texts_of(piece, schema.columns[0]) for piece in pieces())
     elif schema.kind == "sequence":
         raise DataError(f"{path}: sequences in cells are read whole. Divide the file, or write a column for each step.")
     else:
-        inputs = Ragged.of_pieces(series(), is_on_disk=True)
+        inputs = Ragged.of_pieces((rows_as_series(piece, schema) for piece in pieces()), is_on_disk=True)
+        inputs = converted(inputs, narrowest(inputs))
     examples = LabeledExamples(inputs, pl.concat(labels), lambda row: f"{path}: row {row + 1}", schema.to_json())
     return examples, size, dropped

@@ -10,7 +10,8 @@ from unrolled.data.dataset import Dataset, Split
 from unrolled.data.examples import format_columns
 from unrolled.data.frames import Source, read_source
 from unrolled.data.grids import Timeline
-from unrolled.data.ragged import converted, narrowest, objects
+from unrolled.data.precision import converted, narrowest
+from unrolled.data.ragged import objects
 from unrolled.data.schema import TableSchema
 from unrolled.data.series import Series, channels_of, format_irregular, read_series
 from unrolled.data.table import Table, format_list

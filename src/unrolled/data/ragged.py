@@ -3,12 +3,11 @@
 import os
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.values import loses_differences
 from unrolled.errors import WriteError
 
 import numpy as np
@@ -21,6 +20,7 @@ LARGEST_IN_MEMORY = 1 << 28
 SHORTEST = 8
 """The smallest length to which sequences are padded."""
 _MOST_LENGTHS = 7
+_VALUES_AT_ONCE = 1 << 16
 
 
 class Ragged:
@@ -95,6 +95,15 @@ class Ragged:
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self.values[begin : begin + length] for begin, length in zip(self.begins, self.lengths, strict=True))
 
+    def mapped(self, function: Callable[[NDArray[Any]], NDArray[Any]], shortest: int | None = None) -> "Ragged":
+        """Return arrays of the values that a function gives for some values [N, ...]; many of them are on disk."""
+        if self.values.nbytes <= LARGEST_IN_MEMORY:
+            values = function(self.values)
+        else:
+            starts = range(0, len(self.values), _VALUES_AT_ONCE)
+            values = on_disk(function(self.values[begin : begin + _VALUES_AT_ONCE]) for begin in starts)
+        return Ragged(values, self.begins, self.lengths, shortest or self.shortest)
+
     @property
     def joined(self) -> NDArray[Any]:
         """[N, ...] the values of these arrays, end to end."""
@@ -146,19 +155,6 @@ def pad(items: NDArray[Any] | Ragged, length: int | None = None) -> NDArray[Any]
 def lengths(items: NDArray[Any] | Ragged) -> NDArray[np.int64]:
     """Return the length of each item, [B]."""
     return items.lengths if isinstance(items, Ragged) else np.array([len(item) for item in items], np.int64)
-
-
-def narrowest(items: Any) -> type:
-    """Return float32, or float64 if float32 loses the differences between the values of series [B] of [T, F]."""
-    values = items.values if isinstance(items, Ragged) else np.concatenate(items)
-    return np.float64 if loses_differences(values) else np.float32
-
-
-def converted(items: Any, dtype: type) -> Any:
-    """Return [B] series [T, F] with values of another dtype."""
-    if isinstance(items, Ragged):
-        return Ragged(items.values.astype(dtype, copy=False), items.begins, items.lengths, items.shortest)
-    return [item.astype(dtype, copy=False) for item in items]
 
 
 def padded_length(length: int, shortest: int = SHORTEST) -> int:

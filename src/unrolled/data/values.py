@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--", ".", "nil")
 """What stands for a missing value, in lower case."""
 
-LARGEST_LOSS = 1e-3
-"""The share of a channel's standard deviation up to which float32 may round its values."""
-
 LARGEST = 3.4e38
 """The largest number that float32 holds, about."""
 
@@ -33,16 +30,6 @@ _OPEN_COMMA = rf"{_FRONT}{_SIGN}[1-9]\d{{0,2}},\d{{3}}{_BEHIND}"
 _OPEN_DOT = rf"{_FRONT}{_SIGN}[1-9]\d{{0,2}}\.\d{{3}}{_BEHIND}"
 _DETECTION_ROWS = 10_000
 _LONGEST_SHOWN = 40
-
-
-def loses_differences(values: NDArray[np.float64]) -> bool:
-    """Return True if float32 rounds a channel of values [N, F] by more than a small share of its standard deviation."""
-    channels = (channel[np.isfinite(channel)] for channel in values.T)
-    return any(
-        np.abs(known - known.astype(np.float32)).max() > LARGEST_LOSS * known.std()
-        for known in channels
-        if len(known) and np.ptp(known) > 0
-    )
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 from unrolled.config.sections import TextConfig
 from unrolled.data.dataset import Dataset, Split
+from unrolled.data.precision import LARGEST_LOSS
 from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, padded_lengths
 from unrolled.data.texts import Texts
 from unrolled.data.tokens import Tokenizer
-from unrolled.data.values import LARGEST_LOSS
 from unrolled.errors import InvalidInput
 from unrolled.tasks.columns import CategoryPreprocessor, ColumnPreprocessor, ColumnsPreprocessor, FeaturesPreprocessor
 from unrolled.tasks.words import WordsPreprocessor, words_from_json
@@ -183,7 +183,9 @@ class SeriesPreprocessor:
         """
         shortest = padded_lengths(self.longest)[0]
         if isinstance(inputs, Ragged):
-            return Ragged(self.narrow(inputs.values), inputs.begins, inputs.lengths, shortest)
+            if self.offset is None and inputs.values.dtype == np.float32:
+                return Ragged(inputs.values, inputs.begins, inputs.lengths, shortest)
+            return inputs.mapped(self.narrow, shortest)
         try:
             encoded = [np.asarray(item, np.float32 if self.offset is None else np.float64) for item in inputs]
         except (ValueError, TypeError):
