@@ -148,7 +148,7 @@ def test_a_numeric_target_is_called_one(tmp_path: Path) -> None:
         load_config_data(file=path, target="wear")
     assert str(caught.value) == (
         "tools.csv: wear: numeric target: 12 different numbers in 12 examples, expected classes. Name a column of "
-        "classes, or predict the number with unrolled.SequenceRegressor."
+        "classes, or predict the number: task: regress"
     )
 
 

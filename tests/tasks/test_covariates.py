@@ -88,7 +88,7 @@ def test_what_is_known_of_the_steps_to_forecast_follows_the_window() -> None:
         ],
     )
     np.testing.assert_array_equal(Channels(("a", "b", "c", "d")).inputs(values, settings), values[:, :3])
-    schema = TableSchema(("t",), "", past=("z",), known=("x", "y"), calendar=("month",), irregular="delta")
+    schema = TableSchema(("t",), (), past=("z",), known=("x", "y"), calendar=("month",), irregular="delta")
     assert Channels.of(schema, ["t"]).names == ("t", "z", "time since last", "x", "y", "month (sin)", "month (cos)")
     named = replace(schema, categories={"y": ("a", "b"), "z": ("no", "yes")})
     assert Channels.of(named, ["t"]).past == ("z=no", "z=yes", "time since last")

@@ -75,7 +75,7 @@ def test_a_run_on_data_in_pieces_is_the_run_on_the_same_data_in_memory(
 
 def test_texts_are_indexed_like_an_array(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "BYTES_AT_ONCE", 64)
-    schema = TableSchema(("text",), "label", kind="text")
+    schema = TableSchema(("text",), ("label",), kind="text")
     stored = examples_in_pieces(Path(files["texts"]), schema)[0].inputs
     in_memory = Texts.of(SENTENCES["text"])
     mixed = np.array([200, 3, 61, 3])
@@ -98,7 +98,7 @@ def test_all_pieces_decide_whether_float32_tells_numbers_apart(tmp_path: Path, m
     }
     parquet.write_table(pyarrow.table(columns), tmp_path / "a.parquet")
     for names, expected in ((("stamp", "size"), np.float64), (("size",), np.float32)):
-        schema = TableSchema(names, "class", kind="features")
+        schema = TableSchema(names, ("class",), kind="features")
         inputs = examples_in_pieces(tmp_path / "a.parquet", schema)[0].inputs
         assert isinstance(inputs, Ragged)
         assert inputs.values.dtype == expected
@@ -119,13 +119,13 @@ def test_an_empty_cell_is_refused_with_its_row(tmp_path: Path, row: dict[str, An
     table = pyarrow.table({name: [SENTENCES[name][0], row[name], SENTENCES[name][2]] for name in SENTENCES})
     parquet.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(DataError, match=message):
-        examples_in_pieces(tmp_path / "a.parquet", TableSchema(("text",), "label", kind="text"))
+        examples_in_pieces(tmp_path / "a.parquet", TableSchema(("text",), ("label",), kind="text"))
 
 
 def test_a_cell_that_is_no_number_and_a_column_that_is_not_there_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     parquet.write_table(pyarrow.table({"t1": [1.0, 2.0], "t2": ["3", "x"], "label": ["a", "b"]}), path)
     with pytest.raises(DataError, match=r'a.parquet:2: t2: expected a number, got "x"'):
-        examples_in_pieces(path, TableSchema(("t1", "t2"), "label"))
+        examples_in_pieces(path, TableSchema(("t1", "t2"), ("label",)))
     with pytest.raises(DataError, match=r'a.parquet: unknown column "lable". Did you mean "label"\?'):
         load_labeled_table(path, columns={"target": "lable"})

@@ -32,6 +32,38 @@ def check_filled(table: Table, name: str, cells: pl.Series, what: str) -> None:
     )
 
 
+def texts_of(table: Table, name: str) -> pl.Series:
+    """Return the texts of a column.
+
+    Raises:
+        DataError: A cell is empty, or holds another type.
+    """
+    cells = table.column(name)
+    if cells.dtype.is_nested() or cells.dtype == pl.Binary:
+        raise DataError(f"{table.location(0, name)}: expected text, got {_type_of(cells)}. Write it as text.")
+    texts = table.texts(name)
+    check_filled(table, name, texts, "text")
+    return texts
+
+
+def _type_of(cells: pl.Series) -> str:
+    return "bytes" if cells.dtype == pl.Binary else "a list" if cells.dtype.is_nested() else str(cells.dtype)
+
+
+def labels_of(table: Table, name: str) -> pl.Series:
+    """Return the classes of a column.
+
+    Raises:
+        DataError: A cell is empty.
+    """
+    cells = table.column(name)
+    if cells.dtype.is_nested():
+        raise DataError(f"{table.location(0, name)}: expected a class, got {_type_of(cells)}. Write one class.")
+    labels = table.texts(name).str.strip_chars()
+    check_filled(table, name, labels, "a class")
+    return labels
+
+
 def categories_of(table: Table, name: str) -> pl.Series:
     """Return the cells of a column of categories; whole numbers are the same with and without decimals.
 

@@ -199,14 +199,14 @@ def find_series_column(table: Table, others: Sequence[str | None]) -> str | None
     return next((name for name in names if table.frame[name].n_unique() < table.size), None)
 
 
-def check_are_examples(table: Table, columns: Mapping[str, Column], target: str | None) -> None:
+def check_are_examples(table: Table, columns: Mapping[str, Column], targets: Sequence[str]) -> None:
     """Refuse rows that may be the steps of several series: those of each have the same times.
 
     Raises:
         DataError: A column of times repeats for each value of another column.
     """
     times = [name for name, one in columns.items() if one.kind == "time"]
-    others = [name for name, one in columns.items() if one.kind in ("category", "text") and name != target]
+    others = [name for name, one in columns.items() if one.kind in ("category", "text") and name not in targets]
     for time in times:
         if table.frame[time].n_unique() == table.size:
             continue
@@ -220,7 +220,7 @@ def check_are_examples(table: Table, columns: Mapping[str, Column], target: str 
 
 def find_series_and_time(
     table: Table,
-    target: str | None,
+    targets: Sequence[str],
     series: str | None,
     time: str | None,
     ignore: Sequence[str],
@@ -230,7 +230,7 @@ def find_series_and_time(
 
     Args:
         table: The table.
-        target: The column of the class, if there is one.
+        targets: The columns of what an example has.
         series: The column of series, if the user names it.
         time: The column of times, if the user names it.
         ignore: The columns that are not read.
@@ -242,8 +242,8 @@ def find_series_and_time(
     Raises:
         DataError: There are several columns of times, and none is called after time.
     """
-    others = {name: one for name, one in find_columns(table).items() if name not in (target, series, *ignore)}
-    series = series or find_series_column(table, (target, *ignore, *inputs))
+    others = {name: one for name, one in find_columns(table).items() if name not in (*targets, series, *ignore)}
+    series = series or find_series_column(table, (*targets, *ignore, *inputs))
     others.pop(series or "", None)
     if series is not None and time is None:
         time = find_time_column(table, others)

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from unrolled.data.cells import texts_of
 from unrolled.data.columns import find_columns, find_time_column, named_columns
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.decoding import read_text
@@ -17,10 +19,11 @@ from unrolled.data.named_inputs import NamedInputs
 from unrolled.data.pieces import is_large, read_pieces
 from unrolled.data.precision import converted, narrowest
 from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, objects
-from unrolled.data.rows import labeled_examples, labels_of, rows_as_series, texts_of
+from unrolled.data.rows import labeled_examples, rows_as_series
 from unrolled.data.schema import TableSchema
 from unrolled.data.steps import labeled_steps, steps_schema
 from unrolled.data.table import Table, format_list
+from unrolled.data.targets import CLASS, KINDS, TargetKind
 from unrolled.data.texts import StoredTexts, Texts
 from unrolled.data.times import find_times
 from unrolled.data.token_lists import TokenLists
@@ -43,8 +46,9 @@ def load_labeled_table(
     split: Mapping[str, Any] | None = None,
     read_options: Mapping[str, Any] | None = None,
     per: str = "sequence",
+    target_kind: TargetKind = CLASS,
 ) -> Dataset:
-    """Load examples with classes from a table.
+    """Load examples with what they have from a table.
 
     Args:
         train: The table, a file or a data frame.
@@ -54,7 +58,8 @@ def load_labeled_table(
         selection: Attributes of ``Selection``.
         split: ``by`` with a column of groups, or ``time`` with the time from which on examples are test examples.
         read_options: Those of ``read_table``.
-        per: What has a class, each ``sequence`` or each ``step``.
+        per: What has a target, each ``sequence`` or each ``step``.
+        target_kind: What an example has.
 
     Raises:
         DataError: A file is missing or damaged, a column is missing, or a class has a single example.
@@ -63,11 +68,11 @@ def load_labeled_table(
     chosen = Selection(**(selection or {}))
     is_one_row = "series" not in columns and "inputs" not in columns and per == "sequence"
     if test is None and is_one_row and not split and isinstance(train, Path) and is_large(train):
-        return _load_pieces(train, columns, chosen, read_options)
+        return _load_pieces(train, {**columns, "target_kind": target_kind}, chosen, read_options)
     table = read_source(train, **read_options)
     if "by" in split and split["by"] != columns.get("series"):
         columns["ignore"] = tuple(dict.fromkeys((*named_columns(columns.get("ignore")), split["by"])))
-    decide = steps_schema if per == "step" else TableSchema.decide
+    decide = steps_schema if per == "step" else partial(TableSchema.decide, target_kind=target_kind)
     schema = decide(table, **columns, read_options=read_options)
     table = replace(table, fill=schema.fill) if schema.fill else table
     if "time" in split:
@@ -215,7 +220,7 @@ def examples_in_pieces(path: Path, schema: TableSchema) -> tuple[LabeledExamples
         DataError: The file is damaged, a column is missing, or a cell is empty or not a number.
         WriteError: The disk has no room for the values.
     """
-    labels: list[pl.Series] = []
+    kind, labels = KINDS[schema.target_kind], list[pl.Series]()
     dropped: list[int] = []
     size = 0
 
@@ -225,7 +230,7 @@ def examples_in_pieces(path: Path, schema: TableSchema) -> tuple[LabeledExamples
             size += piece.size
             usable, lines = schema.usable(replace(piece, decimals=schema.decimals, fill=schema.fill))
             dropped.extend(lines)
-            labels.append(labels_of(usable, schema.target))
+            labels.append(kind.read(usable, schema.targets))
             yield usable
 
     inputs: StoredTexts | Ragged
@@ -236,5 +241,7 @@ def examples_in_pieces(path: Path, schema: TableSchema) -> tuple[LabeledExamples
     else:
         inputs = Ragged.of_pieces((rows_as_series(piece, schema) for piece in pieces()), is_on_disk=True)
         inputs = converted(inputs, narrowest(inputs))
-    examples = LabeledExamples(inputs, pl.concat(labels), lambda row: f"{path}: row {row + 1}", schema.to_json())
+    examples = LabeledExamples(
+        inputs, pl.concat(labels), lambda row: f"{path}: row {row + 1}", schema.to_json(), kind=kind
+    )
     return examples, size, dropped

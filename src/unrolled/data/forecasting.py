@@ -111,7 +111,7 @@ def forecast_schema(
         raise DataError(f"{table.path}: no column of numbers to forecast. Columns: {format_list(table.columns, 20)}.")
     return TableSchema(
         chosen,
-        "",
+        (),
         series,
         time or find_time_column(table, others),
         past=past,

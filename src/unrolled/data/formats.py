@@ -7,6 +7,7 @@ with the functions that it offers, and one entry in ``FORMATS``.
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from unrolled.data.schema import TableSchema
 from unrolled.data.steps import labeled_steps, step_inputs
 from unrolled.data.table import Table, format_list
 from unrolled.data.tables import SUFFIXES, ReadOptions, read_preview
+from unrolled.data.targets import CLASS, LABEL_SETS, NUMBERS, TargetKind
 from unrolled.data.treebanks import TAGGED, TREEBANKS, read_tagged, read_words
 from unrolled.data.ts import read_ts
 from unrolled.errors import DataError, InvalidInput
@@ -289,13 +291,7 @@ def _check_no_test_file(path: Path, options: LoadOptions, remedy: str = "Leave t
 # Tables: CSV, TSV, JSON, Parquet, Arrow, Excel, Orange's .tab.
 
 
-def _load_labeled_table(path: Source, options: LoadOptions) -> Dataset:
-    target = options.columns.get("target")
-    if not isinstance(target, str | None):
-        raise DataError(
-            f"{path}: expected one column of classes, got the targets {format_list(target)}. Name one, or add the "
-            "section forecast to forecast several."
-        )
+def _load_labeled_table(path: Source, options: LoadOptions, target_kind: TargetKind = CLASS) -> Dataset:
     return load_labeled_table(
         path,
         options.test,
@@ -303,6 +299,7 @@ def _load_labeled_table(path: Source, options: LoadOptions) -> Dataset:
         selection=options.selection,
         split=options.split,
         read_options=options.read_options,
+        target_kind=target_kind,
     )
 
 
@@ -330,7 +327,7 @@ def _read_labeled_table(path: Source, context: ReadContext) -> Split:
 def _read_table_inputs(path: Source, context: ReadContext) -> Inputs:
     table = context.schema.read(path) if context.schema else read_source(path)
     schema = context.schema or TableSchema.decide(table, has_target=False)
-    kept, lines = replace(schema, target="").usable(table)
+    kept, lines = replace(schema, targets=()).usable(table)
     examples, rows = (step_inputs if schema.per == "step" else extract_examples)(kept, schema)
     if lines:
         positions = {line: row for row, line in enumerate(table.lines)}
@@ -345,6 +342,14 @@ TABLES = FileFormat(
     kinds=("text", "series", "tokens", "columns"),
     loaders={
         "examples": Loader(_load_labeled_table, (*_COLUMNS, *_ROWS, *_TIMES, *SELECTION, *READ_OPTIONS)),
+        "numbers": Loader(
+            partial(_load_labeled_table, target_kind=NUMBERS),
+            (*_COLUMNS, *_ROWS, *_TIMES, "deduplicate", *READ_OPTIONS),
+        ),
+        "label sets": Loader(
+            partial(_load_labeled_table, target_kind=LABEL_SETS),
+            (*_COLUMNS, *_ROWS, *_TIMES, "deduplicate", *READ_OPTIONS),
+        ),
         "series": _SERIES_LOADER,
         "labels": Loader(_load_labeled_steps, (*_COLUMNS, *_LABELED_STEPS, *_TIMES, *READ_OPTIONS)),
     },

@@ -1,7 +1,6 @@
-"""Examples with class labels, and the data sets made of them."""
+"""Examples with what they have, a class, numbers or labels, and the data sets made of them."""
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +9,7 @@ from unrolled.data.named_inputs import NamedInputs
 from unrolled.data.ragged import objects
 from unrolled.data.splitting import choose_held_out
 from unrolled.data.table import format_list
+from unrolled.data.targets import CLASS, TargetKind
 from unrolled.data.texts import Texts, column_of
 from unrolled.errors import DataError
 
@@ -29,11 +29,11 @@ OTHER = "other"
 
 @dataclass(frozen=True)
 class LabeledExamples:
-    """Examples with the names of their classes, in the order of their file.
+    """Examples with what each has, in the order of their file.
 
     Attributes:
         inputs: [B, height, width] or [B, height, width, 3] uint8, [B] ``Texts``, or [B] series [T, F].
-        labels: [B] the name of each example's class.
+        labels: [B] the name of each example's class, or its numbers or labels as ``kind`` has them.
         location: Function from the index of an example to its location, for messages: ``reviews.csv:12``.
         schema: The columns and read options of a table, as JSON (see ``TableSchema``).
         notes: Remarks for the user, made while reading.
@@ -48,11 +48,12 @@ class LabeledExamples:
     found_settings: Mapping[str, Any] = field(default_factory=dict)
     division: Division | None = None
     notes: tuple[str, ...] = ()
+    kind: TargetKind = CLASS
 
     @property
     def column(self) -> pl.Series:
         """The labels as a column."""
-        return pl.Series("class", self.labels, pl.String)
+        return self.labels.alias("class") if isinstance(self.labels, pl.Series) else pl.Series("class", self.labels)
 
     def select(self, indices: NDArray[np.int64]) -> "LabeledExamples":
         """Return the examples at ``indices``, in that order."""
@@ -118,12 +119,9 @@ def assemble(
         parts, note = _without_rare_classes(parts, selection)
         notes.append(note)
     train = parts["train"]
-    counts = _count(train)
-    classes = tuple(sorted(counts, key=class_order(counts)))
-    if len(classes) < 2:
-        raise DataError(f"{name}: expected two classes or more, got {len(classes)}. Add examples of another class.")
-    _check_class_sizes(name, train, {label: counts[label] for label in classes})
-    splits = {part: split_of(labeled, classes) for part, labeled in parts.items()}
+    names = train.schema["targets"] if train.schema else ()
+    outputs = train.kind.outputs(name, train.column, names, train.location)
+    splits = {part: split_of(labeled, outputs) for part, labeled in parts.items()}
     division = train.division
     if "test" not in splits:
         stay, test = _choose_test(name, splits["train"], division, selection)
@@ -134,7 +132,7 @@ def assemble(
         name,
         splits["train"],
         splits["test"],
-        classes,
+        outputs,
         source,
         validation=validation,
         schema=train.schema,
@@ -222,63 +220,16 @@ def count_duplicates(data: Dataset) -> str:
     return f"{found:,} of {data.test.size:,} test examples are training examples too" if found else ""
 
 
-def split_of(labeled: LabeledExamples, classes: tuple[str, ...]) -> Split:
-    """Return labeled examples with the index of each label among the classes.
+def split_of(labeled: LabeledExamples, outputs: Sequence[str]) -> Split:
+    """Return labeled examples with their targets.
 
     Raises:
-        DataError: A label is not one of the classes.
+        DataError: An example has something that the training examples do not have.
     """
-    labels = labeled.column
-    indices = labels.cast(pl.Enum(classes), strict=False).to_physical()
-    for example in np.flatnonzero(indices.is_null().to_numpy())[:1].tolist():
-        raise DataError(
-            f"{labeled.location(example)}: expected a class of the training data ({', '.join(classes[:20])}), "
-            f'got "{labels[example]}". Relabel the example or leave it out.'
-        )
     inputs = labeled.inputs
     if isinstance(inputs, list):
         inputs = Texts.of(inputs) if isinstance(inputs[0], str) else objects(inputs)
-    return Split(inputs, indices.cast(pl.Int64).to_numpy())
-
-
-def _check_class_sizes(name: str, train: LabeledExamples, counts: Mapping[str, int]) -> None:
-    """Check that each class has two examples or more, one of them for the test.
-
-    Raises:
-        DataError: A class has one example; measurements as labels have a message of their own.
-    """
-    single = next((label for label, count in counts.items() if count == 1), None)
-    if single is None:
-        return
-    if _are_measurements(counts):
-        column = f": {train.schema['target']}" if train.schema else ""
-        raise DataError(
-            f"{name}{column}: numeric target: {len(counts):,} different numbers in {len(train.labels):,} examples, "
-            "expected classes. Name a column of classes, or predict the number with unrolled.SequenceRegressor."
-        )
-    raise DataError(
-        f"{train.location(list(train.labels).index(single))}: expected two examples or more of each class, got one of "
-        f'"{single}". Add examples, or leave rare classes out: data: {{min_class_count: 2}}'
-    )
-
-
-_MOST_NUMBERED_CLASSES = 50
-
-
-def _are_measurements(classes: Iterable[str]) -> bool:
-    """Return True if the labels are fractions, or more integers than classes are numbered with."""
-    try:
-        values = [float(label) for label in classes]
-    except ValueError:
-        return False
-    return len(values) > _MOST_NUMBERED_CLASSES or not all(value.is_integer() for value in values)
-
-
-def class_order(labels: Collection[str]) -> Callable[[str], Any]:
-    """Return the sort key of classes: the value of integers, otherwise the name."""
-    if all(re.fullmatch(r"-?[0-9]{1,300}", label) for label in labels):
-        return lambda label: (int(label), label)
-    return str
+    return Split(inputs, labeled.kind.encode(labeled.column, outputs, labeled.location))
 
 
 def _hashes(inputs: Any) -> pl.Series:

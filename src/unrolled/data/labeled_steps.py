@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Division, Split
-from unrolled.data.labeled import TEST_SEED, TEST_SHARE, class_order
+from unrolled.data.labeled import TEST_SEED, TEST_SHARE
 from unrolled.data.ragged import Ragged, objects
 from unrolled.data.splitting import choose_held_out
+from unrolled.data.targets import class_order
 from unrolled.errors import DataError
 
 import numpy as np

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from unrolled.data.cells import categories_of, category_channels, check_filled
+from unrolled.data.cells import categories_of, category_channels, check_filled, texts_of
 from unrolled.data.dataset import Division
 from unrolled.data.labeled import LabeledExamples
 from unrolled.data.named_inputs import NamedInputs
@@ -11,6 +11,7 @@ from unrolled.data.ragged import Ragged
 from unrolled.data.schema import TableSchema
 from unrolled.data.series import format_irregular, read_series
 from unrolled.data.table import Table
+from unrolled.data.targets import KINDS
 from unrolled.data.texts import ColumnOfTexts
 from unrolled.data.values import is_missing, parse_numbers, shown
 from unrolled.errors import DataError
@@ -88,38 +89,6 @@ def rows_as_series(table: Table, schema: TableSchema) -> tuple[NDArray[np.float6
     return values.reshape(-1, 1), np.full(table.size, len(schema.columns))
 
 
-def texts_of(table: Table, name: str) -> pl.Series:
-    """Return the texts of a column.
-
-    Raises:
-        DataError: A cell is empty, or holds another type.
-    """
-    cells = table.column(name)
-    if cells.dtype.is_nested() or cells.dtype == pl.Binary:
-        raise DataError(f"{table.location(0, name)}: expected text, got {_type_of(cells)}. Write it as text.")
-    texts = table.texts(name)
-    check_filled(table, name, texts, "text")
-    return texts
-
-
-def _type_of(cells: pl.Series) -> str:
-    return "bytes" if cells.dtype == pl.Binary else "a list" if cells.dtype.is_nested() else str(cells.dtype)
-
-
-def labels_of(table: Table, name: str) -> pl.Series:
-    """Return the classes of a column.
-
-    Raises:
-        DataError: A cell is empty.
-    """
-    cells = table.column(name)
-    if cells.dtype.is_nested():
-        raise DataError(f"{table.location(0, name)}: expected a class, got {_type_of(cells)}. Write one class.")
-    labels = table.texts(name).str.strip_chars()
-    check_filled(table, name, labels, "a class")
-    return labels
-
-
 def read_sequences(table: Table, name: str) -> Ragged:
     """Return the sequence of numbers in each cell of a column, [B] of [T, 1]."""
     cells = table.column(name)
@@ -140,7 +109,7 @@ def read_sequences(table: Table, name: str) -> Ragged:
 
 
 def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = None) -> LabeledExamples:
-    """Read the examples of a table with their classes.
+    """Read the examples of a table with what each has: a class, numbers, or several labels.
 
     Args:
         table: The table.
@@ -148,9 +117,10 @@ def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = 
         divide_by: The column of groups or of times by which the examples are divided.
 
     Raises:
-        DataError: A column is missing, a cell is empty or not a number, or a series has two classes or groups.
+        DataError: A column is missing, a cell is empty or not a number, or the rows of a series differ in what it has.
     """
-    names = labels_of(table, schema.target)
+    kind = KINDS[schema.target_kind]
+    values = kind.read(table, schema.targets)
     note = ""
     rows: RowIndices
     if schema.series is None:
@@ -159,15 +129,14 @@ def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = 
         series = read_series(table, schema)
         inputs, rows = [one.values for one in series], [one.rows for one in series]
         note = format_irregular(series, schema, table.path.name)
-        _check_one_value(
-            table, names, schema.target, rows, "a label for each step needs task: label. Set it, or give a series one"
-        )
-        names = names[[int(some[0]) for some in rows]]
+        _check_one_value(table, values, schema.target, rows, kind.one_each)
+        values = values[[int(some[0]) for some in rows]]
     return LabeledExamples(
         inputs,
-        names,
+        values,
         lambda example: table.location(int(rows[example][0])),
         schema.to_json(),
+        kind=kind,
         division=division_of(table, schema, divide_by, rows),
         notes=(note,),
     )
@@ -206,6 +175,10 @@ def _check_one_value(table: Table, cells: pl.Series, name: str, rows: RowIndices
     for index in np.flatnonzero((cells[whole] != expected).to_numpy())[:1].tolist():
         other = int(whole[index])
         raise DataError(
-            f'{table.location(other, name)}: expected the value "{expected[index]}" of the other rows of this series, '
-            f'got "{cells[other]}"; {remedy}.'
+            f'{table.location(other, name)}: expected the value "{_shown(expected[index])}" of the other rows of this '
+            f'series, got "{_shown(cells[other])}"; {remedy}.'
         )
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, pl.Series) else str(value)

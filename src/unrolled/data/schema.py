@@ -8,7 +8,6 @@ from typing import Any
 from unrolled.data.choosing import BESIDE_TEXT, MOST_CHANNELS, category_values, choose_inputs, is_a_feature
 from unrolled.data.columns import (
     PARTS,
-    TARGETS,
     Column,
     check_are_examples,
     check_named_once,
@@ -18,8 +17,10 @@ from unrolled.data.columns import (
     named_columns,
 )
 from unrolled.data.frames import Source, read_source
-from unrolled.data.table import Table
+from unrolled.data.table import Table, format_list
+from unrolled.data.targets import CLASS, NUMBERS, TargetKind
 from unrolled.data.values import is_blank
+from unrolled.errors import DataError
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class TableSchema:
 
     Attributes:
         columns: The column of the text or of the sequences, or the columns of the numbers.
-        target: The column of the class; empty if there is none.
+        targets: The columns of what an example has: a class, numbers, or several labels; empty if there is none.
         series: The column that assigns each row to a series, or None if each row is an example.
         time: The column by which the rows of a series are ordered, or None.
         kind: The type of the inputs: ``text``, ``steps`` (a step for each column, or with ``series`` for each row),
@@ -54,13 +55,14 @@ class TableSchema:
         irregular: ``resample`` rows to that step, or keep them and add the time since the row before: ``delta``.
         is_wide: True if each of ``columns`` is a series of its own.
         separator: What stands between the words, and between the labels, in a cell.
-        per: What has a class: each ``sequence``, or each ``step`` of one.
+        target_kind: What the targets are: a ``class``, ``numbers`` or ``labels`` (see ``TargetKind``).
+        per: What has a target: each ``sequence``, or each ``step`` of one.
         inputs: Of several inputs, the type of each by name: ``text``, ``category`` or ``sequence`` in the column of
             that name, or ``features``, those of ``columns`` and ``categories`` together.
     """
 
     columns: tuple[str, ...]
-    target: str
+    targets: tuple[str, ...] = ()
     series: str | None = None
     time: str | None = None
     kind: str = "steps"
@@ -76,9 +78,15 @@ class TableSchema:
     every: str | None = None
     irregular: str | None = None
     is_wide: bool = False
+    target_kind: str = "class"
     per: str = "sequence"
     separator: str = " "
     inputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> str:
+        """The only target, or the first; empty if there is none."""
+        return self.targets[0] if self.targets else ""
 
     @property
     def value_columns(self) -> tuple[str, ...]:
@@ -120,7 +128,7 @@ class TableSchema:
         table: Table,
         *,
         input: str | Sequence[str] | None = None,  # noqa: A002 - the name of the setting
-        target: str | None = None,
+        target: str | Sequence[str] | None = None,
         series: str | None = None,
         time: str | None = None,
         ignore: str | Sequence[str] = (),
@@ -132,6 +140,7 @@ class TableSchema:
         irregular: str | None = None,
         read_options: Mapping[str, Any] | None = None,
         inputs: Sequence[str] = (),
+        target_kind: TargetKind = CLASS,
         has_target: bool = True,
     ) -> "TableSchema":
         """Choose the columns: those that the user names; the others from the file, their names and their cells.
@@ -139,15 +148,21 @@ class TableSchema:
         Raises:
             DataError: A column is missing, or the column of the target or of the input is ambiguous.
         """
-        if has_target:
-            target = target or table.target or find_usual_column(table, TARGETS, "target")
+        targets = named_columns(target or table.target)
+        if has_target and not targets:
+            targets = (find_usual_column(table, target_kind.usual, "target"),)
+        if len(targets) > 1 and not target_kind.takes_several:
+            raise DataError(
+                f"{table.path}: expected one column of classes, got the targets {format_list(targets)}. Name one; or "
+                "several columns of numbers for task: regress, of labels for task: classes"
+            )
         named = named_columns(input)
         for name in (time, *(fill or ())):
             if name:
                 table.column(name)
         read = tuple(dict.fromkeys((*named, *named_columns(categories))))
-        check_named_once(table, (target, series, *named_columns(ignore)), read)
-        series, time, others = find_series_and_time(table, target, series, time, named_columns(ignore), named)
+        check_named_once(table, (*targets, series, *named_columns(ignore)), read)
+        series, time, others = find_series_and_time(table, targets, series, time, named_columns(ignore), named)
         chosen = choose_inputs(
             table,
             named,
@@ -155,14 +170,14 @@ class TableSchema:
             others,
             series,
             columns,
-            target,
+            targets[0] if targets and target_kind is CLASS else None,
             inputs,
         )
         if series is None and columns is None and not input and chosen.kind in ("features", "steps"):
-            check_are_examples(table, find_columns(table), target)
+            check_are_examples(table, find_columns(table), targets)
         schema = cls(
             chosen.columns,
-            target or "",
+            targets,
             series,
             time,
             chosen.kind,
@@ -171,13 +186,14 @@ class TableSchema:
             {name: category_values(table, name) for name in chosen.categories},
             dict(read_options or {}),
             inputs=chosen.inputs,
+            target_kind=target_kind.name,
         )
         return replace(schema, every=every, irregular=irregular).with_formats(table)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TableSchema":
         """Restore a schema from the JSON of ``to_json``."""
-        names = ("columns", "past", "known", "calendar")
+        names = ("columns", "targets", "past", "known", "calendar")
         return cls(**{**values, **{name: tuple(values[name]) for name in names if name in values}})
 
     def to_json(self) -> dict[str, Any]:
@@ -189,6 +205,7 @@ class TableSchema:
         found = table.number_format
         is_set = "decimal" in self.read_options
         read = () if is_set or self.kind == "tokens" else self.number_columns
+        read += self.targets if self.target_kind == NUMBERS.name else ()
         names = [name for name in read if name in found.by_column or found.decimal == ","]
         times = table.times(self.time) if self.time and "time_format" not in self.read_options else None
         day_first = times.form if times and _EXCHANGEABLE.match(times.form) else None
@@ -211,7 +228,7 @@ class TableSchema:
         """
         if self.missing != "drop":
             return table, []
-        needed = [name for name in (self.target, self.series, self.time) if name and name in table.columns]
+        needed = [name for name in (*self.targets, self.series, self.time) if name and name in table.columns]
         needed += self.cell_columns
         needed = [name for name in needed if name not in self.fill]
         is_empty = np.zeros(table.size, np.bool_)
@@ -233,7 +250,9 @@ class TableSchema:
     def roles(self, table: Table) -> list[Column]:
         """Return every column of the table with its role and the reason for it."""
         named = (name for name, kind in self.inputs.items() if kind != "features")
-        roles = dict.fromkeys((*self.value_columns, *self.categories, *named), "input") | {self.target: "target"}
+        roles = dict.fromkeys((*self.value_columns, *self.categories, *named), "input") | dict.fromkeys(
+            self.targets, "target"
+        )
         roles |= {name: role for name, role in ((self.series, "series"), (self.time, "time")) if name}
         found = [replace(one, role=roles.get(one.name, "ignored")) for one in find_columns(table).values()]
         return [self._with_reason(table, one) for one in found]
@@ -246,7 +265,7 @@ class TableSchema:
             return column
         if table.frame[column.name].n_unique() > MOST_CHANNELS:
             reason = "too many for channels: read with inputs"
-        elif is_a_feature(table, column, self.target):
+        elif is_a_feature(table, column, self.target if self.target_kind == CLASS.name else None):
             reason = "not named among the inputs"
         else:
             reason = "it gives the class away"

@@ -1,11 +1,9 @@
 """Tables with a label at each step: a row for each step of a series, or cells that hold words beside their labels."""
 
-import ast
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unrolled.data.cells import check_filled
+from unrolled.data.cells import check_filled, labels_of, texts_of
 from unrolled.data.choosing import category_values
 from unrolled.data.columns import (
     Column,
@@ -15,7 +13,8 @@ from unrolled.data.columns import (
     named_columns,
 )
 from unrolled.data.labeled_steps import LabeledSteps
-from unrolled.data.rows import RowIndices, division_of, labels_of, read_sequences, texts_of
+from unrolled.data.lists import lists_of, separator_of_words
+from unrolled.data.rows import RowIndices, division_of, read_sequences
 from unrolled.data.schema import TableSchema
 from unrolled.data.series import format_irregular, read_series
 from unrolled.data.table import Table, format_list
@@ -29,7 +28,6 @@ from numpy.typing import NDArray
 # Usual names of the columns of labels and of words, the most common first.
 _TARGETS = ("tags", "labels", "tag", "label", "ner_tags", "pos_tags", "ner", "pos", "upos", "activity", "class")
 _TOKENS = ("tokens", "words", "token", "word", "form", "text", "sentence")
-_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _TEXTUAL = ("text", "category", "sequence")
 
 
@@ -66,7 +64,7 @@ def steps_schema(
     if time:
         table.column(time)
     check_named_once(table, (target, series, *named_columns(ignore)), (*named, *wanted))
-    series, time, others = find_series_and_time(table, target, series, time, named_columns(ignore), named)
+    series, time, others = find_series_and_time(table, (target,), series, time, named_columns(ignore), named)
     if settings.get("irregular") == "resample":
         raise DataError(
             f"{table.path}: data.irregular: resample averages rows, but each has a label. Set irregular: delta"
@@ -75,14 +73,14 @@ def steps_schema(
     columns, kind = _choose_steps(table, named, others, series)
     schema = TableSchema(
         columns,
-        target,
+        (target,),
         series,
         time,
         kind,
         categories={name: category_values(table, name) for name in wanted},
         read_options=dict(read_options or {}),
         per="step",
-        separator=" " if series is not None else _separator(table, target),
+        separator=" " if series is not None else separator_of_words(table, target),
         **settings,
     )
     return schema.with_formats(table)
@@ -144,7 +142,7 @@ def _read_steps(table: Table, schema: TableSchema) -> tuple[Any, RowIndices, str
     cells = np.arange(table.size)[:, None]
     if schema.kind == "sequence":
         return read_sequences(table, schema.columns[0]), cells, ""
-    return TokenLists(_pieces(table, schema.columns[0], schema.separator)), cells, ""
+    return TokenLists(lists_of(table, schema.columns[0], schema.separator)), cells, ""
 
 
 def labeled_steps(table: Table, schema: TableSchema, divide_by: str | None = None) -> LabeledSteps:
@@ -161,7 +159,7 @@ def labeled_steps(table: Table, schema: TableSchema, divide_by: str | None = Non
     """
     inputs, rows, note = _read_steps(table, schema)
     if schema.series is None:
-        labels = _pieces(table, schema.target, schema.separator)
+        labels = lists_of(table, schema.target, schema.separator)
         _check_several(table, schema, labels)
         lengths = np.array([len(one) for one in inputs]) if schema.kind == "sequence" else inputs.lengths
         _check_lengths(table, schema, lengths, labels.list.len().to_numpy())
@@ -208,37 +206,6 @@ def _check_lengths(table: Table, schema: TableSchema, steps: Any, labels: Any) -
             f"{table.location(row, schema.target)}: expected {steps[row]} labels, one for each step in "
             f"{schema.columns[0]}, got {labels[row]}. Correct the row."
         )
-
-
-def _separator(table: Table, name: str) -> str:
-    """Return what stands between the labels of a cell: spaces, or commas where no cell has spaces."""
-    cells = table.column(name)
-    has_spaces = cells.dtype != pl.String or bool(cells.str.strip_chars().str.contains(r"\s").any())
-    return " " if has_spaces else ","
-
-
-def _pieces(table: Table, name: str, separator: str) -> pl.Series:
-    """Return the list in each cell of a column: one as the file has it, or what stands between spaces or commas."""
-    cells = table.column(name)
-    if isinstance(cells.dtype, pl.List | pl.Array):
-        check_filled(table, name, cells.list.len().replace(0, None).cast(pl.String), "a list")
-        return cells.cast(pl.List(pl.String))
-    texts = texts_of(table, name).str.strip_chars()
-    if texts.str.contains(r"(?s)^\[.*\]$").all():
-        return pl.Series([_parse_list(text) for text in texts.to_list()], dtype=pl.List(pl.String))
-    return (texts if separator == "," else texts.str.replace_all(r"\s+", " ")).str.split(separator)
-
-
-def _parse_list(text: str) -> list[str]:
-    """Return the items of a list as Python or NumPy writes it.
-
-    Example:
-        >>> _parse_list("['EU', 'rejects']"), _parse_list("['a' 'b']"), _parse_list("[3 0 7]")
-        (['EU', 'rejects'], ['a', 'b'], ['3', '0', '7'])
-    """
-    if not _QUOTED.search(text):
-        return re.split(r"\s*,\s*|\s+", text[1:-1].strip())
-    return [str(ast.literal_eval(item)) for item in _QUOTED.findall(text)]
 
 
 def _listed(values: pl.Series, lengths: Sequence[int]) -> pl.Series:
