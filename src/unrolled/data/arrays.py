@@ -12,6 +12,7 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.labeled import TEST_SEED, TEST_SHARE
+from unrolled.data.precision import loses_differences
 from unrolled.data.ragged import objects
 from unrolled.data.splitting import hold_out
 from unrolled.errors import DataError
@@ -370,6 +371,11 @@ def _as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
         )
     if x.dtype == np.uint8:
         return x
+    if x.dtype.itemsize > 4 and loses_differences(x.reshape(-1, x.shape[-1]).astype(np.float64, copy=False)):
+        raise DataError(
+            f"{path}: float32, which networks read, rounds the differences between these numbers away. Subtract the "
+            "mean of each channel before you save them."
+        )
     x = x.astype(np.float32)
     if is_colored and np.isnan(x).any():
         example = int(np.flatnonzero(np.isnan(x).any(axis=(1, 2, 3)))[0])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from unrolled.data.table import Table, format_list
-from unrolled.data.values import is_blank, is_missing
+from unrolled.data.values import is_absent, is_blank, is_missing
 from unrolled.errors import DataError
 
 import numpy as np
@@ -19,7 +19,8 @@ def check_filled(table: Table, name: str, cells: pl.Series, what: str) -> None:
     Raises:
         DataError: A cell is empty.
     """
-    rows = np.flatnonzero(is_blank(cells).to_numpy()).tolist()
+    find = is_blank if name in table.fill else is_absent
+    rows = np.flatnonzero(find(cells).to_numpy()).tolist()
     if not rows:
         return
     several = ""
@@ -27,8 +28,9 @@ def check_filled(table: Table, name: str, cells: pl.Series, what: str) -> None:
         lines = ", ".join(str(table.lines[row]) for row in rows[:_MOST_NAMED])
         several = f" ({len(rows):,} rows have none: {lines}{', …' if len(rows) > _MOST_NAMED else ''})"
     raise DataError(
-        f"{table.location(rows[0], name)}: expected {what}, got an empty cell{several}. Add it or drop the row; "
-        "data: {missing: drop} leaves such rows out"
+        f"{table.location(rows[0], name)}: expected {what}, got {_absent(cells[rows[0]])}{several}. Add it or drop the "
+        "row; data: {missing: drop} leaves such rows out"
+        + (f", and data: {{fill: {{{name}: {cells[rows[0]]}}}}} reads it as it stands" if _is_word(cells, rows) else "")
     )
 
 
@@ -61,7 +63,18 @@ def labels_of(table: Table, name: str) -> pl.Series:
         raise DataError(f"{table.location(0, name)}: expected a class, got {_type_of(cells)}. Write one class.")
     labels = table.texts(name).str.strip_chars()
     check_filled(table, name, labels, "a class")
-    return labels
+    labels = labels.str.normalize("NFC")
+    # One program writes 1, another 1.0.
+    are_whole = labels.str.contains(r"^-?\d+(?:\.0+)?$").all()
+    return labels.str.replace(r"\.0+$", "") if are_whole else labels
+
+
+def _absent(cell: str | None) -> str:
+    return "an empty cell" if not (cell or "").strip() else f'"{cell}", which stands for a missing value'
+
+
+def _is_word(cells: pl.Series, rows: Sequence[int]) -> bool:
+    return bool((cells[rows[0]] or "").strip())
 
 
 def categories_of(table: Table, name: str) -> pl.Series:

@@ -7,8 +7,8 @@ from weakref import WeakKeyDictionary
 
 from unrolled.data.grids import find_step
 from unrolled.data.table import Table, format_list
-from unrolled.data.times import Times, format_range, looks_like_time
-from unrolled.data.values import are_numbers, is_missing
+from unrolled.data.times import Times, format_range, is_named_time, looks_like_time
+from unrolled.data.values import are_numbers, is_missing, shown
 from unrolled.errors import DataError
 
 import numpy as np
@@ -19,7 +19,9 @@ TARGETS = ("label", "class", "target", "category", "sentiment", "y")
 _SERIES = ("unique_id", "series_id", "item_id")
 # Names of columns that number or identify the rows, as pandas, R and databases write them.
 _ROW_NAMES = re.compile(r"(?i)^(?:column \d+|unnamed: ?\d+|index|row|rownames|row_?(?:id|number|no)|id|no\.?|nr\.?|#)$")
-_IDENTIFIER = re.compile(r"(?i)(?:^|[ _-])(?:id|uuid|guid|key)$|^id[ _-]|ID$")
+_IDENTIFIER = re.compile(r"(?i)(?:^|[ _-])(?:id|uuid|guid|key)$|^id[ _-]|(?-i:[a-z](?:ID|Id)$)")
+# The names that programs give to the index of a table, which may be in any order where rows were chosen or shuffled.
+_INDEX_NAMES = re.compile(r"(?i)^(?:column \d+|_*unnamed: ?_*\d+|__unnamed__\d+|__index_level_\d+__|rownames)$")
 _CALENDAR = {
     "year": (1000, 2999),
     "quarter": (1, 4),
@@ -79,7 +81,10 @@ def _find_column(table: Table, name: str) -> Column:
     filled = cells.filter(~missing)
     if not len(filled):
         return Column(name, "empty", "empty")
-    if isinstance(cells.dtype, pl.List | pl.Array) or _hold_numbers(filled):
+    if isinstance(cells.dtype, pl.List | pl.Array):
+        what = "words" if cells.dtype.inner == pl.String and not _are_numeric(filled) else "numbers"
+        return Column(name, "sequence", f"a list of {what} in each cell")
+    if _hold_numbers(filled):
         return Column(name, "sequence", "a sequence in each cell")
     times = table.times(name)
     if times is not None and len(times.values.drop_nulls()):
@@ -91,7 +96,7 @@ def _find_column(table: Table, name: str) -> Column:
     if _IDENTIFIER.search(name) and different == len(filled) and not filled.cast(pl.String).str.contains(r"\s").any():
         return Column(name, "identifier", "identifies the rows")
     words = filled.cast(pl.String).str.strip_chars()
-    if _SPLIT.match(name) and words.str.to_lowercase().is_in(list(PARTS)).all():
+    if _SPLIT.match(name) and 2 * int(words.str.to_lowercase().is_in(list(PARTS)).sum()) > len(cells):
         return Column(name, "split", "it names training, validation and test rows")
     if (
         different <= _MOST_CATEGORIES
@@ -102,6 +107,10 @@ def _find_column(table: Table, name: str) -> Column:
     return Column(name, "text", f"text, {different:,} different")
 
 
+def _are_numeric(lists: pl.Series) -> bool:
+    return bool(are_numbers(lists.explode(empty_as_null=True).drop_nulls()).all())
+
+
 def _hold_numbers(filled: pl.Series) -> bool:
     """Return True if each cell holds several numbers, between spaces or commas."""
     if filled.dtype != pl.String:
@@ -110,7 +119,9 @@ def _hold_numbers(filled: pl.Series) -> bool:
     several = filled.str.strip_chars().str.contains(
         rf"^\[?\s*{number}(?:\s*,\s*{number}|\s+{number}|\s*;\s*{number})*\s*\]?$"
     )
-    return bool(several.all()) and not are_numbers(filled).any()
+    # 101 102 103 is one number in groups of three digits, too; numbers so long would have short first groups.
+    groups = filled.str.strip_chars().str.contains(r"^\d{3}(?:[ ,]\d{3}){2,}$")
+    return bool(several.all()) and bool((~are_numbers(filled) | groups).all())
 
 
 def _find_numbers(table: Table, name: str) -> Column:
@@ -119,14 +130,15 @@ def _find_numbers(table: Table, name: str) -> Column:
     head = cells.head(_DETECTION_ROWS)
     whole = head.cast(pl.String).str.strip_chars().cast(pl.Int64, strict=False)
     if not whole.null_count() and len(whole) > 1 and cells.dtype != pl.Boolean:
-        if _ROW_NAMES.match(name) and (whole.diff().drop_nulls() == 1).all():
+        numbers_rows = _ROW_NAMES.match(name) and (whole.diff().drop_nulls() == 1).all()
+        if numbers_rows or (_INDEX_NAMES.match(name) and whole.n_unique() == len(whole)):
             return Column(name, "row number", "it numbers the rows")
         if _IDENTIFIER.search(name) and whole.n_unique() == len(whole):
             return Column(name, "identifier", "it identifies the rows")
         if lower in _CALENDAR and whole.is_between(*_CALENDAR[lower]).all():
             return Column(name, "calendar", "it says when")
     missing = int(is_missing(head).sum())
-    if not missing and _STEP.match(name):
+    if _STEP.match(name) or is_named_time(name):
         return Column(name, "step", "it orders the rows")
     return Column(name, "numbers", "numbers" + (f", {missing:,} missing" if missing else ""))
 
@@ -246,20 +258,20 @@ def find_series_and_time(
     series = series or find_series_column(table, (*targets, *ignore, *inputs))
     others.pop(series or "", None)
     if series is not None and time is None:
-        time = find_time_column(table, others)
+        time = find_time_column(table, {name: one for name, one in others.items() if name not in inputs}, series)
     return series, time, others
 
 
-def find_time_column(table: Table, columns: Mapping[str, Column]) -> str | None:
+def find_time_column(table: Table, columns: Mapping[str, Column], series: str | None = None) -> str | None:
     """Return the column of times, if there is one.
 
     Raises:
         DataError: There are several, and none is called after time.
     """
-    times = [name for name, one in columns.items() if one.kind == "time"]
+    by_kind = {kind: [name for name, one in columns.items() if one.kind == kind] for kind in ("time", "step")}
+    times = by_kind["time"] or by_kind["step"]
     if len(times) < 2:
-        steps = [name for name, one in columns.items() if one.kind == "step"]
-        return times[0] if times else steps[0] if len(steps) == 1 else None
+        return times[0] if times else _find_calendar(table, columns, series)
     named = [name for name in times if looks_like_time(name)]
     if len(named) != 1:
         raise DataError(
@@ -267,3 +279,34 @@ def find_time_column(table: Table, columns: Mapping[str, Column]) -> str | None:
             f"Name it: data: {{file: {table.path.name}, time: {times[0]}}}"
         )
     return named[0]
+
+
+def _find_calendar(table: Table, columns: Mapping[str, Column], series: str | None) -> str | None:
+    """Return a column of years that orders the rows, if there is one and no other part of a date.
+
+    Raises:
+        DataError: A column says when by its name, but its cells cannot be read as times; or the rows are not in the
+            order of the parts of their dates.
+    """
+    for name, one in columns.items():
+        if is_named_time(name) and one.kind not in ("calendar", "empty"):
+            cell = shown(table.frame[name].drop_nulls()[0])
+            raise DataError(
+                f'{table.path}: {name}: expected times, as its name says, got "{cell}". Name their format: data: '
+                f"{{time_format: '%d.%m.%Y'}}, or leave the column out: data: {{ignore: {name}}}"
+            )
+    parts = [
+        name for part in _CALENDAR for name, one in columns.items() if one.kind == "calendar" and name.lower() == part
+    ]
+    if not parts or parts[0].lower() != "year":
+        return None
+    if len(parts) == 1:
+        return parts[0]
+    key = pl.concat_list(pl.col(name).cast(pl.Int64, strict=False) for name in parts)
+    frame = table.frame.select(key=key, series=pl.lit("") if series is None else pl.col(series))
+    if all(group["key"].equals(group["key"].sort()) for group in frame.partition_by("series")):
+        return None
+    raise DataError(
+        f"{table.path}: the rows are not in the order of {format_list(parts)}, which say when together. Sort them, or "
+        "write one column of dates such as 2024-01-31"
+    )

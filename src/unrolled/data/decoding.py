@@ -10,7 +10,6 @@ from unrolled.storage import cannot_read
 
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _UTF8_SEQUENCES = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _LINES_BEYOND_ASCII = re.compile(rb"[^\n]*[\x80-\xff][^\n]*\n?")
 # Signs that words do not have within them.
 _WITHIN_WORDS = re.compile("(?<=\\w)[^\\w\\s\x00-\x7f\u2018\u2019](?=\\w)")
@@ -132,19 +131,26 @@ def detect_encoding(path: Path, content: bytes) -> str:
     if marked := starting_encoding(content):
         return marked
     if content.isascii():
-        return "utf-8"
+        return _seven_bits(content)
     wrong = _first_beyond_utf8(content)
     if wrong is None:
         return "utf-8"
-    beyond = len(_BEYOND_ASCII.findall(content))
-    within = sum(map(len, _UTF8_SEQUENCES.findall(content)))
-    if within * 2 > beyond:
+    if content.decode("utf-8", "replace").count("\ufffd") <= len(_UTF8_SEQUENCES.findall(content)):
         line = content[:wrong].count(b"\n") + 1
         raise DataError(
             f"{path}:{line}: expected UTF-8 as in the rest of the file, got the byte 0x{content[wrong]:02x}. "
             "Save the file in one encoding, or name it: encoding: cp1252"
         )
     return _most_likely(path, content)
+
+
+def _seven_bits(content: bytes) -> str:
+    """Return the encoding of bytes below 128: UTF-16 where every other one is zero, Japanese mail, or UTF-8."""
+    start = content[:_DETECTION_BYTES]
+    for offset, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if len(start) > 1 and not any(start[offset::2]):
+            return encoding
+    return "iso2022_jp" if any(mark in content for mark in (b"\x1b$B", b"\x1b$@")) else "utf-8"
 
 
 def _first_beyond_utf8(content: bytes) -> int | None:

@@ -11,9 +11,11 @@ from typing import Literal
 
 from unrolled.data.decoding import read_utf8
 from unrolled.data.table import Table
-from unrolled.data.values import are_numbers, shown
+from unrolled.data.times import find_times
+from unrolled.data.values import are_numbers, is_missing, shown
 from unrolled.errors import DataError
 
+import numpy as np
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
@@ -34,9 +36,11 @@ def find_layout(path: Path, content: bytes, delimiter: str | None) -> tuple[byte
     named = _EXCEL_DELIMITER.match(content)
     delimiter = delimiter or (named[1].decode() if named else None) or _DELIMITERS.get(path.suffix.lower())
     skipped = 1 if named else _count_preface(content)
-    content = content.split(b"\n", skipped)[-1] if skipped else content
-    delimiter = delimiter or _detect_delimiter(content[:_DETECTION_CHARACTERS].decode("utf-8", "ignore"))
-    return content, delimiter, skipped
+    *preface, rest = content.split(b"\n", skipped)
+    delimiter = delimiter or _detect_delimiter(rest[:_DETECTION_CHARACTERS].decode("utf-8", "ignore"))
+    if preface and _names_columns(preface[-1], rest.partition(b"\n")[0], delimiter):
+        return preface[-1] + b"\n" + rest, delimiter, skipped - 1
+    return rest, delimiter, skipped
 
 
 class DelimitedText:
@@ -71,9 +75,10 @@ class DelimitedText:
         if self.names and len(self.names) != kept.width:
             raise _wrong_width(self.path, 1 + self.skipped, len(self.names), kept.width)
         if header is None:
-            header = _has_header(kept.head(_DETECTION_ROWS + 1).fill_null(""))
+            header = self._has_header(kept.head(_DETECTION_ROWS + 1).fill_null(""))
         first = [(cell or "").strip() for cell in kept.row(0)] if kept.height else []
         names = [name or f"column {index + 1}" for index, name in enumerate(first)]
+        names[:1] = [name.removeprefix("# ") for name in names[:1]]
         if not header:
             names = self.names or [str(index + 1) for index in range(kept.width)]
         self.names = names
@@ -97,6 +102,20 @@ class DelimitedText:
             detected,
             find_lines=lambda: lines()[1 if header else 0 :],
         )
+
+    def _has_header(self, rows: pl.DataFrame) -> bool:
+        """Return True if the first row names the columns (see ``_has_header``).
+
+        Raises:
+            DataError: Names such as 2019, 2020, 2021 may be the first numbers, too.
+        """
+        first = [cell.strip() for cell in rows.row(0)]
+        if _count_up(first) and not all(_count_up([cell.strip() for cell in row]) for row in rows.rows()):
+            raise DataError(
+                f"{self.path}: cannot tell whether the first row names the columns: {', '.join(first[:4])}"
+                f"{', …' if len(first) > 4 else ''}. Set data: {{header: true}}, or header: false"
+            )
+        return _has_header(rows)
 
     def _frame(self) -> tuple[pl.DataFrame, str | None]:
         """Return all rows as text, and the mark that holds cells together, or None where it stands for itself."""
@@ -152,15 +171,29 @@ def _lines(path: Path, encoding: str, delimiter: str, skipped: int, quote: str |
 
 
 def _with_whole_header(content: bytes, delimiter: str) -> bytes:
-    """Return a table with an empty name for the column that numbers the rows, which R leaves out of the header."""
+    """Return a table with an empty name for a column that the header leaves out.
+
+    It is the first where it numbers the rows or quotes their names, as R writes it, and the last where it is empty.
+    """
     lines = content[:_DETECTION_CHARACTERS].split(b"\n", _DETECTION_ROWS)[:-1]
     start = b"\n".join(lines).decode("utf-8", "ignore")
     csv.field_size_limit(max(len(start), 131_072))
     try:
-        first, *others = (len(row) for row in csv.reader(io.StringIO(start, newline=""), delimiter=delimiter) if row)
+        first, *others = (row for row in csv.reader(io.StringIO(start, newline=""), delimiter=delimiter) if row)
     except (csv.Error, ValueError):
         return content
-    return delimiter.encode() + content if others and all(width == first + 1 for width in others) else content
+    if not others or any(len(row) != len(first) + 1 for row in others):
+        return content
+    if not any(row[-1].strip() for row in others):
+        header, newline, rows = content.partition(b"\n")
+        is_windows = header.endswith(b"\r")
+        return header.removesuffix(b"\r") + delimiter.encode() + (b"\r" if is_windows else b"") + newline + rows
+    if any('"' in cell for row in others for cell in row):
+        return content
+    names = [row[0].strip() for row in others]
+    is_numbered = all(name.isdecimal() for name in names) and (np.diff([int(name) for name in names]) == 1).all()
+    quoted = [line.startswith(b'"') for line in lines if line.strip()]
+    return delimiter.encode() + content if is_numbered or all(quoted) else content
 
 
 def _is_filled(cells: pl.Series) -> bool:
@@ -203,6 +236,13 @@ def _count_preface(content: bytes) -> int:
     return count if content else 0
 
 
+def _names_columns(line: bytes, row: bytes, delimiter: str) -> bool:
+    """Return True if a line that begins with # names the columns, of which the row below holds numbers."""
+    names, cells = (one.decode("utf-8", "replace").strip().split(delimiter) for one in (line, row))
+    has_numbers = [bool(are_numbers(pl.Series(some, dtype=pl.String)).any()) for some in (names, cells)]
+    return line.startswith(b"#") and len(names) == len(cells) > 1 and has_numbers == [False, True]
+
+
 def _detect_delimiter(text: str) -> str:
     """Return the delimiter that divides each of the first rows into the same, largest number of cells."""
     start = "\n".join(re.split(r"\r\n|\n|\r", text)[:_DETECTION_ROWS])
@@ -217,12 +257,29 @@ def _detect_delimiter(text: str) -> str:
 
     csv.field_size_limit(max(len(text), 131_072))
     best = max(_CANDIDATES, key=count_cells)
+    with_commas = [one for one in _CANDIDATES if one != "," and count_cells(one) > 1 and _have_commas(start, one)]
+    if best == "," and with_commas:
+        return with_commas[0]
     if count_cells(best) > 1:
         return best
     best = max(_CANDIDATES, key=lambda candidate: count_cells(candidate, csv.QUOTE_NONE))
     if count_cells(best, csv.QUOTE_NONE) > 1:
         return best
     return max(_CANDIDATES, key=start.splitlines()[0].count)
+
+
+def _have_commas(start: str, delimiter: str) -> bool:
+    """Return True if most cells below the first row are numbers, some of them with a decimal comma."""
+    rows = [row for row in csv.reader(io.StringIO(start, newline=""), delimiter=delimiter) if row]
+    cells = [cell.strip() for row in rows[1:] for cell in row]
+    with_comma = sum(re.fullmatch(r"[-+]?\d+,\d+", cell) is not None for cell in cells)
+    return with_comma > 0 and 2 * int(are_numbers(pl.Series(cells, dtype=pl.String)).sum()) > len(cells)
+
+
+def _count_up(cells: Sequence[str]) -> bool:
+    """Return True if cells are three whole numbers or more that count up by one."""
+    are_whole = len(cells) > 2 and all(cell.isdecimal() for cell in cells)
+    return are_whole and bool((np.diff([int(cell[:18]) for cell in cells]) == 1).all())
 
 
 def _has_header(rows: pl.DataFrame) -> bool:
@@ -237,14 +294,25 @@ def _has_header(rows: pl.DataFrame) -> bool:
         for name, cells in zip(first, rows, strict=True)
     ):
         return True
-    if any(column[0] for column in numbers) or not any(cell.strip() for cell in first):
+    if not any(cell.strip() for cell in first):
         return False
+    if any(column[0] for column in numbers):
+        return any(_is_above(cells) for cells in rows)
     if any(not cell.strip() for cell in first[1:-1]) or (not first[0].strip() and len(first) == 1):
         return False
     if rows.height == 1 or any(column[1:].all() for column, cell in zip(numbers, first, strict=True) if cell):
         return True
     names = [cell for cell in first if cell.strip()]
     return len(set(names)) == len(names) and all(re.fullmatch(r"\s*\w[^\n\r]{0,39}", cell) for cell in names)
+
+
+def _is_above(cells: pl.Series) -> bool:
+    """Return True if the first cell of a column is a name, and the others are times: it stands above numbers, too."""
+    name, rest = cells[0].strip(), cells[1:]
+    if not re.match(r"[^\W\d]", name) or not len(rest) or is_missing(cells[:1])[0]:
+        return False
+    times = find_times(name, rest)
+    return bool(times is not None and not times.values.null_count())
 
 
 def read_orange_header(table: Table) -> Table:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from unrolled.data.cells import texts_of
 from unrolled.data.columns import find_columns, find_time_column, named_columns
@@ -13,9 +13,8 @@ from unrolled.data.decoding import read_text
 from unrolled.data.folders import FolderSettings, describe_files, read_folder
 from unrolled.data.frames import Source, read_source
 from unrolled.data.labeled import ALL, LabeledExamples, Selection, assemble
-from unrolled.data.labeled_steps import LabeledSteps, assemble_steps
+from unrolled.data.labeled_steps import assemble_steps
 from unrolled.data.long_text import LongText
-from unrolled.data.named_inputs import NamedInputs
 from unrolled.data.pieces import is_large, read_pieces
 from unrolled.data.precision import converted, narrowest
 from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, objects
@@ -24,15 +23,13 @@ from unrolled.data.schema import TableSchema
 from unrolled.data.steps import labeled_steps, steps_schema
 from unrolled.data.table import Table, format_list
 from unrolled.data.targets import CLASS, KINDS, TargetKind
-from unrolled.data.texts import StoredTexts, Texts
+from unrolled.data.texts import StoredTexts
 from unrolled.data.times import find_times
-from unrolled.data.token_lists import TokenLists
 from unrolled.errors import DataError
 
 import numpy as np
 import polars as pl
 
-Labeled = TypeVar("Labeled", LabeledExamples, LabeledSteps)
 MOST_EVALUATED = 2_000_000
 """The largest number of characters in the validation part, and in the test part, of a text to continue."""
 
@@ -84,25 +81,16 @@ def load_labeled_table(
     parts = schema.parts(kept[0][0]) if test is None else {"train": kept[0][0], "test": kept[1][0]}
     if per == "step":
         data = assemble_steps(
-            table.path.name, _narrowed({part: labeled_steps(some, schema, divide_by) for part, some in parts.items()})
+            table.path.name, {part: labeled_steps(some, schema, divide_by) for part, some in parts.items()}
         )
     else:
         labeled = {part: labeled_examples(some, schema, divide_by) for part, some in parts.items()}
-        data = assemble(table.path.name, _narrowed(labeled), selection=chosen)
+        data = assemble(table.path.name, labeled, selection=chosen)
     for note in dict.fromkeys(one.format_detected() for one in whole):
         data = data.with_note(note)
     for one, (_, lines) in zip(whole, kept, strict=True):
         data = data.with_note(_format_dropped(one.path, one.size, lines))
     return data.with_note(format_columns(schema, table))
-
-
-def _narrowed(parts: dict[str, Labeled]) -> dict[str, Labeled]:
-    """Return series in float32, unless it loses the differences between the values of the training examples."""
-    train = parts["train"].inputs
-    if isinstance(train, Texts | TokenLists | NamedInputs):
-        return parts
-    dtype = narrowest(train)
-    return {part: replace(one, inputs=converted(one.inputs, dtype)) for part, one in parts.items()}
 
 
 def _moment(table: Table, column: str | None, time: str | float) -> int:

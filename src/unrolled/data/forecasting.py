@@ -113,7 +113,7 @@ def forecast_schema(
         chosen,
         (),
         series,
-        time or find_time_column(table, others),
+        time or find_time_column(table, {name: one for name, one in others.items() if name not in chosen}, series),
         past=past,
         known=known,
         categories={name: category_values(table, name) for name in wanted},

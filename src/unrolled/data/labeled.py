@@ -6,6 +6,7 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset, Division, Split
 from unrolled.data.named_inputs import NamedInputs
+from unrolled.data.precision import narrowed
 from unrolled.data.ragged import objects
 from unrolled.data.splitting import choose_held_out
 from unrolled.data.table import format_list
@@ -111,7 +112,7 @@ def assemble(
         DataError: There is only one class, a class has a single example, or a label of another part is not a class of
             the training examples.
     """
-    parts, notes = dict(parts), list(parts["train"].notes)
+    parts, notes = narrowed(parts), list(parts["train"].notes)
     if selection.deduplicate:
         parts, note = _without_duplicates(parts)
         notes.append(note)

@@ -6,6 +6,7 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset, Division, Split
 from unrolled.data.labeled import TEST_SEED, TEST_SHARE
+from unrolled.data.precision import narrowed
 from unrolled.data.ragged import Ragged, objects
 from unrolled.data.splitting import choose_held_out
 from unrolled.data.targets import class_order
@@ -56,6 +57,7 @@ def assemble_steps(name: str, parts: Mapping[str, LabeledSteps]) -> Dataset:
     Raises:
         DataError: There is one example, or one class.
     """
+    parts = narrowed(parts)
     train = parts["train"]
     names = pl.concat([part.labels for part in parts.values()]).drop_nulls().unique().to_list()
     classes = tuple(sorted(names, key=class_order(names)))

@@ -1,7 +1,8 @@
 """Numbers stay float64 until it is known whether float32, which networks read, tells them apart."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
 from unrolled.data.ragged import Ragged
 
@@ -24,6 +25,28 @@ def converted(items: Any, dtype: type) -> Any:
     if not isinstance(items, Ragged):
         return [item.astype(dtype, copy=False) for item in items]
     return items if items.values.dtype == dtype else items.mapped(lambda values: values.astype(dtype))
+
+
+class _HasInputs(Protocol):
+    @property
+    def inputs(self) -> Any: ...
+
+
+Part = TypeVar("Part", bound=_HasInputs)
+
+
+def narrowed(parts: Mapping[str, Part]) -> dict[str, Part]:
+    """Return parts of a data set with series of float32, unless it loses the differences in the training examples.
+
+    Args:
+        parts: By name, one of them ``train``, dataclasses whose ``inputs`` may be series of float64.
+    """
+    train = parts["train"].inputs
+    values = train.values if isinstance(train, Ragged) else train[0] if isinstance(train, list) else None
+    if not isinstance(values, np.ndarray) or values.dtype != np.float64:
+        return dict(parts)
+    dtype = narrowest(train)
+    return {part: replace(one, inputs=converted(one.inputs, dtype)) for part, one in parts.items()}  # type: ignore[type-var]
 
 
 def loses_differences(values: NDArray[np.float64]) -> bool:

@@ -90,13 +90,27 @@ def rows_as_series(table: Table, schema: TableSchema) -> tuple[NDArray[np.float6
 
 
 def read_sequences(table: Table, name: str) -> Ragged:
-    """Return the sequence of numbers in each cell of a column, [B] of [T, 1]."""
+    """Return the sequence of numbers in each cell of a column, [B] of [T, 1].
+
+    Raises:
+        DataError: A cell is empty, or holds something else than numbers.
+    """
     cells = table.column(name)
     if cells.dtype == pl.String:
-        split = cells.str.strip_chars(" \t[]").str.replace_all(r"\s*[,;]\s*|\s+", " ").str.split(" ")
+        text, is_decimal = cells.str.strip_chars(" \t[]"), _has_decimal_commas(table, name)
+        between = r"\s*;\s*|\s+" if is_decimal else r"\s*[,;]\s*|\s+"
+        split = text.str.replace_all(between, " ").str.split(" ")
+        decimal = "," if is_decimal else "."
+    elif cells.dtype.inner.is_nested():  # type: ignore[attr-defined]
+        raise DataError(
+            f"{table.location(0, name)}: expected a list of numbers in each cell, got lists of lists. Write one column "
+            "for each channel and one row for each step: data: {series: ...}"
+        )
+    elif cells.dtype.inner == pl.String:  # type: ignore[attr-defined]
+        split, decimal = cells.cast(pl.List(pl.String)), table.number_format.of(name)
     else:
-        split = cells.cast(pl.List(pl.Float64), strict=False)
-    numbers, is_wrong = parse_numbers(split.explode(empty_as_null=True))
+        split, decimal = cells.cast(pl.List(pl.Float64), strict=False), "."
+    numbers, is_wrong = parse_numbers(split.explode(empty_as_null=True), decimal)
     lengths = split.list.len().fill_null(0).to_numpy().astype(np.int64)
     if not lengths.all():
         row = int(np.flatnonzero(lengths == 0)[0])
@@ -104,8 +118,33 @@ def read_sequences(table: Table, name: str) -> Ragged:
     ends = np.cumsum(lengths)
     if is_wrong.any():
         row = int(np.searchsorted(ends, np.flatnonzero(is_wrong)[0], side="right"))
-        raise DataError(f"{table.location(row, name)}: expected numbers, got {shown(cells[row])}. Write numbers.")
+        got = cells[row].to_list() if isinstance(cells[row], pl.Series) else cells[row]
+        raise DataError(
+            f"{table.location(row, name)}: expected numbers, got {shown(got)}. Write numbers, or words as one text."
+        )
     return Ragged(numbers[:, None], ends - lengths, lengths)
+
+
+def _has_decimal_commas(table: Table, name: str) -> bool:
+    """Return True if the numbers in the cells of a column have decimal commas, and spaces or semicolons between them.
+
+    Raises:
+        DataError: They may have, and the file does not tell.
+    """
+    decimal = table.decimal or table.decimals.get(name)
+    first = table.frame[name].drop_nulls().str.strip_chars(" \t[]")
+    number = r"[-+]?\d+(?:,\d+)?"
+    may_have = (
+        first.str.contains(rf"^{number}(?:(?:\s*;\s*|\s+){number})+$").all() and first.str.contains(r"\d,\d").any()
+    )
+    if decimal is not None or not may_have:
+        return bool(may_have) and decimal == ","
+    if table.number_format.decimal == ",":
+        return True
+    raise DataError(
+        f"{table.path}: {name}: cannot tell if the commas in {shown(first[0])} are decimal or stand between numbers. "
+        "Set data: {decimal: ','} or {decimal: '.'}"
+    )
 
 
 def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = None) -> LabeledExamples:

@@ -19,10 +19,11 @@ from unrolled.data.columns import (
 from unrolled.data.frames import Source, read_source
 from unrolled.data.table import Table, format_list
 from unrolled.data.targets import CLASS, NUMBERS, TargetKind
-from unrolled.data.values import is_blank
+from unrolled.data.values import is_absent
 from unrolled.errors import DataError
 
 import numpy as np
+import polars as pl
 
 # Formats of dates in which day and month are numbers, and not behind the year.
 _EXCHANGEABLE = re.compile("%[dm][-/]%[dm]")
@@ -233,19 +234,38 @@ class TableSchema:
         needed = [name for name in needed if name not in self.fill]
         is_empty = np.zeros(table.size, np.bool_)
         for name in needed:
-            is_empty |= is_blank(table.column(name)).to_numpy()
+            is_empty |= is_absent(table.column(name)).to_numpy()
         return table.take(np.flatnonzero(~is_empty)), [table.lines[row] for row in np.flatnonzero(is_empty).tolist()]
 
     def parts(self, table: Table) -> dict[str, Table]:
         """Return the rows of ``train``, ``validation`` and ``test`` as a column ``split`` names them, or all."""
         names = [one.name for one in find_columns(table).values() if one.kind == "split"]
-        if len(names) != 1 or names[0] in self.columns or self.series is not None:
+        if len(names) != 1 or names[0] in self.columns:
             return {"train": table}
-        named = table.frame[names[0]].str.strip_chars().str.to_lowercase().replace_strict(PARTS)
+        words = table.texts(names[0]).str.strip_chars().str.to_lowercase()
+        named = words.replace_strict(PARTS, default=None, return_dtype=pl.String)
+        for row in np.flatnonzero(named.is_null().to_numpy())[:1].tolist():
+            raise DataError(
+                f"{table.location(row, names[0])}: expected train, validation or test, got "
+                f'"{words[row] or ""}". Write one of them, or leave the column out: data: {{ignore: {names[0]}}}'
+            )
+        if self.series is not None:
+            self._check_whole(table, named)
         parts = {part: np.flatnonzero((named == part).to_numpy()) for part in ("train", "validation", "test")}
         if not len(parts["train"]):
             return {"train": table}
         return {part: table.take(rows) for part, rows in parts.items() if len(rows)}
+
+    def _check_whole(self, table: Table, parts: pl.Series) -> None:
+        """Refuse a series whose rows are in two parts."""
+        assert self.series is not None
+        frame = pl.DataFrame({"series": table.texts(self.series), "part": parts})
+        first = frame.select(pl.col("part").first().over("series"))["part"]
+        for row in np.flatnonzero((first != parts).to_numpy())[:1].tolist():
+            raise DataError(
+                f"{table.location(row)}: expected all rows of {frame['series'][row]} in one part, got {first[row]} "
+                f"and {parts[row]}. Divide them by series, or by data: {{split: {{time: ...}}}}"
+            )
 
     def roles(self, table: Table) -> list[Column]:
         """Return every column of the table with its role and the reason for it."""

@@ -146,7 +146,7 @@ class _Rows:
         if name is None:
             yield "", np.arange(self.size)
             return
-        columns = [one.column(name).cast(pl.String) for one in self.tables]
+        columns = [one.column(name).cast(pl.String).str.strip_chars() for one in self.tables]
         for one, column in zip(self.tables, columns, strict=True):
             check_filled(one, name, column, "the name of a series")
         keys = pl.concat(columns)

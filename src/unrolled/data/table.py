@@ -97,10 +97,11 @@ class Table:
         """
         cells = self.column(name)
         if number := self.number_format.undecided.get(name):
-            point, whole = number.replace(",", "."), number.replace(",", "")
+            mark, other = (",", ".") if "," in number else (".", ",")
+            point, whole = number.replace(mark, "."), number.replace(mark, "")
             raise DataError(
                 f"{self.path}: {name}: cannot tell if {number} means {point} or {whole}. "
-                f"Set decimal: ',' for {point}, or decimal: '.' for {whole}"
+                f"Set decimal: '{mark}' for {point}, or decimal: '{other}' for {whole}"
             )
         values, is_wrong = parse_numbers(cells, self.number_format.of(name))
         for row in np.flatnonzero(is_wrong)[:1].tolist():

@@ -16,6 +16,11 @@ from unrolled.storage import cannot_read
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
+_TYPES = {
+    *(pl.String, pl.Boolean, pl.Null, pl.Binary, pl.List, pl.Array, pl.Date, pl.Datetime, pl.Duration, pl.Time),
+    *(pl.Categorical, pl.Enum, pl.Decimal, *pl.datatypes.group.NUMERIC_DTYPES),
+}
+"""The types of columns that are read."""
 JSON_LINES, _EXCEL, _ARROW = (".jsonl", ".ndjson"), (".xlsx", ".ods", ".xls", ".xlsb"), (".arrow", ".feather", ".ipc")
 SUFFIXES = (*DELIMITED, ".tab", ".json", *JSON_LINES, ".parquet", *_EXCEL, *_ARROW)
 
@@ -88,7 +93,11 @@ def read_json(path: Path, content: bytes, encoding: str, *, is_lines: bool, line
         DataError: The content is malformed, or holds no objects.
     """
     try:
-        frame = pl.read_ndjson(content, infer_schema_length=None) if is_lines else pl.read_json(content)
+        frame = (
+            pl.read_ndjson(content, infer_schema_length=None)
+            if is_lines
+            else pl.read_json(content, infer_schema_length=None)
+        )
     except (PolarsError, PanicException, ValueError) as error:
         _explain_json(path, content, is_lines=is_lines, first=line)
         raise DataError(f"{path}: malformed JSON: {_first_line(error)}. Check the file.") from None
@@ -102,7 +111,7 @@ def read_json(path: Path, content: bytes, encoding: str, *, is_lines: bool, line
 
 
 def with_simple_types(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a frame with categories as text, decimals as floats, and a column for each field of nested objects.
+    """Return a frame with categories as text, decimals and durations (in s) as floats, and a column for each field.
 
     A field is named by its path: ``body.text``.
 
@@ -117,8 +126,18 @@ def with_simple_types(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
             if taken is not None:
                 raise DataError(f'{path}: expected column names that differ, got "{name}.{taken}" twice. Rename one.')
             frame = frame.with_columns(fields[inner].alias(f"{name}.{inner}") for inner in fields.columns)
+    for name, dtype in frame.schema.items():
+        if dtype.base_type() not in _TYPES:
+            raise DataError(
+                f"{path}: {name}: cannot read a column of the type {dtype}. Leave it out of the file, or write it as "
+                "numbers or text."
+            )
     return frame.with_columns(
-        pl.col(pl.Categorical).cast(pl.String), pl.col(pl.Enum).cast(pl.String), pl.col(pl.Decimal).cast(pl.Float64)
+        pl.col(pl.Categorical).cast(pl.String),
+        pl.col(pl.Enum).cast(pl.String),
+        pl.col(pl.Decimal).cast(pl.Float64),
+        pl.col(pl.Duration).dt.total_microseconds() / 1e6,
+        pl.col(pl.Time).cast(pl.String),
     )
 
 

@@ -23,17 +23,32 @@ _CLOCKS = (
     " %I:%M %p",
     " %I:%M:%S %p",
 )
-_ZONES = ("%Y-%m-%d %H:%M%#z", "%Y-%m-%d %H:%M:%S%#z", "%Y-%m-%d %H:%M:%S%.f%#z")
-_ZONED = tuple(form.replace(" ", "T") for form in _ZONES)
-FORMATS = (*(date + clock for date, clock in product(_DATES, _CLOCKS)), *_ZONES, *_ZONED)
-_MONTH, _QUARTER = re.compile(r"\d{4}[-/.](?:0?[1-9]|1[0-2])"), re.compile(r"(\d{4})[- ]?Q([1-4])")
-_NAMES = re.compile(r"(?i)(?:^|[ _-])(date|datetime|time|timestamp|day|ds|ts|epoch|when)(?:$|[ _\[(-])|Date$|Time$")
+FORMATS = tuple(date + clock for date, clock in product(_DATES, _CLOCKS))
+# Behind a time that is given with its zone, or the name of the day before a date.
+_ZONE, _UTC, _WEEKDAY = r"(?:Z|[-+]\d\d:?\d\d)$", r"\s?(?:UTC|GMT)$", r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+"
+_LOG, _LOG_FORMAT = r"^\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d ?[-+]\d{4}$", "%d/%b/%Y:%H:%M:%S%z"
+_MONTH = re.compile(r"\d{4}[-/.](?:0?[1-9]|1[0-2])")
+_QUARTER = r"(?:(\d{4})[- ]?Q([1-4])|Q([1-4])[- ]?(\d{4}))"
+_WEEK = r"\d{4}-?W[0-5]\d"
+_CLOCK = r"(?:\d{1,2}):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?"
+# A month and a year, with a day put before them.
+_MONTHS = ("%d %b %Y", "%d %B %Y", "%d %b-%Y", "%d %b-%y", "%d %m/%Y", "%d %b/%Y")
+# Times in nothing but digits, the day before the hour at the latest, by their number.
+_COMPACT = {8: ("%Y%m%d", "%d%m%Y", "%m%d%Y"), 10: ("%Y%m%d%H",), 12: ("%Y%m%d%H%M",), 14: ("%Y%m%d%H%M%S",)}
+_WORDS = (
+    r"date|datetime|time|timestamp|day|ds|ts|epoch|unix|when|datum|zeit|zeitpunkt|zeitstempel|fecha|dato"
+    r"|\u0434\u0430\u0442\u0430|\u0432\u0440\u0435\u043c\u044f|\u65e5\u671f|\u65f6\u95f4|\u65e5\u4ed8|\u65e5\u6642"
+)
+_NAMES = re.compile(rf"(?i)(?:^|[ _-])(?:{_WORDS})(?:$|[ _\[(-])|(?-i:Date|Time)$")
+_NAME = re.compile(rf"(?i)(?:{_WORDS})")
 # By the number of digits: seconds, milliseconds, microseconds, nanoseconds from 1970, between 1973 and 2286.
 _EPOCHS = ((1e8, 1e10, "s"), (1e11, 1e13, "ms"), (1e14, 1e16, "us"), (1e17, 1e19, "ns"))
 _DETECTION_ROWS = 200
 # The longest form is "September 30, 2024 12:00:00.000000000 PM".
-_MAY_BE_TIME = r"^[^\n]{0,30}\d[^\n]{0,30}$"
-_FIRST_YEAR = 1000
+_MAY_BE_TIME = r"^[^\n]{0,34}\d[^\n]{0,34}$"
+_FIRST_YEAR, _PLAUSIBLE = 1000, (1500, 2200)
+# Two digits of a year are those of 1950 to 2049.
+_FIRST_OF_TWO_DIGITS = 1950
 
 
 @dataclass(frozen=True)
@@ -54,37 +69,87 @@ class Times:
 def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | None:
     """Read a column as times; None if it holds none.
 
+    Half of the cells or more are to be times: the others are null, as typing errors are.
+
     Args:
-        name: The name of the column: numbers are times from 1970 only if it says so.
+        name: The name of the column: numbers are times, and so are two-digit years, only if it says so.
         cells: [N] text, numbers, dates or times.
         form: The format, as of ``strptime``, where it is known.
     """
-    if isinstance(cells.dtype, pl.Date | pl.Datetime):
-        return Times(_in_utc(cells), "typed")
+    if isinstance(cells.dtype, pl.Date):
+        return Times(cells.cast(pl.Datetime("us")), "typed")
+    if isinstance(cells.dtype, pl.Datetime):
+        return Times(_local(_in_utc(cells), cells.dt.replace_time_zone(None).cast(pl.Datetime("us"))), "typed")
+    is_named = looks_like_time(name)
     if cells.dtype.is_numeric():
-        return _from_epoch(cells.cast(pl.Float64)) if looks_like_time(name) else None
+        return _of_numbers(cells) if is_named else None
     if cells.dtype != pl.String:
         return None
-    sample = _filled(cells.head(_DETECTION_ROWS)).drop_nulls()
-    sample = sample if len(sample) else _filled(cells).drop_nulls().head(_DETECTION_ROWS)
-    if not len(sample) or not sample.str.contains(_MAY_BE_TIME).all():
+    text = _filled(cells)
+    sample = text.head(_DETECTION_ROWS).drop_nulls()
+    sample = sample if len(sample) else text.drop_nulls().head(_DETECTION_ROWS)
+    if not len(sample) or 2 * sample.str.contains(_MAY_BE_TIME).sum() < len(sample):
         return None
-    if form is not None and (read := _filled(cells).str.to_datetime(form, strict=False)).null_count() < len(cells):
+    if form is not None and (read := text.str.to_datetime(form, strict=False)).null_count() < len(cells):
         return Times(_in_utc(read), form)
-    is_numeric = sample.cast(pl.Float64, strict=False).null_count() == 0
-    if is_numeric and looks_like_time(name):
-        if sample.str.contains(r"^(?:19|20)\d{6}$").all():
-            return Times(_filled(cells).str.to_datetime("%Y%m%d", strict=False), "%Y%m%d")
-        return _from_epoch(_filled(cells).cast(pl.Float64, strict=False))
-    if sample.str.contains(rf"^(?:{_MONTH.pattern})$").all():
-        first = _filled(cells).str.replace_all(r"[/.]", "-") + "-01"
-        return Times(first.str.to_datetime("%Y-%m-%d", strict=False), "%Y-%m")
-    if sample.str.contains(rf"^(?:{_QUARTER.pattern})$").all():
-        text = _filled(cells)
-        year, quarter = (text.str.extract(_QUARTER.pattern, group).cast(pl.Int32) for group in (1, 2))
-        frame = pl.DataFrame({"year": year, "month": 3 * quarter - 2})
-        return Times(frame.select(pl.datetime("year", "month", 1)).to_series(), "quarter")
-    return None if is_numeric else _by_format(cells, sample)
+    if sample.cast(pl.Float64, strict=False).null_count() == 0:
+        found = _of_numbers(text.cast(pl.Float64, strict=False), text) if is_named else None
+        return found or (_by_period(text, sample) if is_named else None)
+    return _by_period(text, sample) or _by_format(text, sample, is_named=is_named)
+
+
+def is_named_time(name: str) -> bool:
+    """Return True if the name of a column is a word for its time and nothing else, as that of time_spent is not."""
+    return _NAME.fullmatch(name.strip()) is not None
+
+
+def _of_numbers(numbers: pl.Series, text: pl.Series | None = None) -> Times | None:
+    """Read numbers as times: the digits of a date, a year, or the time since 1970."""
+    known = numbers.drop_nulls()
+    if not len(known) or not (known.cast(pl.Float64) == known.cast(pl.Float64).floor()).all():
+        return _from_epoch(numbers.cast(pl.Float64)) if len(known) else None
+    digits = numbers.cast(pl.Int64).cast(pl.String) if text is None else text
+    lengths = digits.drop_nulls().str.len_chars().unique().to_list()
+    if lengths in ([7], [7, 8], [8, 7]):
+        digits, lengths = digits.str.zfill(8), [8]
+    read = {}
+    for form in _COMPACT.get(lengths[0], ()) if len(lengths) == 1 else ():
+        padded = digits + "00" if form.endswith("%H") else digits
+        values = padded.str.to_datetime(form + "%M" if form.endswith("%H") else form, strict=False, time_unit="us")
+        if values.null_count() == digits.null_count() and values.dt.year().is_between(*_PLAUSIBLE).all():
+            read[form] = values
+    if read:
+        first, *others = read
+        return Times(read[first], first, next((one for one in others if not read[one].equals(read[first])), None))
+    if lengths == [4] and known.is_between(*_PLAUSIBLE).all():
+        return Times((digits + "-01-01").str.to_datetime("%Y-%m-%d", strict=False), "%Y")
+    return _from_epoch(numbers.cast(pl.Float64))
+
+
+def _by_period(text: pl.Series, sample: pl.Series) -> Times | None:
+    """Read years with months, quarters or weeks, and times of the day."""
+
+    def are(pattern: str) -> bool:
+        return bool(sample.str.contains(f"^(?:{pattern})$").all())
+
+    if are(_MONTH.pattern):
+        first = text.str.replace_all(r"[/.]", "-") + "-01"
+        found = first.str.to_datetime("%Y-%m-%d", strict=False)
+        return Times(found, "%Y-%m") if found.drop_nulls().dt.year().is_between(*_PLAUSIBLE).all() else None
+    if are(_QUARTER):
+        groups = [text.str.extract(f"^{_QUARTER}$", group).cast(pl.Int32) for group in (1, 2, 3, 4)]
+        frame = pl.DataFrame({"year": groups[0].fill_null(groups[3]), "quarter": groups[1].fill_null(groups[2])})
+        return Times(frame.select(pl.datetime("year", 3 * pl.col("quarter") - 2, 1)).to_series(), "quarter")
+    if are(_WEEK):
+        return Times((text.str.replace("-?W", "-W") + "-1").str.to_datetime("%G-W%V-%u", strict=False), "week")
+    if are(_CLOCK):
+        parts = [text.str.split(":").list.get(part, null_on_oob=True).cast(pl.Float64) for part in range(3)]
+        seconds = 3600 * parts[0] + 60 * parts[1] + parts[2].fill_null(0)
+        return Times((seconds * 1e6).cast(pl.Int64).cast(pl.Datetime("us")), "time of day")
+    for form in _MONTHS:
+        if _count(first := "1 " + sample, form) == len(first) and (_read(first, form).dt.year() >= _FIRST_YEAR).all():
+            return Times(_read("1 " + text, form), form.removeprefix("%d "))
+    return None
 
 
 def _filled(cells: pl.Series) -> pl.Series:
@@ -97,16 +162,26 @@ def looks_like_time(name: str) -> bool:
     return _NAMES.search(name) is not None
 
 
-def _by_format(cells: pl.Series, sample: pl.Series) -> Times | None:
-    one = sample.head(1)
-    forms = [form for form in FORMATS if _reads_all(one, form)]
-    forms = [form for form in forms if _reads_all(sample, form)]
+def _by_format(text: pl.Series, sample: pl.Series, *, is_named: bool) -> Times | None:
+    zone = _ZONE if 2 * sample.str.contains(rf":\d\d(?:\.\d+)?\s?{_ZONE}").sum() > len(sample) else None
+    if sample.str.contains(_LOG).all():
+        return Times(_in_utc(text.str.to_datetime(_LOG_FORMAT, strict=False)), _LOG_FORMAT)
+    offsets = text.str.extract(f"({_ZONE})", 1) if zone else None
+    for extra in (_WEEKDAY, _UTC, *([rf"\s?{zone}"] if zone else [])):
+        sample, text = sample.str.replace(extra, ""), text.str.replace(extra, "")
+    counts = {form: _count(sample, form) for form in FORMATS if _count(sample.head(3), form)}
+    most = max(counts.values(), default=0)
+    if 2 * most < len(sample) or not most:
+        return None
+    forms = [form for form, count in counts.items() if count == most]
     # %Y takes two digits for a year of antiquity.
-    forms = [form for form in forms if (_years(sample, form) >= _FIRST_YEAR).all()]
+    forms = [form for form in forms if (_read(sample, form).drop_nulls().dt.year() >= _FIRST_YEAR).all()]
+    # 10.1.20 may be the number of a version.
+    forms = [form for form in forms if is_named or "%b" in form or "%y" not in form]
     if not forms:
         return None
-    text = _filled(cells)
-    read = {form: _in_utc(text.str.to_datetime(form, strict=False)) for form in forms}
+    # Midnight may be written without a clock.
+    read = {form: _read(text, form).fill_null(_read(text, re.split("[ T]%[HI]", form)[0])) for form in forms}
     fewest = min(values.null_count() for values in read.values())
     best = [form for form, values in read.items() if values.null_count() == fewest]
     # Month and day may be either way round; a table in the order of time tells.
@@ -114,18 +189,39 @@ def _by_format(cells: pl.Series, sample: pl.Series) -> Times | None:
     if len(ordered) == 1:
         best = ordered
     different = [form for form in best[1:] if not read[form].equals(read[best[0]])]
-    return Times(read[best[0]], best[0], different[0] if different else None)
+    values = read[best[0]] if offsets is None else _with_offsets(read[best[0]], offsets)
+    return Times(values, best[0], different[0] if different else None)
 
 
-def _reads_all(sample: pl.Series, form: str) -> bool:
+def _count(sample: pl.Series, form: str) -> int:
     try:
-        return sample.str.to_datetime(form, strict=False).null_count() == 0
+        return len(sample) - sample.str.to_datetime(form, strict=False).null_count()
     except pl.exceptions.PolarsError:
-        return False
+        return 0
 
 
-def _years(sample: pl.Series, form: str) -> pl.Series:
-    return sample.str.to_datetime(form, strict=False).dt.year()
+def _read(text: pl.Series, form: str) -> pl.Series:
+    values = text.str.to_datetime(form, strict=False, time_unit="us")
+    if "%y" not in form:
+        return values
+    # The library takes them for those of 1969 to 2068.
+    is_late = values.dt.year() >= _FIRST_OF_TWO_DIGITS + 100
+    return values.dt.offset_by("-100y").zip_with(is_late.fill_null(False), values)
+
+
+def _with_offsets(values: pl.Series, offsets: pl.Series) -> pl.Series:
+    """Return local times in UTC where their order is another one: at the end of daylight saving time."""
+    digits = offsets.str.replace("Z", "+0000").str.replace(":", "")
+    minutes = 60 * digits.str.slice(1, 2).cast(pl.Int64) + digits.str.slice(3, 2).cast(pl.Int64)
+    minutes = (-minutes).zip_with(digits.str.starts_with("-"), minutes).fill_null(0)
+    return _local(values - (minutes * 60_000_000).cast(pl.Duration("us")), values)
+
+
+def _local(utc: pl.Series, shown: pl.Series) -> pl.Series:
+    """Return times as their clocks showed them, or in UTC if two of them then are in another order or the same."""
+    order = utc.arg_sort(nulls_last=True)
+    steps = (values.gather(order).drop_nulls().to_physical().diff().drop_nulls().sign() for values in (utc, shown))
+    return shown if next(steps).equals(next(steps)) else utc
 
 
 def _is_ordered(values: pl.Series) -> bool:

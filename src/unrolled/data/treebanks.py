@@ -1,5 +1,6 @@
 """Files of tagged words: CoNLL-U treebanks, and CoNLL files with a word and its tags on each line."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,11 @@ from unrolled.errors import DataError, did_you_mean
 TREEBANKS = (".conllu",)
 TAGGED = (".conll", ".iob", ".iob2", ".bio")
 _DOCUMENT = "-DOCSTART-"
+_BLANK = re.compile(r"(?m)^[ \t]+$")
+_SPACES = re.compile(r"[ \t]+")
+_WORD_NAMES = ("word", "words", "token", "tokens", "form", "text")
+_TAG_NAMES = ("tag", "tags", "label", "labels", "ner", "pos", "upos", "xpos", "ner_tag", "ner_tags", "pos_tag", "iob")
+_WIDTH = 10
 _FIELDS = ("form", "lemma", "upos", "xpos", "deprel")
 
 
@@ -56,7 +62,8 @@ def _read_treebank(path: Path, text: str, target: str | None) -> Sentences:
             f"Choose among: {', '.join(_FIELDS[1:])}."
         )
     found, line = [], 1
-    for block in text.replace("\r\n", "\n").split("\n\n"):
+    # Spaces do not make a line of a sentence.
+    for block in _BLANK.sub("", text.replace("\r\n", "\n")).split("\n\n"):
         begin = line + len(block) - len(block.lstrip("\n")) + sum(row.startswith("#") for row in block.splitlines())
         line += block.count("\n") + 2
         if not block.strip():
@@ -68,6 +75,7 @@ def _read_treebank(path: Path, text: str, target: str | None) -> Sentences:
                 f"{path}:{begin}: expected ten fields with tabs between them, as CoNLL-U has ({error}). "
                 "Correct the sentence."
             ) from None
+        _check_fields(path, begin, block, tokens)
         # A range such as 3-4 stands before its words, and 5.1 is a word that is not written.
         words = [token for token in tokens if isinstance(token["id"], int)]
         for word in words:
@@ -79,6 +87,23 @@ def _read_treebank(path: Path, text: str, target: str | None) -> Sentences:
         if words:
             found.append((begin, [(word["form"], str(word[field])) for word in words]))
     return found
+
+
+def _check_fields(path: Path, begin: int, block: str, tokens: Sequence[Any]) -> None:
+    """Refuse lines without their ten fields, and sentences without an empty line between them."""
+    rows = [row for row in block.split("\n") if row.strip() and not row.startswith("#")]
+    for row in rows:
+        if (found := len(row.split("\t"))) != _WIDTH:
+            raise DataError(
+                f"{path}:{begin}: expected ten fields with tabs between them, as CoNLL-U has, got {found} in "
+                f'"{row[:40]}". Correct the sentence.'
+            )
+    numbers = [token["id"] for token in tokens if isinstance(token["id"], int)]
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise DataError(
+            f"{path}:{begin}: expected the words of a sentence to be numbered from 1, got "
+            f"{format_list([str(number) for number in numbers], 8)}. Put an empty line between sentences."
+        )
 
 
 def _conllu(path: Path) -> Any:
@@ -110,21 +135,34 @@ def _read_columns(path: Path, text: str, target: str | None) -> Sentences:
 
 
 def _divide(text: str) -> list[list[tuple[int, list[str]]]]:
-    """Return the numbers and the cells of the lines of each sentence, without comments."""
+    """Return the numbers and the cells of the lines of each sentence, without comments and a line of names."""
     rows = [
-        (number, [cell.strip() for cell in line.split("\t")] if "\t" in line.strip() else line.split())
-        for number, line in enumerate(text.splitlines(), start=1)
+        (number, [cell.strip() for cell in line.split("\t")] if "\t" in line.strip() else _SPACES.split(line.strip()))
+        for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1)
     ]
-    widths = Counter(len(cells) for _, cells in rows if cells and not cells[0].startswith("#"))
+    plain = [cells for _, cells in rows if any(cells) and not cells[0].startswith("#")]
+    widths = Counter(map(len, plain))
     usual = widths.most_common(1)[0][0] if widths else 0
+    tags = Counter(cells[-1] for cells in plain)
     sentences: list[list[tuple[int, list[str]]]] = [[]]
     for number, cells in rows:
-        if not cells or not any(cells) or cells[0] == _DOCUMENT:
+        if not any(cells) or cells[0] == _DOCUMENT:
             sentences.append([])
-        # A line such as "# SYM" is a word, "# text = Give up" a comment.
-        elif not cells[0].startswith("#") or (len(cells) == usual and cells[0] == "#"):
+        elif _is_word(cells, usual, tags) and not (cells is plain[0] and _are_names(cells, tags)):
             sentences[-1].append((number, cells))
     return [sentence for sentence in sentences if sentence]
+
+
+def _is_word(cells: Sequence[str], usual: int, tags: Counter[str]) -> bool:
+    """Return True unless a line is a comment: "# text = Give up" is one, "#love O" and "# SYM" are words."""
+    if not cells[0].startswith("#"):
+        return True
+    return len(cells) == usual and (cells[-1] in tags or (cells[0] == "#" and cells[-1].isupper()))
+
+
+def _are_names(cells: Sequence[str], tags: Counter[str]) -> bool:
+    """Return True if a line names the columns."""
+    return cells[0].lower() in _WORD_NAMES and cells[-1].lower() in _TAG_NAMES and tags[cells[-1]] == 1
 
 
 def read_words(path: Path, encoding: str | None = None) -> TokenLists:

@@ -11,6 +11,7 @@ from unrolled.errors import DataError
 import numpy as np
 from numpy.typing import NDArray
 
+_NAMES = re.compile(r"'[^']*'|\"[^\"]*\"|\S+")
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
@@ -40,7 +41,8 @@ def parse_ts(path: Path | str, text: str) -> LabeledExamples:
         DataError: The text is not that of a ``.ts`` file, has time stamps or no classes, or a line is malformed.
     """
     header: dict[str, str] = {}
-    series, labels, lines = [], [], []
+    series: list[NDArray[np.float64]] = []
+    labels, lines = [], []
     in_data = False
     for line, row in enumerate(text.splitlines(), 1):
         row = row.strip()
@@ -48,6 +50,11 @@ def parse_ts(path: Path | str, text: str) -> LabeledExamples:
             continue
         if in_data:
             values, label = _example(path, line, row, header)
+            if series and values.shape[1] != series[0].shape[1]:
+                raise DataError(
+                    f"{path}:{line}: expected {series[0].shape[1]} channels as in the first example, got "
+                    f"{values.shape[1]}. Fix the line."
+                )
             series.append(values)
             labels.append(label)
             lines.append(line)
@@ -71,20 +78,21 @@ def _check_header(path: Path | str, header: dict[str, str]) -> None:
         raise DataError(f"{path}: expected classes (@classLabel true ...), got none. Choose a problem with classes.")
 
 
-def _example(path: Path | str, line: int, row: str, header: dict[str, str]) -> tuple[NDArray[np.float32], str]:
+def _example(path: Path | str, line: int, row: str, header: dict[str, str]) -> tuple[NDArray[np.float64], str]:
     *channels, label = row.split(":")
+    label = label.strip().strip("'\"")
     expected = header.get("dimensions", str(len(channels)))
     if header.get("univariate", "").lower() == "true":
         expected = "1"
-    if not channels or not label.strip() or str(len(channels)) != expected:
+    if not channels or not label or str(len(channels)) != expected:
         raise DataError(
             f"{path}:{line}: expected {expected} channels and a class between colons, got {len(channels)} channels. "
             "Fix the line."
         )
-    names = header["classlabel"].split()[1:]
-    if names and label.strip() not in names:
+    names = [name.strip("'\"") for name in _NAMES.findall(header["classlabel"])[1:]]
+    if names and label not in names:
         raise DataError(
-            f"{path}:{line}: expected a class among {', '.join(names)}, got {label.strip()}. Add it to @classLabel."
+            f"{path}:{line}: expected a class among {', '.join(names)}, got {label}. Add it to @classLabel."
         )
     values = [
         [_parse_number(cell, f"{path}:{line}: channel {c}") for cell in channel.split(",")]
@@ -96,7 +104,7 @@ def _example(path: Path | str, line: int, row: str, header: dict[str, str]) -> t
                 f"{path}:{line}: channel {c}: expected as many steps as channel 1 has ({len(values[0])}), got "
                 f"{len(channel)}. Write ? for what is missing."
             )
-    return np.array(values, np.float32).T, label.strip()
+    return np.array(values, np.float64).T, label
 
 
 def _parse_number(cell: str, location: str) -> float:

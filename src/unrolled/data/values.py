@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--", ".", "nil")
 """What stands for a missing value, in lower case."""
 
+_WRITTEN_BY_PROGRAMS = ("NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NULL", "?")
+
 LARGEST = 3.4e38
 """The largest number that float32 holds, about."""
 
@@ -68,6 +70,16 @@ def is_missing(cells: pl.Series) -> pl.Series:
     return cells.is_null() | cells.str.strip_chars().str.to_lowercase().is_in(MISSING)
 
 
+def is_absent(cells: pl.Series) -> pl.Series:
+    """Return for each cell of texts or classes whether it is blank, or holds what programs write for a missing value.
+
+    Words that people write, such as none, are texts and classes.
+    """
+    if cells.dtype != pl.String:
+        return cells.is_null()
+    return is_blank(cells) | cells.str.strip_chars().is_in(_WRITTEN_BY_PROGRAMS)
+
+
 def is_blank(cells: pl.Series) -> pl.Series:
     """Return for each cell whether it is empty or holds nothing but spaces."""
     return cells.is_null() | cells.str.contains(r"^\s*$") if cells.dtype == pl.String else cells.is_null()
@@ -106,11 +118,26 @@ def format_of_numbers(frame: pl.DataFrame) -> NumberFormat:
             continue
         if decimal := _decimal_of(numbers):
             by_column[name] = decimal
-        elif (is_open := numbers.str.contains(_OPEN_COMMA)).any():
+        elif (is_open := _are_open(numbers)).any():
             undecided[name] = numbers.filter(is_open)[0]
     commas = [name for name, decimal in by_column.items() if decimal == ","]
     decimal = "," if len(commas) * 2 > len(by_column) else "."
     return NumberFormat(decimal, by_column, {} if by_column else undecided)
+
+
+def _are_open(numbers: pl.Series) -> pl.Series:
+    """Return for each number whether it has two readings where no other decides: 1,234, or 1.234 beside 567.
+
+    A program that rounds to three decimals writes them all, so dots before three digits in all numbers are decimal.
+    """
+    with_dot = numbers.str.contains(_OPEN_DOT)
+    is_short = ~numbers.str.contains(".", literal=True) & ~numbers.str.contains(r"\d{4}")
+    has_both = with_dot.any() and bool((with_dot | is_short).all()) and (is_short.any() or _has_commas(numbers))
+    return numbers.str.contains(_OPEN_COMMA) | (with_dot if has_both else pl.repeat(False, len(numbers), eager=True))
+
+
+def _has_commas(numbers: pl.Series) -> bool:
+    return bool(numbers.str.contains(",", literal=True).any())
 
 
 def _decimal_of(numbers: pl.Series) -> str | None:
@@ -122,7 +149,7 @@ def _decimal_of(numbers: pl.Series) -> str | None:
         grouped = with_comma.str.contains(rf"{_FRONT}{_BY_COMMAS}{_BEHIND}")
         return "." if grouped.all() else ","
     if len(with_comma):
-        return "." if len(with_dot) else None
+        return "." if len(with_dot) and not with_dot.str.contains(_OPEN_DOT).all() else None
     if len(with_dot) and not with_dot.str.contains(_OPEN_DOT).all():
         grouped = with_dot.str.contains(rf"{_FRONT}{_BY_DOTS}{_BEHIND}")
         return "," if grouped.all() else "."
