@@ -64,7 +64,7 @@ def test_a_category_that_gives_the_class_away_is_ignored_and_named(tmp_path: Pat
     assert data.columns == ("age", "city=Bern", "city=Graz", "city=Ulm")
     assert "diagnosis (category, 2 different, it gives the class away)" in data.notes[-1]
     named = load(tmp_path, columns, categories=["diagnosis"])
-    assert named.columns == ("age", "diagnosis=is a", "diagnosis=is b")
+    assert named.columns == ("age", "diagnosis=is a", "diagnosis=is b", "city=Bern", "city=Graz", "city=Ulm")
 
 
 def test_the_steps_of_a_series_have_categories_where_they_are_named(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_trained_network_reads_the_categories_of_other_tables(tmp_path: Path) 
     }
     run = unrolled.train(experiment, runs=tmp_path / "runs", quiet=True)
     pl.DataFrame({"city": ["Ulm", "Bern", "Rome", None], "age": [3.5] * 4}).write_csv(tmp_path / "new.csv")
-    _, predictions = predict_table(run, tmp_path / "new.csv")
+    _, predictions, _ = predict_table(run, tmp_path / "new.csv")
     assert [one["label"] for one in predictions[:2]] == ["a", "b"]
     assert predictions[2]["probabilities"] == predictions[3]["probabilities"]
 
@@ -130,4 +130,8 @@ def test_rows_that_may_be_steps_of_series_are_asked_about(tmp_path: Path) -> Non
     with pytest.raises(DataError, match=r"the times in when repeat for each person\. Write data: \{series: person\}"):
         load(tmp_path, columns)
     assert load(tmp_path, columns, columns="features").train.size + COUNT // 6 == COUNT
-    load(tmp_path, {**columns, "when": [f"2025-03-01 {n // 60:02d}:{n % 60:02d}" for n in range(COUNT)]})
+    with pytest.raises(DataError, match=r"the times in when go on for each person"):
+        load(tmp_path, {**columns, "when": [f"2025-03-01 {n // 60:02d}:{n % 60:02d}" for n in range(COUNT)]})
+    load(
+        tmp_path, {**columns, "when": [f"2025-03-01 {n // 60:02d}:{n * n % 60:02d}:{n % 60:02d}" for n in range(COUNT)]}
+    )

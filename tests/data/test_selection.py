@@ -146,7 +146,7 @@ def test_empty_cells_are_filled_in_training_and_prediction(tmp_path: Path) -> No
         quiet=True,
     )
     pl.DataFrame({"text": ["nothing", None], "row": [1, 2]}).write_csv(tmp_path / "new.csv")
-    _, predictions = predict_table(run, tmp_path / "new.csv")
+    _, predictions, _ = predict_table(run, tmp_path / "new.csv")
     assert predictions[0]["probabilities"] == predictions[1]["probabilities"]
 
 

@@ -326,7 +326,7 @@ def test_a_date_an_index_and_an_identifier_are_no_steps_of_a_series(tmp_path: Pa
     assert data.notes[-1] == (
         "columns read: s1, s2 (2 steps of a series; data: {columns: features} reads them as one step); "
         "ignored: column 1 (it numbers the rows), date (time, 2024-01-01 to 2024-01-24, daily), "
-        "machine_id (identifies the rows)"
+        "machine_id (it identifies the rows)"
     )
 
 

@@ -205,7 +205,7 @@ def test_a_wide_table_is_read_by_the_names_of_its_columns() -> None:
     assert run.schema is not None
     assert run.schema.columns == ("x", "y", "z")
     turned = [[1000, row[2], row[1], row[0]] for row in WIDE]
-    _, predictions = predict_table(run, table("patient,z,y,x", turned, "turned.csv"))
+    _, predictions, _ = predict_table(run, table("patient,z,y,x", turned, "turned.csv"))
     assert [one["file"] for one in predictions] == ["turned.csv"] * len(turned)
     assert [one["index"] for one in predictions] == list(range(len(turned)))
     again = predict_table(run, Path("t.csv"))[1]
@@ -220,7 +220,7 @@ def test_a_long_table_gives_each_row_the_prediction_of_its_series() -> None:
     run = trained({"file": str(table("id,time,value,state", rows)), "series": "id", "target": "state"})
     assert run.schema is not None
     assert (run.schema.columns, run.schema.time) == (("value",), "time")
-    read, predictions = predict_table(run, table("id,time,value", [row[:3] for row in rows], "new.csv"))
+    read, predictions, _ = predict_table(run, table("id,time,value", [row[:3] for row in rows], "new.csv"))
     assert len(predictions) == read.size == len(rows)
     series = [np.array([row[2:3] for row in rows if row[0] == f"d{n}"], np.float32) for n in range(16)]
     by_series = dict(zip((f"d{n}" for n in range(16)), run.predict(series), strict=True))
@@ -266,7 +266,7 @@ def test_a_table_is_read_with_the_options_of_the_training_table() -> None:
     data = {"file": "t.csv", "encoding": "iso-8859-2", "header": False, "input": "1", "target": "2"}
     run = trained(data, [{"Embedding": {"output_dim": 4}}, *GRU])
     assert evaluate(run, "t.csv").examples == 24
-    read, predictions = predict_table(run, Path("t.csv"))
+    read, predictions, _ = predict_table(run, Path("t.csv"))
     assert (read.size, len(predictions)) == (24, 24)
 
 
@@ -291,7 +291,7 @@ def test_predicting_a_table_of_predictions_adds_columns_of_other_names() -> None
     run, path = texts(), Path("t.csv")
     for name in ("once.csv", "twice.csv"):
         with Path(name).open("w", newline="") as to:
-            write_table(*predict_table(run, path), to)
+            write_table(*predict_table(run, path)[:2], to)
         path = Path(name)
     header = path.read_text().splitlines()[0].split(",")
     assert len(set(header)) == len(header) == 8
@@ -306,7 +306,7 @@ def test_predictions_are_written_as_csv() -> None:
     assert rows[0] == ["text", "label", "p(0)", "p(1)"]
     assert [row[0] for row in rows[1:]] == ["good", "bad, and long"]
     to = io.StringIO()
-    write_table(*predict_table(run, Path("t.csv")), to)
+    write_table(*predict_table(run, Path("t.csv"))[:2], to)
     rows = list(csv.reader(io.StringIO(to.getvalue())))
     assert rows[0] == ["text", "label", "predicted label", "p(0)", "p(1)"]
     assert len(rows) == 25
@@ -336,7 +336,7 @@ def test_rows_without_a_text_get_no_prediction_and_the_others_do() -> None:
     rows = [(f"{'good' if n % 2 else 'bad'} film {n}", n % 2) for n in range(24)]
     run = trained({"file": str(table("text,label", rows)), "missing": "drop"}, [{"Embedding": {"output_dim": 4}}, *GRU])
     path = table("id,text", [(1, "good film"), (2, ""), (3, "bad film")], "new.csv")
-    read, predictions = predict_table(run, path)
+    read, predictions, _ = predict_table(run, path)
     assert [one["label"] is None for one in predictions] == [False, True, False]
     assert predictions[1]["probabilities"] == {"0": None, "1": None}
     assert predictions[0]["probabilities"] == pytest.approx(predict_inputs(run, ["good film"])[0]["probabilities"])

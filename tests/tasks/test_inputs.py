@@ -76,7 +76,7 @@ def test_a_network_learns_what_neither_the_text_nor_the_number_tells_alone(run: 
 
 def test_files_frames_and_mappings_are_predicted_alike(run: unrolled.Run, tmp_path: Path) -> None:
     path = write(tmp_path, "label")
-    table, rows = predict_table(unrolled.Run.open(run.path), path)
+    table, rows, _ = predict_table(unrolled.Run.open(run.path), path)
     expected = np.array([list(row["probabilities"].values()) for row in rows])
     assert table.size == COUNT
     frame = pl.read_csv(path)
@@ -244,7 +244,7 @@ def test_rows_without_a_text_are_refused_or_dropped(tmp_path: Path) -> None:
     with pytest.raises(UnrolledError, match=r"gaps.csv:6: review: expected text"):
         prepare(ExperimentConfig.load(experiment(path)))
     run = unrolled.train(experiment(path, data={"missing": "drop"}), runs=tmp_path / "runs", quiet=True)
-    _, predictions = predict_table(run, path)
+    _, predictions, _ = predict_table(run, path)
     assert predictions[4]["label"] is None
     assert predictions[7]["label"] in ("kept", "returned")
 

@@ -140,7 +140,7 @@ def test_the_rows_of_series_are_labeled_in_the_order_of_time(tmp_path: Path) -> 
     train = run.task.data.train
     assert set(train.targets.joined.tolist()) == {-1, 0, 1}
     assert [len(one) for one in train.inputs] == train.targets.lengths.tolist()
-    table, predictions = predict_table(unrolled.Run.open(run.path), path)
+    table, predictions, _ = predict_table(unrolled.Run.open(run.path), path)
     frame = table.frame.with_columns(predicted=pl.Series([one["label"] for one in predictions]))
     assert (frame["label"] == frame["predicted"]).mean() > 0.9  # type: ignore[operator]
     assert set(predictions[0]["probabilities"]) == {"run", "walk"}
@@ -300,7 +300,7 @@ def test_rows_that_are_dropped_shift_no_label(tmp_path: Path) -> None:
     network = [{"GRU": {"units": 8, "return_sequences": True}}]
     data = {"series": "id", "time": "when", "missing": "drop"}
     run = unrolled.train(experiment(path, network, data=data), runs=tmp_path / "runs", quiet=True)
-    _, predictions = predict_table(run, path)
+    _, predictions, _ = predict_table(run, path)
     assert [one["label"] for one in predictions[-3:]] == [None] * 3
     labels = [one["label"] for one in predictions[:-3]]
     assert np.mean([one == other for one, other in zip(labels, table["label"], strict=False)]) > 0.9
@@ -311,7 +311,7 @@ def test_a_table_with_commas_is_predicted_as_it_was_trained_on(tmp_path: Path) -
     rows = [(",".join(word for word, _ in one), ",".join(tag for _, tag in one)) for one in SENTENCES[:40]]
     pl.DataFrame(rows, schema=["words", "tags"], orient="row").write_csv(path)
     run = unrolled.train(experiment(path), runs=tmp_path / "runs", quiet=True)
-    _, predictions = predict_table(unrolled.Run.open(run.path), path)
+    _, predictions, _ = predict_table(unrolled.Run.open(run.path), path)
     assert [len(one["labels"]) for one in predictions] == [len(one) for one in SENTENCES[:40]]
 
 

@@ -171,7 +171,7 @@ def test_it_predicts_texts_and_tables(run: Run, tmp_path: Path) -> None:
     assert [row["text"] for row in rows] == ["a bird", "a bird sings a bird sings a"]
     assert [float(row["tokens"]) for row in rows] == pytest.approx([one["tokens"] for one in predictions], abs=1e-6)
     (tmp_path / "new.csv").write_text("id,text\n7,a bird\n")
-    table, of_rows = predict_table(run, tmp_path / "new.csv")
+    table, of_rows, _ = predict_table(run, tmp_path / "new.csv")
     stream = io.StringIO()
     write_table(table, of_rows, stream)
     (row,) = csv.DictReader(stream.getvalue().splitlines())

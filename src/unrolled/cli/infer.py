@@ -93,7 +93,6 @@ def predict(
         predict_inputs,
         predict_table,
         predict_texts,
-        unseen_categories,
         write_predictions,
         write_table,
     )
@@ -103,9 +102,9 @@ def predict(
     check_backend()
     found, table = Run.find(run, runs), None
     if is_whole_table(inputs):
-        table, predictions = predict_table(found, Path(inputs[0]))
-        if unseen := unseen_categories(found, table):
-            click.echo(unseen, err=True)
+        table, predictions, notes = predict_table(found, Path(inputs[0]))
+        for note in notes:
+            click.echo(note, err=True)
     elif inputs == ("-",):
         predictions = predict_texts(found, read_lines(sys.stdin.buffer))
     else:

@@ -140,14 +140,20 @@ def print_columns(table: "FileTable", **named: Any) -> None:
         table: The table.
         named: The columns that the user names, as of ``TableSchema.decide``.
     """
-    from unrolled.data.columns import find_columns  # which imports Polars
+    from unrolled.data.columns import find_columns, has_target  # which imports Polars
+    from unrolled.data.forecasting import forecast_schema
     from unrolled.data.schema import TableSchema
 
     console = Console(highlight=False)
     console.print(table.format_detected(), style="dim", markup=False)
     columns = table_of("column", "role", "found", "first")
+    is_forecast = bool(named.get("input")) and not named.get("target") and not has_target(table)
     try:
-        roles = TableSchema.decide(table, **named).roles(table)
+        if is_forecast:
+            schema = forecast_schema(table, named["input"], series=named.get("series"))
+        else:
+            schema = TableSchema.decide(table, **named)
+        roles = schema.roles(table)
     except DataError:  # which follows when the data is loaded
         roles = list(find_columns(table).values())
     for column in roles:
@@ -380,7 +386,7 @@ def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_
     if as_json:
         print_json(predictions)
         return
-    source = "text" if predictions and "text" in predictions[0] else "file"
+    source = next((name for name in ("text", "file", "words") if name in predictions[0]), "file")
     if "probabilities" not in predictions[0]:
         _print_values(predictions, source)
         return
@@ -391,20 +397,31 @@ def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_
         probabilities = "  ".join(f"{name} {100 * probability:.1f} %" for name, probability in best)
         if prediction["label"] is None:
             continue
-        named = _shortened(prediction.get("text") or prediction["file"])
+        named = _source(prediction)
         add_row(table, f"{named}{example}", prediction["label"], probabilities)
     Console(highlight=False).print(table)
 
 
 def _print_values(predictions: Sequence[Mapping[str, Any]], source: str) -> None:
     """Print predictions that are values and no classes."""
-    names = [name for name in predictions[0] if name not in (source, "index", "file", "text")]
+    names = [name for name in predictions[0] if name not in (source, "index", "file", "text", "words")]
     table = table_of(source, *names)
     for prediction in predictions:
         values = (prediction[name] for name in names)
-        shown = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in values)
-        add_row(table, _shortened(prediction.get("text") or prediction["file"]), *shown)
+        shown = map(_format_value, values)
+        add_row(table, _source(prediction), *shown)
     Console(highlight=False).print(table)
+
+
+def _format_value(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_format_value, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _source(prediction: Mapping[str, Any]) -> str:
+    """Return what was predicted from, in few words."""
+    return _shortened(prediction.get("text") or prediction.get("file") or " ".join(prediction["words"]))
 
 
 def _shortened(text: str) -> str:

@@ -168,6 +168,8 @@ class DataConfig(ConfigModel):
     """True if the first row of a table names its columns; detected where it is left out."""
     decimal: Literal[".", ","] | None = None
     """The decimal separator of the numbers in a table; found where it is left out."""
+    sheet: str | None = None
+    """The sheet of an Excel workbook; without it the first."""
     time_format: str | None = None
     """The format of a table's times, such as ``%d.%m.%Y %H:%M``; found where it is left out."""
     side: int | None = Field(default=None, ge=1)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from unrolled.data.cells import categories_of
-from unrolled.data.columns import Column, find_usual_column
+from unrolled.data.columns import INPUTS, Column, find_usual_column
 from unrolled.data.named_inputs import FEATURES
 from unrolled.data.table import Table, format_list
 from unrolled.data.values import is_missing, shown
@@ -13,13 +13,12 @@ from unrolled.errors import DataError, did_you_mean
 
 import polars as pl
 
-# Usual names of the columns of texts, the most common first.
-_INPUTS = ("text", "sentence", "review", "message", "comment", "content", "input", "document")
 _FEWEST_STEPS = 2
 MOST_CHANNELS = 16
 """The largest number of categories that become a channel each."""
 BESIDE_TEXT = ("text", "numbers", "category", "sequence")
 """The kinds of columns that a network with several inputs reads beside a text."""
+_READ_AS = {"category": "text", "text": "text", "identifier": "text", "sequence": "sequence"}
 _WEEKDAYS = re.compile(r"(?i)(?:^|[\W_])(?:mon|tue|wed|thu|fri|sat|sun)(?:[a-z]*day)?(?:$|[\W_])")
 _MONTHS = re.compile(
     r"(?i)(?:^|[\W_])(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
@@ -108,8 +107,8 @@ def choose_inputs(
     columns, found = _inputs(table, tuple(name for name in named if name not in wanted), others, series, wanted)
     if found == "steps" and series is None:
         found = kind or ("steps" if _are_steps(columns) and not wanted else "features")
-    if found == "features" and not named and categories is None:
-        wanted = tuple(name for name in others if is_a_feature(table, others[name], target))
+    if found == "features" and not named and categories != ():
+        wanted += tuple(name for name in others if is_a_feature(table, others[name], target))
     return ChosenInputs(columns, found, wanted)
 
 
@@ -157,8 +156,9 @@ def _choose_features(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the columns of numbers and the categories among the columns that are no inputs of their own."""
     columns = tuple(name for name in named or rest if name in rest and rest[name].kind == "numbers")
-    found = rest if categories is None else categories
-    wanted = tuple(name for name in found if name in rest and (categories or is_a_feature(table, rest[name], target)))
+    wanted = tuple(name for name in categories or () if name in rest)
+    if not named and categories != ():
+        wanted += tuple(name for name in rest if name not in wanted and is_a_feature(table, rest[name], target))
     return tuple(name for name in columns if name not in wanted), wanted
 
 
@@ -197,7 +197,7 @@ def _inputs(
     if named:
         is_cell = len(named) == 1 and series is None and named[0] in columns
         kind = columns[named[0]].kind if is_cell else "numbers"
-        return named, {"category": "text", "text": "text", "sequence": "sequence"}.get(kind, "steps")
+        return named, _READ_AS.get(kind, "steps")
     by_kind: dict[str, list[str]] = {}
     for name, one in columns.items():
         by_kind.setdefault(one.kind, []).append(name)
@@ -205,9 +205,9 @@ def _inputs(
     if series is not None:
         texts, sequences = _steps_of_numbers(table, [*texts, *by_kind.get("category", [])], numbers), []
     if texts:
-        return (texts[0] if len(texts) == 1 else find_usual_column(table, _INPUTS, "input"),), "text"
+        return (texts[0] if len(texts) == 1 else find_usual_column(table, INPUTS, "input"),), "text"
     if sequences:
-        return (sequences[0] if len(sequences) == 1 else find_usual_column(table, _INPUTS, "input"),), "sequence"
+        return (sequences[0] if len(sequences) == 1 else find_usual_column(table, INPUTS, "input"),), "sequence"
     if numbers:
         return tuple(numbers), "steps"
     if categories:
@@ -245,9 +245,10 @@ def _steps_of_numbers(table: Table, texts: Sequence[str], numbers: Sequence[str]
 
 def _no_input(table: Table, columns: Mapping[str, Column]) -> DataError:
     found = "; ".join(f"{one.name}: {one.fact}" for one in list(columns.values())[:6]) or "the target alone"
+    first = next((name for name, one in columns.items() if one.kind in ("identifier", "category")), table.columns[0])
     return DataError(
-        f"{table.path}: cannot tell which column is the input: {found}. "
-        f"Name it: data: {{file: {table.path.name}, input: {table.columns[0]}}}"
+        f"{table.path}: cannot tell which column is the input: {found}. Name it: data: {{file: {table.path.name}, "
+        f"input: {first}}}; to forecast a column, name it as the input and leave the target out"
     )
 
 

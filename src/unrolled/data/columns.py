@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from unrolled.data.grids import find_step
 from unrolled.data.table import Table, format_list
-from unrolled.data.times import Times, format_range, is_named_time, looks_like_time
+from unrolled.data.times import TIME_OF_DAY, Times, format_range, is_named_time, looks_like_time
 from unrolled.data.values import are_numbers, is_missing, shown
 from unrolled.errors import DataError
 
@@ -18,7 +18,10 @@ import polars as pl
 TARGETS = ("label", "class", "target", "category", "sentiment", "y")
 _SERIES = ("unique_id", "series_id", "item_id")
 # Names of columns that number or identify the rows, as pandas, R and databases write them.
-_ROW_NAMES = re.compile(r"(?i)^(?:column \d+|unnamed: ?\d+|index|row|rownames|row_?(?:id|number|no)|id|no\.?|nr\.?|#)$")
+_ROW_NAMES = re.compile(
+    r"(?i)^(?:column \d+|unnamed: ?\d+|index|row|rownames|row_?(?:id|number|no)|id|no\.?|nr\.?|num\.?|#|n\u00b0"
+    r"|(?:lfd|laufende)\.?[ _-]?(?:nr\.?|nummer)|nummer|n[u\u00fa]mero|\u2116|\u5e8f\u53f7|\u7f16\u53f7|\u756a\u53f7)$"
+)
 _IDENTIFIER = re.compile(r"(?i)(?:^|[ _-])(?:id|uuid|guid|key)$|^id[ _-]|(?-i:[a-z](?:ID|Id)$)")
 # The names that programs give to the index of a table, which may be in any order where rows were chosen or shuffled.
 _INDEX_NAMES = re.compile(r"(?i)^(?:column \d+|_*unnamed: ?_*\d+|__unnamed__\d+|__index_level_\d+__|rownames)$")
@@ -38,6 +41,11 @@ _STEP = re.compile(
     r"(?i)^(?:t|time(?:[ _]?[(\[]?(?:s|ms|sec|seconds)[)\]]?)?|step|time_?step|frame|tick|position|pos|order"
     r"|seq(?:uence)?(?:_?(?:no|index))?)$"
 )
+INPUTS = ("text", "sentence", "review", "message", "comment", "content", "input", "document")
+"""Usual names of the columns of texts, the most common first."""
+# One word with a digit in it, or no letter at all: a code, an account or phone number.
+_CODE = r"^(?:\S*\d\S*|[^\p{L}]*\d[^\p{L}]*)$"
+_MOSTLY = 0.95
 _SPLIT = re.compile(r"(?i)^(?:split|subset|partition|fold_name|part)$")
 PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -46,6 +54,7 @@ PARTS = {
 }
 """The words in a column ``split``, by the part that they name."""
 _DETECTION_ROWS = 10_000
+_FEWEST_ROWS = 5
 _MOST_CATEGORIES = 50
 _FOUND: WeakKeyDictionary[Table, dict[str, "Column"]] = WeakKeyDictionary()
 
@@ -92,10 +101,10 @@ def _find_column(table: Table, name: str) -> Column:
     # A typing error does not make a column text.
     if cells.dtype == pl.Boolean or int(are_numbers(filled).sum()) * 2 >= len(filled):
         return _find_numbers(table, name)
-    different = filled.n_unique()
-    if _IDENTIFIER.search(name) and different == len(filled) and not filled.cast(pl.String).str.contains(r"\s").any():
-        return Column(name, "identifier", "identifies the rows")
     words = filled.cast(pl.String).str.strip_chars()
+    different, has_spaces = filled.n_unique(), words.str.contains(r"\s").any()
+    if _IDENTIFIER.search(name) and different == len(filled) and not has_spaces:
+        return Column(name, "identifier", "it identifies the rows")
     if _SPLIT.match(name) and 2 * int(words.str.to_lowercase().is_in(list(PARTS)).sum()) > len(cells):
         return Column(name, "split", "it names training, validation and test rows")
     if (
@@ -103,8 +112,17 @@ def _find_column(table: Table, name: str) -> Column:
         and different * 2 <= len(filled)
         and not words.str.contains(r"\S\s+\S+\s+\S").any()
     ):
-        return Column(name, "category", f"category, {different:,} different")
-    return Column(name, "text", f"text, {different:,} different")
+        return Column(name, "category", f"category, {_describe_cells(table, name)}")
+    if name.lower() not in INPUTS and words.str.contains(_CODE).sum() >= _MOSTLY * len(words):
+        what = "it identifies the rows" if different == len(filled) else f"codes, {_describe_cells(table, name)}"
+        return Column(name, "identifier", what)
+    return Column(name, "text", f"text, {_describe_cells(table, name)}")
+
+
+def _describe_cells(table: Table, name: str) -> str:
+    cells = table.frame[name]
+    empty = int(is_missing(cells).sum())
+    return f"{cells.filter(~is_missing(cells)).n_unique():,} different" + (f", {empty:,} empty" if empty else "")
 
 
 def _are_numeric(lists: pl.Series) -> bool:
@@ -121,7 +139,9 @@ def _hold_numbers(filled: pl.Series) -> bool:
     )
     # 101 102 103 is one number in groups of three digits, too; numbers so long would have short first groups.
     groups = filled.str.strip_chars().str.contains(r"^\d{3}(?:[ ,]\d{3}){2,}$")
-    return bool(several.all()) and bool((~are_numbers(filled) | groups).all())
+    # A phone number has a plus or a zero in front, which numbers have not.
+    is_padded = filled.str.contains(r"(?:^|[ ,;])(?:\+\d|0\d)")
+    return bool(several.all()) and bool((~are_numbers(filled) | groups).all()) and not is_padded.all()
 
 
 def _find_numbers(table: Table, name: str) -> Column:
@@ -147,7 +167,7 @@ def _describe_times(times: Times) -> str:
     values = times.values.drop_nulls()
     stamps = np.unique(values.to_physical().to_numpy())
     fact = f"time, {format_range(values)}"
-    step = find_step(stamps) if len(stamps) > 2 else None
+    step = find_step(stamps) if 2 < len(stamps) == len(values) else None
     if step is not None and (indices := step.indices(stamps)) is not None:
         absent = int(indices[-1]) + 1 - len(indices)
         fact += f", {step}" + (f", {absent:,} steps missing" if absent else "")
@@ -212,22 +232,36 @@ def find_series_column(table: Table, others: Sequence[str | None]) -> str | None
 
 
 def check_are_examples(table: Table, columns: Mapping[str, Column], targets: Sequence[str]) -> None:
-    """Refuse rows that may be the steps of several series: those of each have the same times.
+    """Refuse rows that may be the steps of several series: at the same times, or one step after another.
 
     Raises:
-        DataError: A column of times repeats for each value of another column.
+        DataError: A column of times repeats for each value of another column, or goes on within each of its values.
     """
     times = [name for name, one in columns.items() if one.kind == "time"]
-    others = [name for name, one in columns.items() if one.kind in ("category", "text") and name not in targets]
+    others = [
+        name for name, one in columns.items() if one.kind in ("category", "text", "identifier") and name not in targets
+    ]
     for time in times:
-        if table.frame[time].n_unique() == table.size:
-            continue
         for name in others:
-            if table.frame.select(time, name).n_unique() == table.size > table.frame[name].n_unique():
+            if not table.frame.select(time, name).n_unique() == table.size > table.frame[name].n_unique():
+                continue
+            repeat = table.frame[time].n_unique() < table.size
+            if repeat or _go_on(table, time, name):
                 raise DataError(
                     f"{table.path}: cannot tell whether a row is an example or a step of a series: the times in {time} "
-                    f"repeat for each {name}. Write data: {{series: {name}}}, or {{columns: features}} for examples"
+                    f"{'repeat' if repeat else 'go on'} for each {name}. Write data: {{series: {name}}}, or {{columns: "
+                    "features} for examples"
                 )
+
+
+def _go_on(table: Table, time: str, name: str) -> bool:
+    """Return True if most rows of a value follow the one before at the same distance in time, and it has several."""
+    times = table.times(time)
+    if times is None or table.frame[name].n_unique() * _FEWEST_ROWS > table.size:
+        return False
+    frame = pl.DataFrame({"time": times.values, "name": table.frame[name]}).drop_nulls().sort("name", "time")
+    steps = frame.select(pl.col("time").diff().over("name"))["time"].drop_nulls()
+    return len(steps) > 0 and 2 * int((steps == steps.mode()[0]).sum()) > len(steps)
 
 
 def find_series_and_time(
@@ -272,6 +306,7 @@ def find_time_column(table: Table, columns: Mapping[str, Column], series: str | 
     times = by_kind["time"] or by_kind["step"]
     if len(times) < 2:
         return times[0] if times else _find_calendar(table, columns, series)
+    _check_clock(table, times)
     named = [name for name in times if looks_like_time(name)]
     if len(named) != 1:
         raise DataError(
@@ -279,6 +314,18 @@ def find_time_column(table: Table, columns: Mapping[str, Column], series: str | 
             f"Name it: data: {{file: {table.path.name}, time: {times[0]}}}"
         )
     return named[0]
+
+
+def _check_clock(table: Table, times: Sequence[str]) -> None:
+    """Refuse dates in one column and the times of the day in another."""
+    found = {name: table.times(name) for name in times}
+    clocks = [name for name, one in found.items() if one is not None and one.form == TIME_OF_DAY]
+    dates = [name for name in times if name not in clocks and table.frame[name].n_unique() < table.size]
+    if clocks and dates:
+        raise DataError(
+            f"{table.path}: {dates[0]} and {clocks[0]} say when together. Write one column of both, such as 2024-01-31 "
+            "10:00"
+        )
 
 
 def _find_calendar(table: Table, columns: Mapping[str, Column], series: str | None) -> str | None:

@@ -134,6 +134,11 @@ class Dataset:
         return dict(self.schema.get("inputs", {})) if self.schema else {}
 
     @property
+    def target_kind(self) -> str:
+        """What an example has, as of ``TargetKind``: a ``class``, ``numbers`` or ``labels``."""
+        return str(self.schema.get("target_kind", "class")) if self.schema else "class"
+
+    @property
     def is_per_step(self) -> bool:
         """True if each step has a class, not each example."""
         return isinstance(self.train.targets, Ragged)

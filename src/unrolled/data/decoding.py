@@ -144,6 +144,18 @@ def detect_encoding(path: Path, content: bytes) -> str:
     return _most_likely(path, content)
 
 
+def can_be(path: Path, encoding: str) -> bool:
+    """Return True if a file is not UTF-8 and can be of an encoding; False if there is no such file."""
+    try:
+        content = path.read_bytes()
+        if starting_encoding(content) or _first_beyond_utf8(content) is None:
+            return False
+        content.decode(encoding)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def _seven_bits(content: bytes) -> str:
     """Return the encoding of bytes below 128: UTF-16 where every other one is zero, Japanese mail, or UTF-8."""
     start = content[:_DETECTION_BYTES]

@@ -44,7 +44,7 @@ READ_OPTIONS = tuple(ReadOptions.__annotations__)
 """The settings with which a table is read."""
 SELECTION = ("min_class_count", "rare_classes", "deduplicate")
 """The settings that decide which labeled examples are used."""
-_MOST_SUFFIXES = 9
+_MOST_SUFFIXES, _MOST_LINES = 9, 10
 
 
 @dataclass(frozen=True)
@@ -124,12 +124,14 @@ class Inputs:
         is_batch: True if the file can hold several examples; predictions then have their index.
         table: The table that the examples are read from, if it is one.
         rows: The indices of the table's rows of each example.
+        note: A remark for the user; empty if there is none.
     """
 
     examples: Any
     is_batch: bool = False
     table: Table | None = None
     rows: RowIndices = ()
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -327,13 +329,23 @@ def _read_labeled_table(path: Source, context: ReadContext) -> Split:
 def _read_table_inputs(path: Source, context: ReadContext) -> Inputs:
     table = context.schema.read(path) if context.schema else read_source(path)
     schema = context.schema or TableSchema.decide(table, has_target=False)
-    kept, lines = replace(schema, targets=()).usable(table)
+    kept, lines = replace(schema, targets=(), missing="drop").usable(table)
+    if not kept.size:
+        raise DataError(f"{table.path}: expected rows to predict, got none with all that an input needs. Add them.")
     examples, rows = (step_inputs if schema.per == "step" else extract_examples)(kept, schema)
     if lines:
         positions = {line: row for row, line in enumerate(table.lines)}
         places = np.array([*(positions[line] for line in kept.lines), -1])
         rows = [places[some] for some in rows]
-    return Inputs(examples, is_batch=True, table=table, rows=rows)
+    note = f"{len(lines):,} of {table.size:,} rows lack an input and get no prediction" if lines else ""
+    named = format_list([str(line) for line in lines], _MOST_LINES)
+    return Inputs(
+        examples,
+        is_batch=True,
+        table=table,
+        rows=rows,
+        note=f"{table.path.name}: {note}: lines {named}" if lines else "",
+    )
 
 
 TABLES = FileFormat(

@@ -9,7 +9,7 @@ from typing import Any
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.images import to_grey, to_rgb
 from unrolled.data.pictures import save_png
-from unrolled.data.ragged import lengths
+from unrolled.data.ragged import Ragged, lengths
 from unrolled.errors import DataError
 
 import numpy as np
@@ -42,7 +42,6 @@ def _describe_split(split: Split, data: Dataset) -> dict[str, Any]:
     if data.kind != "arrays":
         return _describe_sequences(split, data)
     low, high = split.inputs.min().item(), split.inputs.max().item()
-    counts = np.bincount(split.targets, minlength=len(data.classes))
     return {
         "inputs_shape": list(split.inputs.shape),
         "targets_shape": list(split.targets.shape),
@@ -50,7 +49,7 @@ def _describe_split(split: Split, data: Dataset) -> dict[str, Any]:
         "range": [low, high],
         "range_scaled": [low / 255, high / 255] if split.inputs.dtype == np.uint8 else [low, high],
         "mean": round(float(split.inputs.mean(dtype=np.float64)), 4),
-        "count_per_class": {name: int(count) for name, count in zip(data.classes, counts, strict=True)},
+        **_describe_targets(split, data),
     }
 
 
@@ -67,10 +66,22 @@ def _describe_sequences(split: Split, data: Dataset) -> dict[str, Any]:
             float(np.nanmax([np.nanmax(item, initial=-np.inf) for item in split.inputs])),
         ]
         facts["missing"] = sum(int(np.isnan(item).sum()) for item in split.inputs)
-    if split.size > 1:
-        counts = np.bincount(split.targets, minlength=len(data.classes))
-        facts["count_per_class"] = {name: int(count) for name, count in zip(data.classes, counts, strict=True)}
+    if data.train.size > 1 and not data.timelines:
+        facts |= _describe_targets(split, data)
     return facts
+
+
+def _describe_targets(split: Split, data: Dataset) -> dict[str, Any]:
+    """Return the number of examples (or steps) of each class or label, or the range and the mean of each number."""
+    targets = split.targets
+    if data.target_kind == "numbers":
+        figures = (targets.min(axis=0), targets.mean(axis=0), targets.max(axis=0))
+        rows = zip(data.classes, *(values.tolist() for values in figures), strict=True)
+        return {"targets": {name: {"least": low, "mean": mean, "most": high} for name, low, mean, high in rows}}
+    if isinstance(targets, Ragged):
+        targets = targets.joined[targets.joined >= 0]
+    counts = targets.sum(axis=0) if targets.ndim == 2 else np.bincount(targets, minlength=len(data.classes))
+    return {"count_per_class": {name: int(count) for name, count in zip(data.classes, counts, strict=True)}}
 
 
 def quote(data: Dataset, width: int) -> list[tuple[str, str]]:

@@ -135,7 +135,7 @@ def load_to_show(
     if folder is not None and folder.named:
         return load_file(Path(name), LoadOptions(folder=folder))
     if table and "target" not in settings and not has_target(table):
-        if not inputs or "series" in settings:
+        if not inputs:
             raise DataError(
                 f"{name}: cannot tell which column is the target. Columns: {format_list(table.columns)}. "
                 "Name it with --target, or the columns to forecast with --input"

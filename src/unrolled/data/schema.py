@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from unrolled.data.choosing import BESIDE_TEXT, MOST_CHANNELS, category_values, choose_inputs, is_a_feature
@@ -16,6 +17,7 @@ from unrolled.data.columns import (
     find_usual_column,
     named_columns,
 )
+from unrolled.data.decoding import can_be
 from unrolled.data.frames import Source, read_source
 from unrolled.data.table import Table, format_list
 from unrolled.data.targets import CLASS, NUMBERS, TargetKind
@@ -44,6 +46,8 @@ class TableSchema:
         missing: ``refuse`` rows without a text, a class or a series, or ``drop`` them.
         fill: By column, what stands in for its empty cells.
         categories: By column, the values that become channels, 1 in the rows with that value and 0 in the others.
+        encoding: The encoding that was found in the training table, if it is not UTF-8: few words of another table may
+            not tell theirs.
         read_options: The ``delimiter``, ``encoding``, ``header``, ``decimal`` and ``time_format`` that the user sets;
             the others are detected, except those below.
         decimals: The decimal separator of each column in which the training table decided it: another table may hold
@@ -71,6 +75,7 @@ class TableSchema:
     fill: Mapping[str, str | float] = field(default_factory=dict)
     categories: Mapping[str, Sequence[str]] = field(default_factory=dict)
     read_options: Mapping[str, Any] = field(default_factory=dict)
+    encoding: str | None = None
     decimals: Mapping[str, str] = field(default_factory=dict)
     day_first: str | None = None
     past: tuple[str, ...] = ()
@@ -210,7 +215,9 @@ class TableSchema:
         names = [name for name in read if name in found.by_column or found.decimal == ","]
         times = table.times(self.time) if self.time and "time_format" not in self.read_options else None
         day_first = times.form if times and _EXCHANGEABLE.match(times.form) else None
-        return replace(self, decimals={name: found.of(name) for name in names}, day_first=day_first)
+        decimals, encoding = {name: found.of(name) for name in names}, table.detected.get("encoding", "utf-8")
+        kept = None if encoding.startswith("utf-8") else encoding
+        return replace(self, decimals=decimals, day_first=day_first, encoding=kept)
 
     def read(self, source: Source) -> Table:
         """Read another table, a file or a data frame, with the same options.
@@ -219,6 +226,8 @@ class TableSchema:
             DataError: The file is missing, empty or damaged, or its rows have different numbers of cells.
         """
         options = ({"time_format": self.day_first} if self.day_first else {}) | dict(self.read_options)
+        if self.encoding and "encoding" not in options and isinstance(source, Path) and can_be(source, self.encoding):
+            options["encoding"] = self.encoding
         table = read_source(source, **options)
         return replace(table, decimals=self.decimals, fill=self.fill)
 

@@ -10,7 +10,7 @@ from typing import TypedDict, Unpack
 from unrolled.data.decoding import read_utf8
 from unrolled.data.delimited import DELIMITED, DelimitedText, find_layout, read_orange_header
 from unrolled.data.table import Table
-from unrolled.errors import DataError
+from unrolled.errors import DataError, did_you_mean
 from unrolled.storage import cannot_read
 
 import polars as pl
@@ -34,6 +34,7 @@ class ReadOptions(TypedDict, total=False):
         header: If True, the first row names the columns; if False, their names are ``1``, ``2``, and so on.
         decimal: The decimal separator of numbers.
         time_format: The format of times, as of ``strptime``.
+        sheet: The sheet of an Excel workbook; by default the first.
     """
 
     delimiter: str | None
@@ -41,6 +42,7 @@ class ReadOptions(TypedDict, total=False):
     header: bool | None
     decimal: str | None
     time_format: str | None
+    sheet: str | None
 
 
 def read_table(path: Path, **options: Unpack[ReadOptions]) -> Table:
@@ -53,14 +55,15 @@ def read_table(path: Path, **options: Unpack[ReadOptions]) -> Table:
     Raises:
         DataError: The file is missing, empty or damaged, or its rows have different numbers of cells.
     """
-    table = _read(path, options.get("delimiter"), options.get("encoding"), options.get("header"))
+    table = _read(path, options)
     return replace(table, decimal=options.get("decimal"), time_format=options.get("time_format"))
 
 
-def _read(path: Path, delimiter: str | None, encoding: str | None, header: bool | None) -> Table:
-    suffix = path.suffix.lower()
+def _read(path: Path, options: ReadOptions) -> Table:
+    suffix, delimiter, header = path.suffix.lower(), options.get("delimiter"), options.get("header")
+    encoding, sheet = options.get("encoding"), options.get("sheet")
     if suffix in (".parquet", *_ARROW, *_EXCEL):
-        return _read_binary(path, suffix)
+        return _read_binary(path, suffix, sheet)
     content, encoding = read_utf8(path, encoding)
     if suffix in (".json", *JSON_LINES):
         return read_json(path, content, encoding, is_lines=suffix != ".json")
@@ -167,16 +170,18 @@ _ROWS_SHOWN, _ROWS_MEASURED = 4096, 1024
 BYTES_AT_ONCE = 1 << 23
 
 
-def _read_binary(path: Path, suffix: str) -> Table:
+def _read_binary(path: Path, suffix: str, sheet: str | None) -> Table:
     if suffix == ".parquet":
         return Table(path, with_simple_types(path, _collect(path, scan_parquet(path))), {"format": "Parquet"})
     name = "Arrow" if suffix in _ARROW else "Excel"
     try:
-        frame = pl.read_ipc(path) if suffix in _ARROW else pl.read_excel(path, infer_schema_length=None)
+        frame, sheets = (pl.read_ipc(path), []) if suffix in _ARROW else _read_sheet(path, sheet)
     except ModuleNotFoundError:
         raise DataError(
             f"{path}: reading Excel needs fastexcel. Install it with: pip install 'unrolled[excel]'"
         ) from None
+    except DataError:
+        raise
     except OSError as error:
         raise cannot_read(path, error) from None
     except (Exception, PanicException) as error:  # the Excel reader raises classes of its own
@@ -185,7 +190,26 @@ def _read_binary(path: Path, suffix: str) -> Table:
         ) from None
     if not frame.height:
         raise DataError(f"{path}: expected rows below the header, got none. Add examples.")
-    return Table(path, with_simple_types(path, frame), {"format": name})
+    detected = {"format": name}
+    if len(sheets) > 1:
+        detected["sheet"] = f'"{sheet or sheets[0]}" of {", ".join(sheets)}'
+    return Table(path, with_simple_types(path, frame), detected)
+
+
+def _read_sheet(path: Path, sheet: str | None) -> tuple[pl.DataFrame, list[str]]:
+    """Return a sheet of a workbook, by default the first, and the names of all."""
+    import fastexcel
+
+    sheets = fastexcel.read_excel(path).sheet_names
+    if sheet is not None and sheet not in sheets:
+        remedy = did_you_mean(sheet, sheets) or f" Choose among: {', '.join(sheets)}."
+        raise DataError(f'{path}: data.sheet: no sheet "{sheet}".{remedy}')
+    frame = pl.read_excel(path, sheet_name=sheet or sheets[0], infer_schema_length=None)
+    # A header that is empty, as that of pandas' index, has a name of the reader's.
+    unnamed = {
+        name: f"column {index + 1}" for index, name in enumerate(frame.columns) if name.startswith("__UNNAMED__")
+    }
+    return frame.rename(unnamed), sheets
 
 
 @contextmanager

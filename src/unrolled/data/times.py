@@ -25,7 +25,11 @@ _CLOCKS = (
 )
 FORMATS = tuple(date + clock for date, clock in product(_DATES, _CLOCKS))
 # Behind a time that is given with its zone, or the name of the day before a date.
-_ZONE, _UTC, _WEEKDAY = r"(?:Z|[-+]\d\d:?\d\d)$", r"\s?(?:UTC|GMT)$", r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+"
+_ZONE, _UTC, _WEEKDAY = (
+    r"(:\d\d(?:\.\d+)?)\s?(Z|[-+]\d\d(?::?\d\d)?)$",
+    r"\s?(?:UTC|GMT)$",
+    r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+",
+)
 _LOG, _LOG_FORMAT = r"^\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d ?[-+]\d{4}$", "%d/%b/%Y:%H:%M:%S%z"
 _MONTH = re.compile(r"\d{4}[-/.](?:0?[1-9]|1[0-2])")
 _QUARTER = r"(?:(\d{4})[- ]?Q([1-4])|Q([1-4])[- ]?(\d{4}))"
@@ -35,6 +39,8 @@ _CLOCK = r"(?:\d{1,2}):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?"
 _MONTHS = ("%d %b %Y", "%d %B %Y", "%d %b-%Y", "%d %b-%y", "%d %m/%Y", "%d %b/%Y")
 # Times in nothing but digits, the day before the hour at the latest, by their number.
 _COMPACT = {8: ("%Y%m%d", "%d%m%Y", "%m%d%Y"), 10: ("%Y%m%d%H",), 12: ("%Y%m%d%H%M",), 14: ("%Y%m%d%H%M%S",)}
+TIME_OF_DAY = "time of day"
+"""The form of times without a date."""
 _WORDS = (
     r"date|datetime|time|timestamp|day|ds|ts|epoch|unix|when|datum|zeit|zeitpunkt|zeitstempel|fecha|dato"
     r"|\u0434\u0430\u0442\u0430|\u0432\u0440\u0435\u043c\u044f|\u65e5\u671f|\u65f6\u95f4|\u65e5\u4ed8|\u65e5\u6642"
@@ -145,7 +151,7 @@ def _by_period(text: pl.Series, sample: pl.Series) -> Times | None:
     if are(_CLOCK):
         parts = [text.str.split(":").list.get(part, null_on_oob=True).cast(pl.Float64) for part in range(3)]
         seconds = 3600 * parts[0] + 60 * parts[1] + parts[2].fill_null(0)
-        return Times((seconds * 1e6).cast(pl.Int64).cast(pl.Datetime("us")), "time of day")
+        return Times((seconds * 1e6).cast(pl.Int64).cast(pl.Datetime("us")), TIME_OF_DAY)
     for form in _MONTHS:
         if _count(first := "1 " + sample, form) == len(first) and (_read(first, form).dt.year() >= _FIRST_YEAR).all():
             return Times(_read("1 " + text, form), form.removeprefix("%d "))
@@ -163,12 +169,12 @@ def looks_like_time(name: str) -> bool:
 
 
 def _by_format(text: pl.Series, sample: pl.Series, *, is_named: bool) -> Times | None:
-    zone = _ZONE if 2 * sample.str.contains(rf":\d\d(?:\.\d+)?\s?{_ZONE}").sum() > len(sample) else None
+    has_zones = 2 * sample.str.contains(_ZONE).sum() > len(sample)
     if sample.str.contains(_LOG).all():
         return Times(_in_utc(text.str.to_datetime(_LOG_FORMAT, strict=False)), _LOG_FORMAT)
-    offsets = text.str.extract(f"({_ZONE})", 1) if zone else None
-    for extra in (_WEEKDAY, _UTC, *([rf"\s?{zone}"] if zone else [])):
-        sample, text = sample.str.replace(extra, ""), text.str.replace(extra, "")
+    offsets = text.str.extract(_ZONE, 2) if has_zones else None
+    for extra, kept in ((_WEEKDAY, ""), (_UTC, ""), *([(_ZONE, "${1}")] if has_zones else [])):
+        sample, text = sample.str.replace(extra, kept), text.str.replace(extra, kept)
     counts = {form: _count(sample, form) for form in FORMATS if _count(sample.head(3), form)}
     most = max(counts.values(), default=0)
     if 2 * most < len(sample) or not most:
@@ -211,7 +217,7 @@ def _read(text: pl.Series, form: str) -> pl.Series:
 
 def _with_offsets(values: pl.Series, offsets: pl.Series) -> pl.Series:
     """Return local times in UTC where their order is another one: at the end of daylight saving time."""
-    digits = offsets.str.replace("Z", "+0000").str.replace(":", "")
+    digits = offsets.str.replace("Z", "+0000").str.replace(":", "").str.pad_end(5, "0")
     minutes = 60 * digits.str.slice(1, 2).cast(pl.Int64) + digits.str.slice(3, 2).cast(pl.Int64)
     minutes = (-minutes).zip_with(digits.str.starts_with("-"), minutes).fill_null(0)
     return _local(values - (minutes * 60_000_000).cast(pl.Duration("us")), values)

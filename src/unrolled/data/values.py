@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--", ".", "nil")
+MISSING = ("", "\\n", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--", ".", "nil")
 """What stands for a missing value, in lower case."""
 
-_WRITTEN_BY_PROGRAMS = ("NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NULL", "?")
+_WRITTEN_BY_PROGRAMS = ("\\N", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NULL", "?")
 
 LARGEST = 3.4e38
 """The largest number that float32 holds, about."""

@@ -172,13 +172,16 @@ def is_whole_table(inputs: Sequence[str]) -> bool:
     return len(inputs) == 1 and TABLES.matches(Path(inputs[0]))
 
 
-def predict_table(run: Run, path: Path) -> tuple[Table, list[Prediction]]:
+def predict_table(run: Run, path: Path) -> tuple[Table, list[Prediction], tuple[str, ...]]:
     """Predict the class of each row of a table; the rows of one series share its prediction.
 
     Args:
         run: The trained network.
         path: A table with the columns of the training data; the column of the class may be missing. A row without an
-            input gets None where such rows were left out of the training (``missing: drop``).
+            input gets None.
+
+    Returns:
+        The table, the prediction of each row, and remarks for the user.
 
     Raises:
         DataError: The table is damaged, or a column is missing.
@@ -196,7 +199,9 @@ def predict_table(run: Run, path: Path) -> tuple[Table, list[Prediction]]:
     rows = range(inputs.table.size)
     known = next(iter(by_row.values()), {})
     nothing = {key: dict.fromkeys(value) if isinstance(value, dict) else None for key, value in known.items()}
-    return inputs.table, [{"file": str(path), "index": row, **by_row.get(row, nothing)} for row in rows]
+    notes = (inputs.note, unseen_categories(run, inputs.table))
+    predictions = [{"file": str(path), "index": row, **by_row.get(row, nothing)} for row in rows]
+    return inputs.table, predictions, tuple(note for note in notes if note)
 
 
 def unseen_categories(run: Run, table: Table) -> str:
