@@ -61,12 +61,15 @@ def labels_of(table: Table, name: str) -> pl.Series:
     cells = table.column(name)
     if cells.dtype.is_nested():
         raise DataError(f"{table.location(0, name)}: expected a class, got {_type_of(cells)}. Write one class.")
-    labels = table.texts(name).str.strip_chars()
+    labels = table.texts(name)
     check_filled(table, name, labels, "a class")
-    labels = labels.str.normalize("NFC")
-    # One program writes 1, another 1.0.
-    are_whole = labels.str.contains(r"^-?\d+(?:\.0+)?$").all()
-    return labels.str.replace(r"\.0+$", "") if are_whole else labels
+    # Of few different ones, so that a long column is not copied for it.
+    written = labels.unique()
+    cleaned = written.str.strip_chars().str.normalize("NFC")
+    if cleaned.str.contains(r"^-?\d+(?:\.0+)?$").all():
+        # One program writes 1, another 1.0.
+        cleaned = cleaned.str.replace(r"\.0+$", "")
+    return labels if cleaned.equals(written) else labels.replace_strict(written, cleaned)
 
 
 def _absent(cell: str | None) -> str:

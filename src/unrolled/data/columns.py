@@ -112,17 +112,18 @@ def _find_column(table: Table, name: str) -> Column:
         and different * 2 <= len(filled)
         and not words.str.contains(r"\S\s+\S+\s+\S").any()
     ):
-        return Column(name, "category", f"category, {_describe_cells(table, name)}")
+        return Column(name, "category", f"category, {_describe_cells(cells, table.size)}")
     if name.lower() not in INPUTS and words.str.contains(_CODE).sum() >= _MOSTLY * len(words):
-        what = "it identifies the rows" if different == len(filled) else f"codes, {_describe_cells(table, name)}"
+        what = "it identifies the rows" if different == len(filled) else f"codes, {_describe_cells(cells, table.size)}"
         return Column(name, "identifier", what)
-    return Column(name, "text", f"text, {_describe_cells(table, name)}")
+    return Column(name, "text", f"text, {_describe_cells(cells, table.size)}")
 
 
-def _describe_cells(table: Table, name: str) -> str:
-    cells = table.frame[name]
+def _describe_cells(cells: pl.Series, size: int) -> str:
+    """Return how many different values the first cells of a column have, and how many of them are empty."""
     empty = int(is_missing(cells).sum())
-    return f"{cells.filter(~is_missing(cells)).n_unique():,} different" + (f", {empty:,} empty" if empty else "")
+    fact = f"{cells.filter(~is_missing(cells)).n_unique():,} different" + (f", {empty:,} empty" if empty else "")
+    return fact + (f" in the first {len(cells):,} rows" if size > len(cells) else "")
 
 
 def _are_numeric(lists: pl.Series) -> bool:

@@ -91,11 +91,11 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
         return _of_numbers(cells) if is_named else None
     if cells.dtype != pl.String:
         return None
-    text = _filled(cells)
-    sample = text.head(_DETECTION_ROWS).drop_nulls()
-    sample = sample if len(sample) else text.drop_nulls().head(_DETECTION_ROWS)
+    sample = _filled(cells.head(_DETECTION_ROWS)).drop_nulls()
+    sample = sample if len(sample) else _filled(cells).drop_nulls().head(_DETECTION_ROWS)
     if not len(sample) or 2 * sample.str.contains(_MAY_BE_TIME).sum() < len(sample):
         return None
+    text = _filled(cells)
     if form is not None and (read := text.str.to_datetime(form, strict=False)).null_count() < len(cells):
         return Times(_in_utc(read), form)
     if sample.cast(pl.Float64, strict=False).null_count() == 0:

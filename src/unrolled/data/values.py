@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 MISSING = ("", "\\n", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--", ".", "nil")
 """What stands for a missing value, in lower case."""
 
+_LONGEST_WRITTEN = 8
 _WRITTEN_BY_PROGRAMS = ("\\N", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NULL", "?")
 
 LARGEST = 3.4e38
@@ -77,7 +78,11 @@ def is_absent(cells: pl.Series) -> pl.Series:
     """
     if cells.dtype != pl.String:
         return cells.is_null()
-    return is_blank(cells) | cells.str.strip_chars().is_in(_WRITTEN_BY_PROGRAMS)
+    absent = is_blank(cells)
+    # Long texts are not copied for it.
+    short = (cells.str.len_bytes() <= _LONGEST_WRITTEN).fill_null(False)
+    written = cells.filter(short).str.strip_chars().is_in(_WRITTEN_BY_PROGRAMS)
+    return absent.scatter(short.arg_true().filter(written), True) if written.any() else absent
 
 
 def is_blank(cells: pl.Series) -> pl.Series:
