@@ -95,10 +95,13 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
     sample = sample if len(sample) else _filled(cells).drop_nulls().head(_DETECTION_ROWS)
     if not len(sample) or 2 * sample.str.contains(_MAY_BE_TIME).sum() < len(sample):
         return None
+    are_numbers = sample.cast(pl.Float64, strict=False).null_count() == 0
+    if are_numbers and not is_named and form is None:
+        return None
     text = _filled(cells)
     if form is not None and (read := text.str.to_datetime(form, strict=False)).null_count() < len(cells):
         return Times(_in_utc(read), form)
-    if sample.cast(pl.Float64, strict=False).null_count() == 0:
+    if are_numbers:
         found = _of_numbers(text.cast(pl.Float64, strict=False), text) if is_named else None
         return found or (_by_period(text, sample) if is_named else None)
     return _by_period(text, sample) or _by_format(text, sample, is_named=is_named)
