@@ -13,7 +13,7 @@ from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.runs.run import Run
 from unrolled.tasks.baselines import seasonal_naive
 from unrolled.tasks.batches import EvaluationBatches, TrainingBatches
-from unrolled.tasks.classification import spectrogram
+from unrolled.tasks.examples import spectrogram
 from unrolled.tasks.metrics import forecast_errors, naive_errors
 
 import numpy as np

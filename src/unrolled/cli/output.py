@@ -226,6 +226,8 @@ def _print_sequences(console: Console, data: "Dataset", facts: Mapping[str, Any]
     console.print(table)
     if "count_per_class" in facts["train"]:
         console.print(_counts(data, facts))
+    if "targets" in facts["train"]:
+        console.print(_ranges(data, facts))
     if data.kind == "text":
         from unrolled.data.preview import quote
 
@@ -238,6 +240,14 @@ def _counts(data: "Dataset", facts: Mapping[str, Any]) -> Table:
     for name in data.classes:
         add_row(counts, name, *(f"{facts[part]['count_per_class'][name]:,}" for part in data.parts))
     return counts
+
+
+def _ranges(data: "Dataset", facts: Mapping[str, Any]) -> Table:
+    ranges = table_of("target", *(f"{part} (mean)" for part in data.parts))
+    for name in data.classes:
+        figures = (facts[part]["targets"][name] for part in data.parts)
+        add_row(ranges, name, *(f"{_format_range((one['least'], one['most']))} ({one['mean']:.4g})" for one in figures))
+    return ranges
 
 
 def _format_shape(shape: Sequence[int]) -> str:
@@ -395,10 +405,9 @@ def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_
         best = sorted(prediction["probabilities"].items(), key=lambda pair: -pair[1])[:top]
         example = f"[{prediction['index']}]" if "index" in prediction else ""
         probabilities = "  ".join(f"{name} {100 * probability:.1f} %" for name, probability in best)
-        if prediction["label"] is None:
-            continue
+        label = prediction["label"] if "label" in prediction else ", ".join(prediction["labels"]) or "none"
         named = _source(prediction)
-        add_row(table, f"{named}{example}", prediction["label"], probabilities)
+        add_row(table, f"{named}{example}", label, probabilities)
     Console(highlight=False).print(table)
 
 
@@ -421,7 +430,8 @@ def _format_value(value: Any) -> str:
 
 def _source(prediction: Mapping[str, Any]) -> str:
     """Return what was predicted from, in few words."""
-    return _shortened(prediction.get("text") or prediction.get("file") or " ".join(prediction["words"]))
+    text = prediction["text"] if "text" in prediction else prediction.get("file")
+    return _shortened(" ".join(prediction["words"]) if text is None else text)
 
 
 def _shortened(text: str) -> str:

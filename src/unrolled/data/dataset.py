@@ -23,8 +23,8 @@ class Split(NamedTuple):
         inputs: [B, height, width] or, in colours, [B, height, width, 3] uint8 pixels from 0 to 255; [B, T, F] float32;
             [B] ``Texts``; series [T, F] float32, each of its own length, as [B] objects or ``Ragged``; or several of
             these by name as ``NamedInputs``.
-        targets: [B] int64, the class index of each example; or, as ``Ragged``, of each of its steps, -1 for a step that
-            has none.
+        targets: [B] int64, the class index of each example, or, as ``Ragged``, of each of its steps, -1 for a step that
+            has none; [B, columns] float64, its numbers; or [B, labels] float32, 1 for each label that it has.
     """
 
     inputs: Any
@@ -44,8 +44,8 @@ class Split(NamedTuple):
 
     @property
     def strata(self) -> NDArray[np.int64]:
-        """[B] the class of each example, by which examples are divided evenly; 0 where the steps have classes."""
-        has_classes = not isinstance(self.targets, Ragged)
+        """[B] the class of each example, by which examples are divided evenly; 0 where they have something else."""
+        has_classes = not isinstance(self.targets, Ragged) and np.ndim(self.targets) == 1
         return np.asarray(self.targets) if has_classes else np.zeros(self.size, np.int64)
 
     def select(self, indices: NDArray[np.int64]) -> "Split":
@@ -87,6 +87,7 @@ class Dataset:
         division: What the training examples are divided by; None to divide them at random.
         found_settings: The settings of the ``data`` section that the files decided, by which other files are read the
             same way: ``channels`` of pictures, ``rate`` of sounds.
+        target_kind: What an example has, as of ``TargetKind``: a ``class``, ``numbers`` or ``labels``.
         timelines: Of series to forecast from a table, the name and the times of each, training and test steps together.
 
     Example:
@@ -108,6 +109,7 @@ class Dataset:
     division: Division | None = None
     found_settings: Mapping[str, Any] = field(default_factory=dict)
     timelines: tuple[Timeline, ...] = ()
+    target_kind: str = "class"
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -132,11 +134,6 @@ class Dataset:
     def input_kinds(self) -> Mapping[str, str]:
         """The type of each of several inputs by name, such as ``text`` (see ``TableSchema``)."""
         return dict(self.schema.get("inputs", {})) if self.schema else {}
-
-    @property
-    def target_kind(self) -> str:
-        """What an example has, as of ``TargetKind``: a ``class``, ``numbers`` or ``labels``."""
-        return str(self.schema.get("target_kind", "class")) if self.schema else "class"
 
     @property
     def is_per_step(self) -> bool:

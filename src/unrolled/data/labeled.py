@@ -139,6 +139,7 @@ def assemble(
         schema=train.schema,
         division=division,
         found_settings=train.found_settings,
+        target_kind=train.kind.name,
     )
     for note in notes:
         data = data.with_note(note)
@@ -152,7 +153,7 @@ def _choose_test(
     if division is None or selection.test_from is None:
         if division is not None and len(np.unique(division.values)) < 2:
             raise DataError(f"{name}: expected two groups or more to divide by, got one. Leave out data.split.")
-        return choose_held_out(split.targets, TEST_SHARE, TEST_SEED, division)
+        return choose_held_out(split.strata, TEST_SHARE, TEST_SEED, division)
     is_test = division.values >= selection.test_from
     if is_test.all() or not is_test.any():
         got = "all of them" if is_test.all() else "none"

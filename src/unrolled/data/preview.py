@@ -85,12 +85,23 @@ def _describe_targets(split: Split, data: Dataset) -> dict[str, Any]:
 
 
 def quote(data: Dataset, width: int) -> list[tuple[str, str]]:
-    """Return the classes and beginnings of the first training texts, for a terminal of that width."""
+    """Return what they have and the beginnings of the first training texts, for a terminal of that width."""
     quotes = []
     for text, target in zip(data.train.inputs[:MOST_EXAMPLES], data.train.targets[:MOST_EXAMPLES], strict=True):
         line = " ".join(str(text[: 2 * width]).split())
-        quotes.append((data.classes[target] if data.classes else "", line))
+        quotes.append((_format_target(target, data), line))
     return quotes
+
+
+def _format_target(target: Any, data: Dataset) -> str:
+    """Return what an example has, in few words."""
+    if not data.classes:
+        return ""
+    if data.target_kind == "class":
+        return data.classes[target]
+    if data.target_kind == "numbers":
+        return "  ".join(f"{value:.4g}" for value in target)
+    return ", ".join(name for name, has in zip(data.classes, target, strict=True) if has) or "none"
 
 
 def draw_in_terminal(data: Dataset, width: int) -> str:

@@ -12,6 +12,7 @@ from unrolled.data.folders import FolderSettings
 from unrolled.data.formats import FOLDERS, READ_OPTIONS, SELECTION, LoadOptions, load_file
 from unrolled.data.frames import Source, is_frame
 from unrolled.data.table import Table, format_list
+from unrolled.data.targets import are_measurements
 from unrolled.errors import DataError, did_you_mean
 from unrolled.storage import looks_like_a_file
 
@@ -141,4 +142,13 @@ def load_to_show(
                 "Name it with --target, or the columns to forecast with --input"
             )
         return load_config_data(file=name, purpose="series", **settings)
+    if table and "target" in settings and _is_measured(table, settings["target"]):
+        return load_config_data(file=name, purpose="numbers", **settings)
     return load_config_data(file=name, **settings) if settings else load(name)
+
+
+def _is_measured(table: Table, name: str) -> bool:
+    """Return True if a target is a number of which hardly two are equal, so that it is no class."""
+    cells = table.texts(name).drop_nulls()
+    different = cells.unique()
+    return 2 * len(different) > len(cells) and are_measurements(different)

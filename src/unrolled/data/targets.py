@@ -86,7 +86,7 @@ class ClassTarget(TargetKind):
                 f"{where}: expected two classes or more, got {len(classes)}. Add examples of another class."
             )
         single = next((label for label in classes if counts[label] == 1), None)
-        if single is not None and _are_measurements(counts):
+        if single is not None and are_measurements(counts):
             column = f": {names[0]}" if names else ""
             raise DataError(
                 f"{where}{column}: numeric target: {len(counts):,} different numbers in {len(values):,} examples, "
@@ -222,7 +222,7 @@ def as_arrays(values: NDArray[np.float64]) -> pl.Series:
 _MOST_NUMBERED_CLASSES = 50
 
 
-def _are_measurements(classes: Iterable[str]) -> bool:
+def are_measurements(classes: Iterable[str]) -> bool:
     """Return True if the labels are fractions, or more integers than classes are numbered with."""
     try:
         values = [float(label) for label in classes]

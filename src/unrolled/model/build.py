@@ -274,7 +274,7 @@ def _check_outputs(outputs: Any, config: ExperimentConfig, task: Task) -> None:
     where = config.where("network", len(config.network) - 1, last.name)
     activation, count = last.arguments.get("activation", "linear"), task.num_outputs
     if activation not in task.output_activations:
-        wanted, remedy = _SOFTMAX if "softmax" in task.output_activations else _LINEAR
+        wanted, remedy = next(_ACTIVATIONS[name] for name in _ACTIVATIONS if name in task.output_activations)
         raise InvalidSetting(f"{where}: expected {wanted} in the last layer, got {activation}. {remedy}")
     steps = (None,) if task.is_per_step else ()
     if outputs.shape[1:] == (*steps, count):
@@ -290,5 +290,8 @@ def _check_outputs(outputs: Any, config: ExperimentConfig, task: Task) -> None:
     )
 
 
-_SOFTMAX = ("activation softmax, or none,", "Set activation: softmax.")
-_LINEAR = ("no activation", "Leave it out.")
+_ACTIVATIONS: Mapping[str | None, tuple[str, str]] = {
+    "softmax": ("activation softmax, or none,", "Set activation: softmax."),
+    "sigmoid": ("activation sigmoid", "Set activation: sigmoid."),
+    None: ("no activation", "Leave it out."),
+}

@@ -16,6 +16,7 @@ COLORS = 6
 """Number of colors in the style sheet; the color after the last one is the first again."""
 # A line with more values has no dots.
 _MAX_DOTS = 60
+_MOST_PAIRS = 1000
 # Pixels that are left for the labels of a horizontal axis in a narrow and in a wide chart; see style.css.
 _NARROW_PIXELS, _WIDE_PIXELS = 280, 520
 _PIXELS_PER_CHARACTER, _PIXELS_BETWEEN_LABELS = 7, 16
@@ -134,6 +135,35 @@ def _dots(name: str, values: Sequence[float], position: Callable[[float, float],
         if not math.isnan(value)
         for x, y in [position(step, value)]
     ]
+
+
+def scatter_chart(title: str, true: Sequence[float], predicted: Sequence[float], unit: str) -> Markup:
+    """Draw a dot for each pair of a true and a predicted value, on the same scale, with the line where they are equal.
+
+    Of many pairs, evenly spaced ones are drawn.
+
+    Args:
+        title: The text that a screen reader reads.
+        true: Across.
+        predicted: Upwards.
+        unit: What the values are.
+
+    Returns:
+        An HTML element.
+    """
+    pairs = list(zip(true, predicted, strict=True))
+    pairs = pairs[:: -(-len(pairs) // _MOST_PAIRS)]
+    ticks = round_ticks([value for pair in pairs for value in pair])
+
+    def share(value: float) -> float:
+        return percent(value, ticks[0], ticks[-1])
+
+    return macro("charts.html", "scatter")(
+        title=title,
+        **horizontal_grid(ticks),
+        columns=[(share(tick), format_tick(tick), "wide" if index % 2 else "") for index, tick in enumerate(ticks)],
+        dots=[{"x": share(x), "y": 100 - share(y), "text": f"{x:.4g}, predicted {y:.4g}"} for x, y in pairs],
+    )
 
 
 def interval_chart(title: str, rows: Sequence[IntervalRow]) -> Markup:

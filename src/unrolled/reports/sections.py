@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from unrolled.reports import macro
-from unrolled.reports.charts import COLORS, line_chart
+from unrolled.reports.charts import COLORS, line_chart, scatter_chart
 from unrolled.tasks.sections import (
     ChartSection,
     ConfusionSection,
     Mistake,
     MistakesSection,
     SampleSection,
+    ScatterSection,
     Section,
     TableSection,
     format_metric,
@@ -131,6 +132,10 @@ def _chart_values(section: ChartSection) -> dict[str, Any]:
     return {"charts": charts[:_CHARTS_SHOWN], "more": charts[_CHARTS_SHOWN:]}
 
 
+def _scatter_values(section: ScatterSection) -> dict[str, Any]:
+    return {"chart": scatter_chart(section.title, section.true, section.predicted, section.unit)}
+
+
 def _sample_values(section: SampleSection) -> dict[str, Any]:
     return {}
 
@@ -140,6 +145,7 @@ RENDERERS: Mapping[type, tuple[str, Callable[[Any], dict[str, Any]]]] = {
     ConfusionSection: ("confusion", _confusion_values),
     MistakesSection: ("mistakes", _mistakes_values),
     ChartSection: ("charts", _chart_values),
+    ScatterSection: ("scatter", _scatter_values),
     SampleSection: ("sample", _sample_values),
 }
 """By the kind of section: the macro in ``sections.html``, and the values that it takes beside the section."""

@@ -139,7 +139,7 @@ def predict_files(run: Run, files: Sequence[Path], explain_input: Path | None = 
 
 def _format_best(prediction: Prediction) -> str:
     values = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in flatten(prediction).values()]
-    if "label" in prediction:
+    if "label" in prediction and prediction["label"] is not None:
         return f"{prediction['label']}  {100 * prediction['probabilities'][prediction['label']]:.1f} %"
     return "  ".join(values)
 
@@ -150,8 +150,12 @@ def flatten(prediction: Prediction) -> dict[str, Any]:
     Example:
         >>> flatten({"file": "a.png", "label": "7", "probabilities": {"7": 0.75, "8": 0.25}})
         {'label': '7', 'p(7)': 0.75, 'p(8)': 0.25}
+        >>> flatten({"text": "a game", "labels": ["game", "use"], "probabilities": {"game": 0.75, "use": 0.5}})
+        {'labels': 'game|use', 'p(game)': 0.75, 'p(use)': 0.5}
     """
     columns = {name: value for name, value in prediction.items() if name not in (*_SOURCES, "probabilities")}
+    if "probabilities" in prediction and isinstance(prediction.get("labels"), list):
+        columns["labels"] = "|".join(prediction["labels"])  # labels may have spaces within them
     return columns | {f"p({name})": value for name, value in prediction.get("probabilities", {}).items()}
 
 

@@ -303,7 +303,7 @@ class Run:
         """The task with the run's preprocessor; its data is loaded when it is first needed."""
         from unrolled.tasks.registry import load_task
 
-        return load_task(self.config, self.preprocessor, self.output_names, self.schema)
+        return load_task(self.config, self.preprocessor, self.output_names, self.schema, self.data.get("facts"))
 
     @cached_property
     def preprocessor(self) -> "Preprocessor":

@@ -37,6 +37,7 @@ class Task(ABC):
         preprocessor: That of a trained network; without it, one is fitted on the training examples.
         outputs: The names of the outputs of a trained network; without them, those of the data.
         schema: The schema of the table that a trained network was trained on, if any.
+        facts: What was fitted beside the preprocessor of a trained network (see ``facts``).
 
     Attributes:
         name: The word in experiment files.
@@ -72,6 +73,7 @@ class Task(ABC):
         preprocessor: Preprocessor | None = None,
         outputs: Sequence[str] | None = None,
         schema: TableSchema | None = None,
+        facts: Mapping[str, Any] | None = None,
     ):
         self.config = self.with_defaults(config)
         if preprocessor is not None:
@@ -79,6 +81,8 @@ class Task(ABC):
         if outputs is not None:
             self.output_names = tuple(outputs)
             self.schema = schema
+        if facts is not None:
+            self.facts = facts
 
     @classmethod
     def matches(cls, config: ExperimentConfig) -> bool:
@@ -198,6 +202,11 @@ class Task(ABC):
     def schema(self) -> TableSchema | None:
         """The schema of the table that the data is read from, if it is one."""
         return TableSchema.from_json(self.data.schema) if self.data.schema else None
+
+    @cached_property
+    def facts(self) -> Mapping[str, Any]:
+        """What is fitted on the training examples beside the preprocessor, as JSON; empty where nothing is."""
+        return {}
 
     @property
     def class_names(self) -> tuple[str, ...]:

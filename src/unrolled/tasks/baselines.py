@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
-from unrolled.tasks.logistic import logistic_regression, name_of_method
+from unrolled.tasks.linear import logistic_regression
 from unrolled.tasks.metrics import forecast_errors
 
 import numpy as np
@@ -24,13 +24,14 @@ _INTERPOLATION = (0.6, 0.3, 0.09, 0.01)
 def classification_baselines(data: Dataset) -> Baselines:
     """Return the accuracy of the majority class, and of a method that suits the kind of data, if there is one.
 
-    Texts, and columns of a table, are classified by TF-IDF and logistic regression (if scikit-learn is installed),
-    series by their nearest neighbor.
+    All but pictures are classified by logistic regression (if scikit-learn is installed), on TF-IDF of texts and on
+    statistics of series; series by their nearest neighbor, too.
     """
     majority = np.bincount(data.train.targets).argmax()
-    baselines = {"majority class": _accuracy(np.full(data.test.size, majority), data.test)}
-    if data.kind in ("text", "columns") and (accuracy := logistic_regression(data)) is not None:
-        baselines[name_of_method(data)] = accuracy
+    baselines: dict[str, Mapping[str, float]] = {
+        "majority class": _accuracy(np.full(data.test.size, majority), data.test)
+    }
+    baselines |= logistic_regression(data)
     if data.kind == "series" and data.train.size * data.test.size <= _MOST_DISTANCES:
         baselines["nearest neighbor, all series at one length"] = _accuracy(_nearest_neighbor(data), data.test)
     return baselines

@@ -279,11 +279,15 @@ def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def gives_probabilities(model: keras.Model) -> bool:
-    """Return True if the last layer is a softmax, False if the outputs are logits.
+    """Return True if the last layer is a softmax or a sigmoid, False if the outputs are logits.
 
     Layers that change the shape of their inputs alone are passed over.
     """
     last = next((layer for layer in reversed(model.layers) if not isinstance(layer, _SHAPES)), model.layers[-1])
     while isinstance(last, keras.layers.Wrapper):
         last = last.layer
-    return isinstance(last, keras.layers.Softmax) or getattr(last, "activation", None) is keras.activations.softmax
+    activation = getattr(last, "activation", None)
+    return isinstance(last, keras.layers.Softmax) or activation in (
+        keras.activations.softmax,
+        keras.activations.sigmoid,
+    )

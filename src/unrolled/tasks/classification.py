@@ -1,21 +1,17 @@
 """Classification: one class for each example."""
 
-from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.config.sections import Fold
 from unrolled.data.dataset import Split
-from unrolled.data.splitting import fold_out, hold_out
 from unrolled.errors import InvalidSetting, did_you_mean
-from unrolled.tasks.base import Baselines, Prediction, Task
+from unrolled.tasks.base import Baselines, Prediction
 from unrolled.tasks.baselines import classification_baselines
 from unrolled.tasks.batches import balanced_weights
-from unrolled.tasks.columns import format_example
-from unrolled.tasks.logistic import NEEDS_SKLEARN
+from unrolled.tasks.examples import ExampleTask
+from unrolled.tasks.linear import NEEDS_SKLEARN
 from unrolled.tasks.metrics import Evaluation, evaluate_classes
-from unrolled.tasks.preprocessing import Preprocessor, fit_preprocessor, fit_words, fits_in_memory
 from unrolled.tasks.sections import ConfusionSection, Mistake, MistakesSection, Sections, TableSection
 
 import keras
@@ -25,7 +21,7 @@ from numpy.typing import NDArray
 MISTAKES_SHOWN = 24
 
 
-class Classification(Task):
+class Classification(ExampleTask):
     """The probability of each class; a linear last layer gives logits."""
 
     name = "classify"
@@ -33,73 +29,25 @@ class Classification(Task):
     default_metrics = ("accuracy",)
     output_unit = "classes"
     search_metric = "val_accuracy"
-    takes_inputs = True
 
     @classmethod
     def matches(cls, config: ExperimentConfig) -> bool:
         """Return True: what no other task matches is classified."""
         return True
 
-    def split(self) -> tuple[Split, Split | None]:
-        """Split off validation examples, stratified by class and decided by the seed."""
-        data, validation = self.data, self.config.training.validation
-        self.check_data()
-        if not data.classes or (data.kind == "text" and len(data.train.inputs) == 1):
-            raise InvalidSetting(
-                f"{self.config.where('data')}: expected examples with classes, got one text. Set task: generate."
-            )
-        if isinstance(validation, str):
-            return data.train, self.named_validation()
-        if isinstance(validation, Fold):
-            return self._fold(validation)
-        return hold_out(data.train, validation, self.config.seed, data.division)
-
     def check_data(self) -> None:
-        """Refuse examples that have a class at each step."""
-        if self.data.is_per_step:
+        """Refuse examples without classes."""
+        data, where = self.data, self.config.where("data")
+        if not data.classes or (data.kind == "text" and len(data.train.inputs) == 1):
+            raise InvalidSetting(f"{where}: expected examples with classes, got one text. Set task: generate.")
+        if data.is_per_step:
             raise InvalidSetting(
-                f"{self.config.where('data')}: expected a class for each example, got a label at each step. "
-                "Set task: label."
+                f"{where}: expected a class for each example, got a label at each step. Set task: label."
             )
 
     def flat_targets(self, split: Split) -> NDArray[np.int64]:
         """Return the class of everything that is classified."""
         return np.asarray(split.targets)
-
-    def _fold(self, validation: Fold) -> tuple[Split, Split]:
-        data, where = self.data, self.config.where("training", "validation")
-        if data.division is not None and data.division.by == "time":
-            raise InvalidSetting(f"{where}: folds are not in the order of time. Set validation: 0.1")
-        if data.division is not None and (groups := len(set(data.division.values.tolist()))) < validation.of:
-            raise InvalidSetting(f"{where}: expected a group for each fold, got {groups} groups. Use fewer folds.")
-        return fold_out(data.train, validation.fold, validation.of, self.config.seed, data.division)
-
-    def fit_preprocessor(self, train: Split) -> Preprocessor:
-        """Fit the preprocessor that suits the kind of data."""
-        return fit_preprocessor(self.data, train, self.config.text)
-
-    def fit_and_encode(self, train: Split) -> tuple[Preprocessor, Split]:
-        """Do both at once for texts whose tokens are words."""
-        text = self.config.text
-        if self.data.kind != "text" or text.tokenizer != "words" or not fits_in_memory(train.inputs):
-            return super().fit_and_encode(train)
-        preprocessor, encoded = fit_words(train.inputs, text)
-        return preprocessor, Split(encoded, train.targets)
-
-    def encode(self, split: Split) -> Split:
-        """Return the encoded inputs and the indices of the classes."""
-        return Split(self.preprocessor.encode(split.inputs), split.targets)
-
-    @cached_property
-    def sizes(self) -> dict[str, int]:
-        """The number of examples of each part, for which nothing is encoded."""
-        _ = self.class_weights
-        train, validation = self._parts
-        return {
-            "training": train.size,
-            "validation": validation.size if validation else 0,
-            "test": self.data.test.size,
-        }
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -131,11 +79,6 @@ class Classification(Task):
                 raise InvalidSetting(f'{where}: unknown class "{name}".{remedy}')
         return np.array([weights.get(name, 1.0) for name in classes], dtype=np.float32)
 
-    @property
-    def num_outputs(self) -> int:
-        """Number of classes."""
-        return len(self.output_names)
-
     def evaluate(self, outputs: Any, split: Split) -> Evaluation:
         """Return accuracy, loss, the scores of each class and the confusion matrix."""
         return evaluate_classes(outputs, np.asarray(split.targets), self.output_names)
@@ -148,7 +91,7 @@ class Classification(Task):
         """Show the scores of each class, the confusion matrix and the most confident mistakes."""
         evaluation = self.evaluate(outputs, self.data.test)
         confusion = ConfusionSection("Confusion matrix", self.output_names, evaluation.confusion)
-        needs_sklearn = self.data.kind in ("text", "columns") and find_spec("sklearn") is None
+        needs_sklearn = not self.data.has_images and find_spec("sklearn") is None
         return Sections(
             [confusion, self.class_scores(evaluation), self._mistakes(outputs)],
             (NEEDS_SKLEARN,) if needs_sklearn else (),
@@ -175,7 +118,7 @@ class Classification(Task):
         mistakes = [
             Mistake(
                 int(index),
-                self._shown(test.inputs[int(index)]),
+                self.shown(test.inputs[int(index)]),
                 self.output_names[test.targets[index]],
                 self.output_names[predicted[index]],
                 float(confidence[index]),
@@ -184,14 +127,3 @@ class Classification(Task):
         ]
         channels = () if self.data.has_sounds else self.channel_names
         return MistakesSection("Most confident mistakes", mistakes, len(wrong), channels)
-
-    def _shown(self, example: Any) -> Any:
-        """Return an example as a report shows it."""
-        if self.data.kind == "columns":
-            return format_example(example, self.data.columns)
-        return spectrogram(example) if self.data.has_sounds else example
-
-
-def spectrogram(series: NDArray[Any]) -> NDArray[Any]:
-    """Return the energies [T, bands] of a sound as an image [bands, T], the lowest frequency at the bottom."""
-    return series.T[::-1]

@@ -166,6 +166,44 @@ def evaluate_classes(
     )
 
 
+def label_scores(
+    predicted: NDArray[np.bool_], targets: NDArray[np.bool_], names: tuple[str, ...]
+) -> tuple[ClassScore, ...]:
+    """Return the scores of each label by itself.
+
+    Args:
+        predicted: [B, labels] True for each label that is predicted.
+        targets: [B, labels] True for each label that an example has.
+        names: The names of the labels.
+    """
+    right, true, positive = (predicted & targets).sum(axis=0), targets.sum(axis=0), predicted.sum(axis=0)
+    precision, recall, f1 = _ratio(right, positive), _ratio(right, true), _ratio(2 * right, true + positive)
+    return tuple(
+        ClassScore(name, float(precision[i]), float(recall[i]), float(f1[i]), int(true[i]))
+        for i, name in enumerate(names)
+    )
+
+
+def regression_errors(errors: NDArray[np.float64], targets: NDArray[np.float64]) -> dict[str, float]:
+    """Return MAE, RMSE and R2, the share of the targets' variance that is explained.
+
+    ::
+
+        R2 = 1 - sum error^2 / sum (target - mean target)^2
+
+    Args:
+        errors: [B] in the units of the data.
+        targets: [B] the true values; a constant may be subtracted.
+    """
+    variance = float(((targets - targets.mean()) ** 2).sum())
+    squares = float((errors**2).sum())
+    return {
+        "MAE": float(np.abs(errors).mean()),
+        "RMSE": float(np.sqrt(squares / len(errors))),
+        "R2": 1 - squares / variance if variance else 0.0,
+    }
+
+
 def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 

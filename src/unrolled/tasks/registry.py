@@ -1,6 +1,7 @@
 """All tasks, and the one that an experiment has."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.schema import TableSchema
@@ -10,12 +11,16 @@ from unrolled.tasks.classification import Classification
 from unrolled.tasks.forecasting import Forecasting
 from unrolled.tasks.generation import Generation
 from unrolled.tasks.labeling import Labeling
+from unrolled.tasks.multi_label import MultiLabel
 from unrolled.tasks.preprocessing import Preprocessor
+from unrolled.tasks.regression import Regression
 
 TASKS: list[type[Task]] = [
     Forecasting,
     Generation,
     Labeling,
+    Regression,
+    MultiLabel,
     Classification,
 ]
 """An experiment that names no task has the first one that matches it."""
@@ -58,6 +63,7 @@ def load_task(
     preprocessor: Preprocessor | None = None,
     outputs: Sequence[str] | None = None,
     schema: TableSchema | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Task:
     """Return the task of an experiment; its data is loaded when it is first needed.
 
@@ -66,8 +72,9 @@ def load_task(
         preprocessor: That of a trained network; without it, one is fitted on the training examples.
         outputs: The names of the outputs of a trained network; without them, those of the data.
         schema: The schema of the table that a trained network was trained on, if any.
+        facts: What was fitted beside the preprocessor of a trained network.
 
     Raises:
         InvalidSetting: There is no such task, or a setting belongs to another one.
     """
-    return task_type(config)(config, preprocessor, outputs, schema)
+    return task_type(config)(config, preprocessor, outputs, schema, facts)

@@ -95,6 +95,23 @@ class ChartSection:
 
 
 @dataclass(frozen=True)
+class ScatterSection:
+    """A dot for each example: its true value across, the predicted value upwards.
+
+    Attributes:
+        title: The heading.
+        true: The true values.
+        predicted: The predicted values.
+        unit: What the values are.
+    """
+
+    title: str
+    true: Sequence[float]
+    predicted: Sequence[float]
+    unit: str
+
+
+@dataclass(frozen=True)
 class SampleSection:
     """A text that the network generated.
 
@@ -111,7 +128,7 @@ class SampleSection:
     note: str = ""
 
 
-Section = TableSection | ConfusionSection | MistakesSection | ChartSection | SampleSection
+Section = TableSection | ConfusionSection | MistakesSection | ChartSection | ScatterSection | SampleSection
 
 
 @dataclass(frozen=True)

@@ -311,6 +311,7 @@ def _describe_data(task: Task, model: keras.Model) -> dict[str, Any]:
         "dtype": data.kind if data.kind != "arrays" else str(data.train.inputs.dtype),
         "classes": list(task.output_names),
         "schema": data.schema,
+        "facts": task.facts,
         "series": [timeline.name for timeline in data.timelines],
         "training_examples": task.sizes["training"],
         "validation_examples": task.sizes["validation"],

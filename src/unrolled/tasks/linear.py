@@ -1,10 +1,13 @@
-"""Logistic regression on TF-IDF of texts and on the other columns of a table, to compare a network with."""
+"""Inputs as matrices, and linear methods on them, to compare a network with."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.named_inputs import NamedInputs
+from unrolled.data.ragged import Ragged
 from unrolled.data.texts import Texts
 from unrolled.tasks.columns import CategoryPreprocessor
 
@@ -24,29 +27,61 @@ _MOST_GRAMS = 200_000
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
-def name_of_method(data: Dataset) -> str:
-    """Return what is learned from, and from how many examples if not from all."""
-    kinds = set(data.input_kinds.values()) or {"text"}
-    named = {"text": "TF-IDF of 1 and 2 words", "features": "features", "category": "categories"}
-    size = _enough_texts(data.train)
-    note = f", {size:,} texts" if size < data.train.size else ""
-    return f"{', '.join(name for kind, name in named.items() if kind in kinds)}, logistic regression{note}"
+class LinearInputs:
+    """The inputs of a data set as matrices, which linear methods read: TF-IDF, features, categories, statistics.
+
+    Of many texts, as many are learned from as ``ENOUGH_TO_LEARN`` characters make.
+
+    Args:
+        data: The data set.
+
+    Attributes:
+        train: The training examples that are learned from.
+        matrix: [B, columns] their inputs.
+    """
+
+    def __init__(self, data: Dataset):
+        self._data = data
+        self.train = data.train.select(_evenly_spaced(data.train, _enough_texts(data.train)))
+        self._blocks = {name: _BLOCKS[kind](part) for name, kind, part in _parts(data, self.train) if kind in _BLOCKS}
+        self.matrix = self._join(self.train)
+
+    def describe(self, method: str) -> str:
+        """Return the name of a method with what it learns from, and from how many examples if not from all."""
+        kinds = [kind for _, kind, _ in _parts(self._data, self.train)]
+        names = [name for kind, name in _NAMES.items() if kind in kinds]
+        note = f", {self.train.size:,} texts" if self.train.size < self._data.train.size else ""
+        return f"{', '.join(names)}, {method}{note}"
+
+    def predict(self, method: Any) -> NDArray[Any]:
+        """Return what a method, already fitted, predicts for the test examples."""
+        outputs = [method.predict(self._join(split)) for split in _in_pieces(self._data.test)]
+        return np.concatenate(outputs)
+
+    def _join(self, split: Split) -> "csr_matrix":
+        from scipy.sparse import csr_matrix, hstack  # which takes a while to import, as scikit-learn does
+
+        parts = [(name, part) for name, _, part in _parts(self._data, split) if name in self._blocks]
+        return hstack([csr_matrix(self._blocks[name].matrix(part)) for name, part in parts], format="csr")
 
 
-def logistic_regression(data: Dataset) -> Mapping[str, float] | None:
-    """Return the accuracy of logistic regression on TF-IDF of the texts and on the other inputs; None without it."""
-    try:
-        from sklearn.linear_model import LogisticRegression
-    except ModuleNotFoundError:
+def linear_inputs(data: Dataset) -> LinearInputs | None:
+    """Return the inputs of a data set as matrices; None for one of other kinds, or without scikit-learn."""
+    if find_spec("sklearn") is None or not any(kind in _BLOCKS for _, kind, _ in _parts(data, data.train)):
         return None
-    train = data.train.select(_evenly_spaced(data.train, _enough_texts(data.train)))
-    blocks = {name: _BLOCKS[kind](part) for name, kind, part in _parts(data, train) if kind in _BLOCKS}
-    inputs = _join(blocks, data, train)
-    if not inputs.shape[1]:
-        return None
-    method = LogisticRegression(max_iter=1000).fit(inputs, train.targets)
-    predicted = np.concatenate([method.predict(_join(blocks, data, split)) for split in _in_pieces(data.test)])
-    return {"accuracy": float((predicted == data.test.targets).mean())}
+    found = LinearInputs(data)
+    return found if found.matrix.shape[1] else None
+
+
+def logistic_regression(data: Dataset) -> dict[str, dict[str, float]]:
+    """Return the accuracy of logistic regression by its name; empty if it does not apply."""
+    inputs = linear_inputs(data)
+    if inputs is None:
+        return {}
+    from sklearn.linear_model import LogisticRegression
+
+    predicted = inputs.predict(LogisticRegression(max_iter=1000).fit(inputs.matrix, inputs.train.targets))
+    return {inputs.describe("logistic regression"): {"accuracy": float((predicted == data.test.targets).mean())}}
 
 
 def _in_pieces(split: Split) -> Iterator[Split]:
@@ -65,15 +100,14 @@ def _texts_of(split: Split) -> list[Texts]:
 
 def _parts(data: Dataset, split: Split) -> list[tuple[str, str, Any]]:
     """Return the name, the type and the examples of each input."""
-    if data.kind == "text":
-        return [("text", "text", split.inputs)]
-    return [(name, kind, split.inputs.parts[name]) for name, kind in data.input_kinds.items()]
-
-
-def _join(blocks: Mapping[str, Any], data: Dataset, split: Split) -> "csr_matrix":
-    from scipy.sparse import hstack  # which takes a while to import, as scikit-learn does
-
-    return hstack([blocks[name].matrix(part) for name, _, part in _parts(data, split) if name in blocks], format="csr")
+    if data.kind == "columns":
+        return [(name, kind, split.inputs.parts[name]) for name, kind in data.input_kinds.items()]
+    is_features = data.schema is not None and data.schema.get("kind") == "features"
+    if is_features and isinstance(split.inputs, Ragged):
+        return [("features", "features", split.inputs.joined)]
+    # Grey levels and colours are no series whose values can be summed up.
+    kind = "pixels" if data.kind == "arrays" and split.inputs.dtype == np.uint8 else data.kind
+    return [("input", {"arrays": "series"}.get(kind, kind), split.inputs)]
 
 
 class _TfidfBlock:
@@ -131,7 +165,37 @@ class _CategoryBlock:
         return csr_matrix((np.ones(len(numbers)), (np.arange(len(numbers)), numbers)), shape=shape)
 
 
-_BLOCKS = {"text": _TfidfBlock, "features": _FeaturesBlock, "category": _CategoryBlock}
+class _SeriesBlock(_FeaturesBlock):
+    """The mean, deviation, least, most, first and last value and the mean change of each channel of series."""
+
+    def __init__(self, train: Any):
+        super().__init__(_statistics(train))
+
+    def matrix(self, values: Any) -> NDArray[np.float64]:
+        """Return [B, 7 F]."""
+        return super().matrix(_statistics(values))
+
+
+_BLOCKS = {"text": _TfidfBlock, "features": _FeaturesBlock, "category": _CategoryBlock, "series": _SeriesBlock}
+_NAMES = {
+    "text": "TF-IDF of 1 and 2 words",
+    "features": "features",
+    "category": "categories",
+    "series": "statistics of each channel",
+}
+
+
+def _statistics(series: Any) -> NDArray[np.float64]:
+    """Return [B, 7 F] statistics of series [T, F]; NaN where a channel has no value."""
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of channels without a value
+        for one in series:
+            values = np.asarray(one, np.float64)
+            changes = np.abs(np.diff(values, axis=0)) if len(values) > 1 else np.zeros_like(values)
+            figures = (np.nanmean(values, 0), np.nanstd(values, 0), np.nanmin(values, 0), np.nanmax(values, 0))
+            found.append(np.concatenate([*figures, values[0], values[-1], np.nanmean(changes, 0)]))
+    return np.array(found)
 
 
 def _count_grams(texts: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
