@@ -38,7 +38,7 @@ def show(
     unrolled show digits.npz
     unrolled show survey.csv --input comment --target mood
     """  # noqa: D301 - click reads the backspace
-    from unrolled.cli.output import print_columns, print_dataset
+    from unrolled.cli.datasets import print_columns, print_dataset
     from unrolled.data.folders import FolderSettings
     from unrolled.data.formats import preview_table
     from unrolled.data.preview import save_picture
@@ -125,7 +125,7 @@ def schema() -> None:
     """Print the JSON Schema of experiment files, for editors."""
     check_backend()
 
-    from unrolled.cli.output import print_json
+    from unrolled.cli.tables import print_json
     from unrolled.model.schema import json_schema
 
     print_json(json_schema())

@@ -1,7 +1,9 @@
 """Tables of plain text that stay legible in a terminal of any width."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
@@ -139,3 +141,8 @@ def print_rows(
 def add_row(table: Table, *cells: str) -> None:
     """Add a row of plain text, in which [red] is no markup."""
     table.add_row(*(Text(cell) for cell in cells))
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))  # noqa: T201 - this is what a terminal program is for

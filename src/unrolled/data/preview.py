@@ -98,7 +98,7 @@ def _format_target(target: Any, data: Dataset) -> str:
     if not data.classes:
         return ""
     if data.target_kind == "class":
-        return data.classes[target]
+        return str(data.classes[target])
     if data.target_kind == "numbers":
         return "  ".join(f"{value:.4g}" for value in target)
     return ", ".join(name for name, has in zip(data.classes, target, strict=True) if has) or "none"
