@@ -42,10 +42,10 @@ _COMPACT = {8: ("%Y%m%d", "%d%m%Y", "%m%d%Y"), 10: ("%Y%m%d%H",), 12: ("%Y%m%d%H
 TIME_OF_DAY = "time of day"
 """The form of times without a date."""
 _WORDS = (
-    r"date|datetime|time|timestamp|day|ds|ts|epoch|unix|when|datum|zeit|zeitpunkt|zeitstempel|fecha|dato"
+    r"date|datetime|time|timestamp|ds|ts|epoch|unix|datum|zeit|zeitpunkt|zeitstempel|fecha|dato"
     r"|\u0434\u0430\u0442\u0430|\u0432\u0440\u0435\u043c\u044f|\u65e5\u671f|\u65f6\u95f4|\u65e5\u4ed8|\u65e5\u6642"
 )
-_NAMES = re.compile(rf"(?i)(?:^|[ _-])(?:{_WORDS})(?:$|[ _\[(-])|(?-i:Date|Time)$")
+_NAMES = re.compile(rf"(?i)(?:^|[ _-])(?:{_WORDS}|day|when)(?:$|[ _\[(-])|(?-i:Date|Time)$")
 _NAME = re.compile(rf"(?i)(?:{_WORDS})")
 # By the number of digits: seconds, milliseconds, microseconds, nanoseconds from 1970, between 1973 and 2286.
 _EPOCHS = ((1e8, 1e10, "s"), (1e11, 1e13, "ms"), (1e14, 1e16, "us"), (1e17, 1e19, "ns"))
