@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unrolled.backends import check_backend
-from unrolled.cli.options import JSON, OVERRIDES, RUNS
+from unrolled.cli.options import JSON, OVERRIDES, RUNS, START, write_start_of
 
 import click
 
@@ -108,11 +108,26 @@ def check(experiment: str, overrides: Sequence[str], as_json: bool) -> None:
 
 @click.command()
 @click.argument("recipe", default="mnist-rows")
+@START
 @click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), help="The file to write.  [default: RECIPE.yaml]"
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file to write.  [default: RECIPE.yaml, or that of the data]",
 )
-def init(recipe: str, output: Path | None) -> None:
-    """Write a recipe to a file to edit, with every other setting as a comment."""
+def init(recipe: str, data: Path | None, test: Path | None, target: str | None, output: Path | None) -> None:
+    """Write an experiment to edit: a recipe with every other setting as a comment, or one that suits a file.
+
+    \b
+    unrolled init mnist-gru                           a recipe
+    unrolled init --data reviews.csv --target stars   for a file: its task, columns, network and training
+    """  # noqa: D301 - click reads the backspace
+    if data is not None:
+        check_backend()
+        click.echo(write_start_of(data, test, target, output))
+        return
+    if test is not None or target is not None:
+        raise click.UsageError("--test and --target belong to --data FILE. Name the file, too.")
     from unrolled.config.template import write_template
 
     path = output or Path(f"{recipe}.yaml")

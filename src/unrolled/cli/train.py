@@ -4,20 +4,29 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unrolled.backends import check_backend
-from unrolled.cli.options import JSON, OVERRIDES, RUNS
+from unrolled.cli.options import JSON, OVERRIDES, RUNS, START, write_start_of
 
 import click
 
 
 @click.command()
 @click.argument("experiment", metavar="[RECIPE or FILE]", default="mnist-rows")
+@START
 @click.option("--seed", type=int, help="Replaces the experiment's seed.")
 @OVERRIDES
 @RUNS
 @click.option("--name", help="Names the run folder.")
 @click.option("--quiet", is_flag=True, help="Print the run folder and nothing else.")
 def train(
-    experiment: str, seed: int | None, overrides: Sequence[str], runs: Path, name: str | None, quiet: bool
+    experiment: str,
+    data: Path | None,
+    test: Path | None,
+    target: str | None,
+    seed: int | None,
+    overrides: Sequence[str],
+    runs: Path,
+    name: str | None,
+    quiet: bool,
 ) -> None:
     """Train a network; the last line printed is the run folder.
 
@@ -26,6 +35,7 @@ def train(
     unrolled train --set training.epochs=5            with one setting changed
     unrolled train --set network.1.LSTM.units=64      in the layer at index 1
     unrolled train digits.yaml --seed 1               your own experiment
+    unrolled train --data reviews.csv                 one that suits your file, written to reviews.yaml first
     """  # noqa: D301 - click reads the backspace
     from unrolled.training.processes import stop_on_signals
 
@@ -34,8 +44,11 @@ def train(
         from unrolled.training.progress import choose_progress
 
         check_backend()
-        found = ExperimentConfig.load(experiment, overrides=overrides, name=name, seed=seed)
         progress = choose_progress(quiet=quiet)
+        if data is not None:
+            experiment = str(write_start_of(data, test, target, None))
+            progress.log(f"experiment {experiment}")
+        found = ExperimentConfig.load(experiment, overrides=overrides, name=name, seed=seed)
         progress.announce(found)
 
         from unrolled.reports.run import write_report

@@ -232,20 +232,28 @@ def find_series_column(table: Table, others: Sequence[str | None]) -> str | None
     return next((name for name in names if table.frame[name].n_unique() < table.size), None)
 
 
+def may_be_series(table: Table, time: str, others: Sequence[str]) -> list[str]:
+    """Return the columns each of whose values has every time once at most, and several of them.
+
+    Args:
+        table: The table.
+        time: The column of times.
+        others: Columns that have another role.
+    """
+    kinds = ("category", "text", "identifier")
+    names = [one.name for one in find_columns(table).values() if one.kind in kinds and one.name not in others]
+    size = table.size
+    return [name for name in names if table.frame.select(time, name).n_unique() == size > table.frame[name].n_unique()]
+
+
 def check_are_examples(table: Table, columns: Mapping[str, Column], targets: Sequence[str]) -> None:
     """Refuse rows that may be the steps of several series: at the same times, or one step after another.
 
     Raises:
         DataError: A column of times repeats for each value of another column, or goes on within each of its values.
     """
-    times = [name for name, one in columns.items() if one.kind == "time"]
-    others = [
-        name for name, one in columns.items() if one.kind in ("category", "text", "identifier") and name not in targets
-    ]
-    for time in times:
-        for name in others:
-            if not table.frame.select(time, name).n_unique() == table.size > table.frame[name].n_unique():
-                continue
+    for time in [name for name, one in columns.items() if one.kind == "time"]:
+        for name in may_be_series(table, time, targets):
             repeat = table.frame[time].n_unique() < table.size
             if repeat or _go_on(table, time, name):
                 raise DataError(

@@ -212,7 +212,7 @@ class TableSchema:
         is_set = "decimal" in self.read_options
         read = () if is_set or self.kind == "tokens" else self.number_columns
         read += self.targets if self.target_kind == NUMBERS.name else ()
-        names = [name for name in read if name in found.by_column or found.decimal == ","]
+        names = [name for name in read if found.decimal == "," or _has_fractions(table, name)]
         times = table.times(self.time) if self.time and "time_format" not in self.read_options else None
         day_first = times.form if times and _EXCHANGEABLE.match(times.form) else None
         decimals, encoding = {name: found.of(name) for name in names}, table.detected.get("encoding", "utf-8")
@@ -299,3 +299,9 @@ class TableSchema:
         else:
             reason = "it gives the class away"
         return replace(column, fact=f"{column.fact}, {reason}")
+
+
+def _has_fractions(table: Table, name: str) -> bool:
+    """Return True if the cells of a column have a separator, by which another table is to be read."""
+    cells = table.frame[name]
+    return cells.dtype == pl.String and bool(cells.str.contains(r"\d[.,]\d").any())

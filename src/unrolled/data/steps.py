@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 # Usual names of the columns of labels and of words, the most common first.
 _TARGETS = ("tags", "labels", "tag", "label", "ner_tags", "pos_tags", "ner", "pos", "upos", "activity", "class")
-_TOKENS = ("tokens", "words", "token", "word", "form", "text", "sentence")
+TOKENS = ("tokens", "words", "token", "word", "form", "text", "sentence")
 _TEXTUAL = ("text", "category", "sequence")
 
 
@@ -91,7 +91,7 @@ def _choose_steps(
 ) -> tuple[tuple[str, ...], str]:
     """Return the columns of the inputs, and their type."""
     numbers = tuple(name for name, one in others.items() if one.kind == "numbers")
-    has_words = any(name.lower() in _TOKENS and one.kind in _TEXTUAL for name, one in others.items())
+    has_words = any(name.lower() in TOKENS and one.kind in _TEXTUAL for name, one in others.items())
     if series is not None and not named and numbers and not has_words:
         return numbers, "steps"
     if named and (len(named) > 1 or (series is not None and others[named[0]].kind == "numbers")):
@@ -103,7 +103,7 @@ def _choose_steps(
             f"{table.path}: cannot tell which column holds the words or the numbers that are labeled. Columns: "
             f"{format_list(table.columns, 20)}. Name it: data: {{file: {table.path.name}, input: {table.columns[0]}}}"
         )
-    name = named[0] if named else found[0] if len(found) == 1 else find_usual_column(table, _TOKENS, "input")
+    name = named[0] if named else found[0] if len(found) == 1 else find_usual_column(table, TOKENS, "input")
     holds_numbers = name in others and others[name].kind == "sequence" and not _holds_words(table, name)
     return (name,), "sequence" if holds_numbers else "tokens"
 

@@ -1,0 +1,277 @@
+"""An experiment to start from, chosen for a file by its columns, its size and its lengths."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import wrap
+from typing import Any
+
+from unrolled.config.document import write_yaml
+from unrolled.config.experiment import ExperimentConfig
+from unrolled.data.columns import Column, find_columns, find_series_column, may_be_series
+from unrolled.data.formats import FOLDERS, TABLES, TAGGED_WORDS, TEXT_FILES, format_of
+from unrolled.data.grids import DAY, find_step
+from unrolled.data.lists import separator_of_labels
+from unrolled.data.steps import TOKENS
+from unrolled.data.table import Table, format_list
+from unrolled.data.tables import read_preview
+from unrolled.data.targets import CLASS, LABEL_SETS, NUMBERS, are_measurements
+from unrolled.errors import DataError, WriteError
+from unrolled.storage import write_text
+from unrolled.tasks.base import Task
+from unrolled.tasks.registry import load_task
+
+import numpy as np
+import polars as pl
+
+_WIDTH = 110
+_ANY_NETWORK = [{"GRU": {"units": 1}}]  # which does not matter before the data is loaded
+_ORDER = ("task", "data", "text", "forecast", "network", "training")
+_MANY_EXAMPLES = 20_000
+_STEPS_OF_TRAINING = 3_000
+_FEWEST_WORDS = 3
+# By the distance between two steps: the steps after which a series usually repeats itself, and how many are planned.
+_SEASONS = (
+    (DAY // 24, 24, 24),
+    (DAY, 7, 14),
+    (7 * DAY, 52, 8),
+    (31 * DAY, 12, 12),
+    (92 * DAY, 4, 4),
+)
+
+
+@dataclass(frozen=True)
+class Start:
+    """An experiment to start from.
+
+    Attributes:
+        settings: The experiment, as a mapping.
+        reasons: By section, why it is so, a sentence each.
+    """
+
+    settings: Mapping[str, Any]
+    reasons: Mapping[str, str]
+
+
+def start(file: Path, test: Path | None = None, target: str | None = None) -> Start:
+    """Choose an experiment for a file.
+
+    The task follows from the format and the target; the network and its training from the kind of input and the number
+    of examples, so that about 3,000 batches are read.
+
+    Args:
+        file: A table, a folder, or a file of another format that networks are trained on.
+        test: A file with the test examples.
+        target: The column of what is to be predicted; without it one with a usual name, or for a table with times its
+            numbers, which are forecast.
+
+    Raises:
+        DataError: The file cannot be read, or it cannot be known what is to be predicted.
+    """
+    settings, reasons = _choose_task(file, target)
+    data = settings["data"]
+    if test is not None:
+        data |= {"train": data.pop("file"), "test": str(test)}
+    task = load_task(ExperimentConfig.load({**settings, "network": _ANY_NETWORK}))
+    chosen = _Sizes.of(task)
+    if chosen.kind == "text" and task.name != "generate" and chosen.length < _FEWEST_WORDS:
+        settings["text"], reasons["text"] = {"tokenizer": "characters"}, "texts of one word or two, read by characters"
+        chosen = _Sizes.of(load_task(ExperimentConfig.load({**settings, "network": _ANY_NETWORK})))
+    settings = {**_network(task, chosen, reasons), **settings}
+    settings["training"] = _training(task, chosen, reasons)
+    return Start(settings, reasons)
+
+
+def write_start(file: Path, path: Path, test: Path | None = None, target: str | None = None) -> None:
+    """Write an experiment for a file, with a comment to each section, to a file that does not exist yet.
+
+    Args:
+        file: As of ``start``.
+        path: The experiment to write; the files of the data are named relative to its folder.
+        test: As of ``start``.
+        target: As of ``start``.
+
+    Raises:
+        DataError: As of ``start``.
+        WriteError: The experiment exists, or cannot be written.
+    """
+    if path.exists():
+        raise WriteError(f"{path} already exists. Train it with: unrolled train {path}; or choose another --output.")
+    found = start(file, test, target)
+    data = {
+        name: os.path.relpath(value, path.parent) if name in ("file", "train", "test", "folder") else value
+        for name, value in found.settings["data"].items()
+    }
+    lines = [f"# An experiment for {file.name}. Train it with: unrolled train {path.name}"]
+    for section in (name for name in _ORDER if name in found.settings):
+        value = data if section == "data" else found.settings[section]
+        lines += (
+            wrap(found.reasons[section], _WIDTH, initial_indent="# ", subsequent_indent="# ")
+            if (section in found.reasons)
+            else []
+        )
+        lines.append(write_yaml({section: value}).rstrip())
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _choose_task(file: Path, target: str | None) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the task with the data of the experiment, and the reasons."""
+    found = format_of(file)
+    if found is FOLDERS:
+        return {"task": "classify", "data": {"folder": str(file)}}, {"task": "a folder for each class"}
+    data: dict[str, Any] = {"file": str(file)}
+    if found is TAGGED_WORDS:
+        return {"task": "label", "data": data}, {"task": "each word has a tag"}
+    if found is TEXT_FILES:
+        return {"task": "generate", "data": data}, {"task": "one text, to be continued"}
+    if found is not TABLES:
+        return {"task": "classify", "data": data}, {"task": "each example has a class"}
+    return _choose_for_table(read_preview(file), data, target)
+
+
+def _choose_for_table(table: Table, data: dict[str, Any], target: str | None) -> tuple[dict[str, Any], dict[str, str]]:
+    columns = find_columns(table)
+    lower = {name.lower(): name for name in table.columns}
+    usual = dict.fromkeys((*CLASS.usual, *LABEL_SETS.usual, *NUMBERS.usual))
+    times = [name for name, one in columns.items() if one.kind in ("time", "step")]
+    series = find_series_column(table, ()) or _series_of(table, times, target)
+    named = target or table.target
+    if named is None and not (times and (series or not _has_words(columns))):
+        named = next((lower[name] for name in usual if name in lower), None)
+    if named is None and times:
+        return _forecast(table, data, None, times[0], series)
+    if named is None:
+        raise DataError(
+            f"{table.path}: cannot tell which column is to be predicted. Columns: {format_list(table.columns, 20)}. "
+            "Name it with --target"
+        )
+    table.column(named)
+    is_number = columns[named].kind in ("numbers", "calendar")
+    if times and is_number and (series or table.frame[times[0]].n_unique() == table.size) and target is not None:
+        return _forecast(table, data, named, times[0], series)
+    data |= {"target": named}
+    if _are_words(table, lower, named):
+        return {"task": "label", "data": data}, {"task": f"each word has a label in {named}"}
+    if _are_label_sets(table, named, columns[named]):
+        return {"task": "classes", "data": data}, {"task": f"{named} holds any number of labels"}
+    different = table.texts(named).drop_nulls().str.strip_chars().unique().to_list()
+    if is_number and are_measurements(different):
+        return {"task": "regress", "data": data}, {"task": f"{named} holds {len(different):,} different numbers"}
+    return {"task": "classify", "data": data}, {"task": f"{named} holds {len(different):,} classes"}
+
+
+def _has_words(columns: Mapping[str, Column]) -> bool:
+    return any(one.kind == "text" for one in columns.values())
+
+
+def _series_of(table: Table, times: Sequence[str], target: str | None) -> str | None:
+    """Return the column whose values each have times of their own, where times repeat."""
+    if not times or table.frame[times[0]].n_unique() == table.size:
+        return None
+    return next(iter(may_be_series(table, times[0], [target] if target else [])), None)
+
+
+def _are_words(table: Table, lower: Mapping[str, str], target: str) -> bool:
+    """Return True if a column of words has as many of them in each row as the target has labels."""
+    words = next((lower[name] for name in TOKENS if name in lower and lower[name] != target), None)
+    if words is None:
+        return False
+    counts = [
+        cells.list.len() if cells.dtype.is_nested() else cells.cast(pl.String).str.count_matches(r"\S+")
+        for cells in (table.frame[name] for name in (words, target))
+    ]
+    return bool((counts[0] == counts[1]).all() and (counts[0] > 1).any())
+
+
+def _are_label_sets(table: Table, name: str, column: Column) -> bool:
+    if column.kind == "sequence" and "words" in column.fact:
+        return True
+    separator = separator_of_labels(table, name, ("|", ";"))
+    return column.kind in ("text", "category") and separator is not None
+
+
+def _forecast(
+    table: Table, data: dict[str, Any], target: str | None, time: str, series: str | None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return a forecast of about a season, read from two seasons and more."""
+    rows = table.frame if series is None else table.frame.filter(table.frame[series] == table.frame[series][0])
+    season, horizon, name = 1, 8, "no season is known"
+    times = table.times(time)
+    if times is not None:
+        one = times.values.filter(table.frame[series] == table.frame[series][0]) if series else times.values
+        step = find_step(np.unique(one.drop_nulls().to_physical().to_numpy()))
+        length = {"workdays": DAY, "months": 31 * DAY, "month ends": 31 * DAY}
+        if step is not None:
+            size = step.size * length.get(step.unit, 1)
+            season, horizon = next(((s, h) for most, s, h in _SEASONS if size <= most), (1, 4))
+            season = 5 if step.unit == "workdays" else season
+            name = f"{step}, so that a season has {season} steps"
+    longest = max(1, (rows.height - 2 * horizon) // 4)
+    season, horizon = (season, horizon) if 2 * season <= longest else (1, min(horizon, longest))
+    window = min(longest, max(2 * season, 2 * horizon))
+    data |= ({"target": target} if target else {}) | ({"time": time}) | ({"series": series} if series else {})
+    forecast = {"window": window, "horizon": horizon, "season": season, "test_steps": 2 * horizon}
+    return {"task": "forecast", "data": data, "forecast": forecast}, {
+        "task": f"{target or 'its numbers'} in the order of {time}",
+        "forecast": f"the rows are {name}; the last {2 * horizon} of each series are the test",
+    }
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """What decides a network: the number of training examples, their usual length, and the kind of input."""
+
+    examples: int
+    length: int
+    kind: str
+
+    @classmethod
+    def of(cls, task: Task) -> "_Sizes":
+        train = task.train
+        lengths = getattr(train.inputs, "lengths", None)
+        usual = int(np.median(lengths)) if lengths is not None else int(np.shape(train.inputs)[1])
+        return cls(train.size, usual, task.data.kind)
+
+
+def _network(task: Task, sizes: _Sizes, reasons: dict[str, str]) -> dict[str, Any]:
+    """Return the network, and the settings of texts."""
+    is_large = sizes.examples > _MANY_EXAMPLES
+    units = 64 if is_large or sizes.kind in ("arrays", "series") else 32
+    is_text = sizes.kind in ("text", "tokens")
+    layers: list[dict[str, Any]] = [{"Embedding": {"output_dim": 64}}, {"Dropout": {"rate": 0.5}}] if is_text else []
+    if task.name == "forecast":
+        reasons["network"] = "a small network, because windows overlap"
+        return {"network": [{"GRU": {"units": 32}}]}
+    if task.name == "generate":
+        reasons["network"] = "two layers, which read what came before alone"
+        return {
+            "network": [
+                {"Embedding": {"output_dim": 32}},
+                {"LSTM": {"units": 256, "return_sequences": True}},
+                {"Dropout": {"rate": 0.2}},
+                {"LSTM": {"units": 256, "return_sequences": True}},
+            ]
+        }
+    recurrent = {
+        "LSTM" if is_text else "GRU": {"units": units, **({"return_sequences": True} if task.is_per_step else {})}
+    }
+    layers += [{"Bidirectional": {"layer": recurrent}}, {"Dropout": {"rate": 0.5}}]
+    reasons["network"] = f"{sizes.examples:,} training examples of usually {sizes.length:,} steps, read from both ends"
+    return {"network": layers, **({"text": {"min_count": 2}} if is_text and task.name != "label" else {})}
+
+
+def _training(task: Task, sizes: _Sizes, reasons: dict[str, str]) -> dict[str, Any]:
+    batch = 16 if sizes.examples < 1_000 else 32 if sizes.examples < _MANY_EXAMPLES else 64
+    epochs = int(np.clip(round(_STEPS_OF_TRAINING * batch / max(sizes.examples, 1)), 3, 60))
+    has_validation = task.data.validation is not None
+    reasons["training"] = (
+        f"about {_STEPS_OF_TRAINING:,} batches of {batch}; the weights of the best epoch in validation are kept"
+    )
+    return {
+        "epochs": epochs,
+        "batch_size": batch,
+        "optimizer": {"Adam": {"learning_rate": {"OneCycle": {"peak": 0.003}}, "clipnorm": 1.0}},
+        "validation": "given" if has_validation else 0.1,
+        "keep": "best",
+    }
