@@ -1,0 +1,113 @@
+"""Experiments that are chosen for a file: the task, the columns, the network and its training."""
+
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import Command
+from unrolled.config.document import parse_yaml
+from unrolled.config.experiment import ExperimentConfig
+from unrolled.errors import DataError, WriteError
+from unrolled.model.build import build_model, prepare
+from unrolled.tasks.starting import start, write_start
+
+import numpy as np
+import polars as pl
+import pytest
+
+COUNT = 120
+_RANDOM = np.random.default_rng(1)
+WORDS = _RANDOM.choice(["good", "bad", "fine", "poor", "plot", "cast"], (COUNT, 8))
+TEXTS = [" ".join(row) for row in WORDS]
+DAYS = [f"2024-{1 + n // 28:02d}-{1 + n % 28:02d}" for n in range(COUNT)]
+
+
+def written(folder: Path, name: str = "rows.csv", **columns: Any) -> Path:
+    frame = pl.DataFrame(columns)
+    if name.endswith(".jsonl"):
+        frame.write_ndjson(folder / name)
+    else:
+        frame.write_csv(folder / name)
+    return folder / name
+
+
+CLASSES = ["ab"[n % 2] for n in range(COUNT)]
+SALES = (_RANDOM.random(2 * COUNT) * 100).round(1)
+FILES: dict[str, tuple[str, dict[str, Any], str | None]] = {
+    "texts with classes": ("classify", {"text": TEXTS, "label": CLASSES}, None),
+    "names": ("classify", {"surname": [f"{row[0]}{row[1]}" for row in WORDS], "language": CLASSES}, "language"),
+    "texts with ratings": ("regress", {"text": TEXTS, "stars": (_RANDOM.random(COUNT) * 5).round(2)}, "stars"),
+    "features": ("classify", {"age": SALES[:COUNT], "city": CLASSES, "label": [*CLASSES[1:], "a"]}, None),
+    "labels": ("classes", {"text": TEXTS, "tags": [("x|y", "y", "", "z|x")[n % 4] for n in range(COUNT)]}, None),
+    "words": ("label", {"tokens": TEXTS, "tags": [" ".join("AB"[len(w) % 2] for w in row) for row in WORDS]}, None),
+    "one series": (
+        "forecast",
+        {"date": pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 4, 29), "1d", eager=True), "sales": SALES[:COUNT]},
+        None,
+    ),
+    "several series": (
+        "forecast",
+        {
+            "shop": ["one"] * COUNT + ["two"] * COUNT,
+            "date": [*pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 4, 29), "1d", eager=True)] * 2,
+            "sales": SALES,
+        },
+        "sales",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_gets_the_task_that_suits_it(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, columns, target = FILES[name]
+    write_start(written(tmp_path, **columns), tmp_path / "rows.yaml", target=target)
+    text = (tmp_path / "rows.yaml").read_text(encoding="utf-8")
+    settings = parse_yaml(text, "rows.yaml")
+    assert settings["task"] == task
+    assert settings["data"]["file"] == "rows.csv"
+    config, found = prepare(ExperimentConfig.load(tmp_path / "rows.yaml"))
+    assert build_model(config, found).count_params() > 0
+    assert text.count("#") >= 4
+    if name == "names":
+        assert settings["text"] == {"tokenizer": "characters"}
+    if name == "several series":
+        assert settings["data"]["series"] == "shop"
+        assert settings["forecast"] == {"window": 23, "horizon": 14, "season": 7, "test_steps": 28}
+
+
+def test_more_examples_are_read_less_often(tmp_path: Path) -> None:
+    few = start(written(tmp_path, text=TEXTS, label=CLASSES)).settings["training"]
+    many = start(written(tmp_path, text=TEXTS * 60, label=CLASSES * 60)).settings["training"]
+    assert few["epochs"] > many["epochs"] >= 3
+    assert few["keep"] == "best"
+
+
+def test_a_test_file_is_named(tmp_path: Path) -> None:
+    columns: dict[str, Any] = {"text": TEXTS, "label": CLASSES}
+    test = written(tmp_path, "held_out.csv", **columns)
+    settings = start(written(tmp_path, **columns), test).settings
+    assert settings["data"] == {"train": str(tmp_path / "rows.csv"), "test": str(test), "target": "label"}
+
+
+def test_an_experiment_is_never_overwritten(tmp_path: Path) -> None:
+    path = written(tmp_path, text=TEXTS, label=CLASSES)
+    (tmp_path / "rows.yaml").write_text("mine")
+    with pytest.raises(WriteError, match="already exists"):
+        write_start(path, tmp_path / "rows.yaml")
+    assert (tmp_path / "rows.yaml").read_text() == "mine"
+
+
+def test_what_is_to_be_predicted_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot tell which column is to be predicted.*Name it with --target"):
+        start(written(tmp_path, one=SALES[:COUNT], two=SALES[COUNT:]))
+
+
+def test_both_commands_choose_an_experiment(tmp_path: Path, unrolled_command: Command) -> None:
+    written(tmp_path, text=TEXTS, label=CLASSES)
+    made = unrolled_command("init", "--data", "rows.csv", "-o", "mine.yaml")
+    assert (made.returncode, made.stdout) == (0, "mine.yaml\n")
+    trained = unrolled_command("train", "--data", "rows.csv", "--set", "training.epochs=1", "--quiet")
+    assert trained.returncode == 0, trained.stderr
+    assert (tmp_path / "rows.yaml").exists()
+    again = unrolled_command("train", "--data", "rows.csv")
+    assert again.stderr.startswith("rows.yaml already exists. Train it with: unrolled train rows.yaml")
+    assert "belong to --data FILE" in unrolled_command("init", "--target", "label").stderr
