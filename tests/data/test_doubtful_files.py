@@ -164,7 +164,11 @@ def test_a_split_column_divides_whole_series(tmp_path: Path) -> None:
         ("x", ["Sat, 20 Jan 2024", "Sun, 21 Jan 2024"], datetime(2024, 1, 20)),
         ("x", ["2024-01-01 05:00:00 UTC", "2024-01-01 06:00:00 UTC"], datetime(2024, 1, 1, 5)),
         ("x", ["20/Jan/2024:10:00:00 +0000", "20/Jan/2024:10:00:01 +0000"], datetime(2024, 1, 20, 10)),
-        ("x", ["05:00", "06:00"], datetime(1970, 1, 1, 5)),
+        ("x", ["05:00:00", "06:00:00"], datetime(1970, 1, 1, 5)),
+        ("time", ["05:00", "06:00"], datetime(1970, 1, 1, 5)),
+        ("score", ["2:10", "3:1"], None),
+        ("time", ["25:10", "99:59"], None),
+        ("run time", [1605, 2097, 1811], None),
         ("date", [20240120, 20240121], datetime(2024, 1, 20)),
         ("date", ["31012024", "1022024"], datetime(2024, 1, 31)),
         ("date", [202401010030, 202401010130], datetime(2024, 1, 1, 0, 30)),
@@ -201,6 +205,11 @@ def test_a_column_of_a_zone_keeps_its_dates() -> None:
         ({"bid": [5, 9, 7, 4]}, "numbers"),
         ({"humid": [5, 9, 7, 4]}, "numbers"),
         ({"userID": [5, 9, 7, 4]}, "identifier"),
+        ({"CUSTOMERID": [5, 9, 7, 4]}, "identifier"),
+        ({"sensor": ["S0041", "S0042", "S0007", "S1000"]}, "identifier"),
+        ({"phone": ["+49 30 309692", "+49 89 1122", "+49 40 555", "+43 1 22"]}, "identifier"),
+        ({"smiles": ["CC(=O)O", "C1CCCCC1", "c1ccc2c(c1)cccc2", "CN1C=NC2=C1C(=O)N"]}, "text"),
+        ({"sum": ["12+34*5", "7*8-1", "4/2", "100-99+1"]}, "text"),
         ({"Unnamed: 0": [3, 0, 2, 1]}, "row number"),
         ({"__index_level_0__": [3, 0, 2, 9]}, "row number"),
         ({"time": [3, None, 2, 1]}, "step"),
@@ -268,3 +277,51 @@ def test_durations_are_seconds_and_other_types_are_named(tmp_path: Path) -> None
     )
     frame.write_parquet(tmp_path / "t.parquet")
     assert read_table(tmp_path / "t.parquet").frame["took"].to_list() == [90, 30]
+
+
+def test_question_marks_are_words_and_texts(tmp_path: Path) -> None:
+    rows = [
+        (n // 4, word, tag) for n, (word, tag) in enumerate([("Who", "O"), ("is", "O"), ("Bob", "P"), ("?", "?")] * 6)
+    ]
+    content = "sentence\tword\ttag\n" + "".join("\t".join(map(str, row)) + "\n" for row in rows)
+    data = load_config_data(
+        file=str(written(tmp_path, content, "t.tsv")), series="sentence", target="tag", purpose="labels"
+    )
+    assert list(data.train.inputs[0]) == ["Who", "is", "Bob", "?"]
+    assert data.classes == ("?", "O", "P")
+    texts = "text,label\n" + "".join(f"{text},{n % 2}\n" for n, text in enumerate(["?", "NULL", "why", "so"] * 3))
+    assert "?" in list(load_config_data(file=str(written(tmp_path, texts))).train.inputs)
+
+
+def test_a_column_of_splits_can_be_ignored(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{'ab'[n % 2]},{('train', 'train', 'holdout')[n // 2 % 3]}\n" for n in range(24))
+    path = str(written(tmp_path, "x,label,split\n" + rows))
+    data = load_config_data(file=path, ignore="split")
+    assert data.train.size + data.test.size == 24
+    assert data.validation is None
+
+
+def test_classes_are_the_same_in_every_part(tmp_path: Path) -> None:
+    rows = "".join(f"{n},{('1.0', '1.5', '2.0')[n % 3]},{'train' if n < 18 else 'test'}\n" for n in range(24))
+    rows = rows.replace("1.5,test", "1.0,test")
+    data = load_config_data(file=str(written(tmp_path, "x,label,split\n" + rows)))
+    assert data.classes == ("1", "1.5", "2")
+    assert data.test.size == 6
+
+
+def test_days_are_no_series_of_their_holidays(tmp_path: Path) -> None:
+    days = pl.date_range(datetime(2024, 1, 1), datetime(2024, 10, 26), "1d", eager=True)
+    frame = pl.DataFrame({"date": days, "temp": np.arange(300) % 17 + 0.5}).with_columns(
+        holiday=pl.when(pl.int_range(300) % 9 == 0).then(pl.lit("yes")).otherwise(pl.lit("no")),
+        weekday=pl.col("date").dt.strftime("%a"),
+        label=pl.when(pl.int_range(300) % 2 == 0).then(pl.lit("wet")).otherwise(pl.lit("dry")),
+    )
+    frame.write_csv(tmp_path / "t.csv")
+    assert load_config_data(file=str(tmp_path / "t.csv")).train.size == 250
+
+
+def test_integers_that_float32_cannot_tell_apart_are_refused(tmp_path: Path) -> None:
+    x = (1_000_000_000 + np.arange(200).reshape(20, 5, 2)).astype(np.int32)
+    np.savez(tmp_path / "t.npz", x_train=x, y_train=np.arange(20) % 2)
+    with pytest.raises(DataError, match="Subtract the mean of each channel"):
+        load_config_data(file=str(tmp_path / "t.npz"))

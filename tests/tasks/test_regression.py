@@ -51,7 +51,7 @@ def test_numbers_are_learned_and_told_in_their_units(run: unrolled.Run) -> None:
     opened = unrolled.Run.open(run.path)
     (numbers,) = opened.predict(["fine fine thing 2"])
     assert abs(numbers[0] - 1.002e6) < 800
-    assert list(opened.task.describe_prediction(numbers)) == ["price"]
+    assert list(opened.task.describe_prediction(numbers)["values"]) == ["price"]
 
 
 def test_the_baselines_are_the_mean_and_ridge_regression(run: unrolled.Run) -> None:
@@ -66,13 +66,13 @@ def test_files_are_predicted_and_evaluated_like_the_training_file(
 ) -> None:
     path = write(tmp_path, price=STARS)
     table, predictions, _ = predict_table(run, path)
-    errors = [one["price"] - price for one, price in zip(predictions, STARS, strict=True)]
+    errors = [one["values"]["price"] - price for one, price in zip(predictions, STARS, strict=True)]
     assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(evaluate(run, path).metrics["RMSE"], rel=1e-3)
     with (tmp_path / "out.csv").open("w") as to:
         write_table(table, predictions, to)
     assert pl.read_csv(tmp_path / "out.csv").columns == ["text", "price", "predicted price"]
     printed = unrolled_command("predict", run.path, "fine thing 1", "--json")
-    assert json.loads(printed.stdout)[0].keys() == {"text", "price"}
+    assert json.loads(printed.stdout)[0].keys() == {"text", "values"}
     assert "price" in unrolled_command("predict", run.path, "fine thing 1").stdout
 
 
@@ -117,7 +117,7 @@ def test_features_and_series_have_numbers(tmp_path: Path) -> None:
     rows.write_csv(tmp_path / "series.csv")
     data = load_config_data(file=str(tmp_path / "series.csv"), series="id", target="size", purpose="numbers")
     assert data.train.targets.shape == (50, 1)
-    with pytest.raises(DataError, match="a number for each step needs"):
+    with pytest.raises(DataError, match="give a series the same number in all of its rows"):
         rows.with_columns(size=pl.int_range(300)).write_csv(tmp_path / "steps.csv")
         load_config_data(file=str(tmp_path / "steps.csv"), series="id", target="size", purpose="numbers")
 
@@ -259,3 +259,30 @@ def test_several_labels_end_in_sigmoids(tmp_path: Path) -> None:
     settings["network"] = [*NETWORK, {"Dense": {"units": "classes", "activation": "softmax"}}]
     with pytest.raises(UnrolledError, match=r"expected activation sigmoid in the last layer, got softmax"):
         build_model(*prepare(ExperimentConfig.load(settings)))
+
+
+def test_duplicates_with_other_numbers_or_labels_are_counted(tmp_path: Path) -> None:
+    path = write(tmp_path, price=STARS, tags=["|".join(labels) for labels in LABELS])
+    numbers = load_config_data(file=str(path), target="price", input="text", purpose="numbers", deduplicate=True)
+    labels = load_config_data(file=str(path), target="tags", input="text", purpose="label sets", deduplicate=True)
+    assert numbers.train.size + numbers.test.size == labels.train.size + labels.test.size == len(set(TEXTS))
+
+
+def test_a_number_may_be_called_like_a_source(tmp_path: Path) -> None:
+    path = write(tmp_path, file=STARS)
+    settings = experiment("regress", path, target="file")
+    run = unrolled.train({**settings, "training": {"epochs": 1}}, runs=tmp_path / "runs", quiet=True)
+    table, predictions, _ = predict_table(run, path)
+    with (tmp_path / "out.csv").open("w") as to:
+        write_table(table, predictions, to)
+    assert pl.read_csv(tmp_path / "out.csv").columns == ["text", "file", "predicted file"]
+
+
+def test_an_empty_set_is_no_missing_target(tmp_path: Path) -> None:
+    path = write(tmp_path, tags=["|".join(labels) or ("NA" if n % 2 else "") for n, labels in enumerate(LABELS)])
+    data = load_config_data(file=str(path), purpose="label sets", missing="drop")
+    assert data.train.size + data.test.size == COUNT
+    assert data.classes == ("a fault", "liked", "mixed")
+    prices = [None if n % 10 == 0 else "-" if n % 10 == 1 else str(price) for n, price in enumerate(STARS)]
+    data = load_config_data(file=str(write(tmp_path, price=prices)), target="price", purpose="numbers", missing="drop")
+    assert data.train.size + data.test.size == COUNT * 8 // 10

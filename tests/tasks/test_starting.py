@@ -18,7 +18,7 @@ COUNT = 120
 _RANDOM = np.random.default_rng(1)
 WORDS = _RANDOM.choice(["good", "bad", "fine", "poor", "plot", "cast"], (COUNT, 8))
 TEXTS = [" ".join(row) for row in WORDS]
-DAYS = [f"2024-{1 + n // 28:02d}-{1 + n % 28:02d}" for n in range(COUNT)]
+DAYS_OF_2024 = pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 4, 29), "1d", eager=True)
 
 
 def written(folder: Path, name: str = "rows.csv", **columns: Any) -> Path:
@@ -39,6 +39,31 @@ FILES: dict[str, tuple[str, dict[str, Any], str | None]] = {
     "features": ("classify", {"age": SALES[:COUNT], "city": CLASSES, "label": [*CLASSES[1:], "a"]}, None),
     "labels": ("classes", {"text": TEXTS, "tags": [("x|y", "y", "", "z|x")[n % 4] for n in range(COUNT)]}, None),
     "words": ("label", {"tokens": TEXTS, "tags": [" ".join("AB"[len(w) % 2] for w in row) for row in WORDS]}, None),
+    "ratings with a comma": (
+        "regress",
+        {"text": TEXTS, "price": [f"{value:.2f}".replace(".", ",") for value in _RANDOM.random(COUNT) * 90]},
+        "price",
+    ),
+    "dated classes": (
+        "classify",
+        {"date": DAYS_OF_2024, "temp": SALES[:COUNT], "label": CLASSES},
+        None,
+    ),
+    "classes of series": (
+        "classify",
+        {
+            "unique_id": [n // 6 for n in range(COUNT)],
+            "time": [n % 6 for n in range(COUNT)],
+            "x": SALES[:COUNT],
+            "label": ["ab"[n // 6 % 2] for n in range(COUNT)],
+        },
+        None,
+    ),
+    "genres": (
+        "classes",
+        {"text": TEXTS, "genres": [("drama, comedy", "drama", "war")[n % 3] for n in range(COUNT)]},
+        None,
+    ),
     "one series": (
         "forecast",
         {"date": pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 4, 29), "1d", eager=True), "sales": SALES[:COUNT]},
@@ -110,4 +135,6 @@ def test_both_commands_choose_an_experiment(tmp_path: Path, unrolled_command: Co
     assert (tmp_path / "rows.yaml").exists()
     again = unrolled_command("train", "--data", "rows.csv")
     assert again.stderr.startswith("rows.yaml already exists. Train it with: unrolled train rows.yaml")
-    assert "belong to --data FILE" in unrolled_command("init", "--target", "label").stderr
+    for command in ("init", "train"):
+        assert "belong to --data FILE" in unrolled_command(command, "--target", "label").stderr
+        assert "Leave mnist-gru out" in unrolled_command(command, "mnist-gru", "--data", "rows.csv").stderr

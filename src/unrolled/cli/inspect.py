@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unrolled.backends import check_backend
-from unrolled.cli.options import JSON, OVERRIDES, RUNS, START, write_start_of
+from unrolled.cli.options import JSON, OVERRIDES, RUNS, chosen_start, start_options
 
 import click
 
@@ -108,7 +108,7 @@ def check(experiment: str, overrides: Sequence[str], as_json: bool) -> None:
 
 @click.command()
 @click.argument("recipe", default="mnist-rows")
-@START
+@start_options
 @click.option(
     "--output",
     "-o",
@@ -124,10 +124,9 @@ def init(recipe: str, data: Path | None, test: Path | None, target: str | None, 
     """  # noqa: D301 - click reads the backspace
     if data is not None:
         check_backend()
-        click.echo(write_start_of(data, test, target, output))
+    if written := chosen_start("recipe", data, test, target, output):
+        click.echo(written)
         return
-    if test is not None or target is not None:
-        raise click.UsageError("--test and --target belong to --data FILE. Name the file, too.")
     from unrolled.config.template import write_template
 
     path = output or Path(f"{recipe}.yaml")

@@ -19,7 +19,7 @@ OVERRIDES = click.option(
 )
 
 
-def START(command: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802 - stands beside the others
+def start_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that choose an experiment for a file."""
     for option in (
         click.option("--target", metavar="COLUMN", help="With --data: the column to predict, or to forecast."),
@@ -30,8 +30,28 @@ def START(command: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802 - st
     return command
 
 
-def write_start_of(data: Path, test: Path | None, target: str | None, output: Path | None) -> Path:
-    """Write an experiment for a file, and return its path: by default the name of the file, with .yaml."""
+def chosen_start(
+    argument: str, data: Path | None, test: Path | None, target: str | None, output: Path | None = None
+) -> Path | None:
+    """Write an experiment for a file, and return its path: by default the name of the file, with .yaml.
+
+    Args:
+        argument: The name of the argument that the file stands in for.
+        data: The file; without it nothing is written, and None returned.
+        test: A file with the test examples.
+        target: The column to predict.
+        output: The experiment to write.
+
+    Raises:
+        UsageError: Both are given, or an option without the file.
+    """
+    context = click.get_current_context()
+    if data is None:
+        if test is not None or target is not None:
+            raise click.UsageError("--test and --target belong to --data FILE. Name the file, too.")
+        return None
+    if context.get_parameter_source(argument) is not click.core.ParameterSource.DEFAULT:
+        raise click.UsageError(f"--data chooses an experiment for a file. Leave {context.params[argument]} out.")
     from unrolled.tasks.starting import write_start
 
     path = output or Path(f"{data.resolve().stem}.yaml")

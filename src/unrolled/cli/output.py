@@ -273,10 +273,10 @@ def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_
 
 def _print_values(predictions: Sequence[Mapping[str, Any]], source: str) -> None:
     """Print predictions that are values and no classes."""
-    names = [name for name in predictions[0] if name not in (source, "index", "file", "text", "words")]
-    table = table_of(source, *names)
+    kinds = [name for name in predictions[0] if name not in (source, "index", "file", "text", "words", "values")]
+    table = table_of(source, *kinds, *predictions[0].get("values", {}))
     for prediction in predictions:
-        values = (prediction[name] for name in names)
+        values = (*(prediction[name] for name in kinds), *prediction.get("values", {}).values())
         shown = map(_format_value, values)
         add_row(table, _source(prediction), *shown)
     Console(highlight=False).print(table)

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unrolled.backends import check_backend
-from unrolled.cli.options import JSON, OVERRIDES, RUNS, START, write_start_of
+from unrolled.cli.options import JSON, OVERRIDES, RUNS, chosen_start, start_options
 
 import click
 
 
 @click.command()
 @click.argument("experiment", metavar="[RECIPE or FILE]", default="mnist-rows")
-@START
+@start_options
 @click.option("--seed", type=int, help="Replaces the experiment's seed.")
 @OVERRIDES
 @RUNS
@@ -45,9 +45,9 @@ def train(
 
         check_backend()
         progress = choose_progress(quiet=quiet)
-        if data is not None:
-            experiment = str(write_start_of(data, test, target, None))
-            progress.log(f"experiment {experiment}")
+        if written := chosen_start("experiment", data, test, target):
+            experiment = str(written)
+            progress.log(f"experiment {written}")
         found = ExperimentConfig.load(experiment, overrides=overrides, name=name, seed=seed)
         progress.announce(found)
 

@@ -15,6 +15,7 @@ from unrolled.data.labeled import TEST_SEED, TEST_SHARE
 from unrolled.data.precision import loses_differences
 from unrolled.data.ragged import objects
 from unrolled.data.splitting import hold_out
+from unrolled.data.values import LARGEST
 from unrolled.errors import DataError
 from unrolled.storage import cannot_read
 
@@ -371,7 +372,10 @@ def _as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
         )
     if x.dtype == np.uint8:
         return x
-    if x.dtype.itemsize > 4 and loses_differences(x.reshape(-1, x.shape[-1]).astype(np.float64, copy=False)):
+    exact = x.reshape(-1, x.shape[-1]).astype(np.float64, copy=False)
+    if (np.abs(exact) > LARGEST).any() and not np.isinf(exact).any():
+        raise DataError(f"{path}: expected numbers below {LARGEST:.1e}, got {np.nanmax(np.abs(exact)):g}. Scale them.")
+    if not np.can_cast(x.dtype, np.float32) and loses_differences(exact):
         raise DataError(
             f"{path}: float32, which networks read, rounds the differences between these numbers away. Subtract the "
             "mean of each channel before you save them."

@@ -11,15 +11,24 @@ import polars as pl
 from numpy.typing import NDArray
 
 _MOST_NAMED = 10
+# One program writes 1, another 1.0.
+_WHOLE = r"^(-?\d+)\.0+$"
 
 
-def check_filled(table: Table, name: str, cells: pl.Series, what: str) -> None:
+def check_filled(table: Table, name: str, cells: pl.Series, what: str, *, refuses_markers: bool = False) -> None:
     """Refuse a column with empty cells; the message counts them.
+
+    Args:
+        table: The table.
+        name: The column.
+        cells: Its cells.
+        what: What they are to hold.
+        refuses_markers: True to refuse what programs write for a missing value, too, unless ``fill`` names the column.
 
     Raises:
         DataError: A cell is empty.
     """
-    find = is_blank if name in table.fill else is_absent
+    find = is_absent if refuses_markers and name not in table.fill else is_blank
     rows = np.flatnonzero(find(cells).to_numpy()).tolist()
     if not rows:
         return
@@ -30,7 +39,7 @@ def check_filled(table: Table, name: str, cells: pl.Series, what: str) -> None:
     raise DataError(
         f"{table.location(rows[0], name)}: expected {what}, got {_absent(cells[rows[0]])}{several}. Add it or drop the "
         "row; data: {missing: drop} leaves such rows out"
-        + (f", and data: {{fill: {{{name}: {cells[rows[0]]}}}}} reads it as it stands" if _is_word(cells, rows) else "")
+        + (f"; if it is one: data: {{fill: {{{name}: '{cells[rows[0]]}'}}}}" if _is_word(cells, rows) else "")
     )
 
 
@@ -52,8 +61,13 @@ def _type_of(cells: pl.Series) -> str:
     return "bytes" if cells.dtype == pl.Binary else "a list" if cells.dtype.is_nested() else str(cells.dtype)
 
 
-def labels_of(table: Table, name: str) -> pl.Series:
-    """Return the classes of a column.
+def labels_of(table: Table, name: str, *, refuses_markers: bool = True) -> pl.Series:
+    """Return the classes of a column; whole numbers are the same with and without decimals.
+
+    Args:
+        table: The table.
+        name: The column.
+        refuses_markers: False where NA or a question mark is a label, as of a word.
 
     Raises:
         DataError: A cell is empty.
@@ -62,13 +76,11 @@ def labels_of(table: Table, name: str) -> pl.Series:
     if cells.dtype.is_nested():
         raise DataError(f"{table.location(0, name)}: expected a class, got {_type_of(cells)}. Write one class.")
     labels = table.texts(name)
-    check_filled(table, name, labels, "a class")
+    check_filled(table, name, labels, "a class", refuses_markers=refuses_markers)
     # Of few different ones, so that a long column is not copied for it.
     written = labels.unique()
     cleaned = written.str.strip_chars().str.normalize("NFC")
-    if cleaned.str.contains(r"^-?\d+(?:\.0+)?$").all():
-        # One program writes 1, another 1.0.
-        cleaned = cleaned.str.replace(r"\.0+$", "")
+    cleaned = cleaned.str.replace(_WHOLE, "${1}")
     return labels if cleaned.equals(written) else labels.replace_strict(written, cleaned)
 
 
@@ -86,7 +98,7 @@ def categories_of(table: Table, name: str) -> pl.Series:
     Raises:
         DataError: The column is missing.
     """
-    return table.texts(name).str.strip_chars().str.replace(r"^(-?\d+)\.0+$", "${1}")
+    return table.texts(name).str.strip_chars().str.replace(_WHOLE, "${1}")
 
 
 def category_channels(table: Table, categories: Mapping[str, Sequence[str]]) -> list[NDArray[np.float64]]:

@@ -22,7 +22,7 @@ _ROW_NAMES = re.compile(
     r"(?i)^(?:column \d+|unnamed: ?\d+|index|row|rownames|row_?(?:id|number|no)|id|no\.?|nr\.?|num\.?|#|n\u00b0"
     r"|(?:lfd|laufende)\.?[ _-]?(?:nr\.?|nummer)|nummer|n[u\u00fa]mero|\u2116|\u5e8f\u53f7|\u7f16\u53f7|\u756a\u53f7)$"
 )
-_IDENTIFIER = re.compile(r"(?i)(?:^|[ _-])(?:id|uuid|guid|key)$|^id[ _-]|(?-i:[a-z](?:ID|Id)$)")
+_IDENTIFIER = re.compile(r"(?i)(?:^|[ _-])(?:id|uuid|guid|key)$|^id[ _-]|(?-i:[a-z](?:ID|Id)$|^[A-Z]{4,}ID$)")
 # The names that programs give to the index of a table, which may be in any order where rows were chosen or shuffled.
 _INDEX_NAMES = re.compile(r"(?i)^(?:column \d+|_*unnamed: ?_*\d+|__unnamed__\d+|__index_level_\d+__|rownames)$")
 _CALENDAR = {
@@ -43,8 +43,10 @@ _STEP = re.compile(
 )
 INPUTS = ("text", "sentence", "review", "message", "comment", "content", "input", "document")
 """Usual names of the columns of texts, the most common first."""
-# One word with a digit in it, or no letter at all: a code, an account or phone number.
-_CODE = r"^(?:\S*\d\S*|[^\p{L}]*\d[^\p{L}]*)$"
+# Codes, account and phone numbers: letters and digits with few other signs, and a digit among them.
+_CODE = r"^\+?[\p{L}\d][\p{L}\d\-_./ ()#:]{0,39}$"
+# Codes are of few shapes, such as a letter and digits; formulas and molecules are not.
+_MOST_SHAPES = 4
 _MOSTLY = 0.95
 _SPLIT = re.compile(r"(?i)^(?:split|subset|partition|fold_name|part)$")
 PARTS = {
@@ -68,6 +70,7 @@ class Column:
         kind: ``numbers``, ``time``, ``step``, ``calendar``, ``text``, ``category``, ``sequence``, ``row number``,
             ``identifier``, ``split`` or ``empty``.
         fact: What was found in its cells, for people.
+        holds_words: True for lists of words, not of numbers.
         role: ``input``, ``target``, ``series``, ``time`` or ``ignored``; empty before it is decided.
     """
 
@@ -75,6 +78,7 @@ class Column:
     kind: str
     fact: str
     role: str = ""
+    holds_words: bool = False
 
 
 def find_columns(table: Table) -> dict[str, Column]:
@@ -91,8 +95,9 @@ def _find_column(table: Table, name: str) -> Column:
     if not len(filled):
         return Column(name, "empty", "empty")
     if isinstance(cells.dtype, pl.List | pl.Array):
-        what = "words" if cells.dtype.inner == pl.String and not _are_numeric(filled) else "numbers"
-        return Column(name, "sequence", f"a list of {what} in each cell")
+        holds_words = cells.dtype.inner == pl.String and not _are_numeric(filled)
+        fact = f"a list of {'words' if holds_words else 'numbers'} in each cell"
+        return Column(name, "sequence", fact, holds_words=holds_words)
     if _hold_numbers(filled):
         return Column(name, "sequence", "a sequence in each cell")
     times = table.times(name)
@@ -113,10 +118,20 @@ def _find_column(table: Table, name: str) -> Column:
         and not words.str.contains(r"\S\s+\S+\s+\S").any()
     ):
         return Column(name, "category", f"category, {_describe_cells(cells, table.size)}")
-    if name.lower() not in INPUTS and words.str.contains(_CODE).sum() >= _MOSTLY * len(words):
+    if name.lower() not in INPUTS and _are_codes(words):
         what = "it identifies the rows" if different == len(filled) else f"codes, {_describe_cells(cells, table.size)}"
         return Column(name, "identifier", what)
     return Column(name, "text", f"text, {_describe_cells(cells, table.size)}")
+
+
+def _are_codes(words: pl.Series) -> bool:
+    """Return True if nearly all cells are codes, or UUIDs."""
+    if words.str.contains(r"^[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}$").all():
+        return True
+    may_be = words.str.contains(_CODE) & words.str.contains(r"\d") & ~words.str.contains(r"\p{L}\s|\s\p{L}")
+    shapes = words.str.replace_all(r"\p{L}+", "A").str.replace_all(r"\d+", "9").value_counts(sort=True)
+    usual = int(shapes["count"].head(_MOST_SHAPES).sum())
+    return bool(may_be.sum() >= _MOSTLY * len(words)) and usual >= _MOSTLY * len(words)
 
 
 def _describe_cells(cells: pl.Series, size: int) -> str:
@@ -264,13 +279,16 @@ def check_are_examples(table: Table, columns: Mapping[str, Column], targets: Seq
 
 
 def _go_on(table: Table, time: str, name: str) -> bool:
-    """Return True if most rows of a value follow the one before at the same distance in time, and it has several."""
+    """Return True if the values of a column stand one after another in time, each for several regular steps."""
     times = table.times(time)
     if times is None or table.frame[name].n_unique() * _FEWEST_ROWS > table.size:
         return False
     frame = pl.DataFrame({"time": times.values, "name": table.frame[name]}).drop_nulls().sort("name", "time")
+    ranges = frame.group_by("name").agg(pl.col("time").min().alias("first"), pl.col("time").max().alias("last"))
+    ranges = ranges.sort("first")
+    are_apart = (ranges["first"].slice(1) > ranges["last"].head(ranges.height - 1)).all()
     steps = frame.select(pl.col("time").diff().over("name"))["time"].drop_nulls()
-    return len(steps) > 0 and 2 * int((steps == steps.mode()[0]).sum()) > len(steps)
+    return bool(are_apart) and len(steps) > 0 and 2 * int((steps == steps.mode()[0]).sum()) > len(steps)
 
 
 def find_series_and_time(

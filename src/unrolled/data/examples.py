@@ -22,7 +22,7 @@ from unrolled.data.rows import labeled_examples, rows_as_series
 from unrolled.data.schema import TableSchema
 from unrolled.data.steps import labeled_steps, steps_schema
 from unrolled.data.table import Table, format_list
-from unrolled.data.targets import CLASS, KINDS, TargetKind
+from unrolled.data.targets import CLASS, KINDS, LABEL_SETS, TargetKind
 from unrolled.data.texts import StoredTexts
 from unrolled.data.times import find_times
 from unrolled.errors import DataError
@@ -126,6 +126,8 @@ def format_columns(schema: TableSchema, table: Table) -> str:
         note += " (features: one step, each column scaled by itself; data: {columns: steps} reads them as a series)"
     elif schema.kind == "steps" and schema.series is None and schema.target:
         note += f" ({len(schema.columns)} steps of a series; data: {{columns: features}} reads them as one step)"
+    if schema.target_kind == LABEL_SETS.name and schema.separator:
+        note += f"; the labels of {schema.target} are divided at {schema.separator}"
     others = {"known ahead": schema.known, "not forecast": schema.past, "of the calendar": schema.calendar}
     note += "".join(f"; {what}: {format_list(names)}" for what, names in others.items() if names)
     if schema.time and (schema.series or not schema.target):
@@ -218,7 +220,7 @@ def examples_in_pieces(path: Path, schema: TableSchema) -> tuple[LabeledExamples
             size += piece.size
             usable, lines = schema.usable(replace(piece, decimals=schema.decimals, fill=schema.fill))
             dropped.extend(lines)
-            labels.append(kind.read(usable, schema.targets))
+            labels.append(kind.read(usable, schema.targets, schema.separator))
             yield usable
 
     inputs: StoredTexts | Ragged

@@ -329,7 +329,9 @@ def _read_labeled_table(path: Source, context: ReadContext) -> Split:
 def _read_table_inputs(path: Source, context: ReadContext) -> Inputs:
     table = context.schema.read(path) if context.schema else read_source(path)
     schema = context.schema or TableSchema.decide(table, has_target=False)
-    kept, lines = replace(schema, targets=(), missing="drop").usable(table)
+    # A series without one of its rows would be another one.
+    missing = schema.missing if schema.series else "drop"
+    kept, lines = replace(schema, targets=(), missing=missing).usable(table)
     if not kept.size:
         raise DataError(f"{table.path}: expected rows to predict, got none with all that an input needs. Add them.")
     examples, rows = (step_inputs if schema.per == "step" else extract_examples)(kept, schema)

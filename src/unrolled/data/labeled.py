@@ -22,6 +22,7 @@ TEST_SEED = 0
 # About the share of MNIST's own test set: 10,000 of 70,000.
 TEST_SHARE = 1 / 6
 _MOST_NAMED = 10
+_WORDS = {"class": "class", "numbers": "number", "labels": "set of labels"}
 
 
 OTHER = "other"
@@ -172,7 +173,7 @@ def _without_duplicates(parts: Mapping[str, LabeledExamples]) -> tuple[dict[str,
     Test examples come first, as they stay.
     """
     kept, dropped, contradicted = {}, 0, 0
-    seen = pl.DataFrame(schema={"key": pl.UInt64, "label": pl.String})
+    seen = pl.DataFrame(schema={"key": pl.UInt64, "label": parts["train"].column.dtype})
     for part in ("test", "validation", "train"):
         if part not in parts:
             continue
@@ -186,7 +187,11 @@ def _without_duplicates(parts: Mapping[str, LabeledExamples]) -> tuple[dict[str,
         kept[part] = parts[part].select(np.flatnonzero(is_new.to_numpy()))
         seen = pl.concat([seen, rows.filter(is_new)])
     note = f"{dropped:,} duplicates are left out" if dropped else "there are no duplicates"
-    note += f"; {contradicted:,} of them have another class than the example that stays" if contradicted else ""
+    note += (
+        f"; {contradicted:,} of them have another {_WORDS[parts['train'].kind.name]} than the example that stays"
+        if contradicted
+        else ""
+    )
     return {part: kept[part] for part in parts}, note
 
 

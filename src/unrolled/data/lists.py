@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from unrolled.data.cells import check_filled, texts_of
 from unrolled.data.table import Table
+from unrolled.data.values import is_absent
 
 import polars as pl
 
@@ -29,8 +30,8 @@ def lists_of(table: Table, name: str, separator: str | None, *, may_be_empty: bo
         if not may_be_empty:
             check_filled(table, name, cells.list.len().replace(0, None).cast(pl.String), "a list")
         return cells.cast(pl.List(pl.String)).fill_null([])
-    texts = table.texts(name).fill_null("") if may_be_empty else texts_of(table, name)
-    texts = texts.str.strip_chars()
+    texts = texts_of(table, name) if not may_be_empty else table.texts(name)
+    texts = texts.set(is_absent(texts), "").str.strip_chars() if may_be_empty else texts.str.strip_chars()
     if texts.filter(texts != "").str.contains(r"(?s)^\[.*\]$").all():
         return pl.Series([parse_list(text) for text in texts.to_list()], dtype=pl.List(pl.String))
     if separator is None:
@@ -61,5 +62,6 @@ def parse_list(text: str) -> list[str]:
         (['EU', 'rejects'], ['a', 'b'], ['3', '0', '7'], [])
     """
     if not _QUOTED.search(text):
-        return [item for item in re.split(r"\s*,\s*|\s+", text[1:-1].strip()) if item]
+        between = r"\s*,\s*" if "," in text else r"\s+"
+        return [item for item in re.split(between, text[1:-1].strip()) if item]
     return [str(ast.literal_eval(item)) for item in _QUOTED.findall(text)]

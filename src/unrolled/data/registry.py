@@ -13,6 +13,7 @@ from unrolled.data.formats import FOLDERS, READ_OPTIONS, SELECTION, LoadOptions,
 from unrolled.data.frames import Source, is_frame
 from unrolled.data.table import Table, format_list
 from unrolled.data.targets import are_measurements
+from unrolled.data.values import is_absent
 from unrolled.errors import DataError, did_you_mean
 from unrolled.storage import looks_like_a_file
 
@@ -149,6 +150,7 @@ def load_to_show(
 
 def _is_measured(table: Table, name: str) -> bool:
     """Return True if a target is a number of which hardly two are equal, so that it is no class."""
-    cells = table.texts(name).drop_nulls()
+    cells = table.texts(name)
+    cells = cells.filter(~is_absent(cells))
     different = cells.unique()
     return 2 * len(different) > len(cells) and are_measurements(different)

@@ -159,7 +159,7 @@ def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = 
         DataError: A column is missing, a cell is empty or not a number, or the rows of a series differ in what it has.
     """
     kind = KINDS[schema.target_kind]
-    values = kind.read(table, schema.targets)
+    values = kind.read(table, schema.targets, schema.separator)
     note = ""
     rows: RowIndices
     if schema.series is None:

@@ -19,9 +19,10 @@ from unrolled.data.columns import (
 )
 from unrolled.data.decoding import can_be
 from unrolled.data.frames import Source, read_source
+from unrolled.data.lists import separator_of_labels
 from unrolled.data.table import Table, format_list
-from unrolled.data.targets import CLASS, NUMBERS, TargetKind
-from unrolled.data.values import is_absent
+from unrolled.data.targets import CLASS, KINDS, LABEL_SETS, NUMBERS, TargetKind
+from unrolled.data.values import is_blank
 from unrolled.errors import DataError
 
 import numpy as np
@@ -59,7 +60,8 @@ class TableSchema:
         every: The step between the rows of a series, such as ``1h``, where the user sets it.
         irregular: ``resample`` rows to that step, or keep them and add the time since the row before: ``delta``.
         is_wide: True if each of ``columns`` is a series of its own.
-        separator: What stands between the words, and between the labels, in a cell.
+        separator: What stands between the words, and between the labels, in a cell; empty if nothing does.
+        ignored: The columns that the user names as not to be read.
         target_kind: What the targets are: a ``class``, ``numbers`` or ``labels`` (see ``TargetKind``).
         per: What has a target: each ``sequence``, or each ``step`` of one.
         inputs: Of several inputs, the type of each by name: ``text``, ``category`` or ``sequence`` in the column of
@@ -87,6 +89,7 @@ class TableSchema:
     target_kind: str = "class"
     per: str = "sequence"
     separator: str = " "
+    ignored: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -193,13 +196,16 @@ class TableSchema:
             dict(read_options or {}),
             inputs=chosen.inputs,
             target_kind=target_kind.name,
+            ignored=named_columns(ignore),
         )
+        if target_kind is LABEL_SETS and len(targets) == 1:
+            schema = replace(schema, separator=separator_of_labels(table, targets[0]) or "")
         return replace(schema, every=every, irregular=irregular).with_formats(table)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TableSchema":
         """Restore a schema from the JSON of ``to_json``."""
-        names = ("columns", "targets", "past", "known", "calendar")
+        names = ("columns", "targets", "ignored", "past", "known", "calendar")
         return cls(**{**values, **{name: tuple(values[name]) for name in names if name in values}})
 
     def to_json(self) -> dict[str, Any]:
@@ -238,18 +244,20 @@ class TableSchema:
         """
         if self.missing != "drop":
             return table, []
-        needed = [name for name in (*self.targets, self.series, self.time) if name and name in table.columns]
-        needed += self.cell_columns
-        needed = [name for name in needed if name not in self.fill]
+        needed = [name for name in (self.series, self.time) if name and name in table.columns]
+        finders = dict.fromkeys((*needed, *self.cell_columns), is_blank)
+        lacks = KINDS[self.target_kind].lacks if self.per == "sequence" else is_blank
+        finders |= {name: lacks for name in self.targets if name in table.columns}
         is_empty = np.zeros(table.size, np.bool_)
-        for name in needed:
-            is_empty |= is_absent(table.column(name)).to_numpy()
+        for name, find in finders.items():
+            if name not in self.fill:
+                is_empty |= find(table.column(name)).to_numpy()
         return table.take(np.flatnonzero(~is_empty)), [table.lines[row] for row in np.flatnonzero(is_empty).tolist()]
 
     def parts(self, table: Table) -> dict[str, Table]:
         """Return the rows of ``train``, ``validation`` and ``test`` as a column ``split`` names them, or all."""
         names = [one.name for one in find_columns(table).values() if one.kind == "split"]
-        if len(names) != 1 or names[0] in self.columns:
+        if len(names) != 1 or names[0] in (*self.columns, *self.ignored):
             return {"train": table}
         words = table.texts(names[0]).str.strip_chars().str.to_lowercase()
         named = words.replace_strict(PARTS, default=None, return_dtype=pl.String)

@@ -165,7 +165,7 @@ def labeled_steps(table: Table, schema: TableSchema, divide_by: str | None = Non
         _check_lengths(table, schema, lengths, labels.list.len().to_numpy())
         names = labels.explode(empty_as_null=True)
     else:
-        names, lengths = labels_of(table, schema.target), np.array([len(some) for some in rows])
+        names, lengths = labels_of(table, schema.target, refuses_markers=False), np.array([len(some) for some in rows])
         whole = np.concatenate(rows)
         names = names[np.maximum(whole, 0)].set(pl.Series(whole < 0), None)
     return LabeledSteps(

@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 
 from unrolled.data.cells import check_filled, labels_of
 from unrolled.data.columns import TARGETS
-from unrolled.data.lists import lists_of, separator_of_labels
+from unrolled.data.lists import lists_of
 from unrolled.data.table import Table, format_list
+from unrolled.data.values import are_numbers, format_of_numbers, is_absent, is_missing, parse_numbers
 from unrolled.errors import DataError
 
 import numpy as np
@@ -34,9 +35,18 @@ class TargetKind(ABC):
     one_each: ClassVar[str]
     takes_several: ClassVar[bool] = True
 
+    def lacks(self, cells: pl.Series) -> pl.Series:
+        """Return for each cell of a target whether it has none."""
+        return is_absent(cells)
+
     @abstractmethod
-    def read(self, table: Table, names: Sequence[str]) -> pl.Series:
+    def read(self, table: Table, names: Sequence[str], separator: str) -> pl.Series:
         """Return what each row of a table has, [N].
+
+        Args:
+            table: The table.
+            names: The columns of the target.
+            separator: What stands between the items of a cell; nothing does if it is empty.
 
         Raises:
             DataError: A column is missing, or a cell is empty or holds something else.
@@ -73,7 +83,7 @@ class ClassTarget(TargetKind):
     one_each = "a label for each step needs task: label. Set it, or give a series one"
     takes_several = False
 
-    def read(self, table: Table, names: Sequence[str]) -> pl.Series:
+    def read(self, table: Table, names: Sequence[str], separator: str) -> pl.Series:
         """Return the name of the class of each row."""
         return labels_of(table, names[0])
 
@@ -116,13 +126,17 @@ class NumberTargets(TargetKind):
 
     name = "numbers"
     usual = ("target", "y", "value", "rating", "stars", "score", "price", "label")
-    one_each = "a number for each step needs data: {per: step}. Set it, or give a series one"
+    one_each = "give a series the same number in all of its rows, or forecast it with task: forecast"
 
-    def read(self, table: Table, names: Sequence[str]) -> pl.Series:
+    def lacks(self, cells: pl.Series) -> pl.Series:
+        """Return for each cell of a target whether it holds no number."""
+        return is_missing(cells)
+
+    def read(self, table: Table, names: Sequence[str], separator: str) -> pl.Series:
         """Return the numbers of each row, as arrays."""
         columns = []
         for name in names:
-            check_filled(table, name, table.texts(name), "a number")
+            check_filled(table, name, table.texts(name), "a number", refuses_markers=True)
             columns.append(table.numbers(name))
             for row in np.flatnonzero(np.isnan(columns[-1]))[:1].tolist():
                 raise DataError(
@@ -161,10 +175,14 @@ class LabelSets(TargetKind):
     usual = ("labels", "tags", "topics", "genres", "categories", "keywords", "classes", "label")
     one_each = "give a series the same labels in all of its rows"
 
-    def read(self, table: Table, names: Sequence[str]) -> pl.Series:
+    def lacks(self, cells: pl.Series) -> pl.Series:
+        """Return False for each cell: an empty one is the empty set."""
+        return pl.repeat(False, len(cells), eager=True)
+
+    def read(self, table: Table, names: Sequence[str], separator: str) -> pl.Series:
         """Return the labels of each row, as lists."""
         if len(names) == 1:
-            lists = lists_of(table, names[0], separator_of_labels(table, names[0]), may_be_empty=True)
+            lists = lists_of(table, names[0], separator or None, may_be_empty=True)
             cleaned = lists.list.eval(pl.element().cast(pl.String).str.strip_chars())
             return cleaned.list.eval(pl.element().filter(pl.element() != "").unique(maintain_order=True))
         flags = [_flags(table, name) for name in names]
@@ -224,11 +242,12 @@ _MOST_NUMBERED_CLASSES = 50
 
 def are_measurements(classes: Iterable[str]) -> bool:
     """Return True if the labels are fractions, or more integers than classes are numbered with."""
-    try:
-        values = [float(label) for label in classes]
-    except ValueError:
+    cells = pl.Series("label", list(classes), dtype=pl.String)
+    if not len(cells) or not are_numbers(cells).all():
         return False
-    return len(values) > _MOST_NUMBERED_CLASSES or not all(value.is_integer() for value in values)
+    found = format_of_numbers(cells.to_frame())
+    values, _ = parse_numbers(cells, found.of("label"))
+    return len(values) > _MOST_NUMBERED_CLASSES or bool((values != np.floor(values)).any())
 
 
 def class_order(labels: Collection[str]) -> Callable[[str], Any]:

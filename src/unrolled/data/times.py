@@ -34,7 +34,7 @@ _LOG, _LOG_FORMAT = r"^\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d ?[-+]\d{4}$", "%d
 _MONTH = re.compile(r"\d{4}[-/.](?:0?[1-9]|1[0-2])")
 _QUARTER = r"(?:(\d{4})[- ]?Q([1-4])|Q([1-4])[- ]?(\d{4}))"
 _WEEK = r"\d{4}-?W[0-5]\d"
-_CLOCK = r"(?:\d{1,2}):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?"
+_CLOCK = r"(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?"
 # A month and a year, with a day put before them.
 _MONTHS = ("%d %b %Y", "%d %B %Y", "%d %b-%Y", "%d %b-%y", "%d %m/%Y", "%d %b/%Y")
 # Times in nothing but digits, the day before the hour at the latest, by their number.
@@ -88,7 +88,7 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
         return Times(_local(_in_utc(cells), cells.dt.replace_time_zone(None).cast(pl.Datetime("us"))), "typed")
     is_named = looks_like_time(name)
     if cells.dtype.is_numeric():
-        return _of_numbers(cells) if is_named else None
+        return _of_numbers(name, cells) if is_named else None
     if cells.dtype != pl.String:
         return None
     sample = _filled(cells.head(_DETECTION_ROWS)).drop_nulls()
@@ -102,9 +102,9 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
     if form is not None and (read := text.str.to_datetime(form, strict=False)).null_count() < len(cells):
         return Times(_in_utc(read), form)
     if are_numbers:
-        found = _of_numbers(text.cast(pl.Float64, strict=False), text) if is_named else None
-        return found or (_by_period(text, sample) if is_named else None)
-    return _by_period(text, sample) or _by_format(text, sample, is_named=is_named)
+        found = _of_numbers(name, text.cast(pl.Float64, strict=False), text) if is_named else None
+        return found or (_by_period(text, sample, is_named=True) if is_named else None)
+    return _by_period(text, sample, is_named=is_named) or _by_format(text, sample, is_named=is_named)
 
 
 def is_named_time(name: str) -> bool:
@@ -112,7 +112,7 @@ def is_named_time(name: str) -> bool:
     return _NAME.fullmatch(name.strip()) is not None
 
 
-def _of_numbers(numbers: pl.Series, text: pl.Series | None = None) -> Times | None:
+def _of_numbers(name: str, numbers: pl.Series, text: pl.Series | None = None) -> Times | None:
     """Read numbers as times: the digits of a date, a year, or the time since 1970."""
     known = numbers.drop_nulls()
     if not len(known) or not (known.cast(pl.Float64) == known.cast(pl.Float64).floor()).all():
@@ -130,12 +130,12 @@ def _of_numbers(numbers: pl.Series, text: pl.Series | None = None) -> Times | No
     if read:
         first, *others = read
         return Times(read[first], first, next((one for one in others if not read[one].equals(read[first])), None))
-    if lengths == [4] and known.is_between(*_PLAUSIBLE).all():
+    if lengths == [4] and is_named_time(name) and known.is_between(*_PLAUSIBLE).all():
         return Times((digits + "-01-01").str.to_datetime("%Y-%m-%d", strict=False), "%Y")
     return _from_epoch(numbers.cast(pl.Float64))
 
 
-def _by_period(text: pl.Series, sample: pl.Series) -> Times | None:
+def _by_period(text: pl.Series, sample: pl.Series, *, is_named: bool) -> Times | None:
     """Read years with months, quarters or weeks, and times of the day."""
 
     def are(pattern: str) -> bool:
@@ -151,7 +151,8 @@ def _by_period(text: pl.Series, sample: pl.Series) -> Times | None:
         return Times(frame.select(pl.datetime("year", 3 * pl.col("quarter") - 2, 1)).to_series(), "quarter")
     if are(_WEEK):
         return Times((text.str.replace("-?W", "-W") + "-1").str.to_datetime("%G-W%V-%u", strict=False), "week")
-    if are(_CLOCK):
+    # 2:10 may be a score.
+    if are(_CLOCK) and (is_named or sample.str.count_matches(":").min() == 2):
         parts = [text.str.split(":").list.get(part, null_on_oob=True).cast(pl.Float64) for part in range(3)]
         seconds = 3600 * parts[0] + 60 * parts[1] + parts[2].fill_null(0)
         return Times((seconds * 1e6).cast(pl.Int64).cast(pl.Datetime("us")), TIME_OF_DAY)

@@ -72,9 +72,9 @@ def is_missing(cells: pl.Series) -> pl.Series:
 
 
 def is_absent(cells: pl.Series) -> pl.Series:
-    """Return for each cell of texts or classes whether it is blank, or holds what programs write for a missing value.
+    """Return for each cell of classes whether it is blank, or holds what programs write for a missing value.
 
-    Words that people write, such as none, are texts and classes.
+    Words that people write, such as none, are classes.
     """
     if cells.dtype != pl.String:
         return cells.is_null()

@@ -153,10 +153,11 @@ def flatten(prediction: Prediction) -> dict[str, Any]:
         >>> flatten({"text": "a game", "labels": ["game", "use"], "probabilities": {"game": 0.75, "use": 0.5}})
         {'labels': 'game|use', 'p(game)': 0.75, 'p(use)': 0.5}
     """
-    columns = {name: value for name, value in prediction.items() if name not in (*_SOURCES, "probabilities")}
+    columns = {name: value for name, value in prediction.items() if name not in (*_SOURCES, "probabilities", "values")}
     if "probabilities" in prediction and isinstance(prediction.get("labels"), list):
         columns["labels"] = "|".join(prediction["labels"])  # labels may have spaces within them
-    return columns | {f"p({name})": value for name, value in prediction.get("probabilities", {}).items()}
+    columns |= {f"p({name})": value for name, value in prediction.get("probabilities", {}).items()}
+    return {**columns, **prediction.get("values", {})}
 
 
 def _read_text(name: str, context: ReadContext) -> str:
@@ -177,7 +178,7 @@ def is_whole_table(inputs: Sequence[str]) -> bool:
 
 
 def predict_table(run: Run, path: Path) -> tuple[Table, list[Prediction], tuple[str, ...]]:
-    """Predict the class of each row of a table; the rows of one series share its prediction.
+    """Predict each row of a table; the rows of one series share its prediction.
 
     Args:
         run: The trained network.

@@ -15,6 +15,8 @@ from unrolled.tasks.preprocessing import Preprocessor, fit_preprocessor, fit_wor
 
 from numpy.typing import NDArray
 
+_LONGEST_QUOTED = 80
+
 
 class ExampleTask(Task):
     """A task whose examples each have something: a class, numbers, or several labels.
@@ -121,6 +123,12 @@ class ExampleTask(Task):
         if self.data.kind == "columns":
             return format_example(example, self.data.columns)
         return spectrogram(example) if self.data.has_sounds else example
+
+    def quoted(self, index: int) -> str:
+        """Return the beginning of a test example that is a text or has columns; the number of another."""
+        example = self.shown(self.data.test.inputs[index])
+        text = " ".join(example.split()) if isinstance(example, str) else f"example {index}"
+        return text if len(text) <= _LONGEST_QUOTED else text[:_LONGEST_QUOTED] + "…"
 
 
 def spectrogram(series: NDArray[Any]) -> NDArray[Any]:

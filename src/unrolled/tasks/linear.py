@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 NEEDS_SKLEARN = "TF-IDF with logistic regression needs scikit-learn: pip install 'unrolled[sklearn]'"
 ENOUGH_TO_LEARN = 4_000_000
 """Characters of the training texts."""
+_MOST_EXAMPLES = 50_000
 _TEXTS_AT_ONCE = 2_000
-_BYTES_AT_ONCE = 1 << 21
+_BYTES_AT_ONCE, _BYTES_OF_NUMBERS = 1 << 21, 256
 _MOST_GRAMS = 200_000
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -50,7 +51,8 @@ class LinearInputs:
         """Return the name of a method with what it learns from, and from how many examples if not from all."""
         kinds = [kind for _, kind, _ in _parts(self._data, self.train)]
         names = [name for kind, name in _NAMES.items() if kind in kinds]
-        note = f", {self.train.size:,} texts" if self.train.size < self._data.train.size else ""
+        what = "texts" if _texts_of(self.train) else "examples"
+        note = f", {self.train.size:,} {what}" if self.train.size < self._data.train.size else ""
         return f"{', '.join(names)}, {method}{note}"
 
     def predict(self, method: Any) -> NDArray[Any]:
@@ -58,11 +60,14 @@ class LinearInputs:
         outputs = [method.predict(self._join(split)) for split in _in_pieces(self._data.test)]
         return np.concatenate(outputs)
 
-    def _join(self, split: Split) -> "csr_matrix":
-        from scipy.sparse import csr_matrix, hstack  # which takes a while to import, as scikit-learn does
+    def _join(self, split: Split) -> "csr_matrix | NDArray[np.float64]":
+        from scipy.sparse import csr_matrix, hstack, issparse  # which takes a while to import, as scikit-learn does
 
         parts = [(name, part) for name, _, part in _parts(self._data, split) if name in self._blocks]
-        return hstack([csr_matrix(self._blocks[name].matrix(part)) for name, part in parts], format="csr")
+        found = [self._blocks[name].matrix(part) for name, part in parts]
+        if not any(map(issparse, found)):
+            return np.concatenate(found, axis=1)
+        return hstack([csr_matrix(one) for one in found], format="csr")
 
 
 def linear_inputs(data: Dataset) -> LinearInputs | None:
@@ -87,7 +92,7 @@ def logistic_regression(data: Dataset) -> dict[str, dict[str, float]]:
 def _in_pieces(split: Split) -> Iterator[Split]:
     """Yield some examples at a time, whose texts take about 2 MB together."""
     sizes = [part.bytes_of_each for part in _texts_of(split)]
-    numbers = sum(sizes, np.ones(split.size, np.int64)).cumsum() // _BYTES_AT_ONCE
+    numbers = sum(sizes, np.full(split.size, _BYTES_OF_NUMBERS)).cumsum() // _BYTES_AT_ONCE
     for number in np.unique(numbers):
         yield split.select(np.flatnonzero(numbers == number))
 
@@ -231,9 +236,11 @@ def _as_matrix(grams: NDArray[np.uint64], lengths: NDArray[np.int64], vocabulary
 
 
 def _enough_texts(split: Split) -> int:
-    """Return the number of training texts that ENOUGH_TO_LEARN characters make."""
+    """Return the number of training examples that are learned from: ENOUGH_TO_LEARN characters of texts."""
     if split.size <= _TEXTS_AT_ONCE:
         return split.size
+    if not _texts_of(split):
+        return min(split.size, _MOST_EXAMPLES)
     some = split.select(_evenly_spaced(split, _TEXTS_AT_ONCE))
     characters = sum(len(text) for column in _texts_of(some) for text in column)
     return min(split.size, ENOUGH_TO_LEARN * _TEXTS_AT_ONCE // max(1, characters))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 MICRO_F1, MACRO_F1 = "micro F1", "macro F1"
 THRESHOLD = 0.5
 """The probability from which on a label is predicted."""
-_SHOWN, _LONGEST_SHOWN = 20, 80
+_SHOWN = 20
 
 
 class MultiLabel(ExampleTask):
@@ -98,16 +98,11 @@ class MultiLabel(ExampleTask):
         wrong = ((outputs >= THRESHOLD) != targets).sum(axis=1)
         worst = np.argsort(-wrong, kind="stable")[:_SHOWN]
         rows = [
-            (self._quoted(index), self._names(targets[index]), self._names(outputs[index] >= THRESHOLD))
+            (self.quoted(index), self._names(targets[index]), self._names(outputs[index] >= THRESHOLD))
             for index in worst.tolist()
             if wrong[index]
         ]
         return TableSection("Furthest from the truth", ("test example", "labels", "predicted"), rows)
-
-    def _quoted(self, index: int) -> str:
-        example = self.shown(self.data.test.inputs[index])
-        text = " ".join(example.split()) if isinstance(example, str) else f"example {index}"
-        return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
 
     def _names(self, has: NDArray[np.bool_]) -> str:
         return ", ".join(name for name, is_set in zip(self.output_names, has, strict=True) if is_set) or "none"

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 R2, RMSE = "R2", "RMSE"
-_ERRORS_SHOWN, _LONGEST_SHOWN = 12, 80
+_ERRORS_SHOWN = 12
 
 
 class Regression(ExampleTask):
@@ -118,10 +118,9 @@ class Regression(ExampleTask):
 
     def _largest_errors(self, predicted: NDArray[np.float64], true: NDArray[np.float64]) -> TableSection:
         worst = np.argsort(-(np.abs(predicted - true) / self._deviation).max(axis=1), kind="stable")[:_ERRORS_SHOWN]
-        is_text = self.data.kind in ("text", "columns")
         rows = [
             (
-                self._quoted(index) if is_text else f"example {index}",
+                self.quoted(index),
                 *(
                     value
                     for pair in zip(true[index].tolist(), predicted[index].tolist(), strict=True)
@@ -133,10 +132,6 @@ class Regression(ExampleTask):
         columns = [column for name in self.output_names for column in (name, f"predicted {name}")]
         return TableSection("Largest errors", ("test example", *columns), rows)
 
-    def _quoted(self, index: int) -> str:
-        text = " ".join(str(self.shown(self.data.test.inputs[index])).split())
-        return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
-
     def describe_prediction(self, output: NDArray[Any]) -> Prediction:
-        """Return each number by the name of its target."""
-        return {name: float(value) for name, value in zip(self.output_names, np.ravel(output), strict=True)}
+        """Return each number by the name of its target, which may be any."""
+        return {"values": {name: float(value) for name, value in zip(self.output_names, np.ravel(output), strict=True)}}

@@ -17,6 +17,7 @@ from unrolled.data.steps import TOKENS
 from unrolled.data.table import Table, format_list
 from unrolled.data.tables import read_preview
 from unrolled.data.targets import CLASS, LABEL_SETS, NUMBERS, are_measurements
+from unrolled.data.values import is_absent
 from unrolled.errors import DataError, WriteError
 from unrolled.storage import write_text
 from unrolled.tasks.base import Task
@@ -135,27 +136,29 @@ def _choose_for_table(table: Table, data: dict[str, Any], target: str | None) ->
     lower = {name.lower(): name for name in table.columns}
     usual = dict.fromkeys((*CLASS.usual, *LABEL_SETS.usual, *NUMBERS.usual))
     times = [name for name, one in columns.items() if one.kind in ("time", "step")]
-    series = find_series_column(table, ()) or _series_of(table, times, target)
-    named = target or table.target
-    if named is None and not (times and (series or not _has_words(columns))):
-        named = next((lower[name] for name in usual if name in lower), None)
-    if named is None and times:
-        return _forecast(table, data, None, times[0], series)
+    named = target or table.target or next((lower[name] for name in usual if name in lower), None)
+    series = find_series_column(table, ()) or _series_of(table, times, named)
+    is_number = named is not None and columns[named].kind in ("numbers", "calendar")
+    if times and (named is None or is_number) and not _has_words(columns):
+        return _forecast(table, data, named, times[0], series)
     if named is None:
         raise DataError(
             f"{table.path}: cannot tell which column is to be predicted. Columns: {format_list(table.columns, 20)}. "
             "Name it with --target"
         )
     table.column(named)
-    is_number = columns[named].kind in ("numbers", "calendar")
-    if times and is_number and (series or table.frame[times[0]].n_unique() == table.size) and target is not None:
-        return _forecast(table, data, named, times[0], series)
     data |= {"target": named}
+    if series is not None:
+        is_constant = table.frame.select(series, named).n_unique() == table.frame[series].n_unique()
+        data |= {"series": series}
+        what = "series has a class" if is_constant else "row of a series has a class"
+        return {"task": "classify" if is_constant else "label", "data": data}, {"task": f"each {what} in {named}"}
     if _are_words(table, lower, named):
         return {"task": "label", "data": data}, {"task": f"each word has a label in {named}"}
     if _are_label_sets(table, named, columns[named]):
         return {"task": "classes", "data": data}, {"task": f"{named} holds any number of labels"}
-    different = table.texts(named).drop_nulls().str.strip_chars().unique().to_list()
+    cells = table.texts(named)
+    different = cells.filter(~is_absent(cells)).str.strip_chars().unique().to_list()
     if is_number and are_measurements(different):
         return {"task": "regress", "data": data}, {"task": f"{named} holds {len(different):,} different numbers"}
     return {"task": "classify", "data": data}, {"task": f"{named} holds {len(different):,} classes"}
@@ -185,10 +188,11 @@ def _are_words(table: Table, lower: Mapping[str, str], target: str) -> bool:
 
 
 def _are_label_sets(table: Table, name: str, column: Column) -> bool:
-    if column.kind == "sequence" and "words" in column.fact:
-        return True
-    separator = separator_of_labels(table, name, ("|", ";"))
-    return column.kind in ("text", "category") and separator is not None
+    """Return True for lists of words, and for texts with a separator; commas count where the name says labels."""
+    if column.kind == "sequence":
+        return column.holds_words
+    choices = ("|", ";", ",") if name.lower() in LABEL_SETS.usual else ("|", ";")
+    return column.kind in ("text", "category") and separator_of_labels(table, name, choices) is not None
 
 
 def _forecast(
