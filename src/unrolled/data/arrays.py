@@ -372,10 +372,10 @@ def _as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
         )
     if x.dtype == np.uint8:
         return x
-    exact = x.reshape(-1, x.shape[-1]).astype(np.float64, copy=False)
-    if (np.abs(exact) > LARGEST).any() and not np.isinf(exact).any():
-        raise DataError(f"{path}: expected numbers below {LARGEST:.1e}, got {np.nanmax(np.abs(exact)):g}. Scale them.")
-    if not np.can_cast(x.dtype, np.float32) and loses_differences(exact):
+    largest = float(np.fmax.reduce(np.abs(x), axis=None))
+    if LARGEST < largest < np.inf:
+        raise DataError(f"{path}: expected numbers below {LARGEST:.1e}, got {largest:g}. Scale them.")
+    if not np.can_cast(x.dtype, np.float32) and loses_differences(x.reshape(-1, x.shape[-1])):
         raise DataError(
             f"{path}: float32, which networks read, rounds the differences between these numbers away. Subtract the "
             "mean of each channel before you save them."

@@ -75,7 +75,7 @@ class DelimitedText:
         if self.names and len(self.names) != kept.width:
             raise _wrong_width(self.path, 1 + self.skipped, len(self.names), kept.width)
         if header is None:
-            header = self._has_header(kept.head(_DETECTION_ROWS + 1).fill_null(""))
+            header = self._decide_header(kept.head(_DETECTION_ROWS + 1).fill_null(""))
         first = [(cell or "").strip() for cell in kept.row(0)] if kept.height else []
         names = [name or f"column {index + 1}" for index, name in enumerate(first)]
         names[:1] = [name.removeprefix("# ") for name in names[:1]]
@@ -103,7 +103,7 @@ class DelimitedText:
             find_lines=lambda: lines()[1 if header else 0 :],
         )
 
-    def _has_header(self, rows: pl.DataFrame) -> bool:
+    def _decide_header(self, rows: pl.DataFrame) -> bool:
         """Return True if the first row names the columns (see ``_has_header``).
 
         Raises:

@@ -49,7 +49,7 @@ def narrowed(parts: Mapping[str, Part]) -> dict[str, Part]:
     return {part: replace(one, inputs=converted(one.inputs, dtype)) for part, one in parts.items()}  # type: ignore[type-var]
 
 
-def loses_differences(values: NDArray[np.float64]) -> bool:
+def loses_differences(values: NDArray[Any]) -> bool:
     """Return True if float32 rounds a channel of values [N, F] by more than a small share of its standard deviation.
 
     The values are read some rows at a time, as they may be on disk. Their squared deviations from the mean are added as
@@ -76,5 +76,6 @@ def loses_differences(values: NDArray[np.float64]) -> bool:
     return bool(((loss > LARGEST_LOSS * deviation) & (most > least)).any())
 
 
-def _pieces(values: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    return (values[begin : begin + _ROWS_AT_ONCE] for begin in range(0, len(values), _ROWS_AT_ONCE))
+def _pieces(values: NDArray[Any]) -> Iterator[NDArray[np.float64]]:
+    starts = range(0, len(values), _ROWS_AT_ONCE)
+    return (values[begin : begin + _ROWS_AT_ONCE].astype(np.float64, copy=False) for begin in starts)

@@ -1,4 +1,4 @@
-"""What an example has, read from the columns of a table: a class, numbers, or several labels."""
+"""Targets of examples, read from the columns of a table: a class, numbers, or several labels."""
 
 import re
 from abc import ABC, abstractmethod
@@ -21,7 +21,7 @@ Location = Callable[[int], str]
 
 
 class TargetKind(ABC):
-    """What the examples of a data set have.
+    """A kind of target: how it is read, named and encoded.
 
     Attributes:
         name: The word in a ``TableSchema``.

@@ -52,6 +52,7 @@ class Task(ABC):
         takes_other_data: True if a network can be evaluated on examples of other files.
         weighs_steps: True if each step of a batch has a weight, 0 for padding.
         takes_inputs: True if a network may have several inputs, the columns of a table.
+        purpose: The purpose for which files are loaded (see ``load_file``); None for the first of their format.
     """
 
     name: ClassVar[str]
@@ -65,6 +66,7 @@ class Task(ABC):
     search_metric: ClassVar[str] = "val_loss"
     takes_other_data: ClassVar[bool] = True
     takes_inputs: ClassVar[bool] = False
+    purpose: ClassVar[str | None] = None
     weighs_steps: ClassVar[bool] = False
 
     def __init__(
@@ -122,7 +124,7 @@ class Task(ABC):
         if isinstance(data := self.config.data, DataConfig):
             settings: dict[str, Any] = data.model_dump(exclude_none=True)
             settings |= {"inputs": tuple(self.config.inputs)} if self.config.inputs else {}
-            return load_config_data(**settings)
+            return load_config_data(**settings, purpose=self.purpose)
         if self.config.inputs:
             raise InvalidSetting(
                 f"{self.config.where('inputs')}: the data set {data} has one input. Move its layers to network."
@@ -205,7 +207,7 @@ class Task(ABC):
 
     @cached_property
     def facts(self) -> Mapping[str, Any]:
-        """What is fitted on the training examples beside the preprocessor, as JSON; empty where nothing is."""
+        """Values fitted on the training examples beside the preprocessor, as JSON; empty where there are none."""
         return {}
 
     @property

@@ -1,12 +1,11 @@
-"""What all tasks have in common that predict something of each example."""
+"""The common part of all tasks that predict something of each example."""
 
 from functools import cached_property
 from typing import Any, ClassVar
 
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.config.sections import DataConfig, Fold
-from unrolled.data.dataset import Dataset, Split
-from unrolled.data.registry import load, load_config_data
+from unrolled.config.sections import Fold
+from unrolled.data.dataset import Split
 from unrolled.data.splitting import fold_out, hold_out
 from unrolled.errors import InvalidSetting
 from unrolled.tasks.base import Task
@@ -22,13 +21,12 @@ class ExampleTask(Task):
     """A task whose examples each have something: a class, numbers, or several labels.
 
     Attributes:
-        purpose: What files are loaded for (see ``load_file``).
-        target_kind: What the examples have (see ``TargetKind``).
-        wants: The same in words, for messages.
+        target_kind: The kind of target that the examples have (see ``TargetKind``).
+        wants: That kind in words, for messages.
     """
 
     takes_inputs = True
-    purpose: ClassVar[str] = "examples"
+    purpose = "examples"
     target_kind: ClassVar[str] = "class"
     wants: ClassVar[str] = "a class"
 
@@ -36,18 +34,6 @@ class ExampleTask(Task):
     def matches(cls, config: ExperimentConfig) -> bool:
         """Return False: an experiment names such a task."""
         return False
-
-    def load(self) -> Dataset:
-        """Load the data set with what its examples have."""
-        if not isinstance(data := self.config.data, DataConfig):
-            if self.config.inputs:
-                raise InvalidSetting(
-                    f"{self.config.where('inputs')}: the data set {data} has one input. Move its layers to network."
-                )
-            return load(data, where=self.config.where("data"))
-        settings: dict[str, Any] = data.model_dump(exclude_none=True)
-        settings |= {"inputs": tuple(self.config.inputs)} if self.config.inputs else {}
-        return load_config_data(**settings, purpose=self.purpose)
 
     def check_data(self) -> None:
         """Refuse examples that have something else.

@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.config.sections import DataConfig
-from unrolled.data.dataset import Dataset, Split
+from unrolled.data.dataset import Split
 from unrolled.data.formats import TAGGED_WORDS
 from unrolled.data.ragged import Ragged
-from unrolled.data.registry import load, load_config_data
 from unrolled.errors import InvalidSetting
 from unrolled.tasks.base import Baselines, Prediction
 from unrolled.tasks.batches import predict_steps
@@ -33,6 +31,7 @@ class Labeling(Classification):
     is_per_step = True
     takes_inputs = False
     weighs_steps = True
+    purpose = "labels"
 
     @classmethod
     def matches(cls, config: ExperimentConfig) -> bool:
@@ -41,13 +40,6 @@ class Labeling(Classification):
         if isinstance(data, str):
             return False
         return any(name.lower().endswith(TAGGED_WORDS.suffixes) for name in (data.file, data.train) if name)
-
-    def load(self) -> Dataset:
-        """Load the data set with the label of each step."""
-        if not isinstance(data := self.config.data, DataConfig):
-            return load(data, where=self.config.where("data"))
-        settings: dict[str, Any] = data.model_dump(exclude_none=True)
-        return load_config_data(**settings, purpose="labels")
 
     def check_data(self) -> None:
         """Refuse examples that have a class for the whole."""

@@ -147,8 +147,6 @@ def evaluate_classes(
     confusion = np.zeros((len(names), len(names)), dtype=np.int64)
     np.add.at(confusion, (targets, predicted), 1)
     right, true, positive = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    precision, recall = _ratio(right, positive), _ratio(right, true)
-    f1 = _ratio(2 * right, true + positive)
     of_truth = probabilities[np.arange(len(targets)), targets].astype(np.float64)
     return Evaluation(
         examples=len(targets),
@@ -158,10 +156,7 @@ def evaluate_classes(
         },
         headline="accuracy",
         is_higher_better=True,
-        classes=tuple(
-            ClassScore(name, float(precision[i]), float(recall[i]), float(f1[i]), int(true[i]))
-            for i, name in enumerate(names)
-        ),
+        classes=_scores(right, true, positive, names),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
     )
 
@@ -177,6 +172,13 @@ def label_scores(
         names: The names of the labels.
     """
     right, true, positive = (predicted & targets).sum(axis=0), targets.sum(axis=0), predicted.sum(axis=0)
+    return _scores(right, true, positive, names)
+
+
+def _scores(
+    right: NDArray[np.int64], true: NDArray[np.int64], positive: NDArray[np.int64], names: tuple[str, ...]
+) -> tuple[ClassScore, ...]:
+    """Return the scores of each class by the number of right ones, of true ones and of predicted ones."""
     precision, recall, f1 = _ratio(right, positive), _ratio(right, true), _ratio(2 * right, true + positive)
     return tuple(
         ClassScore(name, float(precision[i]), float(recall[i]), float(f1[i]), int(true[i]))

@@ -224,7 +224,7 @@ def _forecast(
 
 @dataclass(frozen=True)
 class _Sizes:
-    """What decides a network: the number of training examples, their usual length, and the kind of input."""
+    """The facts that decide a network: the number of training examples, their usual length, and the kind of input."""
 
     examples: int
     length: int
