@@ -138,7 +138,12 @@ def generate(
 
 
 def forecast(
-    run: Run, series: ArrayLike, steps: int | None = None, *, future: ArrayLike | None = None
+    run: Run,
+    series: ArrayLike,
+    steps: int | None = None,
+    *,
+    future: ArrayLike | None = None,
+    quantiles: bool = False,
 ) -> NDArray[np.floating[Any]]:
     """Forecast the values after the end of a series; beyond its horizon the network reads its own forecasts.
 
@@ -149,15 +154,16 @@ def forecast(
             channels of ``calendar``.
         steps: Number of steps to forecast; the horizon if left out.
         future: [steps, known channels] the values of ``known`` and ``calendar`` at the steps to forecast.
+        quantiles: True to return each of ``forecast.quantiles``.
 
     Returns:
-        [steps, targets], in the units of the data.
+        [steps, targets] in the units of the data, of quantiles the median; or [steps, targets, quantiles].
 
     Raises:
         InvalidInput: The network was trained for another task, the series is too short or has other channels, or what
             is known of the future is missing.
     """
-    return run.task.forecast(run.model, series, steps, future)
+    return run.task.forecast(run.model, series, steps, future, quantiles=quantiles)
 
 
 def forecast_table(

@@ -174,7 +174,7 @@ def test_the_forecast_page_and_picture_have_dates_and_the_first_eight_series(tra
     days = [f"2024-01-{day:02d}" for day in range(1, 16)]
     values = np.arange(30.0).reshape(15, 2)
     series = [SeriesForecast(f"shop {n}", values[:12], values[12:], days[:12], days[12:]) for n in range(9)]
-    forecast = TableForecast(series, ("height", "depth"), "shop", "day", ("shop 8 is new",))
+    forecast = TableForecast(series, ("height", "depth"), "shop", "day", notes=("shop 8 is new",))
     write_forecast_page(tmp_path / "next.html", trained, forecast)
     page = text_of((tmp_path / "next.html").read_text())
     for words in ("shop 0: height", "shop 7: depth", "2024-01-01", "The first 8 of 9 series.", "shop 8 is new"):

@@ -233,8 +233,9 @@ def test_a_seasonal_forecast_repeats_the_season() -> None:
     series = np.tile([1.0, 5.0, 3.0], 4)[:, None]
     naive = seasonal_naive(series[None, :9], horizon=4, season=3, window=9)
     np.testing.assert_array_equal(naive[0, :, 0], [1, 5, 3, 1])
-    metrics = forecast_errors(np.full((2, 4, 1), 2.0), naive_errors([np.arange(10.0)[:, None]], 2)[:, None])
-    assert metrics == {"MAE": 2.0, "RMSE": 2.0, "MASE": 1.0}
+    naive_error = [naive_errors([np.arange(10.0)[:, None]], 2, power)[:, None] for power in (1, 2)]
+    metrics = forecast_errors(np.full((2, 4, 1), 4.0), *naive_error)
+    assert metrics == {"MAE": 4.0, "RMSE": 4.0, "MASE": 2.0, "RMSSE": 2.0}
 
 
 def test_a_sound_is_pictured_with_its_lowest_frequency_at_the_bottom() -> None:

@@ -307,11 +307,11 @@ def print_forecast(forecast: "TableForecast", *, as_json: bool) -> None:
     has_times = any(one.times for one in forecast.series)
     step = forecast.time_column if has_times and forecast.time_column else "step"
     first = [forecast.series_column, step] if forecast.series_column else [step]
-    table = table_of(*first, *forecast.channels)
+    table = table_of(*first, *forecast.columns)
     for column in table.columns:
         column.no_wrap = True
     for one in forecast.series:
-        columns = [_format_channel(channel) for channel in one.values.T.tolist()]
+        columns = [_format_channel(column) for column in forecast.values_of(one).T.tolist()]
         times = one.times or [f"+{number}" for number in range(1, len(one.values) + 1)]
         for time, row in zip(times, zip(*columns, strict=True), strict=True):
             add_row(table, *([one.name, time] if forecast.series_column else [time]), *row)

@@ -14,7 +14,15 @@ _WIDTH = 110
 # Shown where the default is none, because the data or the task decides.
 _EXAMPLES = {
     "task": "classify",
-    "forecast": {"window": 24, "horizon": 12, "season": 12, "scale": "window_mean", "test_steps": 24},
+    "forecast": {
+        "window": 24,
+        "horizon": 12,
+        "season": 12,
+        "scale": "window_mean",
+        "quantiles": [0.1, 0.5, 0.9],
+        "conformal": True,
+        "test_steps": 24,
+    },
     "tokenizer": "words",
     "loss": "SparseCategoricalCrossentropy",
     "metrics": ["accuracy"],

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import unrolled.layers
+import unrolled.losses
 from unrolled.config.document import describe_value
 from unrolled.config.experiment import ExperimentConfig, LayerPath
 from unrolled.config.sections import Component
@@ -20,11 +21,11 @@ from keras.optimizers.schedules import CosineDecay
 from keras.src.backend import compute_output_spec
 from keras.src.backend.common import global_state
 
-# The modules of each kind of component. A layer of ours replaces Keras' layer of the same name.
+# The modules of each kind of component. One of ours replaces that of Keras of the same name.
 MODULES: dict[str, tuple[ModuleType, ...]] = {
     "layer": (unrolled.layers, keras.layers),
     "optimizer": (keras.optimizers,),
-    "loss": (keras.losses,),
+    "loss": (unrolled.losses, keras.losses),
     "metric": (keras.metrics,),
 }
 _ANCESTORS = {

@@ -70,7 +70,7 @@ def line_chart(
     Args:
         title: The text that a screen reader reads.
         series: Values by name, one per step, NaN where there is none; the n-th series has the class ``series-n``.
-        bands: By the name of a series, its lowest and its highest value at each step.
+        bands: By the name of a series, its lowest and its highest value at each step, NaN where there is none.
         steps: A label for each step; without them the steps are epochs from 1, each with a dot.
         ticks: Labels of the horizontal axis with their positions, in steps counted from 0; without them a choice of
             the steps' own labels.
@@ -122,9 +122,13 @@ def _parts(values: Sequence[float], position: Callable[[float, float], Position]
 
 
 def _outline(band: Sequence[tuple[float, float]], position: Callable[[float, float], Position]) -> str:
-    """Return the outline of a band: the upper edge from left to right, then the lower edge from right to left."""
-    upper = [position(step, high) for step, (_, high) in enumerate(band)]
-    lower = [position(step, low) for step, (low, _) in enumerate(band)]
+    """Return the outline of a band: the upper edge from left to right, then the lower edge from right to left.
+
+    Steps where it has no values are passed over.
+    """
+    known = [(step, low, high) for step, (low, high) in enumerate(band) if not math.isnan(low)]
+    upper = [position(step, high) for step, _, high in known]
+    lower = [position(step, low) for step, low, _ in known]
     return points([*upper, *reversed(lower)])
 
 

@@ -10,6 +10,7 @@ from unrolled.reports import render, write_page
 from unrolled.reports.charts import choose_labels, format_tick, line_chart, round_ticks
 from unrolled.runs.forecasts import SeriesForecast, TableForecast
 from unrolled.runs.run import Run
+from unrolled.tasks.quantiles import format_interval
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -21,15 +22,17 @@ _MOST_SERIES = 8
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM, _MARGIN = 960, 260, 84, 40, 36, 24
 _LABEL_WIDTH, _LINE, _DASH = 120, 3, 6
 _FORECAST = (214, 96, 20)
+_BAND = 45  # of 255, the opacity
 
 
 @dataclass(frozen=True)
 class _Panel:
-    """A chart: its name, its lines and the labels of its steps."""
+    """A chart: its name, its lines, the ends of the band around the forecast, and the labels of its steps."""
 
     name: str
     history: list[float]
     forecast: list[float]
+    band: list[tuple[float, float]]
     steps: list[str]
 
 
@@ -47,7 +50,8 @@ def write_forecast_page(path: Path, run: Run, forecast: TableForecast) -> None:
     charts = []
     for panel in _panels(forecast):
         lines = {"history": panel.history, "forecast": panel.forecast}
-        chart = line_chart(f"{panel.name} and its forecast", lines, steps=panel.steps)
+        bands = {"forecast": panel.band} if panel.band else None
+        chart = line_chart(f"{panel.name} and its forecast", lines, bands, panel.steps)
         charts.append({"name": panel.name, "series": list(lines), "chart": chart})
     steps = len(forecast.series[0].values)
     page = render(
@@ -66,11 +70,11 @@ def draw_forecast(forecast: TableForecast) -> Image.Image:
     """Draw a panel for each channel of the first series, with the times of the steps on its axis."""
     panels, shown = list(_panels(forecast)), _format_shown(forecast)
     sheet = Image.new("RGB", (_WIDTH, len(panels) * _HEIGHT + _MARGIN + _MARGIN * len(shown)), PAPER)
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
+    draw, font = ImageDraw.Draw(sheet, "RGBA"), ImageFont.load_default(14)
     for number, panel in enumerate(panels):
         _draw_panel(draw, panel, number * _HEIGHT + _MARGIN // 2)
-    for note in shown:
-        draw.text((_LEFT, len(panels) * _HEIGHT + _MARGIN // 2), note, fill=QUIET, font=font)
+    for line, note in enumerate(shown):
+        draw.text((_LEFT, len(panels) * _HEIGHT + _MARGIN // 2 + _MARGIN * line), note, fill=QUIET, font=font)
     return sheet
 
 
@@ -81,10 +85,12 @@ def _panels(forecast: TableForecast) -> Iterator[_Panel]:
         labels = _labels(one, length)
         for channel, name in enumerate(forecast.channels):
             history = one.history[len(one.history) - length :, channel].tolist()
+            band = one.band(channel)
             yield _Panel(
                 _name(one, name, len(forecast.channels)),
                 [*history, *[math.nan] * steps],
                 [*[math.nan] * (length - 1), history[-1], *one.values[:, channel].tolist()],
+                [*[(math.nan, math.nan)] * (length - 1), (history[-1], history[-1]), *band] if band else [],
                 labels,
             )
 
@@ -100,13 +106,15 @@ def _labels(one: SeriesForecast, length: int) -> list[str]:
 
 
 def _format_shown(forecast: TableForecast) -> list[str]:
+    """Return what is to be known of the charts, a sentence each."""
     count = len(forecast.series)
-    return [f"The first {_MOST_SERIES} of {count:,} series."] if count > _MOST_SERIES else []
+    band = [format_interval(forecast.quantiles)] if len(forecast.quantiles) > 1 else []
+    return [*band, *([f"The first {_MOST_SERIES} of {count:,} series."] if count > _MOST_SERIES else [])]
 
 
 def _draw_panel(draw: ImageDraw.ImageDraw, panel: _Panel, top: int) -> None:
     font, small = ImageFont.load_default(16), ImageFont.load_default(13)
-    levels = round_ticks([*panel.history, *panel.forecast])
+    levels = round_ticks([*panel.history, *panel.forecast, *(end for ends in panel.band for end in ends)])
     upper, lower, right = top + _TOP, top + _HEIGHT - _BOTTOM, _WIDTH - _MARGIN
 
     def x(step: float) -> float:
@@ -123,6 +131,11 @@ def _draw_panel(draw: ImageDraw.ImageDraw, panel: _Panel, top: int) -> None:
         draw.text((_LEFT - 8, y(level)), format_tick(level), fill=QUIET, font=small, anchor="rm")
     for step in choose_labels(panel.steps, (right - _LEFT) // _LABEL_WIDTH):
         draw.text((x(step), lower + 8), panel.steps[step], fill=QUIET, font=small, anchor="ma")
+    known = [(step, low, high) for step, (low, high) in enumerate(panel.band) if not math.isnan(low)]
+    if known:
+        upper_edge = [(x(step), y(high)) for step, _, high in known]
+        lower_edge = [(x(step), y(low)) for step, low, _ in reversed(known)]
+        draw.polygon([*upper_edge, *lower_edge], fill=(*_FORECAST, _BAND))
     for values, colour in ((panel.history, ACCENT), (panel.forecast, _FORECAST)):
         for part in _parts(values):
             points = [(x(step), y(values[step])) for step in part]

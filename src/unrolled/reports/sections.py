@@ -125,7 +125,7 @@ def _chart_values(section: ChartSection) -> dict[str, Any]:
         {
             "name": name,
             "series": list(series),
-            "chart": line_chart(name, series, steps=section.steps_of.get(name, section.steps)),
+            "chart": line_chart(name, series, section.bands.get(name), section.steps_of.get(name, section.steps)),
         }
         for name, series in section.charts.items()
     ]

@@ -19,6 +19,7 @@ from unrolled.data.table import Table, format_list
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
 from unrolled.tasks.forecasting import Forecasting
+from unrolled.tasks.quantiles import MEDIAN
 from unrolled.tasks.windows import Channels
 
 import numpy as np
@@ -34,9 +35,10 @@ class SeriesForecast:
     Attributes:
         name: The name of the series; empty for the only one of a table.
         history: [T, targets] the values before.
-        values: [steps, targets] the values to come, in the units of the data.
+        values: [steps, targets] the values to come, in the units of the data; of quantiles the median.
         past: [T] the time of each value before, for people; None for a series without times.
         times: [steps] the time of each step, for people; None where the times are unknown.
+        quantiles: [steps, targets, Q] all quantiles, where more than the median are forecast.
     """
 
     name: str
@@ -44,6 +46,15 @@ class SeriesForecast:
     values: NDArray[Any]
     past: Sequence[str] | None = None
     times: Sequence[str] | None = None
+    quantiles: NDArray[Any] | None = None
+
+    def band(self, channel: int) -> list[tuple[float, float]]:
+        """Return [steps] the lowest and the highest quantile of a channel; nothing without quantiles."""
+        return (
+            []
+            if self.quantiles is None
+            else [(low, high) for low, high in self.quantiles[:, channel, [0, -1]].tolist()]
+        )
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,7 @@ class TableForecast:
         channels: The names of the channels that are forecast.
         series_column: The column that names the series; None for the only one of a table.
         time_column: The column of times, or None.
+        quantiles: [Q] the quantiles, if more than the median are forecast.
         notes: Remarks for the user.
     """
 
@@ -62,7 +74,17 @@ class TableForecast:
     channels: tuple[str, ...]
     series_column: str | None = None
     time_column: str | None = None
+    quantiles: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the values in a row: those of the channels, of each its quantiles such as ``sales_0.1``."""
+        return tuple(
+            column
+            for name in self.channels
+            for column in (name, *(f"{name}_{quantile:g}" for quantile in self.quantiles if quantile != MEDIAN))
+        )
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -70,10 +92,18 @@ class TableForecast:
         return [
             ({self.series_column: one.name} if self.series_column else {})
             | ({self.time_column: one.times[step]} if self.time_column and one.times else {})
-            | {name: float(value) for name, value in zip(self.channels, values, strict=True)}
+            | dict(zip(self.columns, values, strict=True))
             for one in self.series
-            for step, values in enumerate(one.values)
+            for step, values in enumerate(self.values_of(one).tolist())
         ]
+
+    def values_of(self, one: SeriesForecast) -> NDArray[Any]:
+        """Return [steps, columns] the values of a series."""
+        if one.quantiles is None:
+            return one.values
+        others = [index for index, quantile in enumerate(self.quantiles) if quantile != MEDIAN]
+        values = np.concatenate([one.values[..., None], one.quantiles[..., others]], axis=-1)
+        return values.reshape(len(values), -1)
 
     def write(self, to: TextIO) -> None:
         """Write the rows as CSV; without times the steps are numbered."""
@@ -83,7 +113,7 @@ class TableForecast:
         if not has_times:
             rows = [{"step": step} | row for step, row in zip(steps, rows, strict=True)]
         names = [*((self.series_column,) if self.series_column else ()), *((self.time_column,) if has_times else ())]
-        writer = csv.DictWriter(to, [*(() if has_times else ("step",)), *names, *self.channels], restval="")
+        writer = csv.DictWriter(to, [*(() if has_times else ("step",)), *names, *self.columns], restval="")
         writer.writeheader()
         for row in rows:
             writer.writerow(
@@ -131,6 +161,7 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
         run.task.output_names,
         "series" if schema.is_wide else schema.series,
         schema.time,
+        tuple(run.task.settings.quantiles or ()),
         tuple(note for note in (*_format_names(run, found, refused), filled, irregular, unknown) if note),
     )
 
@@ -199,14 +230,15 @@ def _forecast(
         moments = series.timeline.moments[end : end + whole]
     after = _Steps(series, end, steps, moments, where)
     ahead = _known_ahead(task, after, now) if task.channels.ahead else None
-    values = task.forecast(run.model, before.values, steps, ahead)
+    values = task.forecast(run.model, before.values, steps, ahead, quantiles=True)
     times = after.times()
     return SeriesForecast(
         series.timeline.name,
         before.values[:, :targets],
-        values,
+        values[..., task.quantiles.index(MEDIAN)],
         before.timeline.labels(),
         times if len(times) == steps else None,
+        values if task.settings.quantiles else None,
     )
 
 

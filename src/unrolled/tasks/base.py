@@ -352,7 +352,13 @@ class Task(ABC):
         self._refuse("generate", "unrolled train austen-characters")
 
     def forecast(
-        self, model: keras.Model, series: Any, steps: int | None = None, future: Any = None
+        self,
+        model: keras.Model,
+        series: Any,
+        steps: int | None = None,
+        future: Any = None,
+        *,
+        quantiles: bool = False,
     ) -> NDArray[np.floating[Any]]:
         """Continue a series; see ``unrolled.forecast``."""
         self._refuse("forecast", "unrolled train passengers-forecast")

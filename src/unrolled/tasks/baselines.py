@@ -7,7 +7,6 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
 from unrolled.tasks.linear import logistic_regression
-from unrolled.tasks.metrics import forecast_errors
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,23 +95,6 @@ def seasonal_steps(horizon: int, season: int, window: int) -> NDArray[np.int64]:
     """
     steps = np.arange(horizon)
     return window + steps - season * (steps // season + 1)
-
-
-def naive_baseline(
-    windows: NDArray[Any], targets: NDArray[Any], errors: NDArray[Any], season: int, window: int
-) -> Baselines:
-    """Return the errors of repeating the values one season before.
-
-    Args:
-        windows: [B, >= window, F] past values.
-        targets: [B, horizon, F] the values to forecast.
-        errors: [B or 1, 1, F] the mean error of that method in the training part (see ``naive_errors``).
-        season: Length of a season, in steps.
-        window: Number of past steps that count.
-    """
-    naive = seasonal_naive(windows, horizon=targets.shape[1], season=season, window=window)
-    name = "last value" if season == 1 else f"value {season} steps before"
-    return {name: forecast_errors(targets - naive, errors)}
 
 
 def _grams(tokens: TokenNumbers, size: int) -> Iterable[tuple[int, ...]]:

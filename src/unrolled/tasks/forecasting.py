@@ -10,11 +10,12 @@ from unrolled.data.dataset import Dataset, Split
 from unrolled.data.registry import load, load_config_data
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.tasks.base import Baselines, Prediction, Task
-from unrolled.tasks.baselines import naive_baseline, seasonal_naive
+from unrolled.tasks.baselines import seasonal_naive
 from unrolled.tasks.batches import predict_outputs
 from unrolled.tasks.forecast_charts import forecast_charts
-from unrolled.tasks.metrics import Evaluation, forecast_errors, naive_errors
+from unrolled.tasks.metrics import Evaluation, forecast_errors, naive_errors, season_differences
 from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor, window_level
+from unrolled.tasks.quantiles import MEDIAN, quantile_errors, residual_quantiles
 from unrolled.tasks.sections import Sections
 from unrolled.tasks.windows import Channels, windows_after, windows_of
 
@@ -33,8 +34,9 @@ class Forecasting(Task):
 
         y = (x[t + k] - x[t + k - season m]) / scale        k = 1 ... horizon, m the smallest that is in the window
 
-    With ``forecast.scale: window_mean`` the scale is multiplied by the mean of the window. Metrics and baselines
-    concern the channels to forecast; what else the network reads, ``Channels`` says.
+    With ``forecast.scale: window_mean`` the scale is multiplied by the mean of the window. With ``forecast.quantiles``
+    there is an output for each quantile. Metrics and baselines concern the channels to forecast; what else the network
+    reads, ``Channels`` says.
     """
 
     name = "forecast"
@@ -50,11 +52,26 @@ class Forecasting(Task):
         """Return True if there is a forecast section, or the data set is a series."""
         return config.forecast is not None or config.data in _SERIES
 
+    @classmethod
+    def with_defaults(cls, config: ExperimentConfig) -> ExperimentConfig:
+        """Return the experiment with its loss and metrics: those of quantiles where it has them."""
+        if config.forecast is not None and config.forecast.quantiles and config.training.loss is None:
+            loss = Component.model_validate({"PinballLoss": {"quantiles": list(config.forecast.quantiles)}})
+            metrics = config.training.metrics or ()
+            training = config.training.model_copy(update={"loss": loss, "metrics": metrics})
+            config = config.replaced(training=training)
+        return super().with_defaults(config)
+
     @property
     def settings(self) -> ForecastConfig:
         """Window, horizon, season and test steps."""
         assert self.config.forecast is not None
         return self.config.forecast
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """[Q] the quantiles that the network forecasts; the middle alone, whatever its loss makes of it, by default."""
+        return tuple(self.settings.quantiles or (MEDIAN,))
 
     @cached_property
     def channels(self) -> Channels:
@@ -99,12 +116,16 @@ class Forecasting(Task):
         return self.channels.fit(list(train.inputs), self.settings)
 
     def encode(self, split: Split) -> Split:
-        """Return what the network reads, and the scaled differences from one season earlier [B, horizon * targets]."""
+        """Return what the network reads, and the scaled differences from one season earlier.
+
+        Those are [B, horizon * targets * Q], each as often as there are quantiles.
+        """
         windows = np.stack(list(split.inputs))
         before, after = self._targets(windows)
         differences = (after - self._naive(before)) / self._unit(before)
         inputs = self._series_preprocessor.narrow(self.channels.inputs(windows, self.settings))
-        return Split(inputs, differences.reshape(len(inputs), -1).astype(np.float32))
+        targets = np.repeat(differences.reshape(len(inputs), -1).astype(np.float32), len(self.quantiles), axis=1)
+        return Split(inputs, targets)
 
     def encode_test(self) -> Split:
         """Return the windows whose target steps are in the test part."""
@@ -112,8 +133,8 @@ class Forecasting(Task):
 
     @property
     def num_outputs(self) -> int:
-        """One value per target step and channel to forecast."""
-        return self.settings.horizon * len(self.output_names)
+        """One value per target step, channel to forecast and quantile."""
+        return self.settings.horizon * len(self.output_names) * len(self.quantiles)
 
     @classmethod
     def head(cls, num_outputs: int) -> Component:
@@ -125,29 +146,44 @@ class Forecasting(Task):
         return predict_outputs(model, split.inputs, batch_size)
 
     def evaluate(self, outputs: NDArray[Any], split: Split) -> Evaluation:
-        """Return MAE, RMSE and MASE in the units of the data; the loss is that of the scaled differences."""
-        settings = self.settings
-        errors = (np.asarray(split.targets, np.float64) - outputs).reshape(len(outputs), settings.horizon, -1)
-        unit = self._unit(self._targets(np.asarray(split.inputs))[0])
-        metrics = forecast_errors(errors * unit, self._naive_errors())
+        """Return MAE, RMSE, MASE and RMSSE in the units of the data, of quantiles pinball loss and coverage too.
+
+        The loss is that of the scaled differences.
+        """
+        settings, levels = self.settings, self.quantiles
+        scaled = np.asarray(split.targets, np.float64).reshape(len(outputs), settings.horizon, -1, len(levels))
+        scaled = scaled - self._differences(outputs)
+        errors = scaled * self._unit(self._targets(np.asarray(split.inputs))[0])[..., None]
+        metrics = forecast_errors(errors[..., levels.index(MEDIAN)], *self._naive_errors())
+        if settings.quantiles:
+            metrics |= quantile_errors(errors, levels)
+        loss = quantile_errors(scaled, levels)["pinball"] if settings.quantiles else float(np.nanmean(scaled**2))
         return Evaluation(
             examples=len(outputs),
-            metrics={**metrics, "loss": float(np.nanmean(errors**2))},
+            metrics={**metrics, "loss": loss},
             headline="MAE",
             conditions={"horizon": settings.horizon, "test_steps": settings.test_steps},
         )
 
     def baselines(self) -> Baselines:
-        """Return the errors of the seasonal naive forecast."""
-        settings = self.settings
-        inputs, targets = self._targets(np.stack(list(self._test_windows().inputs)))
-        return naive_baseline(inputs, targets, self._naive_errors(), settings.season, settings.window)
+        """Return the errors of the seasonal naive forecast; its quantiles are those of its errors in training."""
+        settings, levels = self.settings, self.quantiles
+        windows = self._test_windows()
+        before, after = self._targets(np.stack(list(windows.inputs)))
+        errors = after - self._naive(before)
+        metrics = forecast_errors(errors, *self._naive_errors())
+        if settings.quantiles:
+            metrics |= quantile_errors(errors[..., None] - self._naive_spread()[windows.targets], levels)
+        return {"last value" if settings.season == 1 else f"value {settings.season} steps before": metrics}
 
     def report_sections(self, model: keras.Model, outputs: NDArray[Any]) -> Sections:
         """Chart the test part beside its forecasts (see ``forecast_charts``)."""
         windows = self._test_windows()
         forecasts = self.values(outputs, self._targets(np.stack(list(windows.inputs)))[0])
-        return Sections([forecast_charts(self.data, self.settings, self.output_names, forecasts, windows.targets)])
+        charts = forecast_charts(
+            self.data, self.settings, self.output_names, forecasts, self.quantiles, windows.targets
+        )
+        return Sections([charts])
 
     def describe_prediction(self, output: NDArray[Any]) -> Prediction:
         """Return the value of each channel at one step."""
@@ -158,7 +194,13 @@ class Forecasting(Task):
         raise InvalidInput("predict: the network was trained to forecast. Use: unrolled forecast RUN FILE")
 
     def forecast(
-        self, model: keras.Model, series: Any, steps: int | None = None, future: Any = None
+        self,
+        model: keras.Model,
+        series: Any,
+        steps: int | None = None,
+        future: Any = None,
+        *,
+        quantiles: bool = False,
     ) -> NDArray[np.floating[Any]]:
         """Return the values after the end of a series; beyond the horizon the network reads its own forecasts.
 
@@ -169,9 +211,10 @@ class Forecasting(Task):
             steps: Number of steps to forecast; the horizon if left out.
             future: [>= steps, known channels], the values of the channels that are known ahead, NaN for a gap. Of a
                 horizon that reaches beyond them, the last ones are repeated.
+            quantiles: True to return each quantile.
 
         Returns:
-            [steps, targets], in the units of the data.
+            [steps, targets] in the units of the data, of quantiles the median; or [steps, targets, Q].
 
         Raises:
             InvalidInput: The series is too short, has other channels, or has a gap in its last season; or what is known
@@ -184,15 +227,18 @@ class Forecasting(Task):
         values = self.past_values(series)
         ahead = self._known_ahead(future, wanted)
         known, first = values[-settings.window :], len(channels.names) - len(channels.ahead)
+        blocks, median = [], self.quantiles.index(MEDIAN)
         for begin in range(0, wanted, settings.horizon):
             block = np.full((settings.horizon, values.shape[1]), np.nan, values.dtype)
             block[:, first:] = ahead[begin : begin + settings.horizon]
             window = np.concatenate([known[-settings.window :], block])[None]
             inputs = self._series_preprocessor.narrow(channels.inputs(window, settings))
             outputs = np.asarray(model.predict_on_batch(inputs), np.float32)
-            block[:, :targets] = self.values(outputs, self._targets(window)[0])[0]
+            blocks.append(self.values(outputs, self._targets(window)[0])[0].astype(values.dtype))
+            block[:, :targets] = blocks[-1][..., median]
             known = np.concatenate([known, block])
-        return known[settings.window : settings.window + wanted, :targets]
+        forecasts: NDArray[np.floating[Any]] = np.concatenate(blocks)[:wanted]
+        return forecasts if quantiles else forecasts[..., median]
 
     def past_values(self, series: Any) -> NDArray[Any]:
         """Return a series [T, F] to forecast after checking it.
@@ -237,21 +283,46 @@ class Forecasting(Task):
         return np.concatenate([given, np.repeat(given[-1:], whole - len(given), axis=0)])
 
     def values(self, outputs: NDArray[Any], windows: NDArray[Any]) -> NDArray[Any]:
-        """Return the forecast values [B, horizon, targets] in the units of the data.
+        """Return the forecast quantiles [B, horizon, targets, Q] in the units of the data.
 
         Args:
-            outputs: [B, horizon * targets] scaled differences from one season before.
+            outputs: [B, horizon * targets * Q] scaled differences from one season before.
             windows: [B, window, targets] past values.
         """
-        unit = self._unit(windows)
-        values: NDArray[Any] = self._naive(windows) + outputs.reshape(len(outputs), self.settings.horizon, -1) * unit
+        differences = self._differences(outputs) * self._unit(windows)[..., None]
+        values: NDArray[Any] = self._naive(windows)[..., None] + differences
         return values
 
-    def _naive_errors(self) -> NDArray[np.float64]:
-        """Return [B, 1, targets] the naive error of the series of each test window."""
-        series = [values[:, : len(self.output_names)] for values in self.data.train.inputs]
-        errors: NDArray[np.float64] = naive_errors(series, self.settings.season)[self._test_windows().targets]
-        return errors[:, None]
+    def _differences(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Return [B, horizon, targets, Q] the scaled differences; where quantiles cross, they are sorted.
+
+        Reference:
+            Chernozhukov, Fernandez-Val and Galichon, "Quantile and Probability Curves Without Crossing", 2010.
+        """
+        shape = len(outputs), self.settings.horizon, len(self.output_names), len(self.quantiles)
+        return np.sort(outputs.reshape(shape), axis=-1)
+
+    def _trained(self) -> list[NDArray[Any]]:
+        """Return [T, targets] the training part of each series."""
+        return [values[:, : len(self.output_names)] for values in self.data.train.inputs]
+
+    def _naive_errors(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return, each [B, 1, targets], the mean and the mean squared naive error of the series of each test window."""
+        owners = self._test_windows().targets
+        absolute, squared = (naive_errors(self._trained(), self.settings.season, power) for power in (1, 2))
+        return absolute[owners][:, None], squared[owners][:, None]
+
+    def _naive_spread(self) -> NDArray[np.float64]:
+        """Return [S, horizon, targets, Q] the quantiles of the naive errors of each series in training, by step."""
+        settings = self.settings
+        seasons = np.arange(settings.horizon) // settings.season + 1
+        of_seasons = {
+            count: residual_quantiles(
+                [season_differences(one, count * settings.season) for one in self._trained()], self.quantiles
+            )
+            for count in np.unique(seasons).tolist()
+        }
+        return np.stack([of_seasons[count] for count in seasons.tolist()], axis=1)
 
     def _naive(self, windows: NDArray[Any]) -> NDArray[Any]:
         settings = self.settings

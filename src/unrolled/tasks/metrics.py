@@ -210,45 +210,56 @@ def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
 
-def forecast_errors(errors: NDArray[Any], naive: NDArray[Any]) -> dict[str, float]:
-    """Return MAE, RMSE and MASE.
+def forecast_errors(errors: NDArray[Any], naive: NDArray[Any], squared: NDArray[Any]) -> dict[str, float]:
+    """Return MAE, RMSE, MASE and RMSSE.
 
     ::
 
-        MASE = mean (|error| / naive)
+        MASE  = mean (|error| / naive)
+        RMSSE = mean over windows and channels of sqrt (mean over the horizon of error^2 / squared naive)
 
     Args:
         errors: [B, horizon, F], in the units of the data.
         naive: [B or 1, 1, F] the mean error of the naive forecast (see ``naive_errors``) of each window's series.
+        squared: [B or 1, 1, F] the mean of its squared errors.
 
     Reference:
         Hyndman and Koehler, "Another look at measures of forecast accuracy", 2006.
     """
+    naive, squared = (np.where(one > 0, one, 1.0) for one in (naive, squared))
+    counts = np.maximum((~np.isnan(errors)).sum(axis=1), 1)
     return {
         "MAE": float(np.nanmean(np.abs(errors))),
         "RMSE": float(np.sqrt(np.nanmean(errors**2))),
-        "MASE": float(np.nanmean(np.abs(errors) / np.where(naive > 0, naive, 1.0))),
+        "MASE": float(np.nanmean(np.abs(errors) / naive)),
+        "RMSSE": float(np.sqrt(np.nansum(errors**2 / squared, axis=1) / counts).mean()),
     }
 
 
-def naive_errors(series: Sequence[NDArray[Any]] | NDArray[Any], season: int) -> NDArray[np.float64]:
+def naive_errors(series: Sequence[NDArray[Any]] | NDArray[Any], season: int, power: int = 1) -> NDArray[np.float64]:
     """Return the mean absolute error of repeating the values one season before, in each series and channel.
 
     ::
 
-        naive = mean |x[t] - x[t - season]|
+        naive = mean |x[t] - x[t - season]|^power
 
     Args:
         series: [S] arrays [T, F], the training part of each series.
         season: Length of a season, in steps.
+        power: 2 for the mean squared error.
 
     Returns:
         [S, F]; 0 where no step has a value one season before.
     """
     errors = []
     for values in series:
-        values = values.astype(np.float64)
-        differences = np.abs(values[season:] - values[:-season])
+        differences = np.abs(season_differences(values, season)) ** power
         counts = (~np.isnan(differences)).sum(axis=0)
         errors.append(np.nansum(differences, axis=0) / np.maximum(counts, 1))
     return np.array(errors)
+
+
+def season_differences(values: NDArray[Any], season: int) -> NDArray[np.float64]:
+    """Return [T - season, F] the values of a series [T, F] less those one season before."""
+    precise = values.astype(np.float64)
+    return precise[season:] - precise[:-season]

@@ -85,6 +85,7 @@ class ChartSection:
         steps: The labels of the horizontal axis.
         note: A sentence below the heading.
         steps_of: The labels of charts that have their own, by name.
+        bands: Of a chart by name, for some of its series the lowest and the highest value of each step.
     """
 
     title: str
@@ -92,6 +93,7 @@ class ChartSection:
     steps: Sequence[str]
     note: str = ""
     steps_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    bands: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
