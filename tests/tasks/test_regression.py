@@ -12,7 +12,7 @@ from unrolled.errors import DataError, UnrolledError
 from unrolled.model.build import build_model, prepare
 from unrolled.reports.run import write_report
 from unrolled.runs.inference import evaluate, predict_table, write_table
-from unrolled.tasks.metrics import label_scores, regression_errors
+from unrolled.tasks.metrics import best_threshold, label_scores, regression_errors
 
 import numpy as np
 import polars as pl
@@ -202,6 +202,54 @@ def test_several_labels_are_learned_and_told(tagged: unrolled.Run, unrolled_comm
     assert opened.task.describe_prediction(probabilities)["labels"] == ["liked"]
     assert "liked" in unrolled_command("predict", tagged.path, "fine fine fine thing 1").stdout
     assert unrolled_command("predict", tagged.path, "").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "is_true", "expected"),
+    [
+        ([0.9, 0.4, 0.3, 0.1], [1, 0, 1, 0], 0.3),
+        ([0.9, 0.4, 0.3, 0.1], [1, 0, 0, 0], 0.9),
+        ([0.2, 0.2, 0.2, 0.1], [1, 0, 1, 1], 0.1),
+        ([0.3, 0.3, 0.3, 0.1], [0, 0, 1, 0], 0.3),
+    ],
+)
+def test_the_best_threshold_is_that_of_the_highest_f1(
+    probabilities: list[float], is_true: list[int], expected: float
+) -> None:
+    assert best_threshold(np.array(probabilities), np.array(is_true) > 0) == expected
+    metrics = pytest.importorskip("sklearn.metrics")
+    scores = {at: metrics.f1_score(is_true, np.array(probabilities) >= at) for at in probabilities}
+    assert scores[expected] == max(scores.values())
+
+
+def briefly_tagged(folder: Path, validation: Any) -> unrolled.Run:
+    settings = experiment("classes", write(folder, tags=["|".join(labels) for labels in LABELS]))
+    settings["training"] = {"epochs": 1, "batch_size": 16, "validation": validation}
+    return unrolled.train(settings, runs=folder / "runs", quiet=True)
+
+
+def test_the_threshold_of_labels_is_chosen_on_validation_examples_and_kept(tmp_path: Path) -> None:
+    run = briefly_tagged(tmp_path, validation=0.3)
+    opened = unrolled.Run.open(run.path)
+    threshold = opened.calibration["threshold"]
+    assert threshold < 0.5  # of a network that has hardly learned anything
+    assert evaluate(opened).metrics == run.evaluation.metrics
+    told = opened.task.describe_prediction(opened.predict(["fine poor thing 1"])[0])
+    assert told["labels"] == [name for name, value in told["probabilities"].items() if value >= threshold]
+    validation = run.task.validation
+    assert validation is not None
+    outputs = run.task.predict(run.model, validation)
+    chosen = run.task.evaluate(outputs, validation).metrics["micro F1"]
+    for other in (0.5, 0.9 * threshold, 1.1 * threshold):
+        run.task.calibration = {"threshold": other}
+        assert chosen >= run.task.evaluate(outputs, validation).metrics["micro F1"]
+
+
+@pytest.mark.parametrize("validation", ["test", "none", 0.05])
+def test_no_threshold_is_chosen_on_the_test_or_on_few_examples(validation: Any, tmp_path: Path) -> None:
+    run = briefly_tagged(tmp_path, validation)
+    assert run.calibration.get("threshold") is None
+    assert run.task.threshold == 0.5  # type: ignore[attr-defined]
 
 
 def test_label_sets_of_files_are_predicted_and_evaluated(tagged: unrolled.Run, tmp_path: Path) -> None:

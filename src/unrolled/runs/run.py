@@ -31,6 +31,7 @@ FORMAT = 2
 LATEST = "latest"
 # The file that makes a folder a run, a group of runs, or a search.
 RUN_FILE, GROUP_FILE, SEARCH_FILE = "experiment.yaml", "group.json", "search.yaml"
+CALIBRATION_FILE = "calibration.json"
 KILLED = "killed"
 _MOST_CANDIDATES = 10
 
@@ -229,6 +230,7 @@ class Run:
         tokenizer.json     for texts, the tokenizer as Hugging Face's library reads it; of several inputs, one for each
         checkpoints/       the state of the training
         model.keras        the network; takes raw images, tokens or series
+        calibration.json   what was fitted to its outputs on the validation examples, for tasks that have such
         evaluation.json    metrics and baselines on the test set
         report.html        all of it as a page
 
@@ -303,7 +305,8 @@ class Run:
         """The task with the run's preprocessor; its data is loaded when it is first needed."""
         from unrolled.tasks.registry import load_task
 
-        return load_task(self.config, self.preprocessor, self.output_names, self.schema, self.data.get("facts"))
+        facts = self.data.get("facts")
+        return load_task(self.config, self.preprocessor, self.output_names, self.schema, facts, self.calibration)
 
     @cached_property
     def preprocessor(self) -> "Preprocessor":
@@ -316,6 +319,11 @@ class Run:
     def data(self) -> Mapping[str, Any]:
         """The data set: ``name``, ``classes``, ``example_shape``, sizes of the splits; and the ``parameters``."""
         return self.read_json("data.json")
+
+    @property
+    def calibration(self) -> Mapping[str, Any]:
+        """What was fitted to the network's outputs on the validation examples; empty where nothing was."""
+        return self.read_json(CALIBRATION_FILE) if (self.path / CALIBRATION_FILE).exists() else {}
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -470,6 +478,10 @@ class Run:
         """Write ``evaluation.json``."""
         write_json(self.path / "evaluation.json", evaluation.to_json())
 
+    def save_calibration(self, calibration: Mapping[str, Any]) -> None:
+        """Write ``calibration.json``."""
+        write_json(self.path / CALIBRATION_FILE, calibration)
+
     def with_overrides(self, overrides: Sequence[str]) -> "Run":
         """Return the same run with some settings changed, without writing them to its folder.
 
@@ -485,7 +497,7 @@ class Run:
 
         Files of those names stay: theirs is the first name with a number that is free.
         """
-        for name in ("model.keras", "evaluation.json", "report.html"):
+        for name in ("model.keras", CALIBRATION_FILE, "evaluation.json", "report.html"):
             path = self.path / name
             if path.exists():
                 names = (f"{path.stem}-{epochs}-epochs{suffix}" for suffix in ("", *(f"-{n}" for n in range(2, 1000))))

@@ -38,6 +38,7 @@ class Task(ABC):
         outputs: The names of the outputs of a trained network; without them, those of the data.
         schema: The schema of the table that a trained network was trained on, if any.
         facts: What was fitted beside the preprocessor of a trained network (see ``facts``).
+        calibration: What ``calibrate`` fitted to the outputs of a trained network.
 
     Attributes:
         name: The word in experiment files.
@@ -51,6 +52,8 @@ class Task(ABC):
         search_metric: The metric by which a search compares trials.
         takes_other_data: True if a network can be evaluated on examples of other files.
         weighs_steps: True if each step of a batch has a weight, 0 for padding.
+        is_calibrated: True if ``calibrate`` fits something.
+        calibration: What was fitted to the outputs of the trained network, as JSON; empty until then.
         takes_inputs: True if a network may have several inputs, the columns of a table.
         purpose: The purpose for which files are loaded (see ``load_file``); None for the first of their format.
     """
@@ -68,6 +71,7 @@ class Task(ABC):
     takes_inputs: ClassVar[bool] = False
     purpose: ClassVar[str | None] = None
     weighs_steps: ClassVar[bool] = False
+    is_calibrated: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -76,8 +80,10 @@ class Task(ABC):
         outputs: Sequence[str] | None = None,
         schema: TableSchema | None = None,
         facts: Mapping[str, Any] | None = None,
+        calibration: Mapping[str, Any] | None = None,
     ):
         self.config = self.with_defaults(config)
+        self.calibration: Mapping[str, Any] = calibration or {}
         if preprocessor is not None:
             self.preprocessor = preprocessor
         if outputs is not None:
@@ -294,6 +300,29 @@ class Task(ABC):
     def head(cls, num_outputs: int) -> Component:
         """Return the last layer of a network that names none."""
         return Component.model_validate({"Dense": {"units": num_outputs, "activation": "softmax"}})
+
+    # Calibration
+
+    def calibrate(self, outputs: Any, split: Split) -> Mapping[str, Any]:
+        """Fit what turns a trained network's outputs into predictions, such as a threshold.
+
+        It is kept with the run as ``calibration.json`` and is the ``calibration`` of the tasks that are loaded from it.
+
+        Args:
+            outputs: The return value of ``predict``.
+            split: The examples that were predicted: the validation examples, encoded.
+
+        Returns:
+            What was fitted, as JSON; empty where these examples are too few.
+        """
+        return {}
+
+    @property
+    def calibration_split(self) -> Split | None:
+        """The examples to calibrate on: the validation examples, but never those of the test."""
+        if not self.is_calibrated or self.config.training.validation == "test":
+            return None
+        return self.validation
 
     # Evaluation
 

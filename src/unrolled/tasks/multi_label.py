@@ -1,5 +1,6 @@
 """Several labels for each example."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from unrolled.config.sections import Component
@@ -8,7 +9,7 @@ from unrolled.tasks.base import Baselines, Prediction
 from unrolled.tasks.batches import predict_outputs
 from unrolled.tasks.examples import ExampleTask
 from unrolled.tasks.linear import linear_inputs
-from unrolled.tasks.metrics import SMALLEST_PROBABILITY, ClassScore, Evaluation, label_scores
+from unrolled.tasks.metrics import SMALLEST_PROBABILITY, ClassScore, Evaluation, best_threshold, label_scores
 from unrolled.tasks.sections import Sections, TableSection
 
 import keras
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 MICRO_F1, MACRO_F1 = "micro F1", "macro F1"
 THRESHOLD = 0.5
-"""The probability from which on a label is predicted."""
+"""The probability from which on a label is predicted, where none was chosen on validation examples."""
+_FEWEST_LABELS = 50
 _SHOWN = 20
 
 
@@ -30,6 +32,7 @@ class MultiLabel(ExampleTask):
     output_activations = ("sigmoid",)
     output_unit = "labels"
     purpose, target_kind, wants = "label sets", "labels", "several labels"
+    is_calibrated = True
 
     @classmethod
     def head(cls, num_outputs: int) -> Component:
@@ -44,15 +47,34 @@ class MultiLabel(ExampleTask):
         """Return the probability of each label, [B, labels]."""
         return predict_outputs(model, self.preprocessor.encode(inputs), batch_size)
 
+    def calibrate(self, outputs: NDArray[Any], split: Split) -> Mapping[str, float]:
+        """Choose the threshold of all labels by their micro F1, if the examples have 50 labels or more.
+
+        One threshold is enough for micro F1: the best one is the same for each label (half of the best F1, where the
+        probabilities are right).
+
+        Reference:
+            Lipton, Elkan and Naryanaswamy, "Optimal thresholding of classifiers to maximize F1 measure", 2014.
+        """
+        targets = np.asarray(split.targets) > 0.5
+        if targets.sum() < _FEWEST_LABELS:
+            return {}
+        return {"threshold": best_threshold(np.ravel(outputs), targets.ravel())}
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which on a label is predicted."""
+        return float(self.calibration.get("threshold", THRESHOLD))
+
     def evaluate(self, outputs: NDArray[Any], split: Split) -> Evaluation:
         """Return micro and macro F1, the share of examples whose labels are all right, loss and the scores of each."""
-        targets = np.asarray(split.targets) > THRESHOLD
+        targets = np.asarray(split.targets) > 0.5
         bounded = np.clip(outputs.astype(np.float64), SMALLEST_PROBABILITY, 1 - SMALLEST_PROBABILITY)
         loss = -np.where(targets, np.log(bounded), np.log(1 - bounded)).mean()
-        scores = label_scores(outputs >= THRESHOLD, targets, self.output_names)
+        scores = label_scores(outputs >= self.threshold, targets, self.output_names)
         return Evaluation(
             examples=len(outputs),
-            metrics={**self._metrics(outputs >= THRESHOLD, targets, scores), "loss": float(loss)},
+            metrics={**self._metrics(outputs >= self.threshold, targets, scores), "loss": float(loss)},
             headline=MICRO_F1,
             is_higher_better=True,
             classes=scores,
@@ -71,7 +93,7 @@ class MultiLabel(ExampleTask):
 
     def baselines(self) -> Baselines:
         """Return the scores of the commonest label, and of logistic regression for each (if scikit-learn is there)."""
-        train, test = self.data.train.targets, np.asarray(self.data.test.targets) > THRESHOLD
+        train, test = self.data.train.targets, np.asarray(self.data.test.targets) > 0.5
         commonest = np.zeros_like(test)
         commonest[:, np.asarray(train).sum(axis=0).argmax()] = True
         found = {"commonest label": commonest}
@@ -90,15 +112,16 @@ class MultiLabel(ExampleTask):
         """Show the scores of each label, and the examples whose labels are furthest from the truth."""
         scores = sorted(self.evaluate(outputs, self.data.test).classes, key=lambda score: -score.support)
         rows = [(score.name, score.precision, score.recall, score.f1, score.support) for score in scores]
-        labels = TableSection("Labels", ("label", "precision", "recall", "F1", "examples"), rows)
+        title = f"Labels, predicted from a probability of {self.threshold:.2f} on"
+        labels = TableSection(title, ("label", "precision", "recall", "F1", "examples"), rows)
         return Sections([labels, self._furthest(outputs)])
 
     def _furthest(self, outputs: NDArray[Any]) -> TableSection:
-        targets = np.asarray(self.data.test.targets) > THRESHOLD
-        wrong = ((outputs >= THRESHOLD) != targets).sum(axis=1)
+        targets = np.asarray(self.data.test.targets) > 0.5
+        wrong = ((outputs >= self.threshold) != targets).sum(axis=1)
         worst = np.argsort(-wrong, kind="stable")[:_SHOWN]
         rows = [
-            (self.quoted(index), self._names(targets[index]), self._names(outputs[index] >= THRESHOLD))
+            (self.quoted(index), self._names(targets[index]), self._names(outputs[index] >= self.threshold))
             for index in worst.tolist()
             if wrong[index]
         ]
@@ -111,6 +134,6 @@ class MultiLabel(ExampleTask):
         """Return the labels that are predicted, and the probability of each."""
         probabilities = {name: float(value) for name, value in zip(self.output_names, output, strict=True)}
         return {
-            "labels": [name for name, value in probabilities.items() if value >= THRESHOLD],
+            "labels": [name for name, value in probabilities.items() if value >= self.threshold],
             "probabilities": probabilities,
         }

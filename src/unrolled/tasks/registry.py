@@ -64,6 +64,7 @@ def load_task(
     outputs: Sequence[str] | None = None,
     schema: TableSchema | None = None,
     facts: Mapping[str, Any] | None = None,
+    calibration: Mapping[str, Any] | None = None,
 ) -> Task:
     """Return the task of an experiment; its data is loaded when it is first needed.
 
@@ -73,8 +74,9 @@ def load_task(
         outputs: The names of the outputs of a trained network; without them, those of the data.
         schema: The schema of the table that a trained network was trained on, if any.
         facts: What was fitted beside the preprocessor of a trained network.
+        calibration: What was fitted to the outputs of a trained network.
 
     Raises:
         InvalidSetting: There is no such task, or a setting belongs to another one.
     """
-    return task_type(config)(config, preprocessor, outputs, schema, facts)
+    return task_type(config)(config, preprocessor, outputs, schema, facts, calibration)

@@ -300,6 +300,10 @@ class Trainer:
     def _save(self) -> None:
         with replacing(self.run.path / "model.keras") as part:
             self.model.save(part)
+        split = self.task.calibration_split
+        if split is not None:
+            self.task.calibration = self.task.calibrate(self.task.predict(self.model, split), split)
+            self.run.save_calibration(self.task.calibration)
 
 
 def _describe_data(task: Task, model: keras.Model) -> dict[str, Any]:
