@@ -34,6 +34,7 @@ COMMANDS = (
     "schema",
     "generate",
     "forecast",
+    "backtest",
     "report",
 )
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from unrolled.backends import choose_backend
 
 if TYPE_CHECKING:
-    from unrolled.api import forecast, forecast_table, generate, repeat, resume, search, train
+    from unrolled.api import backtest, forecast, forecast_table, generate, repeat, resume, search, train
     from unrolled.comparison.comparison import compare
     from unrolled.config.experiment import ExperimentConfig
     from unrolled.data.dataset import Dataset
@@ -41,6 +41,7 @@ __all__ = [
     "SequenceRegressor",
     "__version__",
     "accelerate",
+    "backtest",
     "compare",
     "diagnose",
     "forecast",
@@ -65,6 +66,7 @@ _HOMES = {
     "SequenceClassifier": "unrolled.sklearn",
     "SequenceRegressor": "unrolled.sklearn",
     "accelerate": "unrolled.layers.conversion",
+    "backtest": "unrolled.api",
     "compare": "unrolled.comparison.comparison",
     "diagnose": "unrolled.diagnostics.diagnose",
     "forecast": "unrolled.api",

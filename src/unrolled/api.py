@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 if TYPE_CHECKING:
+    from unrolled.comparison.backtest import Backtest
     from unrolled.comparison.groups import Group
     from unrolled.searching.folder import Search
 
@@ -186,6 +187,48 @@ def forecast_table(
         InvalidInput: The network was trained for another task, or no series can be forecast.
     """
     return forecast_series_of(run, Path(table), steps, None if future is None else Path(future))
+
+
+def backtest(
+    run: Run,
+    folds: int = 5,
+    *,
+    step: int | None = None,
+    refit: bool = False,
+    methods: Sequence[str] | None = None,
+    quiet: bool = False,
+) -> "Backtest":
+    """Forecast each series from several moments of the past, and compare with simple and statistical methods.
+
+    The moments are ``step`` steps apart, the last one a horizon before the end of each series. If the run was trained
+    on steps that are to be forecast, its experiment is trained again without them, in its folder ``backtest``. The
+    statistical methods read each series up to the moment.
+
+    Args:
+        run: A network that was trained to forecast; its data must still be there.
+        folds: Number of moments.
+        step: Number of steps between two of them; the horizon if left out.
+        refit: True to train a network for each moment, on all that was before it.
+        methods: Among ``naive``, ``ets`` (AutoETS) and ``theta`` (AutoTheta); all that are installed if left out.
+        quiet: True to print nothing while networks are trained.
+
+    Returns:
+        The metrics of each method in all (``methods``) and by series (``by_series``), and ``rows`` with all forecasts.
+
+    Raises:
+        InvalidInput: The network was trained for another task, a method is unknown or not installed, or every window
+            has a gap.
+        DataError: The data cannot be loaded.
+
+    References:
+        Tashman, "Out-of-sample tests of forecasting accuracy", 2000; Hyndman and Athanasopoulos, "Forecasting:
+        Principles and Practice", section 5.10.
+    """
+    from unrolled.comparison.backtest import run_backtest
+
+    with stop_on_signals() as request:
+        progress = choose_progress(quiet=quiet)
+        return run_backtest(run, progress, request, folds=folds, step=step, refit=refit, methods=methods)
 
 
 def repeat(

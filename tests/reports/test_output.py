@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from unrolled.cli.output import print_evaluation, print_forecast, print_predictions
+from unrolled.cli.forecasts import print_forecast
+from unrolled.cli.output import print_evaluation, print_predictions
 from unrolled.cli.tables import add_row, table_of, wrap_words
 from unrolled.runs.forecasts import SeriesForecast, TableForecast
 from unrolled.tasks.metrics import Evaluation

@@ -13,6 +13,7 @@ from unrolled.errors import InvalidSetting
 from unrolled.losses import PinballLoss
 from unrolled.reports.forecast import draw_forecast
 from unrolled.runs.run import Run
+from unrolled.tasks.forecasting import Forecasting
 from unrolled.tasks.quantiles import conformal_shifts, quantile_errors, residual_quantiles
 
 import keras
@@ -111,6 +112,33 @@ def test_quantiles_are_evaluated_beside_those_of_the_naive_forecast(run: Run) ->
     naive = evaluation.baselines["value 4 steps before"]
     assert evaluation.metrics["pinball"] < naive["pinball"]
     assert 0.7 < naive["coverage"] < 0.9, "its errors in training are those of the test"
+
+
+def test_quantiles_are_corrected_on_the_validation_part(run: Run) -> None:
+    task = Run.open(run.path).task
+    assert isinstance(task, Forecasting)
+    assert np.array(task.calibration["shifts"]).shape == (1, 3)
+    split = task.calibration_split
+    assert split is not None
+    task.calibration, narrow = {}, np.zeros((split.size, task.num_outputs), np.float32)
+    task.calibration = task.calibrate(narrow, split)
+    values = task.values(narrow, np.asarray(split.inputs)[:, :8])[..., 0, :]
+    true = np.stack([window[8:, 0] for window in task._parts[1].inputs])  # type: ignore[union-attr]
+    within = ((values[..., 0] <= true) & (true <= values[..., 2])).mean()
+    assert within == pytest.approx(0.8, abs=0.02)
+    assert task.calibration["shifts"][0][1] == 0, "the median stays"
+
+
+def test_without_conformal_the_quantiles_are_those_of_the_network(table: Path) -> None:
+    data = {"file": str(table), "target": "sales", "series": "shop"}
+    settings = {**EXPERIMENT["forecast"], "conformal": False}
+    run = unrolled.train(
+        {"data": data, **EXPERIMENT, "forecast": settings},
+        overrides=["training.epochs=1"],
+        runs=table.parent / "runs",
+        quiet=True,
+    )
+    assert run.calibration == {}
 
 
 def test_a_table_of_forecasts_has_a_column_for_each_quantile(

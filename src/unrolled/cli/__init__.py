@@ -47,6 +47,7 @@ for command in (
     infer.predict,
     infer.generate,
     infer.forecast,
+    infer.backtest,
     infer.report,
 ):
     cli.add_command(command)

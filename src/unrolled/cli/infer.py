@@ -190,7 +190,7 @@ def forecast(
     unrolled forecast latest passengers.csv --steps 24 --html next.html
     unrolled forecast latest sales.csv --future prices.csv --output next.csv
     """  # noqa: D301 - click reads the backspace
-    from unrolled.cli.output import print_forecast
+    from unrolled.cli.forecasts import print_forecast
     from unrolled.data.pictures import save_png
     from unrolled.reports.forecast import draw_forecast, write_forecast_page
     from unrolled.runs.forecasts import forecast_table
@@ -214,6 +214,52 @@ def forecast(
     written = [path for path in (html, picture) if path]
     if written and not as_json:
         click.echo("\n" + "\n".join(map(str, written)))
+
+
+@click.command()
+@click.argument("run")
+@click.option("--folds", type=click.IntRange(min=1), default=5, show_default=True, help="Moments to forecast from.")
+@click.option("--step", type=click.IntRange(min=1), help="Steps between two of them.  [default: the network's horizon]")
+@click.option("--refit", is_flag=True, help="Train a network for each moment on all that was before it.")
+@click.option(
+    "--method",
+    "methods",
+    metavar="WORD",
+    multiple=True,
+    help="A method to compare with: naive, ets or theta; may be repeated.  [default: all that are installed]",
+)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write all forecasts to this CSV file.")
+@RUNS
+@JSON
+def backtest(
+    run: str,
+    folds: int,
+    step: int | None,
+    refit: bool,
+    methods: Sequence[str],
+    output: Path | None,
+    runs: Path,
+    as_json: bool,
+) -> None:
+    """Forecast each series from several moments of the past, and compare with simple and statistical methods.
+
+    The last moment is one horizon before the end. Where the run has read steps that are to be forecast, a network is
+    trained without them. AutoETS and AutoTheta need pip install 'unrolled[statsforecast]'. RUN is a folder, the name of
+    a run, or a handle such as latest.
+    """
+    from unrolled import api
+    from unrolled.cli.forecasts import print_backtest, write_backtest
+    from unrolled.runs.run import Run
+    from unrolled.storage import new_file
+
+    check_backend()
+    found = api.backtest(Run.find(run, runs), folds, step=step, refit=refit, methods=methods or None, quiet=as_json)
+    if output:
+        with new_file(output) as to:
+            write_backtest(found, to)
+    print_backtest(found, as_json=as_json)
+    for note in found.notes:
+        click.echo(note, err=True)
 
 
 @click.command()

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from unrolled.comparison.comparison import Comparison
     from unrolled.comparison.listing import ListingEntry
     from unrolled.diagnostics.diagnostic import Diagnostic
-    from unrolled.runs.forecasts import TableForecast
     from unrolled.searching.folder import Search
     from unrolled.tasks.metrics import Evaluation
     from unrolled.training.lr_finder import LearningRateSweep
@@ -297,39 +296,6 @@ def _source(prediction: Mapping[str, Any]) -> str:
 def _shortened(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
-
-
-def print_forecast(forecast: "TableForecast", *, as_json: bool) -> None:
-    """Print a row for each series and step of a forecast, with a column for each channel."""
-    if as_json:
-        print_json(forecast.rows)
-        return
-    has_times = any(one.times for one in forecast.series)
-    step = forecast.time_column if has_times and forecast.time_column else "step"
-    first = [forecast.series_column, step] if forecast.series_column else [step]
-    table = table_of(*first, *forecast.columns)
-    for column in table.columns:
-        column.no_wrap = True
-    for one in forecast.series:
-        columns = [_format_channel(column) for column in forecast.values_of(one).T.tolist()]
-        times = one.times or [f"+{number}" for number in range(1, len(one.values) + 1)]
-        for time, row in zip(times, zip(*columns, strict=True), strict=True):
-            add_row(table, *([one.name, time] if forecast.series_column else [time]), *row)
-    Console(highlight=False).print(table)
-
-
-def _format_channel(values: Sequence[float]) -> list[str]:
-    """Format the values of a channel with the same number of decimals.
-
-    Example:
-        >>> _format_channel([211.66, 9.5]), _format_channel([63701.7, 274.8]), _format_channel([2e-7])
-        (['211.7', '9.5'], ['63,702', '275'], ['2e-07'])
-    """
-    largest = max(map(abs, values), default=0.0)
-    if not 1e-3 <= largest < 1e9:
-        return [f"{value:.4g}" for value in values]
-    decimals = max(0, 3 - math.floor(math.log10(largest)))
-    return [f"{value:,.{decimals}f}" for value in values]
 
 
 _BEST_SHOWN = 10

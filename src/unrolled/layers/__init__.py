@@ -9,6 +9,7 @@ Example:
     (None, 4)
 """
 
+import unrolled.losses  # noqa: F401 - registered, as a saved network may have one
 from unrolled.layers.preprocessing import ReadImage, ReadSeries
 from unrolled.layers.recurrent import GRU, LSTM, SimpleRNN
 

@@ -398,9 +398,7 @@ class Run:
         Raises:
             RunError: The training ended before there was one, or the file is damaged.
         """
-        # Keras can load only the classes that are registered.
-        import unrolled.layers
-        import unrolled.losses  # noqa: F401
+        import unrolled.layers  # noqa: F401 - Keras can load only the classes that are registered
 
         import keras
 

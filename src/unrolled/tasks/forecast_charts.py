@@ -7,6 +7,7 @@ from unrolled.config.sections import ForecastConfig
 from unrolled.data.dataset import Dataset
 from unrolled.tasks.quantiles import MEDIAN, format_interval
 from unrolled.tasks.sections import ChartSection
+from unrolled.tasks.windows import window_begins
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,12 +77,7 @@ def _lines(
     whole = np.concatenate([data.train.inputs[series][-window:, : shape[0]], test])
     labels = data.timelines[series].labels() if data.timelines else None
     times = labels[-len(whole) :] if labels else None
-    # Windows with gaps in the values to forecast were left out.
-    starts = [
-        start
-        for start in range(len(whole) - window - horizon + 1)
-        if not np.isnan(whole[start + window - settings.season : start + window + horizon]).any()
-    ]
+    starts = window_begins(whole, settings)
     if data.train.size == 1 and len(starts) >= _FEWEST_WINDOWS:
         truth, lines = test[horizon - 1 :], np.full((len(test) - horizon + 1, *shape), np.nan)
         lines[starts] = forecasts[:, -1]

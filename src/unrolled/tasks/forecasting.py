@@ -15,7 +15,7 @@ from unrolled.tasks.batches import predict_outputs
 from unrolled.tasks.forecast_charts import forecast_charts
 from unrolled.tasks.metrics import Evaluation, forecast_errors, naive_errors, season_differences
 from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor, window_level
-from unrolled.tasks.quantiles import MEDIAN, quantile_errors, residual_quantiles
+from unrolled.tasks.quantiles import MEDIAN, conformal_shifts, quantile_errors, residual_quantiles
 from unrolled.tasks.sections import Sections
 from unrolled.tasks.windows import Channels, windows_after, windows_of
 
@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 
 # Data sets that are series to forecast.
 _SERIES = ("air-passengers",)
+# With fewer validation windows the quantiles stay as the network gives them.
+_FEWEST_TO_CALIBRATE = 20
 
 
 class Forecasting(Task):
@@ -46,6 +48,7 @@ class Forecasting(Task):
     output_activations = ("linear", None)
     output_unit = "values"
     takes_other_data = False
+    is_calibrated = True
 
     @classmethod
     def matches(cls, config: ExperimentConfig) -> bool:
@@ -145,19 +148,25 @@ class Forecasting(Task):
         """Return the scaled differences [B, horizon * targets]."""
         return predict_outputs(model, split.inputs, batch_size)
 
+    def calibrate(self, outputs: NDArray[Any], split: Split) -> dict[str, Any]:
+        """Fit the shifts that make the quantiles hold on the validation windows (see ``conformal_shifts``)."""
+        if not (self.settings.quantiles and self.settings.conformal) or split.size < _FEWEST_TO_CALIBRATE:
+            return {}
+        errors = self._scaled(split) - self._differences(outputs)
+        shape = -1, len(self.output_names), len(self.quantiles)
+        return {"shifts": conformal_shifts(errors.reshape(shape), self.quantiles).tolist()}
+
     def evaluate(self, outputs: NDArray[Any], split: Split) -> Evaluation:
         """Return MAE, RMSE, MASE and RMSSE in the units of the data, of quantiles pinball loss and coverage too.
 
         The loss is that of the scaled differences.
         """
-        settings, levels = self.settings, self.quantiles
-        scaled = np.asarray(split.targets, np.float64).reshape(len(outputs), settings.horizon, -1, len(levels))
-        scaled = scaled - self._differences(outputs)
+        settings = self.settings
+        scaled = self._scaled(split) - self._differences(outputs)
         errors = scaled * self._unit(self._targets(np.asarray(split.inputs))[0])[..., None]
-        metrics = forecast_errors(errors[..., levels.index(MEDIAN)], *self._naive_errors())
-        if settings.quantiles:
-            metrics |= quantile_errors(errors, levels)
-        loss = quantile_errors(scaled, levels)["pinball"] if settings.quantiles else float(np.nanmean(scaled**2))
+        metrics = self.score(errors, self._test_windows().targets)
+        is_mean = not settings.quantiles
+        loss = float(np.nanmean(scaled**2)) if is_mean else quantile_errors(scaled, self.quantiles)["pinball"]
         return Evaluation(
             examples=len(outputs),
             metrics={**metrics, "loss": loss},
@@ -167,19 +176,33 @@ class Forecasting(Task):
 
     def baselines(self) -> Baselines:
         """Return the errors of the seasonal naive forecast; its quantiles are those of its errors in training."""
-        settings, levels = self.settings, self.quantiles
         windows = self._test_windows()
-        before, after = self._targets(np.stack(list(windows.inputs)))
-        errors = after - self._naive(before)
-        metrics = forecast_errors(errors, *self._naive_errors())
-        if settings.quantiles:
-            metrics |= quantile_errors(errors[..., None] - self._naive_spread()[windows.targets], levels)
-        return {"last value" if settings.season == 1 else f"value {settings.season} steps before": metrics}
+        before, after = self.targets_of(windows)
+        errors = after[..., None] - self.naive_quantiles(before, windows.targets)
+        return {self.naive_name: self.score(errors, windows.targets)}
+
+    @property
+    def naive_name(self) -> str:
+        """The name of the seasonal naive forecast."""
+        season = self.settings.season
+        return "last value" if season == 1 else f"value {season} steps before"
+
+    def score(self, errors: NDArray[Any], owners: NDArray[np.int64]) -> dict[str, float]:
+        """Return MAE, RMSE, MASE and RMSSE, of quantiles pinball loss and coverage too.
+
+        Args:
+            errors: [B, horizon, targets, Q] the values less the forecast of each quantile, in the units of the data.
+            owners: [B] the index of the series of each window.
+        """
+        season = self.settings.season
+        naive = [naive_errors(self._trained(), season, power)[owners][:, None] for power in (1, 2)]
+        found = forecast_errors(errors[..., self.quantiles.index(MEDIAN)], *naive)
+        return {**found, **quantile_errors(errors, self.quantiles)} if self.settings.quantiles else found
 
     def report_sections(self, model: keras.Model, outputs: NDArray[Any]) -> Sections:
         """Chart the test part beside its forecasts (see ``forecast_charts``)."""
         windows = self._test_windows()
-        forecasts = self.values(outputs, self._targets(np.stack(list(windows.inputs)))[0])
+        forecasts = self.values(outputs, self.targets_of(windows)[0])
         charts = forecast_charts(
             self.data, self.settings, self.output_names, forecasts, self.quantiles, windows.targets
         )
@@ -294,27 +317,35 @@ class Forecasting(Task):
         return values
 
     def _differences(self, outputs: NDArray[Any]) -> NDArray[Any]:
-        """Return [B, horizon, targets, Q] the scaled differences; where quantiles cross, they are sorted.
+        """Return [B, horizon, targets, Q] the scaled differences, shifted as calibrated; crossing quantiles are sorted.
 
         Reference:
             Chernozhukov, Fernandez-Val and Galichon, "Quantile and Probability Curves Without Crossing", 2010.
         """
         shape = len(outputs), self.settings.horizon, len(self.output_names), len(self.quantiles)
-        return np.sort(outputs.reshape(shape), axis=-1)
+        return np.sort(np.sort(outputs.reshape(shape), axis=-1) + self.calibration.get("shifts", 0.0), axis=-1)
+
+    def _scaled(self, split: Split) -> NDArray[np.float64]:
+        """Return [B, horizon, targets, Q] the true scaled differences of encoded windows."""
+        shape = split.size, self.settings.horizon, len(self.output_names), len(self.quantiles)
+        return np.asarray(split.targets, np.float64).reshape(shape)
 
     def _trained(self) -> list[NDArray[Any]]:
         """Return [T, targets] the training part of each series."""
         return [values[:, : len(self.output_names)] for values in self.data.train.inputs]
 
-    def _naive_errors(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return, each [B, 1, targets], the mean and the mean squared naive error of the series of each test window."""
-        owners = self._test_windows().targets
-        absolute, squared = (naive_errors(self._trained(), self.settings.season, power) for power in (1, 2))
-        return absolute[owners][:, None], squared[owners][:, None]
+    def naive_quantiles(self, windows: NDArray[Any], owners: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return [B, horizon, targets, Q] the seasonal naive forecast, with the quantiles of its errors in training.
 
-    def _naive_spread(self) -> NDArray[np.float64]:
-        """Return [S, horizon, targets, Q] the quantiles of the naive errors of each series in training, by step."""
-        settings = self.settings
+        The median, and the only value without quantiles, is the value one season before.
+
+        Args:
+            windows: [B, window, targets] past values.
+            owners: [B] the index of the series of each window.
+        """
+        naive, settings = self._naive(windows).astype(np.float64)[..., None], self.settings
+        if not settings.quantiles:
+            return naive
         seasons = np.arange(settings.horizon) // settings.season + 1
         of_seasons = {
             count: residual_quantiles(
@@ -322,11 +353,17 @@ class Forecasting(Task):
             )
             for count in np.unique(seasons).tolist()
         }
-        return np.stack([of_seasons[count] for count in seasons.tolist()], axis=1)
+        spread = np.stack([of_seasons[count] for count in seasons.tolist()], axis=1)
+        spread[..., self.quantiles.index(MEDIAN)] = 0
+        return naive + spread[owners]
 
     def _naive(self, windows: NDArray[Any]) -> NDArray[Any]:
         settings = self.settings
         return seasonal_naive(windows, horizon=settings.horizon, season=settings.season, window=settings.window)
+
+    def targets_of(self, windows: Split) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return [B, window, targets] and [B, horizon, targets], the values before and after the end of windows."""
+        return self._targets(np.stack(list(windows.inputs)))
 
     def _targets(self, windows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return [B, window, targets] and [B, horizon, targets], the values before and after the end of a window."""

@@ -136,15 +136,28 @@ def windows_of(series: Sequence[NDArray[Any]], settings: ForecastConfig, targets
     Returns:
         [B] windows [window + horizon, F], and as targets [B] the index of the series of each.
     """
-    length, first = settings.window + settings.horizon, settings.window - settings.season
-    windows, owners = [], []
-    for owner, values in enumerate(series):
-        is_gap = np.isnan(values[:, :targets]).any(axis=1)
-        for begin in range(len(values) - length + 1):
-            if not is_gap[begin + first : begin + length].any():
-                windows.append(values[begin : begin + length])
-                owners.append(owner)
-    return Split(objects(windows), np.array(owners, np.int64))
+    length = settings.window + settings.horizon
+    begins = [window_begins(values[:, :targets], settings) for values in series]
+    windows = [
+        values[begin : begin + length] for values, own in zip(series, begins, strict=True) for begin in own.tolist()
+    ]
+    owners = np.repeat(np.arange(len(series)), [len(own) for own in begins])
+    return Split(objects(windows), owners.astype(np.int64))
+
+
+def window_begins(values: NDArray[Any], settings: ForecastConfig) -> NDArray[np.int64]:
+    """Return the first step of each window of a series without gaps to forecast.
+
+    Args:
+        values: [T, targets] the channels to forecast; their last season in the window and the target steps have no gap.
+        settings: Window, horizon and season.
+    """
+    needed = settings.season + settings.horizon
+    gaps = np.concatenate([[0], np.isnan(values).any(axis=1).cumsum()])
+    begins = np.arange(max(len(values) - settings.window - settings.horizon + 1, 0))
+    first = begins + settings.window - settings.season
+    complete: NDArray[np.int64] = begins[gaps[first + needed] == gaps[first]]
+    return complete
 
 
 def windows_after(
