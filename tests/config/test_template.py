@@ -7,14 +7,8 @@ from typing import Any
 from tests.conftest import ROOT, Command
 from unrolled.config.document import parse_yaml
 from unrolled.config.experiment import ExperimentConfig, recipes
-from unrolled.config.sections import (
-    AugmentationConfig,
-    ConfigModel,
-    EarlyStoppingConfig,
-    ForecastConfig,
-    TextConfig,
-    TrainingConfig,
-)
+from unrolled.config.sections import AugmentationConfig, ConfigModel, EarlyStoppingConfig, TextConfig, TrainingConfig
+from unrolled.config.task_sections import ForecastConfig
 from unrolled.config.template import render_template, write_template
 from unrolled.errors import InvalidSetting, WriteError
 from unrolled.model.build import describe

@@ -10,7 +10,8 @@ from tests.conftest import ROOT, environment
 from tests.docs.pages import blocks, parse
 from unrolled.config.document import Document, parse_yaml
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.config.sections import DataConfig, ForecastConfig, TextConfig
+from unrolled.config.sections import DataConfig, TextConfig
+from unrolled.config.task_sections import ForecastConfig
 from unrolled.data.registry import DATASETS
 from unrolled.model.build import build_model, check_config, resolve
 from unrolled.tasks.registry import load_task

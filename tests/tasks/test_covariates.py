@@ -8,7 +8,7 @@ from typing import Any
 
 import unrolled
 from tests.conftest import Command
-from unrolled.config.sections import ForecastConfig
+from unrolled.config.task_sections import ForecastConfig
 from unrolled.data.schema import TableSchema
 from unrolled.data.series import channels_of
 from unrolled.errors import DataError, InvalidInput

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from unrolled.config.document import Document, check_no_search, describe_value, first_problem, read_document, write_yaml
-from unrolled.config.sections import Component, ConfigModel, DataConfig, ForecastConfig, TextConfig, TrainingConfig
+from unrolled.config.sections import Component, ConfigModel, DataConfig, TextConfig, TrainingConfig
+from unrolled.config.task_sections import DetectConfig, ForecastConfig
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.storage import looks_like_a_file
 
@@ -54,6 +55,8 @@ class ExperimentConfig(ConfigModel):
     """The conversion of texts to token numbers."""
     forecast: ForecastConfig | None = None
     """Input window and target steps; needed to forecast."""
+    detect: DetectConfig | None = None
+    """What is read and what counts as an anomaly; needed to detect them."""
     inputs: Annotated[dict[str, Branch], Field(min_length=1)] | None = None
     """For a table with a text beside numbers or categories in each row, the layers of each input by name: that of its
     column, or ``features`` for all columns of numbers and categories. Their outputs, vectors, are concatenated."""

@@ -4,7 +4,7 @@ The sentence below each field is its description, which editors, ``unrolled init
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
@@ -252,44 +252,6 @@ class TextConfig(ConfigModel):
     """Maximum number of tokens in the vocabulary."""
     max_length: int = Field(default=256, ge=1)
     """Number of tokens after which a text is cut."""
-
-
-def _are_quantiles(values: Sequence[float]) -> bool:
-    return 0.5 in values and all(0 < value < 1 for value in values) and sorted(set(values)) == list(values)
-
-
-class ForecastConfig(ConfigModel):
-    """Input window and target steps of a forecast."""
-
-    window: int = Field(ge=1)
-    """Number of past steps that the network reads."""
-    horizon: int = Field(default=1, ge=1)
-    """Number of steps after the window that it forecasts."""
-    season: int = Field(default=1, ge=1)
-    """Number of steps after which the series repeats itself, if it does. The network learns the difference from the
-    values one season before, which are also the baseline."""
-    scale: Literal["window_mean"] | None = None
-    """``window_mean`` to divide each window by its own mean, for series whose swings grow with their level."""
-    quantiles: Annotated[list[float], Field(min_length=1)] | None = None
-    """The quantiles to forecast, such as ``[0.1, 0.5, 0.9]``: with the median, in ascending order. The network then
-    learns them by their pinball loss; without them it forecasts one value, by default the mean."""
-    conformal: bool = True
-    """True to correct the quantiles after training so that they hold on the validation part, if there is one."""
-    test_steps: int = Field(ge=1)
-    """Number of steps at the end of the series that are held out as the test set."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.season > self.window:
-            raise ValueError(f"a window of at least one season of {self.season} steps, got {self.window}. Widen it.")
-        if self.horizon > self.test_steps:
-            raise ValueError(f"a horizon within the {self.test_steps} test steps, got {self.horizon}. Shorten it.")
-        if self.quantiles is not None and not _are_quantiles(self.quantiles):
-            raise ValueError(
-                f"quantiles between 0 and 1 in ascending order with 0.5, got {list(self.quantiles)}. "
-                "Write for example [0.1, 0.5, 0.9]."
-            )
-        return self
 
 
 class EarlyStoppingConfig(ConfigModel):

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from unrolled.data.anomalies import load_anomalies
 from unrolled.data.arrays import is_array_file, load_arrays, load_test_examples, read_examples
 from unrolled.data.audio import SOUNDS, read_sounds
 from unrolled.data.dataset import Dataset, Split
@@ -316,6 +317,16 @@ def _load_labeled_steps(path: Source, options: LoadOptions) -> Dataset:
     )
 
 
+def _load_anomalies(path: Source, options: LoadOptions) -> Dataset:
+    return load_anomalies(
+        path,
+        options.test,
+        test_steps=options.test_steps,
+        columns=options.columns,
+        read_options=options.read_options,
+    )
+
+
 _SERIES_LOADER = Loader(_load_series, (*_COLUMNS, *_COVARIATES, *_TIMES, *READ_OPTIONS))
 
 
@@ -330,7 +341,7 @@ def _read_table_inputs(path: Source, context: ReadContext) -> Inputs:
     table = context.schema.read(path) if context.schema else read_source(path)
     schema = context.schema or TableSchema.decide(table, has_target=False)
     # A series without one of its rows would be another one.
-    missing = schema.missing if schema.series else "drop"
+    missing = schema.missing if schema.series or schema.has_row_per_step else "drop"
     kept, lines = replace(schema, targets=(), missing=missing).usable(table)
     if not kept.size:
         raise DataError(f"{table.path}: expected rows to predict, got none with all that an input needs. Add them.")
@@ -365,6 +376,7 @@ TABLES = FileFormat(
             (*_COLUMNS, *_ROWS, *_TIMES, "deduplicate", *READ_OPTIONS),
         ),
         "series": _SERIES_LOADER,
+        "anomalies": Loader(_load_anomalies, (*_COLUMNS, *_TIMES, *READ_OPTIONS)),
         "labels": Loader(_load_labeled_steps, (*_COLUMNS, *_LABELED_STEPS, *_TIMES, *READ_OPTIONS)),
     },
     read_labeled=_read_labeled_table,

@@ -62,7 +62,8 @@ class TableSchema:
         is_wide: True if each of ``columns`` is a series of its own.
         separator: What stands between the words, and between the labels, in a cell; empty if nothing does.
         ignored: The columns that the user names as not to be read.
-        target_kind: What the targets are: a ``class``, ``numbers`` or ``labels`` (see ``TargetKind``).
+        target_kind: What the targets are: a ``class``, ``numbers`` or ``labels`` (see ``TargetKind``); or an
+            ``anomaly``, which a step is or is not.
         per: What has a target: each ``sequence``, or each ``step`` of one.
         inputs: Of several inputs, the type of each by name: ``text``, ``category`` or ``sequence`` in the column of
             that name, or ``features``, those of ``columns`` and ``categories`` together.
@@ -96,6 +97,11 @@ class TableSchema:
     def target(self) -> str:
         """The only target, or the first; empty if there is none."""
         return self.targets[0] if self.targets else ""
+
+    @property
+    def has_row_per_step(self) -> bool:
+        """True if each row is a step with a target: of one of several series, or of the only one."""
+        return self.per == "step" and (self.series is not None or self.target_kind == "anomaly")
 
     @property
     def value_columns(self) -> tuple[str, ...]:

@@ -135,7 +135,7 @@ def _read_steps(table: Table, schema: TableSchema) -> tuple[Any, RowIndices, str
         rows = _rows_of_words(table, schema)
         words = texts_of(table, schema.columns[0])[np.concatenate(rows)]
         return TokenLists(_listed(words, [len(some) for some in rows])), rows, ""
-    if schema.series is not None:
+    if schema.has_row_per_step:
         found = read_series(table, schema, keeps_rows=True)
         note = format_irregular(found, schema, table.path.name)
         return [one.values for one in found], [one.step_rows for one in found], note

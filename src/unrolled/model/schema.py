@@ -10,10 +10,10 @@ from unrolled.config.sections import (
     DataConfig,
     EarlyStoppingConfig,
     Fold,
-    ForecastConfig,
     TextConfig,
     TrainingConfig,
 )
+from unrolled.config.task_sections import ForecastConfig
 from unrolled.model.components import argument_names, known_classes
 from unrolled.tasks.registry import TASKS
 

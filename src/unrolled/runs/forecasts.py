@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from unrolled.config.sections import DataConfig, ForecastConfig
+from unrolled.config.sections import DataConfig
+from unrolled.config.task_sections import ForecastConfig
 from unrolled.data.calendars import calendar_channels
 from unrolled.data.cells import unknown_categories
 from unrolled.data.columns import named_columns

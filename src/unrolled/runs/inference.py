@@ -194,11 +194,12 @@ def predict_table(run: Run, path: Path) -> tuple[Table, list[Prediction], tuple[
     """
     inputs = read_inputs(path, run.read_context)
     assert inputs.table is not None
-    has_row_per_step = run.schema is not None and run.schema.per == "step" and run.schema.series is not None
+    has_row_per_step = run.schema is not None and run.schema.has_row_per_step
     by_row: dict[int, Prediction] = {}
     for output, rows in zip(run.predict(inputs.examples), inputs.rows, strict=True):
         if has_row_per_step:
-            by_row |= zip(rows.tolist(), run.task.describe_steps(output), strict=True)
+            of_steps = zip(rows.tolist(), run.task.describe_steps(output), strict=True)
+            by_row |= {row: step for row, step in of_steps if row >= 0}
         else:
             by_row |= dict.fromkeys(rows.tolist(), run.task.describe_prediction(output))
     rows = range(inputs.table.size)

@@ -151,8 +151,14 @@ def _labels(targets: NDArray[Any], classes: int | None) -> NDArray[Any]:
 def _step_labels(
     targets: Ragged, length: int, classes: int | None, weights: NDArray[np.float32] | None = None
 ) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """Return [B, T] (or one-hot) labels of steps and their weights, 0 for padding and for steps without a label."""
+    """Return [B, T] (or one-hot) labels of steps and their weights, 0 for padding and for steps without a label.
+
+    Numbers are [B, T, numbers]; a step of which one is missing has the weight 0.
+    """
     padded = targets.padded(length)
+    if padded.dtype.kind == "f":
+        is_known = ~np.isnan(padded).any(axis=-1)
+        return np.where(is_known[..., None], padded, 0).astype(np.float32), is_known.astype(np.float32)
     is_labeled = (np.arange(length) < targets.lengths[:, None]) & (padded >= 0)
     known = np.maximum(padded, 0)
     weighted = is_labeled.astype(np.float32) * (1 if weights is None else weights[known])
@@ -220,20 +226,23 @@ def predict_outputs(model: keras.Model, inputs: EncodedInputs, batch_size: int) 
     return outputs
 
 
-def predict_steps(model: keras.Model, inputs: Any, batch_size: int) -> list[NDArray[np.float32]]:
+def predict_steps(
+    model: keras.Model, inputs: Any, batch_size: int, *, are_numbers: bool = False
+) -> list[NDArray[np.float32]]:
     """Return the probability of each class at each step of encoded examples, [B] arrays [T, classes].
 
     Args:
         model: The network.
         inputs: [B] arrays of unequal length.
         batch_size: Number of examples computed at once.
+        are_numbers: True if the outputs are no logits, to return them as they are.
     """
     batches = EvaluationBatches(Split(inputs, np.zeros(len(inputs), np.int64)), batch_size)
     found: list[NDArray[np.float32]] = []
-    is_softmax = gives_probabilities(model)
+    is_ready = are_numbers or gives_probabilities(model)
     for index in range(batches.num_batches):
         outputs = _predict_batch(model, batches[index][0], batch_size)
-        found.extend(outputs if is_softmax else _softmax(outputs))
+        found.extend(outputs if is_ready else _softmax(outputs))
     in_order = np.argsort(batches.order)
     return [found[place][: inputs.lengths[index]] for index, place in enumerate(in_order)]
 

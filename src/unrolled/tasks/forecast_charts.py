@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from unrolled.config.sections import ForecastConfig
+from unrolled.config.task_sections import ForecastConfig
 from unrolled.data.dataset import Dataset
 from unrolled.tasks.quantiles import MEDIAN, format_interval
 from unrolled.tasks.sections import ChartSection

@@ -5,7 +5,8 @@ from functools import cached_property
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.config.sections import Component, DataConfig, Fold, ForecastConfig
+from unrolled.config.sections import Component, DataConfig, Fold
+from unrolled.config.task_sections import ForecastConfig
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.registry import load, load_config_data
 from unrolled.errors import InvalidInput, InvalidSetting

@@ -8,6 +8,7 @@ from unrolled.data.schema import TableSchema
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.tasks.base import Task
 from unrolled.tasks.classification import Classification
+from unrolled.tasks.detection import Detection
 from unrolled.tasks.forecasting import Forecasting
 from unrolled.tasks.generation import Generation
 from unrolled.tasks.labeling import Labeling
@@ -17,6 +18,7 @@ from unrolled.tasks.regression import Regression
 
 TASKS: list[type[Task]] = [
     Forecasting,
+    Detection,
     Generation,
     Labeling,
     Regression,

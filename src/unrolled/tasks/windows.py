@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unrolled.config.sections import ForecastConfig
+from unrolled.config.task_sections import ForecastConfig
 from unrolled.data.calendars import calendar_names
 from unrolled.data.dataset import Split
 from unrolled.data.ragged import objects

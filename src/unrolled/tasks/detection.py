@@ -1,0 +1,346 @@
+"""Anomaly detection: steps of a series that a network, trained on ordinary ones, forecasts badly."""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from unrolled.config.sections import Component, DataConfig, Fold
+from unrolled.config.task_sections import DetectConfig
+from unrolled.data.anomalies import CLASSES
+from unrolled.data.dataset import Dataset, Split
+from unrolled.data.ragged import Ragged, objects
+from unrolled.data.registry import load_config_data
+from unrolled.data.series import channels_of
+from unrolled.errors import InvalidInput, InvalidSetting
+from unrolled.tasks.base import Baselines, Prediction, Task
+from unrolled.tasks.batches import predict_steps
+from unrolled.tasks.detection_report import detection_sections
+from unrolled.tasks.events import Event, event_metrics, events_above, moving_mean, roc_auc
+from unrolled.tasks.metrics import Evaluation
+from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor, fit_series
+from unrolled.tasks.seasons import SeasonalScores
+from unrolled.tasks.sections import Sections
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+EVENT_F1 = "event F1"
+_ANOMALY = CLASSES.index("anomaly")
+
+
+class Detection(Task):
+    """The difference of each step from the one before it, forecast from all steps before; anomalies are forecast badly.
+
+    ::
+
+        y[t]     = (x[t] - x[t - 1]) / scale                      the network's target, [F]
+        e[t]^2   = mean over channels of ((y[t] - forecast) / spread)^2
+        score[t] = sqrt(mean of e^2 over the smooth steps around t)
+        anomaly  = score[t] > margin * the highest score of the ordinary steps in the validation part
+
+    The spread of each channel is the root mean square of its errors in the validation part. Each example is a window of
+    which the second half counts, and the next one begins half a window later; so the first half window of a series has
+    no score. Steps that are known to be anomalies are not learned.
+    """
+
+    name = "detect"
+    section = "detect"
+    default_loss = "MeanSquaredError"
+    default_metrics = ()
+    output_activations = ("linear", None)
+    output_unit = "channels"
+    is_per_step = True
+    weighs_steps = True
+    is_calibrated = True
+    takes_other_data = False
+    purpose = "anomalies"
+
+    @property
+    def settings(self) -> DetectConfig:
+        """Window, smoothing, margin and season."""
+        assert self.config.detect is not None
+        return self.config.detect
+
+    @property
+    def half(self) -> int:
+        """Number of steps of an example that are read before the steps that count."""
+        return self.settings.window // 2
+
+    def load(self) -> Dataset:
+        """Load the series, with what is known of their steps."""
+        data = self.config.data
+        if not isinstance(data, DataConfig):
+            raise InvalidSetting(
+                f"{self.config.where('data')}: expected a table with a row for each step, got the data set {data}. "
+                "Name your own file: data: {file: ...}"
+            )
+        settings = data.model_dump(exclude_none=True)
+        return load_config_data(**settings, purpose=self.purpose, test_steps=self.settings.test_steps)
+
+    @cached_property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the channels that are watched."""
+        return () if self.schema is None else channels_of(self.schema)
+
+    def split(self) -> tuple[Split, Split | None]:
+        """Split in time: validation comes after training, and begins with half a window of it that does not count."""
+        data, validation = self.data, self.config.training.validation
+        if data.kind != "series" or data.classes != CLASSES:
+            raise InvalidSetting(
+                f"{self.config.where('data')}: expected a table with a row for each step, got {data.name}. Name one."
+            )
+        self._check_reads_forward()
+        if isinstance(validation, str | Fold):
+            raise InvalidSetting(
+                f"{self.config.where('training', 'validation')}: expected a share of the series' end, from which the "
+                f"threshold is chosen, got {validation if isinstance(validation, str) else 'a fold'}. "
+                "Set validation: 0.1"
+            )
+        lengths = [len(values) for values in data.train.inputs]
+        cuts = [length - max(1, round(length * float(validation))) for length in lengths]
+        if max(cuts) <= self.half:
+            raise InvalidSetting(
+                f"{self.config.where('detect', 'window')}: expected a window shorter than twice the {max(cuts):,} "
+                f"training steps, got {self.settings.window}. Lower it."
+            )
+        before, after = ([slice(cut) for cut in cuts], [slice(max(cut - self.half, 0), None) for cut in cuts])
+        return _cut(data.train, before), _cut(data.train, after)
+
+    def fit_preprocessor(self, train: Split) -> Preprocessor:
+        """Fit the mean and the scale of each channel."""
+        return fit_series(list(train.inputs))
+
+    def encode(self, split: Split) -> Split:
+        """Return the windows of all series, and as targets the scaled differences to the next step, NaN for anomalies.
+
+        Windows overlap, so that all are views of the same values.
+        """
+        values = [self._series_preprocessor.narrow(one) for one in split.inputs]
+        differences = []
+        for one, labels in zip(split.inputs, split.targets, strict=True):
+            known = self._differences(one)
+            known[np.asarray(labels) == _ANOMALY] = np.nan
+            differences.append(np.concatenate([known[1:], np.full_like(known[:1], np.nan)]))
+        begins, lengths, offset = [], [], 0
+        for one in split.inputs:
+            for begin, length in self._windows(len(one)):
+                begins.append(offset + begin)
+                lengths.append(length)
+            offset += len(one)
+        where = np.array(begins, np.int64), np.array(lengths, np.int64)
+        return Split(
+            Ragged(np.concatenate(values), *where), Ragged(np.concatenate(differences).astype(np.float32), *where)
+        )
+
+    @property
+    def num_outputs(self) -> int:
+        """One for each channel."""
+        return len(self.output_names)
+
+    @classmethod
+    def head(cls, num_outputs: int) -> Component:
+        """Return a linear layer."""
+        return Component.model_validate({"Dense": {"units": num_outputs}})
+
+    def predict(self, model: keras.Model, split: Split, batch_size: int = 256) -> Any:
+        """Return the forecast differences [T, F] of each window."""
+        return predict_steps(model, split.inputs, batch_size, are_numbers=True)
+
+    def calibrate(self, outputs: Any, split: Split) -> dict[str, Any]:
+        """Fit the spread of the errors and the threshold on the validation part."""
+        raw = self._parts[1]
+        assert raw is not None
+        errors = self._errors(outputs, raw)
+        ordinary = [~(np.asarray(labels) == _ANOMALY) for labels in raw.targets]
+        known = np.concatenate([one[keep] for one, keep in zip(errors, ordinary, strict=True)])
+        known = known[~np.isnan(known).all(axis=1)]
+        if not len(known):
+            raise InvalidSetting(
+                f"{self.config.where('training', 'validation')}: the validation part has no ordinary step after a "
+                "window without gaps, so there is no threshold. Hold out more, or shorten the window."
+            )
+        spread = np.sqrt(np.nanmean(known**2, axis=0))
+        self.calibration = {"spread": np.where(spread > 0, spread, 1.0).tolist()}
+        scores = [self._scores(one) for one in errors]
+        return {**self.calibration, "threshold": self._threshold(scores, ordinary)}
+
+    @property
+    def threshold(self) -> float:
+        """The score above which a step is an anomaly."""
+        return float(self.calibration["threshold"])
+
+    def evaluate(self, outputs: Any, split: Split) -> Evaluation:
+        """Return precision, recall and F1 of events and the ROC AUC of steps, where anomalies are known.
+
+        The loss is the mean squared error of ordinary steps; ``flagged`` is the share of steps in an event.
+        """
+        errors = self._errors(outputs, self.data.test)
+        ordinary = np.concatenate([np.asarray(labels) != _ANOMALY for labels in self.data.test.targets])
+        loss = float(np.nanmean(np.concatenate(errors)[ordinary] ** 2))
+        metrics = self._metrics([self._scores(one) for one in errors], self.threshold)
+        has_known = EVENT_F1 in metrics
+        return Evaluation(
+            examples=sum(map(len, self.data.test.inputs)),
+            metrics={**metrics, "loss": loss},
+            headline=EVENT_F1 if has_known else "loss",
+            is_higher_better=has_known,
+        )
+
+    def baselines(self) -> Baselines:
+        """Return the metrics of the robust z-score (see ``SeasonalScores``), with a threshold chosen the same way."""
+        train, validation = self._parts
+        assert validation is not None
+        method = SeasonalScores.fit(list(train.inputs), self.settings.season)
+
+        def scores(split: Split) -> list[NDArray[np.float64]]:
+            found = [self._smoothed(method.squares(values)) for values in split.inputs]
+            for one in found:
+                one[: self.half] = np.nan  # the steps that the network has no score for
+            return found
+
+        ordinary = [np.asarray(labels) != _ANOMALY for labels in validation.targets]
+        threshold = self._threshold(scores(validation), ordinary)
+        return {method.name: self._metrics(scores(self.data.test), threshold)}
+
+    def report_sections(self, model: keras.Model, outputs: Any) -> Sections:
+        """Show the events, the scores of each series, and the steps around the events with the highest scores."""
+        test = self.data.test
+        errors = self._errors(outputs, test)
+        scores = [self._scores(one) for one in errors]
+        forecasts = [
+            np.asarray(values, np.float64) - error * self._scale
+            for values, error in zip(test.inputs, errors, strict=True)
+        ]
+        return detection_sections(
+            self.data,
+            self.output_names,
+            scores,
+            forecasts,
+            [self.events(one) for one in scores],
+            [self._known_events(labels) for labels in test.targets],
+            self.threshold,
+        )
+
+    def predict_inputs(self, model: keras.Model, inputs: Any, batch_size: int = 256) -> Any:
+        """Return the score [T] of each step of series [T, F]; NaN where a step has none.
+
+        Raises:
+            InvalidInput: A series has other channels.
+        """
+        series = [np.asarray(values, np.float64) for values in inputs]
+        for index, values in enumerate(series):
+            if values.ndim != 2 or values.shape[1] != self.num_outputs:
+                raise InvalidInput(
+                    f"predict: series {index}: expected [T, {self.num_outputs}], got {list(values.shape)}. Give the "
+                    f"channels {', '.join(self.output_names)}."
+                )
+        raw = Split(objects(series), [np.zeros(len(values), np.int64) for values in series])
+        encoded = self.encode(raw)
+        outputs = predict_steps(model, encoded.inputs, batch_size, are_numbers=True) if len(encoded.inputs) else []
+        return [self._scores(errors) for errors in self._errors(outputs, raw)]
+
+    def describe_prediction(self, output: NDArray[Any]) -> Prediction:
+        """Return the events of one series."""
+        return {
+            "threshold": self.threshold,
+            "events": [{"start": one.start, "end": one.end, "score": one.score} for one in self.events(output)],
+        }
+
+    def describe_steps(self, output: NDArray[Any]) -> list[Prediction]:
+        """Return for each step its score, 1 for an anomaly or 0, and the number of its event, from 1."""
+        numbers = np.zeros(len(output), np.int64)
+        for number, event in enumerate(self.events(output), start=1):
+            numbers[event.start : event.end] = number
+        return [
+            {
+                "score": None if np.isnan(score) else float(score),
+                "anomaly": None if np.isnan(score) and not number else int(number > 0),
+                "event": number or None,
+            }
+            for score, number in zip(output, numbers.tolist(), strict=True)
+        ]
+
+    def events(self, scores: NDArray[np.float64]) -> list[Event]:
+        """Return the events in the scores [T] of a series."""
+        return events_above(scores, self.threshold, self.settings.smooth)
+
+    def _check_reads_forward(self) -> None:
+        for path, layer in self.config.layers.items():
+            arguments = layer.arguments
+            is_ahead = layer.name == "Conv1D" and arguments.get("padding") != "causal"
+            if layer.name == "Bidirectional" or arguments.get("go_backwards") or is_ahead:
+                remedy = "Set padding: causal." if is_ahead else "Leave it out."
+                raise InvalidSetting(
+                    f"{self.config.where(*path, layer.name)}: this layer reads the steps that are to be forecast. "
+                    f"{remedy}"
+                )
+
+    def _windows(self, length: int) -> Iterator[tuple[int, int]]:
+        """Yield the first step and the length of each window of a series; the last step is forecast alone."""
+        for begin in range(0, max(length - 1 - self.half, 0), self.half):
+            yield begin, min(2 * self.half, length - 1 - begin)
+
+    def _errors(self, outputs: Any, raw: Split) -> list[NDArray[np.float64]]:
+        """Return for each series [T, F] the true less the forecast scaled differences, NaN where nothing counts."""
+        found, number = [], 0
+        for values in raw.inputs:
+            errors = np.full(values.shape, np.nan)
+            true = self._differences(values)
+            for begin, length in self._windows(len(values)):
+                counted = slice(begin + self.half + 1, begin + length + 1)
+                errors[counted] = true[counted] - outputs[number][self.half : length]
+                number += 1
+            found.append(errors)
+        return found
+
+    def _differences(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Return [T, F] the scaled differences of each step from the one before; NaN for the first."""
+        return np.diff(np.asarray(values, np.float64), axis=0, prepend=np.nan) / self._scale
+
+    def _scores(self, errors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return [T] the score of each step; NaN where nothing counts."""
+        standard = errors / np.array(self.calibration["spread"])
+        known = np.maximum((~np.isnan(standard)).sum(axis=1), 1)
+        squares = np.nansum(standard**2, axis=1) / known
+        return self._smoothed(np.where(np.isnan(standard).all(axis=1), np.nan, squares))
+
+    def _smoothed(self, squares: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.sqrt(moving_mean(squares, self.settings.smooth))
+
+    def _threshold(self, scores: Sequence[NDArray[np.float64]], ordinary: Sequence[NDArray[np.bool_]]) -> float:
+        kept = np.concatenate([one[keep] for one, keep in zip(scores, ordinary, strict=True)])
+        return self.settings.margin * float(np.nanmax(kept))
+
+    def _metrics(self, scores: Sequence[NDArray[np.float64]], threshold: float) -> dict[str, float]:
+        found = [events_above(one, threshold, self.settings.smooth) for one in scores]
+        joined = np.concatenate(list(scores))
+        flagged = {"flagged": sum(event.end - event.start for some in found for event in some) / len(joined)}
+        labels = np.concatenate([np.asarray(one) for one in self.data.test.targets])
+        is_scored = ~np.isnan(joined) & (labels >= 0)
+        is_anomaly = labels[is_scored] == _ANOMALY
+        if not is_anomaly.any() or is_anomaly.all():
+            return flagged
+        known = [
+            [event for event in self._known_events(one) if not np.isnan(own[event.start : event.end]).all()]
+            for one, own in zip(self.data.test.targets, scores, strict=True)
+        ]
+        return {**event_metrics(found, known), "ROC AUC": roc_auc(joined[is_scored], is_anomaly), **flagged}
+
+    def _known_events(self, labels: Any) -> list[Event]:
+        return events_above((np.asarray(labels) == _ANOMALY).astype(np.float64), 0.5)
+
+    @property
+    def _scale(self) -> NDArray[np.float64]:
+        return np.array(self._series_preprocessor.scale)
+
+    @property
+    def _series_preprocessor(self) -> SeriesPreprocessor:
+        assert isinstance(self.preprocessor, SeriesPreprocessor)
+        return self.preprocessor
+
+
+def _cut(split: Split, slices: Sequence[slice]) -> Split:
+    """Return some steps of each series, with their labels."""
+    series = [values[one] for values, one in zip(split.inputs, slices, strict=True)]
+    return Split(objects(series), Ragged.of([labels[one] for labels, one in zip(split.targets, slices, strict=True)]))
