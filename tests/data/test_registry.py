@@ -5,6 +5,7 @@ from pathlib import Path
 
 from unrolled.data.registry import load, load_config_data
 from unrolled.errors import DataError
+from unrolled.tasks.starting import start
 
 import numpy as np
 import pytest
@@ -61,6 +62,21 @@ def test_ts_files_are_series_with_gaps(tmp_path: Path) -> None:
     assert data.classes == ("a", "b")
     np.testing.assert_array_equal(data.train.inputs[0], [[1, 4], [2, 5], [3, np.nan]])
     assert data.notes == ("4 of 4 test examples are training examples too",)
+
+
+def test_ts_files_with_a_number_for_each_series_are_regression(tmp_path: Path) -> None:
+    text = TS.replace("@classLabel true a b", "@targetLabel true").replace(":a\n", ":0.5\n").replace(":b\n", ":2\n")
+    path = written(tmp_path / "two.ts", text)
+    data = load_config_data(train=path, test=path)
+    assert (data.target_kind, data.classes) == ("numbers", ("target 1",))
+    assert data.train.targets[:, 0].tolist() == [0.5, 2, 0.5, 2]
+    settings = dict(start(Path(path)).settings)
+    assert settings["task"] == "regress"
+    for wrong in ("many", "?"):
+        text = text.replace(":0.5\n", f":{wrong}\n", 1)
+        with pytest.raises(DataError, match=r"two.ts:7: .*expected a number"):
+            load(written(tmp_path / "two.ts", text))
+        text = text.replace(f":{wrong}\n", ":0.5\n")
 
 
 @pytest.mark.parametrize("header", ["three rows", "one row"])

@@ -83,7 +83,7 @@ def _print_arrays(console: Console, data: "Dataset", facts: Mapping[str, Any]) -
             table, part, *shapes, split["dtype"], _format_range(split["range"]), _format_range(split["range_scaled"])
         )
     console.print(table)
-    console.print(_counts(data, facts))
+    console.print(_ranges(data, facts) if "targets" in facts["train"] else _counts(data, facts))
     if data.train.inputs.ndim == 4 and console.color_system:
         from unrolled.data.preview import draw_in_colours
 

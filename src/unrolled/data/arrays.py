@@ -3,8 +3,6 @@
 import gzip
 import lzma
 import math
-import tokenize
-import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,9 +10,20 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.labeled import TEST_SEED, TEST_SHARE
+from unrolled.data.npz import (
+    ERRORS_OF_DAMAGED_FILES,
+    ArrayParts,
+    Pair,
+    are_measured,
+    as_text,
+    check_pair,
+    read_npz,
+    read_npz_inputs,
+)
 from unrolled.data.precision import loses_differences
 from unrolled.data.ragged import objects
 from unrolled.data.splitting import hold_out
+from unrolled.data.targets import CLASS, NUMBERS, TargetKind, as_arrays
 from unrolled.data.values import LARGEST
 from unrolled.errors import DataError
 from unrolled.storage import cannot_read
@@ -95,81 +104,26 @@ def _decompress_xz(data: bytes) -> bytearray:
         return bytearray().join(pool.map(lzma.decompress, streams))
 
 
-_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
-
-# Raised by NumPy for archives that are truncated, altered, encrypted or pickled, and for other files.
-_ERRORS_OF_DAMAGED_FILES = (
-    EOFError,
-    ValueError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-
-Pair = tuple[NDArray[Any], NDArray[Any]]
-"""Examples and their labels."""
-
-
 def is_array_file(path: Path) -> bool:
     """Return True if the name is that of an NPZ, NPY or IDX file."""
     return path.suffix.lower() in (".npz", ".npy") or is_idx(path)
 
 
-def read_arrays(path: Path, labels: Path | None = None) -> tuple[Pair, Pair | None]:
-    """Read examples and labels in the dtypes of their file.
+def read_arrays(path: Path, labels: Path | None = None) -> ArrayParts:
+    """Read examples and what each has in the dtypes of their file.
 
     Args:
         path: An NPZ file, or the examples of an IDX or NPY pair (see ``load_arrays``).
         labels: The labels of a pair, if their name does not follow the convention.
 
-    Returns:
-        The training (or only) pair, and the test pair if there is one.
-
     Raises:
         DataError: A file is missing or damaged, or there is not one label for each example.
     """
     if path.suffix.lower() == ".npz":
-        return _read_npz(path)
+        return read_npz(path)
     test = next((pair for pair in _test_pairs(path) if pair.exists()), None) if labels is None else None
-    train = _read_pair(path, labels or _labels_beside(path))
-    return train, _read_pair(test, _labels_beside(test)) if test else None
-
-
-def open_npz(path: Path) -> dict[str, NDArray[Any]]:
-    """Read the arrays of an NPZ file, by name.
-
-    Raises:
-        DataError: The file is missing, damaged, or holds pickled objects.
-    """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-            return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
-    except _ERRORS_OF_DAMAGED_FILES as error:
-        raise DataError(
-            f"{path}: expected an NPZ file of plain arrays, got a damaged or pickled one ({error}). "
-            "Save it again with numpy.savez."
-        ) from None
-    except OSError as error:
-        raise cannot_read(path, error) from None
-
-
-def _read_npz(path: Path) -> tuple[Pair, Pair | None]:
-    arrays = open_npz(path)
-    if not {"x_train", "y_train"} <= arrays.keys() or ("x_test" in arrays) != ("y_test" in arrays):
-        raise DataError(
-            f"{path}: expected the arrays {', '.join(_ARRAYS)}, got {', '.join(arrays) or 'none'}. "
-            "Save them with: numpy.savez(path, x_train=..., y_train=..., x_test=..., y_test=...)"
-        )
-    pairs = [
-        (arrays[f"x_{part}"], _as_text(arrays[f"y_{part}"])) for part in ("train", "test") if f"x_{part}" in arrays
-    ]
-    for part, (x, y) in zip(("train", "test"), pairs, strict=False):
-        _check_pair(f"{path}: y_{part}", x, y)
-    return pairs[0], pairs[1] if len(pairs) == 2 else None
+    parts = {"train": _read_pair(path, labels or _labels_beside(path))}
+    return ArrayParts(parts | ({"test": _read_pair(test, _labels_beside(test))} if test else {}))
 
 
 def _read_pair(images: Path, labels: Path) -> Pair:
@@ -185,8 +139,8 @@ def _read_pair(images: Path, labels: Path) -> Pair:
             f"{images}: its labels {labels} do not exist. Put them there, or name them in the "
             "experiment: data: {file: IMAGES, labels: LABELS}"
         )
-    x, y = read_array(images), _as_text(read_array(labels))
-    _check_pair(str(labels), x, y)
+    x, y = read_array(images), as_text(read_array(labels))
+    check_pair(str(labels), x, y)
     return x, y
 
 
@@ -202,7 +156,7 @@ def read_array(path: Path) -> NDArray[Any]:
         array = np.load(path, allow_pickle=False)
     except OSError as error:
         raise cannot_read(path, error) from None
-    except _ERRORS_OF_DAMAGED_FILES as error:
+    except ERRORS_OF_DAMAGED_FILES as error:
         raise DataError(
             f"{path}: expected an NPY file of a plain array, got a damaged or pickled one ({error}). "
             "Save it again with numpy.save."
@@ -210,25 +164,6 @@ def read_array(path: Path) -> NDArray[Any]:
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path}: expected an NPY file, got an archive of several. Name it {path.stem}.npz.")
     return array
-
-
-def _check_pair(where: str, x: NDArray[Any], y: NDArray[Any]) -> None:
-    examples = len(x) if x.ndim else 0
-    if y.ndim != 1 or examples != len(y) or not examples:
-        remedy = "Save as many labels as examples."
-        if y.ndim == 2:
-            one_hot = "Give each class' index: y.argmax(axis=1)."
-            remedy = "Leave the second axis out: y[:, 0]" if y.shape[1] == 1 else one_hot
-        raise DataError(
-            f"{where}: expected one label for each of {examples:,} examples, got the shape {list(y.shape)}. {remedy}"
-        )
-    if y.dtype.kind not in "iuUS":
-        raise DataError(f"{where}: expected labels as integers or text, got {y.dtype}. Convert them: y.astype(int)")
-
-
-def _as_text(labels: NDArray[Any]) -> NDArray[Any]:
-    """Decode labels of bytes; other labels are returned unchanged."""
-    return np.char.decode(labels, "utf-8", "replace") if labels.dtype.kind == "S" else labels
 
 
 def _labels_beside(images: Path) -> Path:
@@ -248,17 +183,20 @@ def _test_pairs(images: Path) -> list[Path]:
 _LARGEST_CLASS_INDEX = 9_999
 
 
-def load_arrays(path: Path, labels: Path | None = None) -> Dataset:
+def load_arrays(path: Path, labels: Path | None = None, target_kind: TargetKind | None = None) -> Dataset:
     """Load a data set from an NPZ file, or from an IDX or NPY pair.
 
     Args:
         path: One of
 
-            - an NPZ file with the arrays x_train, y_train and, optionally, x_test, y_test;
+            - an NPZ file with examples and what each has, such as X and y, or x_train, y_train, x_test and y_test (see
+              ``read_npz``);
             - the images of an IDX pair. Its labels are found beside it (``images-idx3`` becomes ``labels-idx1``), and
               beside ``train-images…`` a test pair ``t10k-images…`` or ``test-images…``;
             - ``x_train.npy``, with ``y_train.npy`` and, optionally, ``x_test.npy`` and ``y_test.npy`` beside it.
         labels: The labels of a pair, if their name does not follow the convention.
+        target_kind: What an example has; without it, fractions and more than 50 different floats are numbers, and
+            anything else is a class.
 
     Returns:
         The data set; if values are missing (NaN), a data set of series. Without test examples a sixth of each class is
@@ -267,58 +205,90 @@ def load_arrays(path: Path, labels: Path | None = None) -> Dataset:
     Raises:
         DataError: A file is missing or damaged, or its arrays do not fit together.
     """
-    (x, y), test = read_arrays(path, labels)
-    classes = _class_names(path, [y] if test is None else [y, test[1]])
-    inputs = [_as_inputs(path, part) for part in (x, *(test or ())[:1])]
-    if inputs[-1].shape[1:] != inputs[0].shape[1:]:
-        raise DataError(
-            f"{path}: expected test examples of the training examples' shape {list(inputs[0].shape[1:])}, "
-            f"got {list(inputs[1].shape[1:])}. Bring them to one size."
-        )
-    if any(_has_gaps(part) for part in inputs):
-        inputs = [_as_series(part) for part in inputs]
-    train = Split(inputs[0], label_indices(path, y, classes))
-    if test is not None:
-        return Dataset(path.name, train, Split(inputs[1], label_indices(path, test[1], classes)), classes)
-    train, held_out = hold_out(train, TEST_SHARE, TEST_SEED)
-    if not held_out.size:
-        raise DataError(
-            f"{path}: expected enough examples to hold out a sixth of each class for the test, got {train.size} of "
-            f"{len(classes)} classes. Add examples, or arrays x_test and y_test."
-        )
-    return Dataset(path.name, train, held_out, classes)
+    found = read_arrays(path, labels)
+    has_numbers = target_kind is NUMBERS or (target_kind is None and are_measured(found.parts["train"][1]))
+    inputs = {part: _as_inputs(path, x) for part, (x, _) in found.parts.items()}
+    shapes = {part: x[0].shape[-1:] if x.dtype == object else x.shape[1:] for part, x in inputs.items()}
+    for part, shape in shapes.items():
+        if shape != shapes["train"]:
+            raise DataError(
+                f"{path}: expected {part} examples of the training examples' shape {list(shapes['train'])}, got "
+                f"{list(shape)}. Bring them to one size."
+            )
+    if any(_has_gaps(part) for part in inputs.values()):
+        inputs = {part: x if x.dtype == object else _as_series(x) for part, x in inputs.items()}
+    targets = {part: y for part, (_, y) in found.parts.items()}
+    if has_numbers:
+        numbers = {part: _as_numbers(path, found.target, y) for part, y in targets.items()}
+        width = numbers["train"].shape[1]
+        names = [found.target] if width == 1 else [f"{found.target} {number}" for number in range(1, width + 1)]
+        outputs = NUMBERS.outputs(str(path), as_arrays(numbers["train"]), names, lambda example: str(path))
+        splits = {part: Split(inputs[part], numbers[part]) for part in inputs}
+    else:
+        targets = {part: _as_labels(y) for part, y in targets.items()}
+        outputs = found.classes or _class_names(path, list(targets.values()))
+        splits = {part: Split(inputs[part], label_indices(path, targets[part], outputs)) for part in inputs}
+    if "test" not in splits:
+        splits["train"], splits["test"] = hold_out(splits["train"], TEST_SHARE, TEST_SEED)
+        if not splits["test"].size:
+            raise DataError(
+                f"{path}: expected enough examples to hold out a sixth of each class for the test, got "
+                f"{splits['train'].size} of {len(outputs)} classes. Add examples, or arrays x_test and y_test."
+            )
+    return Dataset(
+        path.name,
+        splits["train"],
+        splits["test"],
+        outputs,
+        validation=splits.get("validation"),
+        notes=found.notes,
+        target_kind=NUMBERS.name if has_numbers else CLASS.name,
+    )
 
 
-def load_test_examples(path: Path, classes: tuple[str, ...]) -> Split:
-    """Read the labeled examples of a file to evaluate a network on: the test part, or all if there is none.
+def load_test_examples(path: Path, outputs: tuple[str, ...], target_kind: TargetKind = CLASS) -> Split:
+    """Read the examples of a file to evaluate a network on: the test part, or all if there is none.
 
     Args:
         path: An NPZ file, or the examples of an IDX or NPY pair (see ``load_arrays``).
-        classes: The names of the network's classes.
+        outputs: The names of the network's classes or numbers.
+        target_kind: What an example has, a class or numbers.
 
     Raises:
         DataError: A file is missing or damaged, or a label is not one of the classes.
     """
-    train, test = read_arrays(path)
-    x, y = test or train
-    return Split(_as_inputs(path, x), label_indices(path, y, classes))
+    found = read_arrays(path)
+    x, y = found.parts.get("test") or found.parts["train"]
+    if target_kind is NUMBERS:
+        numbers = as_arrays(_as_numbers(path, found.target, y))
+        return Split(_as_inputs(path, x), NUMBERS.encode(numbers, outputs, lambda example: str(path)))
+    return Split(_as_inputs(path, x), label_indices(path, _as_labels(y), outputs))
 
 
 def read_examples(path: Path) -> NDArray[Any]:
-    """Read examples without labels: an IDX or NPY file, or the array ``x_test``, ``x`` or the only one of an NPZ file.
+    """Read examples without labels: an IDX or NPY file, or those of an NPZ file (see ``read_npz_inputs``).
 
     Raises:
         DataError: The file is missing or damaged, or several of its arrays may be the examples.
     """
-    if is_idx(path) or path.suffix.lower() == ".npy":
-        return _as_inputs(path, read_array(path))
-    arrays = open_npz(path)
-    for name in ("x_test", "x", "images"):
-        if name in arrays:
-            return _as_inputs(path, arrays[name])
-    if len(arrays) == 1:
-        return _as_inputs(path, next(iter(arrays.values())))
-    raise DataError(f"{path}: expected an array x, got {', '.join(arrays)}. Save it as: numpy.savez(path, x=images)")
+    is_one = is_idx(path) or path.suffix.lower() == ".npy"
+    return _as_inputs(path, read_array(path) if is_one else read_npz_inputs(path))
+
+
+def _as_labels(y: NDArray[Any]) -> NDArray[Any]:
+    """Return whole numbers of a float type as integers; other labels are returned unchanged."""
+    is_whole = y.dtype.kind == "f" and bool((y == np.floor(y)).all())
+    return y.astype(np.int64) if is_whole else y
+
+
+def _as_numbers(path: Path, name: str, y: NDArray[Any]) -> NDArray[np.float64]:
+    """Return targets [B, columns]."""
+    if y.dtype.kind not in "iuf":
+        raise DataError(f"{path}: {name}: expected numbers, got {y.dtype}. Save numbers, or set task: classify")
+    numbers = y.astype(np.float64).reshape(len(y), -1)
+    for example in np.flatnonzero(~np.isfinite(numbers).all(axis=1))[:1].tolist():
+        raise DataError(f"{path}: {name}: expected a number, got {numbers[example]} in example {example}. Remove it.")
+    return numbers
 
 
 def label_indices(path: Path, labels: NDArray[Any], classes: tuple[str, ...]) -> NDArray[np.int64]:
@@ -353,10 +323,14 @@ def _class_names(path: Path, parts: list[NDArray[Any]]) -> tuple[str, ...]:
 
 
 def _as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
-    """Return examples as [B, height, width], or [B, height, width, 3] in colours.
+    """Return examples as [B, height, width], or [B, height, width, 3] in colours; series [B] of [T, F] as they are.
 
-    A last axis of length 1 is left out; uint8 is kept, others become float32.
+    A last axis of length 1 is left out; uint8 is kept, others become float32, as all series do.
     """
+    if x.dtype == object:
+        owners = np.repeat(np.arange(len(x)), [len(series) for series in x])
+        frames = _as_float32(path, np.concatenate(list(x))[:, None], owners)[:, 0]
+        return objects(np.split(frames, np.flatnonzero(np.diff(owners)) + 1))
     if x.ndim == 4 and x.shape[-1] == 1:
         x = x[..., 0]
     is_colored = x.ndim == 4 and x.shape[-1] == 3
@@ -366,12 +340,25 @@ def _as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
             remedy = "Move the channels to the last axis: x.transpose(0, 2, 3, 1)"
         elif x.ndim == 4 and x.shape[-1] == 4:
             remedy = "Leave the transparency out: x[..., :3]"
+        elif x.ndim == 2:
+            remedy = "Add an axis of one channel, x[..., None], or an array lengths of frames that stand end to end."
         raise DataError(
             f"{path}: expected numbers [examples, rows, columns] or [examples, rows, columns, 3], got {x.dtype} "
             f"{list(x.shape)}. {remedy}"
         )
-    if x.dtype == np.uint8:
-        return x
+    return x if x.dtype == np.uint8 else _as_float32(path, x, np.arange(len(x)))
+
+
+def _as_float32(path: Path, x: NDArray[Any], owners: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return numbers as float32 after checking them.
+
+    Args:
+        path: The file, for messages.
+        x: [N, ..., F] numbers.
+        owners: [N] the example that each row belongs to, for messages.
+    """
+    if x.dtype.kind not in "iufb":
+        raise DataError(f"{path}: expected numbers, got {x.dtype}. Convert them: x.astype(float)")
     largest = float(np.fmax.reduce(np.abs(x), axis=None))
     if LARGEST < largest < np.inf:
         raise DataError(f"{path}: expected numbers below {LARGEST:.1e}, got {largest:g}. Scale them.")
@@ -380,16 +367,17 @@ def _as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
             f"{path}: float32, which networks read, rounds the differences between these numbers away. Subtract the "
             "mean of each channel before you save them."
         )
-    x = x.astype(np.float32)
-    if is_colored and np.isnan(x).any():
-        example = int(np.flatnonzero(np.isnan(x).any(axis=(1, 2, 3)))[0])
+    narrow: NDArray[np.float32] = x.astype(np.float32)
+    rows = narrow.reshape(len(narrow), -1)
+    if narrow.ndim == 4 and np.isnan(narrow).any():
+        example = int(owners[np.isnan(rows).any(axis=1)][0])
         raise DataError(f"{path}: expected a number in every pixel, got NaN in example {example}. Fill them in.")
-    if np.isinf(x).any():
-        example = int(np.flatnonzero(np.isinf(x).reshape(len(x), -1).any(axis=1))[0])
+    if np.isinf(narrow).any():
+        example = int(owners[np.isinf(rows).any(axis=1)][0])
         raise DataError(
             f"{path}: expected finite numbers, NaN where one is missing, got infinity in example {example}. Remove it."
         )
-    return x
+    return narrow
 
 
 def _has_gaps(x: NDArray[Any]) -> bool:

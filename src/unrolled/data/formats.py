@@ -28,7 +28,7 @@ from unrolled.data.schema import TableSchema
 from unrolled.data.steps import labeled_steps, step_inputs
 from unrolled.data.table import Table, format_list
 from unrolled.data.tables import SUFFIXES, ReadOptions, read_preview
-from unrolled.data.targets import CLASS, LABEL_SETS, NUMBERS, TargetKind
+from unrolled.data.targets import CLASS, KINDS, LABEL_SETS, NUMBERS, TargetKind
 from unrolled.data.treebanks import TAGGED, TREEBANKS, read_tagged, read_words
 from unrolled.data.ts import read_ts
 from unrolled.errors import DataError, InvalidInput
@@ -92,6 +92,7 @@ class ReadContext:
         example_shape: The shape of one input.
         schema: The columns of a table, if the run was trained on one.
         target: The tags that a file of tagged words was read for, if the user named them.
+        target_kind: What an example has, as of ``TargetKind``.
         rare_classes: What became of the examples of rare classes: ``drop`` or ``other``; None if there are none.
         folder: The settings with which the pictures or sounds of a folder were read, if the run was trained on a
             folder; without it pictures are brought to MNIST's form.
@@ -102,6 +103,7 @@ class ReadContext:
     example_shape: tuple[int | None, ...] = ()
     schema: TableSchema | None = None
     target: str | None = None
+    target_kind: str = CLASS.name
     rare_classes: str | None = None
     folder: FolderSettings | None = None
 
@@ -444,17 +446,20 @@ TEXT_FILES = FileFormat(
 # Many arrays in one file, or in a pair of files.
 
 
-def _load_arrays(path: Path, options: LoadOptions) -> Dataset:
+def _load_arrays(path: Path, options: LoadOptions, target_kind: TargetKind | None = None) -> Dataset:
     _check_no_test_file(path, options, "Leave test out, or save x_test and y_test in the same file.")
-    return load_arrays(path, options.labels)
+    return load_arrays(path, options.labels, target_kind)
 
 
 ARRAYS = FileFormat(
     name="arrays",
     suffixes=(".npz", ".npy", ".idx"),
     kinds=("arrays", "series"),
-    loaders={"examples": Loader(_load_arrays, ("labels",))},
-    read_labeled=lambda path, context: load_test_examples(path, context.classes),
+    loaders={
+        "examples": Loader(_load_arrays, ("labels",)),
+        "numbers": Loader(partial(_load_arrays, target_kind=NUMBERS), ("labels",)),
+    },
+    read_labeled=lambda path, context: load_test_examples(path, context.classes, KINDS[context.target_kind]),
     read_inputs=lambda path, context: Inputs(list(read_examples(path)), is_batch=True),
     is_match=is_array_file,
 )

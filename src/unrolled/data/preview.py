@@ -124,7 +124,7 @@ def draw_in_terminal(data: Dataset, width: int) -> str:
 
 def _captions(data: Dataset, images: int, columns: int) -> str:
     """Return the classes of the first training images, each in the middle below its image."""
-    names = (data.classes[target][:columns].center(columns) for target in data.train.targets[:images])
+    names = (_format_target(target, data)[:columns].center(columns) for target in data.train.targets[:images])
     return " ".join(names).rstrip()
 
 
@@ -190,8 +190,9 @@ def save_picture(data: Dataset, path: Path) -> None:
         DataError: The examples are not images.
         WriteError: The file cannot be written, or another file has that name.
     """
-    if not data.has_images:
-        raise DataError(f"{data.name}: expected images to draw, got {list(data.example_shape)}. Leave out --picture.")
+    if not data.has_images or data.target_kind != "class":
+        got = list(data.example_shape) if not data.has_images else f"examples of {data.target_kind}"
+        raise DataError(f"{data.name}: expected images to draw, got {got}. Leave out --picture.")
     save_png(picture(data), path)
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from unrolled.data.decoding import read_text
 from unrolled.data.labeled import LabeledExamples
+from unrolled.data.targets import NUMBERS, Location, as_arrays
 from unrolled.data.values import LARGEST, MISSING
 from unrolled.errors import DataError
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 _NAMES = re.compile(r"'[^']*'|\"[^\"]*\"|\S+")
@@ -19,10 +21,12 @@ def read_ts(path: Path) -> LabeledExamples:
     """Read labeled series from a ``.ts`` file.
 
     After a header of lines that begin with ``@``, each line is one example: its channels, separated by colons, then
-    its class. A channel is a list of values, separated by commas, with ``?`` for a missing one.
+    its class, or a number where the header says ``@targetLabel true``. A channel is a list of values, separated by
+    commas, with ``?`` for a missing one.
 
     Raises:
-        DataError: The file is missing or not a ``.ts`` file, has time stamps or no classes, or a line is malformed.
+        DataError: The file is missing or not a ``.ts`` file, has time stamps, neither classes nor numbers, or a line is
+            malformed.
 
     Reference:
         https://www.timeseriesclassification.com
@@ -38,7 +42,8 @@ def parse_ts(path: Path | str, text: str) -> LabeledExamples:
         text: The whole text.
 
     Raises:
-        DataError: The text is not that of a ``.ts`` file, has time stamps or no classes, or a line is malformed.
+        DataError: The text is not that of a ``.ts`` file, has time stamps, neither classes nor numbers, or a line is
+            malformed.
     """
     header: dict[str, str] = {}
     series: list[NDArray[np.float64]] = []
@@ -68,14 +73,35 @@ def parse_ts(path: Path | str, text: str) -> LabeledExamples:
             raise DataError(f"{path}:{line}: expected a header that ends with @data, got data before it. Add @data.")
     if not series:
         raise DataError(f"{path}: expected examples after @data, got none. Check the file.")
-    return LabeledExamples(series, labels, lambda example: f"{path}:{lines[example]}")
+
+    def location(example: int) -> str:
+        return f"{path}:{lines[example]}"
+
+    if _has_numbers(header):
+        return LabeledExamples(series, _numbers(labels, location), location, kind=NUMBERS)
+    return LabeledExamples(series, labels, location)
+
+
+def _has_numbers(header: dict[str, str]) -> bool:
+    return header.get("targetlabel", "false").lower().startswith("true")
+
+
+def _numbers(labels: list[str], location: Location) -> pl.Series:
+    """Return the number of each example, as arrays."""
+    values = [_parse_number(label, f"{location(example)}: target") for example, label in enumerate(labels)]
+    for example in np.flatnonzero(np.isnan(values))[:1].tolist():
+        raise DataError(f"{location(example)}: expected a number as its target, got {labels[example]}. Drop the line.")
+    return as_arrays(np.array(values, np.float64)[:, None])
 
 
 def _check_header(path: Path | str, header: dict[str, str]) -> None:
     if header.get("timestamps", "false").lower() == "true":
         raise DataError(f"{path}: expected values at equal steps of time, got @timeStamps true. Leave out the stamps.")
-    if not header.get("classlabel", "false").lower().startswith("true"):
-        raise DataError(f"{path}: expected classes (@classLabel true ...), got none. Choose a problem with classes.")
+    if not _has_numbers(header) and not header.get("classlabel", "false").lower().startswith("true"):
+        raise DataError(
+            f"{path}: expected classes (@classLabel true ...) or numbers (@targetLabel true), got neither. Choose a "
+            "problem with one of them."
+        )
 
 
 def _example(path: Path | str, line: int, row: str, header: dict[str, str]) -> tuple[NDArray[np.float64], str]:
@@ -84,12 +110,13 @@ def _example(path: Path | str, line: int, row: str, header: dict[str, str]) -> t
     expected = header.get("dimensions", str(len(channels)))
     if header.get("univariate", "").lower() == "true":
         expected = "1"
+    what = "number" if _has_numbers(header) else "class"
     if not channels or not label or str(len(channels)) != expected:
         raise DataError(
-            f"{path}:{line}: expected {expected} channels and a class between colons, got {len(channels)} channels. "
+            f"{path}:{line}: expected {expected} channels and a {what} between colons, got {len(channels)} channels. "
             "Fix the line."
         )
-    names = [name.strip("'\"") for name in _NAMES.findall(header["classlabel"])[1:]]
+    names = [name.strip("'\"") for name in _NAMES.findall(header.get("classlabel", ""))[1:]]
     if names and label not in names:
         raise DataError(
             f"{path}:{line}: expected a class among {', '.join(names)}, got {label}. Add it to @classLabel."

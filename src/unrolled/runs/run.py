@@ -351,6 +351,7 @@ class Run:
             example_shape=tuple(self.data["example_shape"]),
             schema=self.schema,
             target=None if isinstance(data, str) or not isinstance(data.target, str) else data.target,
+            target_kind=getattr(self.task, "target_kind", "class"),
             folder=None
             if isinstance(data, str) or data.folder is None
             else FolderSettings(data.side, data.channels, data.rate),

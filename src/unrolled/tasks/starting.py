@@ -13,6 +13,7 @@ from unrolled.data.columns import Column, find_columns, find_series_column, may_
 from unrolled.data.formats import FOLDERS, TABLES, TAGGED_WORDS, TEXT_FILES, format_of
 from unrolled.data.grids import DAY, find_step
 from unrolled.data.lists import separator_of_labels
+from unrolled.data.registry import load
 from unrolled.data.steps import TOKENS
 from unrolled.data.table import Table, format_list
 from unrolled.data.tables import read_preview
@@ -127,7 +128,9 @@ def _choose_task(file: Path, target: str | None) -> tuple[dict[str, Any], dict[s
     if found is TEXT_FILES:
         return {"task": "generate", "data": data}, {"task": "one text, to be continued"}
     if found is not TABLES:
-        return {"task": "classify", "data": data}, {"task": "each example has a class"}
+        has_numbers = load(file).target_kind == NUMBERS.name
+        what = "numbers of its own" if has_numbers else "a class"
+        return {"task": "regress" if has_numbers else "classify", "data": data}, {"task": f"each example has {what}"}
     return _choose_for_table(read_preview(file), data, target)
 
 
