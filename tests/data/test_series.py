@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.dataset import Dataset
+from unrolled.data.grids import format_moments
 from unrolled.data.registry import load_config_data
 from unrolled.data.tables import read_table
 from unrolled.errors import DataError
@@ -54,6 +55,43 @@ def test_irregular_rows_are_resampled_or_keep_their_distance(tmp_path: Path) -> 
     assert not any("regular" in note for note in data.notes)
     numbered = loaded(tmp_path, "t,a\n0.5,1\n2,3\n2.25,2\n", irregular="delta")
     np.testing.assert_array_equal(numbered.train.inputs[0], [[1, 0], [3, 1.5], [2, 0.25]])
+
+
+NEAR = """\
+time,a
+2024-01-01 07:58,1
+2024-01-01 08:31,2
+2024-01-01 08:59,3
+2024-01-02 07:41,4
+2024-01-02 08:29,5
+2024-01-02 08:29,5
+2024-01-02 09:02,6
+"""
+
+
+def test_rows_at_about_the_step_are_taken_to_the_nearest_one(tmp_path: Path) -> None:
+    data = loaded(tmp_path, NEAR, every="30m", irregular="resample")
+    values = data.train.inputs[0][:, 0]
+    assert steps(data)[:3] == ["2024-01-01 08:00", "2024-01-01 08:30", "2024-01-01 09:00"]  # type: ignore[index]
+    np.testing.assert_array_equal(values[:3], [1, 2, 3])
+    assert len(values) == 51
+    assert "sales.csv: 7 rows are averaged in 6 steps of 30m" in data.notes
+
+
+def test_days_may_have_hours(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"every": "30m", "irregular": "resample", "hours": ("08:00", "09:00")}
+    data = loaded(tmp_path, NEAR, calendar=("hour",), **settings)
+    np.testing.assert_array_equal(data.train.inputs[0][:, 0], [1, 2, 3, 4, 5, 6])
+    days = [f"2024-01-0{day} 0{time}" for day in (1, 2) for time in ("8:00", "8:30", "9:00")]
+    assert steps(data) == days
+    after = data.timelines[0].after(2)
+    assert after is not None
+    assert format_moments(after) == ["2024-01-03 08:00", "2024-01-03 08:30"]
+    with pytest.raises(DataError, match=r"sales\.csv:5: time: 2024-01-02 07:41 is outside the hours 08:30 to 09:30"):
+        loaded(tmp_path, NEAR, **{**settings, "hours": ("08:30", "09:30")})
+    exact = "time,a\n2024-01-01 08:00,1\n2024-01-01 09:00,2\n2024-01-02 09:00,4\n"
+    data = loaded(tmp_path, exact, every="1h", hours=("08:00", "09:00"))
+    np.testing.assert_array_equal(data.train.inputs[0][:, 0], [1, 2, NAN, 4])
 
 
 def test_a_note_names_the_settings_for_irregular_times(tmp_path: Path) -> None:

@@ -28,15 +28,18 @@ def print_columns(table: "FileTable", **named: Any) -> None:
     """
     from unrolled.data.columns import find_columns, has_target  # which imports Polars
     from unrolled.data.forecasting import forecast_schema
+    from unrolled.data.joined_times import with_joined_times
     from unrolled.data.schema import TableSchema
 
     console = Console(highlight=False)
     console.print(table.format_detected(), style="dim", markup=False)
     columns = table_of("column", "role", "found", "first")
+    table, named = with_joined_times(table, named, finds=bool(named.get("series") or named.get("input")))
     is_forecast = bool(named.get("input")) and not named.get("target") and not has_target(table)
     try:
         if is_forecast:
-            schema = forecast_schema(table, named["input"], series=named.get("series"))
+            schema = forecast_schema(table, named["input"], series=named.get("series"), time=named.get("time"))
+            schema = schema.with_formats(table)
         else:
             schema = TableSchema.decide(table, **named)
         roles = schema.roles(table)

@@ -17,6 +17,7 @@ import click
     "--target", metavar="COLUMN", help="Class column of a table; without it the inputs are a series to forecast."
 )
 @click.option("--series", metavar="COLUMN", help="Column that assigns the rows of a table to series.")
+@click.option("--time", multiple=True, metavar="COLUMN", help="Column of times; repeat for the parts of a time.")
 @click.option("--side", type=click.IntRange(min=1), help="Scale the pictures of a folder into a square of this side.")
 @click.option("--channels", type=click.Choice(["grey", "rgb"]), help="Channels of the pictures of a folder.")
 @click.option("--rate", type=click.IntRange(min=1), help="Resample the sounds of a folder to this rate, in Hz.")
@@ -26,6 +27,7 @@ def show(
     picture: Path | None,
     as_json: bool,
     inputs: tuple[str, ...],
+    time: tuple[str, ...],
     side: int | None,
     channels: str | None,
     rate: int | None,
@@ -46,8 +48,8 @@ def show(
 
     table = preview_table(Path(data))
     if table and not as_json:
-        print_columns(table, input=inputs or None, **columns)
-    loaded = load_to_show(data, table, inputs, folder=FolderSettings(side, channels, rate), **columns)
+        print_columns(table, input=inputs or None, time=time or None, **columns)
+    loaded = load_to_show(data, table, inputs, folder=FolderSettings(side, channels, rate), time=time, **columns)
     if picture:
         save_picture(loaded, picture)
     print_dataset(loaded, as_json=as_json, printed_note=table.format_detected() if table else "")

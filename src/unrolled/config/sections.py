@@ -9,7 +9,7 @@ from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from unrolled.data.audio import HIGHEST_RATE, LOWEST_RATE
-from unrolled.data.grids import parse_step
+from unrolled.data.grids import parse_hours, parse_step
 
 from pydantic import (
     BaseModel,
@@ -129,8 +129,9 @@ class DataConfig(ConfigModel):
     series: str | None = None
     """In a table with one row per time step, the column that identifies the series a row belongs to; ``columns`` to
     forecast each column of numbers as a series of its own."""
-    time: str | None = None
-    """The column of times by which the rows of a series are ordered; found where it is left out."""
+    time: str | tuple[str, ...] | None = None
+    """The column of times by which the rows of a series are ordered, or those that say when together, such as ``[year,
+    month, day, hour]`` and ``[date, time]``; found where it is left out."""
     known: str | tuple[str, ...] | None = None
     """Columns whose values are known for the steps to forecast too, such as prices and holidays."""
     past: str | tuple[str, ...] | None = None
@@ -144,6 +145,9 @@ class DataConfig(ConfigModel):
     irregular: Literal["resample", "delta"] | None = None
     """Times at no regular distance: ``resample`` averages the rows within each step of ``every``, ``delta`` keeps them
     and adds a channel with the time since the row before."""
+    hours: tuple[str, str] | None = None
+    """The times of the first and of the last step of each day, such as ``['08:00', '17:00']``, where there are none
+    between them at night; with ``every``."""
     ignore: str | tuple[str, ...] | None = None
     """Columns that are not read."""
     missing: Literal["refuse", "drop"] | None = None
@@ -188,7 +192,7 @@ class DataConfig(ConfigModel):
             values["split"] = self.split.model_dump(exclude_none=True)
         return values
 
-    @field_validator("calendar", mode="before")
+    @field_validator("calendar", "hours", mode="before")
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else (value,) if isinstance(value, str) else value
@@ -229,6 +233,10 @@ class DataConfig(ConfigModel):
 
     @model_validator(mode="after")
     def _one_grid(self) -> Self:
+        if self.hours is not None:
+            if self.every is None:
+                raise ValueError("a step beside hours, got none. Set for example every: 30m")
+            parse_hours(self.hours, parse_step(self.every))
         if self.irregular == "resample" and self.every is None:
             raise ValueError("a step for irregular: resample, got none. Set for example every: 1h")
         if self.irregular == "delta" and self.every is not None:

@@ -171,9 +171,10 @@ def _find_numbers(table: Table, name: str) -> Column:
             return Column(name, "row number", "it numbers the rows")
         if _IDENTIFIER.search(name) and whole.n_unique() == len(whole):
             return Column(name, "identifier", "it identifies the rows")
-        if lower in _CALENDAR and whole.is_between(*_CALENDAR[lower]).all():
-            return Column(name, "calendar", "it says when")
     missing = int(is_missing(head).sum())
+    is_whole = whole.null_count() == missing and len(whole) > 1 and cells.dtype != pl.Boolean
+    if is_whole and lower in _CALENDAR and whole.drop_nulls().is_between(*_CALENDAR[lower]).all():
+        return Column(name, "calendar", "it says when")
     if _STEP.match(name) or is_named_time(name):
         return Column(name, "step", "it orders the rows")
     return Column(name, "numbers", "numbers" + (f", {missing:,} missing" if missing else ""))
@@ -315,7 +316,8 @@ def find_series_and_time(
     Raises:
         DataError: There are several columns of times, and none is called after time.
     """
-    others = {name: one for name, one in find_columns(table).items() if name not in (*targets, series, *ignore)}
+    taken = (*targets, series, *ignore, *table.joined, *([time] if table.joined else []))
+    others = {name: one for name, one in find_columns(table).items() if name not in taken}
     series = series or find_series_column(table, (*targets, *ignore, *inputs))
     others.pop(series or "", None)
     if series is not None and time is None:
@@ -350,8 +352,8 @@ def _check_clock(table: Table, times: Sequence[str]) -> None:
     dates = [name for name in times if name not in clocks and table.frame[name].n_unique() < table.size]
     if clocks and dates:
         raise DataError(
-            f"{table.path}: {dates[0]} and {clocks[0]} say when together. Write one column of both, such as 2024-01-31 "
-            "10:00"
+            f"{table.path}: {dates[0]} and {clocks[0]} say when together. Name both: data: {{time: [{dates[0]}, "
+            f"{clocks[0]}]}}"
         )
 
 
@@ -382,5 +384,5 @@ def _find_calendar(table: Table, columns: Mapping[str, Column], series: str | No
         return None
     raise DataError(
         f"{table.path}: the rows are not in the order of {format_list(parts)}, which say when together. Sort them, or "
-        "write one column of dates such as 2024-01-31"
+        "name those that do: data: {time: [...]}"
     )

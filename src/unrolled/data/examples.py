@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.cells import texts_of
-from unrolled.data.columns import find_columns, find_time_column, named_columns
+from unrolled.data.columns import find_columns, find_series_column, find_time_column, named_columns
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.decoding import read_text
 from unrolled.data.folders import FolderSettings, describe_files, read_folder
 from unrolled.data.frames import Source, read_source
+from unrolled.data.joined_times import with_joined_times
 from unrolled.data.labeled import ALL, LabeledExamples, Selection, assemble
 from unrolled.data.labeled_steps import assemble_steps
 from unrolled.data.long_text import LongText
@@ -63,10 +64,13 @@ def load_labeled_table(
     """
     columns, split, read_options = dict(columns or {}), dict(split or {}), dict(read_options or {})
     chosen = Selection(**(selection or {}))
-    is_one_row = "series" not in columns and "inputs" not in columns and per == "sequence"
+    is_one_row = not {"series", "inputs"} & columns.keys() and per == "sequence"
+    is_one_row &= not isinstance(columns.get("time"), tuple)
     if test is None and is_one_row and not split and isinstance(train, Path) and is_large(train):
         return _load_pieces(train, {**columns, "target_kind": target_kind}, chosen, read_options)
     table = read_source(train, **read_options)
+    needs_times = "time" in split or "series" in columns or find_series_column(table, ()) is not None
+    table, columns = with_joined_times(table, columns, finds=needs_times)
     if "by" in split and split["by"] != columns.get("series"):
         columns["ignore"] = tuple(dict.fromkeys((*named_columns(columns.get("ignore")), split["by"])))
     decide = steps_schema if per == "step" else partial(TableSchema.decide, target_kind=target_kind)

@@ -10,6 +10,7 @@ from unrolled.data.dataset import Dataset, Split
 from unrolled.data.examples import format_columns
 from unrolled.data.frames import Source, read_source
 from unrolled.data.grids import Timeline
+from unrolled.data.joined_times import with_joined_times
 from unrolled.data.precision import converted, narrowest
 from unrolled.data.ragged import objects
 from unrolled.data.schema import TableSchema
@@ -43,7 +44,7 @@ def load_series(
         test_steps: The number of steps at the end of each series for the test.
         columns: The columns that the user names: ``input`` or ``target``, the columns to forecast (without it all
             columns of numbers that are not named otherwise), ``known``, ``past``, ``series``, ``time``, ``ignore``; and
-            ``calendar``, ``every``, ``irregular``.
+            ``calendar``, ``every``, ``irregular``, ``hours``.
         read_options: Those of ``read_table``.
 
     Raises:
@@ -51,7 +52,7 @@ def load_series(
             of the same time.
     """
     named, read_options = dict(columns or {}), dict(read_options or {})
-    table = read_source(path, **read_options)
+    table, named = with_joined_times(read_source(path, **read_options), named, finds=True)
     if "target" in named and "input" in named:
         raise DataError(f"{table.path}: input and target both name columns to forecast. Leave target out.")
     channels = named.pop("input", None) or named.pop("target", None)
@@ -81,6 +82,7 @@ def forecast_schema(
     calendar: str | Sequence[str] = (),
     every: str | None = None,
     irregular: str | None = None,
+    hours: Sequence[str] = (),
 ) -> TableSchema:
     """Choose the columns of series to forecast.
 
@@ -100,7 +102,8 @@ def forecast_schema(
             raise DataError(f'{table.path}: the settings name the column "{name}" twice. Name it once.')
     series = series if series or is_wide else find_series_column(table, named)
     found = find_columns(table)
-    others = {name: one for name, one in found.items() if name not in (series, time, *known, *past, *ignore)}
+    taken = (series, time, *table.joined, *known, *past, *ignore)
+    others = {name: one for name, one in found.items() if name not in taken}
     chosen = chosen or tuple(name for name, one in others.items() if one.kind == "numbers")
     textual = tuple(name for name in (*known, *past) if found[name].kind in ("category", "text", "identifier", "empty"))
     wanted = tuple(dict.fromkeys((*named_columns(categories), *textual)))
@@ -120,6 +123,7 @@ def forecast_schema(
         calendar=named_columns(calendar),
         every=every,
         irregular=irregular,
+        hours=tuple(hours),
         is_wide=is_wide,
     )
 

@@ -21,6 +21,7 @@ from unrolled.data.folders import TEXTS, FolderSettings, read_folder
 from unrolled.data.forecasting import load_series
 from unrolled.data.frames import Source, is_frame, read_source
 from unrolled.data.images import PICTURES, format_size, is_picture, read_image
+from unrolled.data.joined_times import without_joined_times
 from unrolled.data.labeled import LabeledExamples, Selection, assemble, of_known_classes, split_of
 from unrolled.data.labeled_steps import assemble_steps, steps_of_classes
 from unrolled.data.rows import RowIndices, extract_examples, labeled_examples
@@ -39,7 +40,7 @@ import numpy as np
 _ROWS = ("columns", "categories", "missing", "fill", "split", "inputs")
 _COLUMNS = ("input", "target", "series", "time", "ignore")
 _LABELED_STEPS = ("categories", "missing", "fill", "split")
-_TIMES = ("every", "irregular")
+_TIMES = ("every", "irregular", "hours")
 _COVARIATES = ("known", "past", "calendar", "categories")
 READ_OPTIONS = tuple(ReadOptions.__annotations__)
 """The settings with which a table is read."""
@@ -357,7 +358,7 @@ def _read_table_inputs(path: Source, context: ReadContext) -> Inputs:
     return Inputs(
         examples,
         is_batch=True,
-        table=table,
+        table=without_joined_times(table),
         rows=rows,
         note=f"{table.path.name}: {note}: lines {named}" if lines else "",
     )

@@ -1,6 +1,7 @@
 """Regular grids of times: the step between rows, found or set; its multiples; and the times after the last row."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,10 +28,12 @@ class Step:
     Attributes:
         size: Number of units.
         unit: ``microseconds``, ``months`` (at one moment of each), ``month ends`` (the last day of each), ``workdays``.
+        hours: The times of the first and of the last step of each day, in microseconds, if there are none at night.
     """
 
     size: int
     unit: Literal["microseconds", "months", "month ends", "workdays"] = "microseconds"
+    hours: tuple[int, int] | None = None
 
     def __str__(self) -> str:
         """Return the step in words.
@@ -41,12 +44,21 @@ class Step:
         """
         if self.unit == "workdays":
             return "on workdays"
+        if self.hours is not None:
+            first, last = (format_clock(clock) for clock in self.hours)
+            return f"{Step(self.size)} from {first} to {last}"
         if self.unit == "microseconds":
             return _NAMES.get(self.size, f"every {self.size / 1e6:g} s")
         return _MONTHS.get(self.size, f"every {self.size} months")
 
     def indices(self, moments: Moments) -> NDArray[np.int64] | None:
         """Return how many steps each ascending time is after the first; None if one is off the grid."""
+        if self.hours is not None:
+            if not self.is_within_hours(moments).all() or ((moments % DAY - self.hours[0]) % self.size).any():
+                return None
+            numbers = self._numbers(moments)
+            steps: NDArray[np.int64] = numbers - numbers[0]
+            return steps
         if self.unit == "microseconds":
             distances = moments - moments[0]
         elif self.unit == "workdays":
@@ -62,8 +74,30 @@ class Step:
             distances = months - months[0]
         return None if (distances % self.size).any() else distances // self.size
 
+    @property
+    def steps_per_day(self) -> int:
+        """The number of steps between the hours of a day; of a step without hours, those of a whole day."""
+        first, last = self.hours or (0, DAY - self.size)
+        return (last - first) // self.size + 1
+
+    def is_within_hours(self, moments: Moments) -> NDArray[np.bool_]:
+        """Return True for each time between the hours in which there are steps."""
+        first, last = self.hours or (0, DAY)
+        within: NDArray[np.bool_] = (moments % DAY >= first) & (moments % DAY <= last)
+        return within
+
+    def _numbers(self, moments: Moments) -> NDArray[np.int64]:
+        """Return the number of each time within hours since 1970."""
+        first = self.hours[0] if self.hours else 0
+        numbers: NDArray[np.int64] = moments // DAY * self.steps_per_day + (moments % DAY - first) // self.size
+        return numbers
+
     def moments(self, first: int, count: int) -> Moments:
         """Return the first ``count`` times of the grid that begins at ``first``."""
+        if self.hours is not None:
+            days, within = np.divmod(self._numbers(np.array([first]))[0] + np.arange(count), self.steps_per_day)
+            times: Moments = days * DAY + self.hours[0] + within * self.size
+            return times
         indices = np.arange(count) * self.size
         if self.unit == "microseconds":
             return first + indices
@@ -84,7 +118,7 @@ class Step:
     def truncated(self, moments: Moments) -> Moments:
         """Return the beginning of the step that each time is in; weeks begin on Mondays, months on their first day."""
         if self.unit == "microseconds":
-            origin = _MONDAY if self.size % (7 * DAY) == 0 else 0
+            origin = _MONDAY if self.size % (7 * DAY) == 0 else self.hours[0] % self.size if self.hours else 0
             return (moments - origin) // self.size * self.size + origin
         months = moments.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
         begins = (months // self.size * self.size).astype("datetime64[M]")
@@ -108,6 +142,37 @@ def parse_step(text: str) -> Step:
     if unit in _CALENDAR_MONTHS:
         return Step(number * _CALENDAR_MONTHS[unit], "months")
     return Step(number * _MICROSECONDS[unit])
+
+
+def parse_hours(hours: Sequence[str], step: Step) -> Step:
+    """Return a step with the hours of the day in which there are steps.
+
+    Args:
+        hours: The times of the first and of the last step of each day, such as ``08:00`` and ``17:00``.
+        step: The step, shorter than a day.
+
+    Raises:
+        ValueError: They are no such hours; the message says what is.
+
+    Example:
+        >>> str(parse_hours(["08:00", "17:00"], parse_step("30m")))
+        'every 1800 s from 08:00 to 17:00'
+    """
+    found = [re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text) for text in hours]
+    if len(found) != 2 or not all(found):
+        raise ValueError(f"the first and the last time of the day, such as ['08:00', '17:00'], got {list(hours)}")
+    first, last = ((int(one[1]) * 60 + int(one[2])) * (DAY // 1440) for one in found if one)
+    if step.unit != "microseconds" or step.size >= DAY or last <= first or (last - first) % step.size:
+        raise ValueError(
+            f"hours that are steps apart which are shorter than a day, got {hours[0]} to {hours[1]} for a step of "
+            f"{step.size / 1e6:g} s. Set another every"
+        )
+    return Step(step.size, hours=(first, last))
+
+
+def format_clock(clock: int) -> str:
+    """Format a time of the day, in microseconds: ``08:30``."""
+    return f"{clock // (DAY // 24):02}:{clock // (DAY // 1440) % 60:02}"
 
 
 def _suggested(text: str) -> str:

@@ -117,7 +117,7 @@ def load_to_show(
     inputs: Sequence[str],
     *,
     folder: FolderSettings | None = None,
-    **columns: str | None,
+    **columns: str | Sequence[str] | None,
 ) -> Dataset:
     """Load a data set for display, without an experiment.
 
@@ -127,7 +127,7 @@ def load_to_show(
             which count as training steps.
         inputs: The input columns.
         folder: The settings with which the pictures or sounds of a folder are read.
-        columns: The names of the columns ``target`` and ``series``, or None.
+        columns: The names of the columns ``target``, ``series`` and ``time``, or None.
 
     Raises:
         DataError: The name is unknown, a file is missing, damaged or malformed, or no column is known as the target.

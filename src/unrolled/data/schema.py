@@ -19,6 +19,7 @@ from unrolled.data.columns import (
 )
 from unrolled.data.decoding import can_be
 from unrolled.data.frames import Source, read_source
+from unrolled.data.joined_times import join_times, joined_name
 from unrolled.data.lists import separator_of_labels
 from unrolled.data.table import Table, format_list
 from unrolled.data.targets import CLASS, KINDS, LABEL_SETS, NUMBERS, TargetKind
@@ -41,6 +42,7 @@ class TableSchema:
         targets: The columns of what an example has: a class, numbers, or several labels; empty if there is none.
         series: The column that assigns each row to a series, or None if each row is an example.
         time: The column by which the rows of a series are ordered, or None.
+        joined: The columns that say when together, where ``time`` joins several (see ``join_times``).
         kind: The type of the inputs: ``text``, ``steps`` (a step for each column, or with ``series`` for each row),
             ``features`` (one step with a channel for each column), ``sequence`` (one in each cell), ``tokens`` (a word
             in each row of a series, or words in each cell), or ``inputs`` (several by name).
@@ -59,6 +61,7 @@ class TableSchema:
         calendar: The channels that are made from the times (see ``calendar_channels``).
         every: The step between the rows of a series, such as ``1h``, where the user sets it.
         irregular: ``resample`` rows to that step, or keep them and add the time since the row before: ``delta``.
+        hours: The times of the first and of the last step of each day, where the user sets them.
         is_wide: True if each of ``columns`` is a series of its own.
         separator: What stands between the words, and between the labels, in a cell; empty if nothing does.
         ignored: The columns that the user names as not to be read.
@@ -86,12 +89,14 @@ class TableSchema:
     calendar: tuple[str, ...] = ()
     every: str | None = None
     irregular: str | None = None
+    hours: tuple[str, ...] = ()
     is_wide: bool = False
     target_kind: str = "class"
     per: str = "sequence"
     separator: str = " "
     ignored: tuple[str, ...] = ()
     inputs: Mapping[str, str] = field(default_factory=dict)
+    joined: tuple[str, ...] = ()
 
     @property
     def target(self) -> str:
@@ -153,6 +158,7 @@ class TableSchema:
         fill: Mapping[str, str | float] | None = None,
         every: str | None = None,
         irregular: str | None = None,
+        hours: Sequence[str] = (),
         read_options: Mapping[str, Any] | None = None,
         inputs: Sequence[str] = (),
         target_kind: TargetKind = CLASS,
@@ -206,12 +212,12 @@ class TableSchema:
         )
         if target_kind is LABEL_SETS and len(targets) == 1:
             schema = replace(schema, separator=separator_of_labels(table, targets[0]) or "")
-        return replace(schema, every=every, irregular=irregular).with_formats(table)
+        return replace(schema, every=every, irregular=irregular, hours=tuple(hours)).with_formats(table)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TableSchema":
         """Restore a schema from the JSON of ``to_json``."""
-        names = ("columns", "targets", "ignored", "past", "known", "calendar")
+        names = ("columns", "targets", "ignored", "past", "known", "calendar", "joined", "hours")
         return cls(**{**values, **{name: tuple(values[name]) for name in names if name in values}})
 
     def to_json(self) -> dict[str, Any]:
@@ -229,7 +235,8 @@ class TableSchema:
         day_first = times.form if times and _EXCHANGEABLE.match(times.form) else None
         decimals, encoding = {name: found.of(name) for name in names}, table.detected.get("encoding", "utf-8")
         kept = None if encoding.startswith("utf-8") else encoding
-        return replace(self, decimals=decimals, day_first=day_first, encoding=kept)
+        joined = table.joined if self.time == joined_name(table.joined) else ()
+        return replace(self, decimals=decimals, day_first=day_first, encoding=kept, joined=joined)
 
     def read(self, source: Source) -> Table:
         """Read another table, a file or a data frame, with the same options.
@@ -240,8 +247,8 @@ class TableSchema:
         options = ({"time_format": self.day_first} if self.day_first else {}) | dict(self.read_options)
         if self.encoding and "encoding" not in options and isinstance(source, Path) and can_be(source, self.encoding):
             options["encoding"] = self.encoding
-        table = read_source(source, **options)
-        return replace(table, decimals=self.decimals, fill=self.fill)
+        table = replace(read_source(source, **options), decimals=self.decimals, fill=self.fill)
+        return join_times(table, self.joined) if self.joined else table
 
     def usable(self, table: Table) -> tuple[Table, list[int]]:
         """Return the rows that have all that an example needs, and the lines of the others.
@@ -297,6 +304,7 @@ class TableSchema:
             self.targets, "target"
         )
         roles |= {name: role for name, role in ((self.series, "series"), (self.time, "time")) if name}
+        roles = dict.fromkeys(self.joined, "time") | roles
         found = [replace(one, role=roles.get(one.name, "ignored")) for one in find_columns(table).values()]
         return [self._with_reason(table, one) for one in found]
 

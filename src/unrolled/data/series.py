@@ -8,6 +8,7 @@ from typing import Any
 from unrolled.data.calendars import calendar_channels, calendar_names
 from unrolled.data.cells import category_channels, check_filled
 from unrolled.data.grids import (
+    DAY,
     Moments,
     Step,
     Timeline,
@@ -16,6 +17,7 @@ from unrolled.data.grids import (
     is_on_workdays,
     is_too_sparse,
     is_weekend,
+    parse_hours,
     parse_step,
 )
 from unrolled.data.schema import TableSchema
@@ -29,6 +31,8 @@ from numpy.typing import NDArray
 SINCE_LAST = "time since last"
 """The channel that ``irregular: delta`` adds: seconds, or the unit of a column of numbers that orders the rows."""
 _FEWEST_ON_GRID = 3
+_MOST_REPEATED = 0.05
+_ABOUT_ONE = 0.75  # of a step, from which on rows are about one step apart
 _USUAL_STEPS = ("1s", "10s", "1m", "5m", "15m", "1h", "6h", "1d", "1w", "1mo", "1q", "1y")
 
 
@@ -170,8 +174,9 @@ class _Rows:
             return Series(Timeline(name), values[rows], rows)
         rows = rows[np.argsort(self.moments[rows], kind="stable")]
         moments = self.moments[rows]
-        self._check_different(moments, rows)
         schema = self.schema
+        if schema.irregular != "resample" or not _are_few(moments, values[rows]):
+            self._check_different(moments, rows)
         if not self.has_times:
             return Series(Timeline(name), self._with_channels(values[rows], moments), rows)
         if schema.every:
@@ -229,11 +234,15 @@ class _Rows:
         """Return values and times on the grid of ``every``, resampled where that is asked for."""
         assert self.schema.every is not None
         step = parse_step(self.schema.every)
+        step = parse_hours(self.schema.hours, step) if self.schema.hours else step
         if self.schema.irregular == "resample":
-            begins, inverse = np.unique(step.truncated(moments), return_inverse=True)
+            near = _nearest(moments, step)
+            self._check_hours(near, rows, step)
+            begins, inverse = np.unique(near, return_inverse=True)
             values, moments = _means(values, inverse, len(begins)), begins
         elif step.unit == "months" and Step(step.size, "month ends").indices(moments) is not None:
             step = Step(step.size, "month ends")
+        self._check_hours(moments, rows, step)
         indices = step.indices(moments)
         if indices is None:
             row = next(int(rows[i]) for i in range(1, len(moments)) if step.indices(moments[[0, i]]) is None)
@@ -249,6 +258,15 @@ class _Rows:
                 f"{len(rows):,} rows. Set a longer step."
             )
         return _spread(values, indices), step.moments(int(moments[0]), count), step
+
+    def _check_hours(self, moments: Moments, rows: NDArray[np.int64], step: Step) -> None:
+        """Refuse a time outside the hours in which there are steps."""
+        for index in np.flatnonzero(~step.is_within_hours(moments))[:1].tolist():
+            row = int(rows[index])
+            raise DataError(
+                f"{self._location(row)}: {self._time(row)} is outside the hours {self.schema.hours[0]} to "
+                f"{self.schema.hours[1]}. Set others, or drop the row."
+            )
 
     def _check_times(self) -> None:
         schema = self.schema
@@ -291,6 +309,31 @@ def _spread(values: NDArray[np.float64], indices: NDArray[np.int64]) -> NDArray[
     return grid
 
 
+def _are_few(moments: Moments, values: NDArray[np.float64]) -> bool:
+    """Return True if few rows have the time of the row before but other values: more of them are of another series."""
+    is_repeated = moments[1:] == moments[:-1]
+    is_other = ~np.isclose(values[1:], values[:-1], rtol=0, atol=0, equal_nan=True).all(axis=1)
+    return bool((is_repeated & is_other).sum() <= _MOST_REPEATED * len(moments))
+
+
+def _nearest(moments: Moments, step: Step) -> Moments:
+    """Return the time of the step of each row: the nearest one if there is about one row in each step.
+
+    Times that are not exact are then on both sides of their step, and a little outside the hours of a day. Of several
+    rows it is the step that they are in.
+    """
+    median = float(np.median(np.diff(moments))) if len(moments) > 1 else 0.0
+    if step.unit != "microseconds" or median < _ABOUT_ONE * step.size:
+        return step.truncated(moments)
+    near: Moments = step.truncated(moments + step.size // 2)
+    if step.hours is None:
+        return near
+    first, last = step.hours
+    is_before, is_after = near % DAY == first - step.size, near % DAY == last + step.size
+    near += step.size * (is_before.astype(np.int64) - is_after)
+    return near
+
+
 def _means(values: NDArray[np.float64], groups: NDArray[np.int64], count: int) -> NDArray[np.float64]:
     """Return [count, F] the mean of the values of each group; NaN where there are none."""
     is_known = ~np.isnan(values)
@@ -313,6 +356,10 @@ def format_irregular(series: Sequence[Series], schema: TableSchema, name: str) -
         for one in series
         if one.timeline.moments is not None and one.timeline.step is None and len(one.rows) >= _FEWEST_ON_GRID
     ]
+    if schema.irregular == "resample":
+        rows = sum(len(one.rows) for one in series)
+        filled = sum(int((~np.isnan(one.values).all(axis=1)).sum()) for one in series)
+        return f"{name}: {rows:,} rows are averaged in {filled:,} steps of {schema.every}" if rows > filled else ""
     if not irregular or schema.irregular:
         return ""
     which = "the times" if len(series) == 1 else f"the times of {len(irregular):,} of {len(series):,} series"

@@ -54,7 +54,7 @@ def steps_schema(
         ignore: Columns that are not read.
         categories: Columns whose values become channels.
         read_options: Those of ``read_table``.
-        settings: Other attributes of the schema: ``missing``, ``fill``, ``every``, ``irregular``.
+        settings: Other attributes of the schema: ``missing``, ``fill``, ``every``, ``irregular``, ``hours``.
 
     Raises:
         DataError: A column is missing, or it cannot be known which column is the target or the input.

@@ -27,6 +27,7 @@ class Table:
         decimals: The decimal separators of columns that are known from another table.
         time_format: The format of times, as of ``strptime``, that the user sets.
         fill: By column, what stands in for its empty cells.
+        joined: The columns whose times the last one of the frame joins (see ``join_times``).
         find_lines: Function that returns the line number of each row in the file.
     """
 
@@ -38,6 +39,7 @@ class Table:
     decimals: Mapping[str, str] = field(default_factory=dict)
     time_format: str | None = None
     fill: Mapping[str, str | float] = field(default_factory=dict)
+    joined: tuple[str, ...] = ()
     find_lines: Callable[[], Sequence[int]] | None = None
 
     @property
