@@ -99,6 +99,130 @@ def test_a_file_gets_the_task_that_suits_it(name: str, tmp_path: Path, monkeypat
         assert settings["forecast"] == {"window": 23, "horizon": 14, "season": 7, "test_steps": 28}
 
 
+HALF_HOURS = pl.datetime_range(pl.datetime(2024, 1, 1), pl.datetime(2024, 1, 20, 23, 30), "30m", eager=True)
+
+
+def parking() -> dict[str, Any]:
+    """Two car parks, read about every half hour from 8 to 12 o'clock, some of the rows twice."""
+    times = HALF_HOURS.filter(HALF_HOURS.dt.hour().is_between(8, 12))
+    jitter = pl.Series(_RANDOM.integers(-300, 300, len(times)) * 1_000_000).cast(pl.Duration("us"))
+    at = (times + jitter).to_list()
+    rows = [(name, moment, size, size * n % 97) for name, size in (("a", 60), ("b", 90)) for n, moment in enumerate(at)]
+    rows += rows[5:9]
+    return {
+        name: list(column)
+        for name, column in zip(("park", "updated", "size", "cars"), zip(*rows, strict=True), strict=True)
+    }
+
+
+def parts_of_times() -> dict[str, Any]:
+    """Hours in four columns, with covariates and a value that is missing."""
+    at = pl.datetime_range(pl.datetime(2024, 1, 1), pl.datetime(2024, 1, 20, 23), "1h", eager=True)
+    parts = {part: getattr(at.dt, part)().to_list() for part in ("year", "month", "day", "hour")}
+    values = {"wind": [("N", "S", "E")[n % 3] for n in range(len(at))], "temp": [n % 24 / 2 for n in range(len(at))]}
+    target = [None if n == 50 else n % 25 for n in range(len(at))]
+    return {"No": list(range(1, len(at) + 1)), **parts, "pm": target, **values}
+
+
+SERIES: dict[str, tuple[dict[str, Any], str | None, dict[str, Any], dict[str, int]]] = {
+    "times that are not exact": (
+        parking(),
+        None,
+        {
+            "target": "cars",
+            "time": "updated",
+            "series": "park",
+            "past": ["size"],
+            "every": "30m",
+            "irregular": "resample",
+            "hours": ["08:00", "12:30"],
+            "calendar": ["hour", "weekday"],
+        },
+        {"window": 20, "horizon": 10, "season": 10, "test_steps": 20},
+    ),
+    "times in parts": (
+        parts_of_times(),
+        "pm",
+        {
+            "target": "pm",
+            "time": ["year", "month", "day", "hour"],
+            "past": ["wind", "temp"],
+            "calendar": ["hour", "weekday"],
+        },
+        {"window": 48, "horizon": 24, "season": 24, "test_steps": 48},
+    ),
+    "one column": (
+        {"visitors": SALES[:COUNT]},
+        None,
+        {"target": "visitors"},
+        {"window": 16, "horizon": 8, "season": 1, "test_steps": 16},
+    ),
+    "one column with a usual name": (
+        {"value": SALES[:COUNT]},
+        None,
+        {"target": "value"},
+        {"window": 16, "horizon": 8, "season": 1, "test_steps": 16},
+    ),
+    "irregular": (
+        {
+            "at": (pl.Series(np.cumsum(np.random.default_rng(3).exponential(5e9, COUNT)).astype(int)) + int(1.7e15))
+            .cast(pl.Datetime("us"))
+            .to_list(),
+            "load": SALES[:COUNT],
+        },
+        None,
+        {"target": "load", "time": "at", "irregular": "delta"},
+        {"window": 16, "horizon": 8, "season": 1, "test_steps": 16},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_a_series_is_forecast_with_what_the_table_has(name: str, tmp_path: Path) -> None:
+    columns, target, data, forecast = SERIES[name]
+    write_start(written(tmp_path, **columns), tmp_path / "rows.yaml", target=target)
+    text = (tmp_path / "rows.yaml").read_text(encoding="utf-8")
+    settings = parse_yaml(text, "rows.yaml")
+    assert settings["task"] == "forecast"
+    assert settings["data"] == {"file": "rows.csv", **data}
+    assert settings["forecast"] == forecast
+    config, found = prepare(ExperimentConfig.load(tmp_path / "rows.yaml"))
+    assert build_model(config, found).count_params() > 0
+    assert found.train.size > 0
+    if "every" in data:
+        assert "4 rows have the time of another one" in " ".join(text.split("\n# "))
+        assert "a day, the season, has 10" in text
+
+
+def test_which_numbers_are_forecast_is_asked_for(tmp_path: Path) -> None:
+    path = written(tmp_path, date=DAYS_OF_2024, one=SALES[:COUNT], two=SALES[COUNT:])
+    with pytest.raises(DataError, match=r"cannot tell which column is to be forecast: one, two. Name it with --target"):
+        start(path)
+    data = start(path, target="two").settings["data"]
+    assert (data["target"], data["past"]) == ("two", ["one"])
+
+
+def test_a_column_that_cannot_be_read_is_left_out_of_the_covariates(tmp_path: Path) -> None:
+    current = ["broken" if n == 7 else str(value) for n, value in enumerate(SALES[:COUNT])]
+    found = start(written(tmp_path, date=DAYS_OF_2024, current=current, sales=SALES[COUNT:]), target="sales")
+    assert "past" not in found.settings["data"]
+    assert 'current is not read, because of line 9: current: expected a number, got "broken"' in found.reasons["data"]
+
+
+def test_rows_that_share_their_times_are_examples(tmp_path: Path) -> None:
+    days = [*DAYS_OF_2024[:40]] * 3
+    found = start(written(tmp_path, date=days, size=SALES[:COUNT], price=SALES[COUNT:]), target="price").settings
+    assert (found["task"], found["data"]["target"]) == ("regress", "price")
+
+
+def test_a_year_is_a_number_and_the_longest_text_its_input(tmp_path: Path) -> None:
+    titles = [text.replace(" ", "") + f" {n}" for n, text in enumerate(TEXTS)]
+    years = [1990 + n % 20 for n in range(COUNT)]
+    found = start(written(tmp_path, title=titles, medium=TEXTS, year=years), target="year")
+    assert (found.settings["task"], found.settings["data"]["input"]) == ("regress", "medium")
+    assert "not read: title" in found.reasons["data"]
+
+
 def test_more_examples_are_read_less_often(tmp_path: Path) -> None:
     few = start(written(tmp_path, text=TEXTS, label=CLASSES)).settings["training"]
     many = start(written(tmp_path, text=TEXTS * 60, label=CLASSES * 60)).settings["training"]

@@ -9,9 +9,9 @@ from typing import Any
 
 from unrolled.config.document import write_yaml
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.data.columns import Column, find_columns, find_series_column, may_be_series
+from unrolled.data.columns import INPUTS, Column, find_columns, find_series_column
 from unrolled.data.formats import FOLDERS, TABLES, TAGGED_WORDS, TEXT_FILES, format_of
-from unrolled.data.grids import DAY, find_step
+from unrolled.data.joined_times import find_time_parts, join_times, joined_name
 from unrolled.data.lists import separator_of_labels
 from unrolled.data.registry import load
 from unrolled.data.steps import TOKENS
@@ -23,6 +23,7 @@ from unrolled.errors import DataError, WriteError
 from unrolled.storage import write_text
 from unrolled.tasks.base import Task
 from unrolled.tasks.registry import load_task
+from unrolled.tasks.starting_series import choose_forecast, find_series_of, is_one_column
 
 import numpy as np
 import polars as pl
@@ -33,14 +34,6 @@ _ORDER = ("task", "data", "text", "forecast", "network", "training")
 _MANY_EXAMPLES = 20_000
 _STEPS_OF_TRAINING = 3_000
 _FEWEST_WORDS = 3
-# By the distance between two steps: the steps after which a series usually repeats itself, and how many are planned.
-_SEASONS = (
-    (DAY // 24, 24, 24),
-    (DAY, 7, 14),
-    (7 * DAY, 52, 8),
-    (31 * DAY, 12, 12),
-    (92 * DAY, 4, 4),
-)
 
 
 @dataclass(frozen=True)
@@ -135,47 +128,66 @@ def _choose_task(file: Path, target: str | None) -> tuple[dict[str, Any], dict[s
 
 
 def _choose_for_table(table: Table, data: dict[str, Any], target: str | None) -> tuple[dict[str, Any], dict[str, str]]:
+    parts = find_time_parts(table)
+    table = join_times(table, parts) if parts else table
     columns = find_columns(table)
     lower = {name.lower(): name for name in table.columns}
     usual = dict.fromkeys((*CLASS.usual, *LABEL_SETS.usual, *NUMBERS.usual))
-    times = [name for name, one in columns.items() if one.kind in ("time", "step")]
+    times = [joined_name(parts)] if parts else [name for name, one in columns.items() if one.kind in ("time", "step")]
     named = target or table.target or next((lower[name] for name in usual if name in lower), None)
-    series = find_series_column(table, ()) or _series_of(table, times, named)
+    if named is not None:
+        table.column(named)
+    series = find_series_column(table, ()) or (find_series_of(table, times[0], named) if times else None)
     is_number = named is not None and columns[named].kind in ("numbers", "calendar")
-    if times and (named is None or is_number) and not _has_words(columns):
-        return _forecast(table, data, named, times[0], series)
+    are_steps = bool(times) and not _has_words(columns, series) and not _are_at_once(table, times[0], series)
+    if (are_steps and (named is None or is_number)) or is_one_column(columns, named):
+        return choose_forecast(table, data, named, times[0] if times else None, series)
     if named is None:
         raise DataError(
             f"{table.path}: cannot tell which column is to be predicted. Columns: {format_list(table.columns, 20)}. "
             "Name it with --target"
         )
-    table.column(named)
     data |= {"target": named}
     if series is not None:
         is_constant = table.frame.select(series, named).n_unique() == table.frame[series].n_unique()
-        data |= {"series": series}
+        data |= {"series": series} | ({"time": list(parts)} if parts else {})
         what = "series has a class" if is_constant else "row of a series has a class"
         return {"task": "classify" if is_constant else "label", "data": data}, {"task": f"each {what} in {named}"}
     if _are_words(table, lower, named):
         return {"task": "label", "data": data}, {"task": f"each word has a label in {named}"}
+    data, of_input = _with_input(table, data, [name for name, one in columns.items() if one.kind == "text"], named)
     if _are_label_sets(table, named, columns[named]):
-        return {"task": "classes", "data": data}, {"task": f"{named} holds any number of labels"}
+        return {"task": "classes", "data": data}, {"task": f"{named} holds any number of labels"} | of_input
     cells = table.texts(named)
     different = cells.filter(~is_absent(cells)).str.strip_chars().unique().to_list()
-    if is_number and are_measurements(different):
-        return {"task": "regress", "data": data}, {"task": f"{named} holds {len(different):,} different numbers"}
-    return {"task": "classify", "data": data}, {"task": f"{named} holds {len(different):,} classes"}
+    if is_number and (are_measurements(different) or named.lower() == "year"):
+        return {"task": "regress", "data": data}, {
+            "task": f"{named} holds {len(different):,} different numbers"
+        } | of_input
+    return {"task": "classify", "data": data}, {"task": f"{named} holds {len(different):,} classes"} | of_input
 
 
-def _has_words(columns: Mapping[str, Column]) -> bool:
-    return any(one.kind == "text" for one in columns.values())
+def _with_input(
+    table: Table, data: dict[str, Any], texts: Sequence[str], target: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the data with the input among several texts, the longest if none has a usual name; and the reason."""
+    others = [name for name in texts if name != target]
+    if len(others) < 2 or any(name.lower() in INPUTS for name in others):
+        return data, {}
+    longest = max(others, key=lambda name: table.texts(name).str.len_chars().mean() or 0)
+    rest = format_list([name for name in others if name != longest])
+    return data | {"input": longest}, {
+        "data": f"{longest} is the longest text; not read: {rest}; with inputs each text has layers of its own"
+    }
 
 
-def _series_of(table: Table, times: Sequence[str], target: str | None) -> str | None:
-    """Return the column whose values each have times of their own, where times repeat."""
-    if not times or table.frame[times[0]].n_unique() == table.size:
-        return None
-    return next(iter(may_be_series(table, times[0], [target] if target else [])), None)
+def _has_words(columns: Mapping[str, Column], series: str | None) -> bool:
+    return any(one.kind == "text" for name, one in columns.items() if name != series)
+
+
+def _are_at_once(table: Table, time: str, series: str | None) -> bool:
+    """Return True if most rows share their time with others, so that they are no steps of one series."""
+    return series is None and 2 * table.frame[time].n_unique() <= table.size
 
 
 def _are_words(table: Table, lower: Mapping[str, str], target: str) -> bool:
@@ -196,33 +208,6 @@ def _are_label_sets(table: Table, name: str, column: Column) -> bool:
         return column.holds_words
     choices = ("|", ";", ",") if name.lower() in LABEL_SETS.usual else ("|", ";")
     return column.kind in ("text", "category") and separator_of_labels(table, name, choices) is not None
-
-
-def _forecast(
-    table: Table, data: dict[str, Any], target: str | None, time: str, series: str | None
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return a forecast of about a season, read from two seasons and more."""
-    rows = table.frame if series is None else table.frame.filter(table.frame[series] == table.frame[series][0])
-    season, horizon, name = 1, 8, "no season is known"
-    times = table.times(time)
-    if times is not None:
-        one = times.values.filter(table.frame[series] == table.frame[series][0]) if series else times.values
-        step = find_step(np.unique(one.drop_nulls().to_physical().to_numpy()))
-        length = {"workdays": DAY, "months": 31 * DAY, "month ends": 31 * DAY}
-        if step is not None:
-            size = step.size * length.get(step.unit, 1)
-            season, horizon = next(((s, h) for most, s, h in _SEASONS if size <= most), (1, 4))
-            season = 5 if step.unit == "workdays" else season
-            name = f"{step}, so that a season has {season} steps"
-    longest = max(1, (rows.height - 2 * horizon) // 4)
-    season, horizon = (season, horizon) if 2 * season <= longest else (1, min(horizon, longest))
-    window = min(longest, max(2 * season, 2 * horizon))
-    data |= ({"target": target} if target else {}) | ({"time": time}) | ({"series": series} if series else {})
-    forecast = {"window": window, "horizon": horizon, "season": season, "test_steps": 2 * horizon}
-    return {"task": "forecast", "data": data, "forecast": forecast}, {
-        "task": f"{target or 'its numbers'} in the order of {time}",
-        "forecast": f"the rows are {name}; the last {2 * horizon} of each series are the test",
-    }
 
 
 @dataclass(frozen=True)
