@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unrolled.config.sections import ForecastConfig
+from unrolled.config.task_sections import ForecastConfig
 from unrolled.data.choosing import MOST_CHANNELS
 from unrolled.data.columns import Column, find_columns, may_be_series
 from unrolled.data.forecasting import forecast_schema, without_future
