@@ -8,7 +8,7 @@ import unrolled
 from tests.diagnostics.networks import codes
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.diagnostics import target as target_module
-from unrolled.diagnostics.data_rules import count_non_finite
+from unrolled.diagnostics.data_rules import DATA_RULES, count_non_finite
 from unrolled.diagnostics.target import target_of_experiment, target_of_run
 
 import numpy as np
@@ -98,3 +98,26 @@ def test_no_more_than_some_examples_are_examined_and_those_of_all_classes(monkey
 
 def test_few_windows_to_test_a_forecast_on_are_found() -> None:
     assert codes(unrolled.diagnose("passengers-forecast")) == {"few-test-examples"}
+
+
+def rare(cells: tuple[str, str]) -> dict[str, Any]:
+    """400 texts, one in twenty with the second cell."""
+    rows = [f"{'bad' if n % 20 else 'good'} film number {n},{cells[n % 20 == 0]}" for n in range(400)]
+    Path("texts.csv").write_text("text,label\n" + "\n".join(rows), encoding="utf-8")
+    return {"data": {"file": "texts.csv", "target": "label"}, **TEXTS}
+
+
+def test_accuracy_means_little_where_a_class_is_rare_and_weights_are_named() -> None:
+    settings = rare(("ham", "spam"))
+    target = target_of_experiment(ExperimentConfig.load(settings))
+    fixes = {finding.code: finding.fix for finding in DATA_RULES.check(target)}
+    assert fixes["majority-class"].startswith("Weight the classes (--set training.class_weights=balanced), and check")
+    weighted = target_of_experiment(ExperimentConfig.load(settings, overrides=["training.class_weights=balanced"]))
+    (finding,) = DATA_RULES.check(weighted)
+    assert (finding.code, finding.fix.startswith("Check the F1 score of each class")) == ("majority-class", True)
+
+
+@pytest.mark.parametrize(("task", "cells"), [("regress", ("1", "2")), ("classes", ("a", "b"))])
+def test_numbers_and_several_labels_have_no_majority(task: str, cells: tuple[str, str]) -> None:
+    target = target_of_experiment(ExperimentConfig.load({**rare(cells), "task": task}))
+    assert not {"majority-class", "class-imbalance"} & codes(DATA_RULES.check(target))

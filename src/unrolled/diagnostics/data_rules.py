@@ -114,7 +114,7 @@ def class_imbalance(target: DiagnosticTarget) -> Iterator[Measurement]:
     unit="% of the training examples",
     threshold=80,
     why="Fewer than one example in five then shows whether the network learned anything else.",
-    fix="Check the F1 score of each class instead of the accuracy.",
+    fix="Check the F1 score of each class and their mean, macro F1, instead of the accuracy; or weight the classes.",
 )
 def majority_class(target: DiagnosticTarget) -> Iterator[Measurement]:
     """Measure the share of the largest class."""
@@ -122,8 +122,9 @@ def majority_class(target: DiagnosticTarget) -> Iterator[Measurement]:
         return
     present, counts = np.unique(target.labels, return_counts=True)
     where = f"{target.locations.data('train')}, class {target.class_name(int(present[counts.argmax()]))}"
-    fix = f"Besides the accuracy, {target.locations.check_f1('each class')}"
-    yield Measurement(100 * float(counts.max() / len(target.labels)), where, fix)
+    check = target.locations.check_f1("each class and their mean, macro F1")
+    fix = check if target.has_class_weights else f"{target.locations.balance_classes()}, and {check}"
+    yield Measurement(100 * float(counts.max() / len(target.labels)), where, fix[0].upper() + fix[1:])
 
 
 @DATA_RULES.rule(

@@ -8,6 +8,7 @@ from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.frames import keep_frames
 from unrolled.diagnostics.data_rules import DATA_RULES, non_finite_inputs
 from unrolled.diagnostics.diagnostic import Diagnostic, Rule, RuleSet, is_found, most_severe_first
+from unrolled.diagnostics.input_rules import INPUT_RULES
 from unrolled.diagnostics.lr_probe import preserve_state, probe_learning_rates
 from unrolled.diagnostics.model_rules import MODEL_RULES, non_finite_weights, targets_out_of_range
 from unrolled.diagnostics.probe import Trace
@@ -29,7 +30,13 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import keras
 
-RULE_SETS: tuple[RuleSet[Any], ...] = (DATA_RULES, MODEL_RULES, LEARNING_RATE_RULES, TRAINING_RULES)
+RULE_SETS: tuple[RuleSet[Any], ...] = (
+    DATA_RULES,
+    INPUT_RULES,
+    MODEL_RULES,
+    LEARNING_RATE_RULES,
+    TRAINING_RULES,
+)
 """In the order in which they are checked: problems found by one may cause those found by the next."""
 RULES: tuple[Rule[Any], ...] = tuple(rule for rules in RULE_SETS for rule in rules.rules)
 
@@ -104,6 +111,8 @@ def diagnose(
 def check_target(target: DiagnosticTarget) -> tuple[Diagnostic, ...]:
     """Check the data, then the untrained network, then its training, then the trained network."""
     diagnostics = DATA_RULES.check(target)
+    if target.task is not None:
+        diagnostics += INPUT_RULES.check(target, target.task)
     if is_found(non_finite_inputs, diagnostics):
         return most_severe_first(diagnostics)
     with preserve_state(target.model):
@@ -124,7 +133,7 @@ def check_training(target: DiagnosticTarget) -> list[Diagnostic]:
     with preserve_state(untrained):
         probe = probe_learning_rates(untrained, *target.first_examples(PROBE_EXAMPLES), target.batch_size)
         diagnostics = LEARNING_RATE_RULES.check(target, probe)
-        if target.is_trained or is_finite(target.model):
+        if target.run is not None or is_finite(target.model):
             return diagnostics + _check_layers(target)
     # Weights that diverged show nothing; those from before the probe do.
     return diagnostics + _check_layers(target)

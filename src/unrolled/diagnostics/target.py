@@ -36,7 +36,6 @@ class DiagnosticTarget:
 
     Attributes:
         model: The network, compiled.
-        is_trained: True if its training has ended.
         untrained: Returns the same network with its initial weights.
         locations: Names locations and fixes.
         train: The training examples.
@@ -47,10 +46,12 @@ class DiagnosticTarget:
         has_class_weights: True if rare classes are weighted already.
         has_missing_values: True if NaN stands for a missing value or padding.
         has_quantities: True if inputs are quantities whose means can be compared, and not numbers of tokens.
+        has_classes: True if targets that look like classes are classes.
+        task: The task of an experiment or a run; None for a model and its arrays.
+        run: The run whose trained network it is; None for an untrained one.
     """
 
     model: Any
-    is_trained: bool
     untrained: Callable[[], Any]
     locations: Locations
     train: Split
@@ -61,6 +62,9 @@ class DiagnosticTarget:
     has_class_weights: bool = False
     has_missing_values: bool = False
     has_quantities: bool = True
+    has_classes: bool = True
+    task: Task | None = None
+    run: Run | None = None
 
     def first_examples(self, examples: int) -> Split:
         """Return the training examples that the network is given first, in that order."""
@@ -69,7 +73,7 @@ class DiagnosticTarget:
     @cached_property
     def labels(self) -> Labels | None:
         """The classes of the training examples, as `labels_of` returns them."""
-        return labels_of(self.train.targets)
+        return labels_of(self.train.targets) if self.has_classes else None
 
     @cached_property
     def train_hashes(self) -> list[bytes]:
@@ -140,7 +144,6 @@ def target_of_model(
     labels = labels_of(targets)
     return DiagnosticTarget(
         model=model,
-        is_trained=False,
         untrained=lambda: model,
         locations=ModelLocations(),
         train=Split(inputs, targets),
@@ -182,18 +185,16 @@ def target_of_experiment(config: ExperimentConfig) -> DiagnosticTarget:
     resolved = resolve(config, task)
     check_memory(resolved, task)
     model = build_seeded(resolved, task)
-    return _target(resolved, task, model, is_trained=False, untrained=lambda: model)
+    return _target(resolved, task, model, untrained=lambda: model)
 
 
 def target_of_run(run: Run) -> DiagnosticTarget:
     """Make a target of a run's trained network and the data that it was trained on."""
-    return _target(
-        run.config, run.task, run.model, is_trained=True, untrained=lambda: build_seeded(run.config, run.task)
-    )
+    return _target(run.config, run.task, run.model, untrained=lambda: build_seeded(run.config, run.task), run=run)
 
 
 def _target(
-    config: ExperimentConfig, task: Task, model: Any, *, is_trained: bool, untrained: Callable[[], Any]
+    config: ExperimentConfig, task: Task, model: Any, *, untrained: Callable[[], Any], run: Run | None = None
 ) -> DiagnosticTarget:
     training, preprocessor = config.training, task.preprocessor
     if task.weighs_steps:
@@ -216,7 +217,6 @@ def _target(
     splits = {name: _as_loss_targets(split, task.one_hot_classes) for name, split in _padded(splits).items()}
     return DiagnosticTarget(
         model=model,
-        is_trained=is_trained,
         untrained=untrained,
         locations=ExperimentLocations(config),
         train=splits["train"],
@@ -227,6 +227,9 @@ def _target(
         has_class_weights=task.class_weights is not None,
         has_missing_values=isinstance(preprocessor, SeriesPreprocessor),
         has_quantities=not isinstance(preprocessor, TextPreprocessor) and not getattr(preprocessor, "by_window", False),
+        has_classes=bool(task.class_names),
+        task=task,
+        run=run,
     )
 
 
