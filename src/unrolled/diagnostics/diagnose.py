@@ -12,6 +12,7 @@ from unrolled.diagnostics.input_rules import INPUT_RULES
 from unrolled.diagnostics.lr_probe import preserve_state, probe_learning_rates
 from unrolled.diagnostics.model_rules import MODEL_RULES, non_finite_weights, targets_out_of_range
 from unrolled.diagnostics.probe import Trace
+from unrolled.diagnostics.run_rules import RUN_RULES
 from unrolled.diagnostics.target import (
     DiagnosticTarget,
     Pair,
@@ -36,6 +37,7 @@ RULE_SETS: tuple[RuleSet[Any], ...] = (
     MODEL_RULES,
     LEARNING_RATE_RULES,
     TRAINING_RULES,
+    RUN_RULES,
 )
 """In the order in which they are checked: problems found by one may cause those found by the next."""
 RULES: tuple[Rule[Any], ...] = tuple(rule for rules in RULE_SETS for rule in rules.rules)
@@ -109,7 +111,7 @@ def diagnose(
 
 
 def check_target(target: DiagnosticTarget) -> tuple[Diagnostic, ...]:
-    """Check the data, then the untrained network, then its training, then the trained network."""
+    """Check the data, then the untrained network, then its training, then the trained network and its result."""
     diagnostics = DATA_RULES.check(target)
     if target.task is not None:
         diagnostics += INPUT_RULES.check(target, target.task)
@@ -119,6 +121,8 @@ def check_target(target: DiagnosticTarget) -> tuple[Diagnostic, ...]:
         diagnostics += check_model(target)
         if not any(is_found(rule, diagnostics) for rule in (non_finite_weights, targets_out_of_range)):
             diagnostics += check_training(target)
+            if target.run is not None:
+                diagnostics += RUN_RULES.check(target, target.run)
     return most_severe_first(diagnostics)
 
 

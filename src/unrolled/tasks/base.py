@@ -340,7 +340,7 @@ class Task(ABC):
         """
 
     def baselines(self) -> Baselines:
-        """Return the metrics of simple methods on the test examples, by the names of the methods."""
+        """Return the metrics of simple methods on the test examples by their names, the simplest first."""
         return {}
 
     def report_sections(self, model: keras.Model, outputs: NDArray[Any]) -> Sections:
