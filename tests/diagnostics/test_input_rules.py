@@ -205,3 +205,10 @@ def test_a_vocabulary_that_is_too_small_is_found(text: dict[str, int], fix: str)
     finding = found({**sentences(), "text": text})["unknown-tokens"]
     assert settings_in(finding.fix) == [fix]
     assert found({**sentences(), "text": text}, [fix]) == {}
+
+
+@pytest.mark.parametrize("recipe", ["reviews-lstm", "passengers-forecast", "vowels-gru"])
+def test_recipes_read_nothing_doubtful(recipe: str) -> None:
+    target = target_of_experiment(ExperimentConfig.load(recipe))
+    assert target.task is not None
+    assert INPUT_RULES.check(target, target.task) == []
