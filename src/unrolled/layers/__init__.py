@@ -1,7 +1,8 @@
 """Keras layers: recurrent ones computed by native CPU kernels, and preprocessing.
 
 `LSTM`, `GRU` and `SimpleRNN` have the arguments, weights and results of the Keras layers of the same names. `ReadImage`
-and `ReadSeries` turn images and time series into the sequences that they read.
+and `ReadSeries` turn images and time series into the sequences that they read. `GlobalMaxPooling1D` leaves masked steps
+out, which Keras' does not.
 
 Example:
     >>> from unrolled.layers import LSTM
@@ -10,7 +11,8 @@ Example:
 """
 
 import unrolled.losses  # noqa: F401 - registered, as a saved network may have one
+from unrolled.layers.pooling import GlobalMaxPooling1D
 from unrolled.layers.preprocessing import ReadImage, ReadSeries
 from unrolled.layers.recurrent import GRU, LSTM, SimpleRNN
 
-__all__ = ["GRU", "LSTM", "ReadImage", "ReadSeries", "SimpleRNN"]
+__all__ = ["GRU", "LSTM", "GlobalMaxPooling1D", "ReadImage", "ReadSeries", "SimpleRNN"]
