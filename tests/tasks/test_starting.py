@@ -1,5 +1,6 @@
 """Experiments that are chosen for a file: the task, the columns, the network and its training."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -225,9 +226,36 @@ def test_a_year_is_a_number_and_the_longest_text_its_input(tmp_path: Path) -> No
 
 def test_more_examples_are_read_less_often(tmp_path: Path) -> None:
     few = start(written(tmp_path, text=TEXTS, label=CLASSES)).settings["training"]
-    many = start(written(tmp_path, text=TEXTS * 60, label=CLASSES * 60)).settings["training"]
+    many = start(written(tmp_path, text=TEXTS * 240, label=CLASSES * 240)).settings["training"]
     assert few["epochs"] > many["epochs"] >= 3
     assert few["keep"] == "best"
+
+
+def layers_of(settings: Mapping[str, Any]) -> list[str]:
+    return [name for layer in settings["network"] for name in layer]
+
+
+def test_the_network_suits_the_input(tmp_path: Path) -> None:
+    words = start(written(tmp_path, text=TEXTS, label=CLASSES)).settings
+    assert layers_of(words) == ["Embedding", "Dropout", "Bidirectional", "GlobalMaxPooling1D", "Dropout"]
+    assert words["text"] == {"min_count": 2}
+    names = start(written(tmp_path, surname=[row[0] + row[1] for row in WORDS], label=CLASSES)).settings
+    assert layers_of(names) == ["Embedding", "Dropout", "Bidirectional", "GlobalAveragePooling1D", "Dropout"]
+    assert names["network"][1]["Dropout"]["rate"] < words["network"][1]["Dropout"]["rate"]
+    assert names["training"]["epochs"] > words["training"]["epochs"]
+    series = start(written(tmp_path, **FILES["classes of series"][1])).settings
+    assert layers_of(series) == ["Bidirectional", "GlobalMaxPooling1D", "Dropout"]
+    features = start(written(tmp_path, **FILES["features"][1])).settings
+    assert layers_of(features) == ["Bidirectional", "Dropout"]
+    tagged = start(written(tmp_path, **FILES["words"][1])).settings
+    assert layers_of(tagged) == ["Embedding", "Dropout", "Bidirectional", "Dropout"]
+    assert tagged["network"][2]["Bidirectional"]["layer"]["LSTM"]["return_sequences"]
+
+
+def test_grey_levels_are_scaled(tmp_path: Path) -> None:
+    images = np.random.default_rng(2).integers(0, 256, (COUNT, 4, 4)).astype(np.uint8)
+    np.savez(tmp_path / "digits.npz", x_train=images, y_train=np.arange(COUNT) % 2)
+    assert layers_of(start(tmp_path / "digits.npz").settings)[:2] == ["Rescaling", "Bidirectional"]
 
 
 def test_a_test_file_is_named(tmp_path: Path) -> None:
