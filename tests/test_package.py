@@ -14,7 +14,8 @@ import pytest
 
 def test_every_public_name_exists() -> None:
     functions = ["accelerate", "compare", "diagnose", "forecast", "forecast_table", "generate", "load", "load_model"]
-    classes = ["Dataset", "Diagnostic", "ExperimentConfig", "Run", "Search", "SequenceClassifier", "SequenceRegressor"]
+    estimators = ["SequenceClassifier", "SequenceLabeler", "SequenceRegressor"]
+    classes = ["Dataset", "Diagnostic", "ExperimentConfig", "Forecaster", "Run", "Search", *estimators]
     assert unrolled.__all__ == [
         *classes,
         "__version__",

@@ -8,6 +8,7 @@ from typing import Any
 from tests.conftest import environment
 from unrolled import SequenceClassifier, SequenceRegressor, load
 from unrolled.data.ragged import objects
+from unrolled.errors import Diverged
 from unrolled.sklearn import as_sequences
 
 import numpy as np
@@ -97,6 +98,97 @@ def test_wrong_sequences_are_rejected(lists: Any) -> None:
         fitted.predict([series[0][:, :1]])
     with pytest.raises(ValueError, match='unknown cell "gruu"'):
         SequenceClassifier(cell="gruu").fit(series, labels)
+
+
+def test_texts_are_taken_as_lists_arrays_and_columns() -> None:
+    reviews = load("movie-reviews").train
+    texts, polarity = list(reviews.inputs[np.arange(60)]), reviews.targets[:60].astype(float) * 10
+    expected = SequenceRegressor(**SMALL).fit(texts, polarity).predict(texts[:5])
+    for form in (np.array(texts), objects(texts), pl.Series(texts)):
+        found = SequenceRegressor(**SMALL).fit(form, polarity).predict(form[:5])
+        np.testing.assert_array_equal(found, expected)
+    words = SequenceRegressor(**SMALL).fit([text.split() for text in texts], polarity)
+    assert words.predict([["good"], ["bad", "film"]]).shape == (2,)
+    with pytest.raises(ValueError, match="expected lists of words as in fit, got texts"):
+        words.predict(texts)
+    grid = GridSearchCV(SequenceClassifier(**SMALL), {"text": [None, {"tokenizer": "characters"}]}, cv=2)
+    assert set(grid.fit(texts, reviews.targets[:60]).predict(texts)) <= {0, 1}
+    again = pickle.loads(pickle.dumps(grid))
+    np.testing.assert_array_equal(again.predict_proba(texts), grid.predict_proba(texts))
+
+
+def test_texts_that_are_cut_are_warned_of() -> None:
+    with pytest.warns(UserWarning, match="1 of 3 training texts are cut after 2 tokens"):
+        SequenceClassifier(**SMALL, text={"max_length": 2}).fit(["a b c", "a b", "b"], [0, 1, 1])
+
+
+def test_numbers_are_predicted_in_their_units() -> None:
+    vowels = load("japanese-vowels")
+    train, test = (
+        (list(part.inputs), np.array([[1e6 + 1e3 * one[:, 0].mean(), one[:, 1].max()] for one in part.inputs]))
+        for part in (vowels.train, vowels.test)
+    )
+    regressor = SequenceRegressor(units=16, epochs=30, random_state=0).fit(*train)
+    predicted = regressor.predict(test[0])
+    assert np.abs(predicted[:, 0] - test[1][:, 0]).mean() < 200
+    errors, spread = test[1] - predicted, test[1] - test[1].mean(axis=0)
+    assert regressor.score(*test) == pytest.approx(np.mean(1 - (errors**2).sum(axis=0) / (spread**2).sum(axis=0)))
+    assert regressor.score(*test) > 0.5
+
+
+def test_layers_are_named_as_in_an_experiment(lists: Any) -> None:
+    series, labels = lists
+    layers = [{"Conv1D": {"filters": 4, "kernel_size": 3, "padding": "same"}}, {"SimpleRNN": {"units": 3}}]
+    classifier = SequenceClassifier(network=layers, epochs=1, random_state=0).fit(series, labels)
+    assert [type(layer).__name__ for layer in classifier.model_.layers[-3:]] == ["Conv1D", "SimpleRNN", "Dense"]
+    with pytest.raises(ValueError, match=r'SequenceClassifier: network\[0\].GRU: unknown argument "unit"'):
+        SequenceClassifier(network=[{"GRU": {"unit": 3}}]).fit(series, labels)
+
+
+def test_the_random_generators_of_the_process_are_left_as_they_are(lists: Any) -> None:
+    series, labels = lists
+    np.random.seed(1)
+    expected = np.random.random(3)
+    np.random.seed(1)
+    SequenceClassifier(**SMALL).fit(series, labels)
+    np.testing.assert_array_equal(np.random.random(3), expected)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"units": 0}, "expected a whole number of at least 1 as units, got 0"),
+        ({"epochs": 2.5}, "expected a whole number of at least 1 as epochs, got 2.5"),
+        ({"dropout": "high"}, "expected a number as dropout, got 'high'"),
+        ({"dropout": 2}, r"network\[1\].Dropout"),
+        ({"text": {"tokenizer": "letters"}}, "text.tokenizer"),
+    ],
+)
+def test_impossible_parameters_are_refused(lists: Any, parameters: dict[str, Any], message: str) -> None:
+    series, labels = lists
+    with pytest.raises(ValueError, match=f"SequenceRegressor: .*{message}"):
+        SequenceRegressor(**parameters).fit(series, labels)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["high", "low"], "expected numbers y"),
+        ([1.0, float("nan")], "Input y contains NaN or infinity"),
+        ([1.0], "expected a target for each of 2 sequences, got 1"),
+        (np.ones((2, 1, 2)), "expected y .B. or .B, outputs., got .2, 1, 2."),
+    ],
+)
+def test_targets_that_are_no_numbers_are_refused(lists: Any, values: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SequenceRegressor(**SMALL).fit(lists[0][:2], values)
+
+
+def test_a_loss_that_becomes_nan_is_an_error_without_a_folder(lists: Any) -> None:
+    series, _ = lists
+    regressor = SequenceRegressor(units=4, learning_rate=1e30, epochs=3, random_state=0)
+    with pytest.raises(Diverged, match="^SequenceRegressor: the loss became NaN or infinite. Lower the learning rate"):
+        regressor.fit(series, np.arange(60.0))
 
 
 @pytest.mark.parametrize("statement", ["import unrolled.sklearn", "from unrolled import SequenceClassifier"])

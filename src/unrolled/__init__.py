@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from unrolled.layers.conversion import accelerate, load_model, to_keras
     from unrolled.runs.run import Run
     from unrolled.searching.folder import Search
-    from unrolled.sklearn import SequenceClassifier, SequenceRegressor
+    from unrolled.sklearn import Forecaster, SequenceClassifier, SequenceLabeler, SequenceRegressor
 
 __version__ = "0.1.0"
 
@@ -35,9 +35,11 @@ __all__ = [
     "Dataset",
     "Diagnostic",
     "ExperimentConfig",
+    "Forecaster",
     "Run",
     "Search",
     "SequenceClassifier",
+    "SequenceLabeler",
     "SequenceRegressor",
     "__version__",
     "accelerate",
@@ -61,9 +63,11 @@ _HOMES = {
     "Dataset": "unrolled.data.dataset",
     "ExperimentConfig": "unrolled.config.experiment",
     "Diagnostic": "unrolled.diagnostics.diagnostic",
+    "Forecaster": "unrolled.sklearn",
     "Run": "unrolled.runs.run",
     "Search": "unrolled.searching.folder",
     "SequenceClassifier": "unrolled.sklearn",
+    "SequenceLabeler": "unrolled.sklearn",
     "SequenceRegressor": "unrolled.sklearn",
     "accelerate": "unrolled.layers.conversion",
     "backtest": "unrolled.api",

@@ -8,6 +8,7 @@ from typing import Any
 from unrolled.config.document import format_inline
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.config.sections import Component, DataConfig
+from unrolled.data.dataset import Dataset
 from unrolled.errors import InvalidSetting
 from unrolled.layers.recurrent import NOT_CALLED
 from unrolled.model.components import REFUSALS, ComponentBuilder, dry_run_network, one_line
@@ -60,11 +61,15 @@ def check_config(config: ExperimentConfig) -> None:
     builder.dry_run()
 
 
-def prepare(config: ExperimentConfig, *, is_trained: bool = False) -> tuple[ExperimentConfig, Task]:
+def prepare(
+    config: ExperimentConfig, data: Dataset | None = None, *, is_trained: bool = False
+) -> tuple[ExperimentConfig, Task]:
     """Check an experiment, load its data, and return it resolved and with its task; the network is not built.
 
     Args:
         config: The experiment.
+        data: The data set if it is in memory already, perhaps without test examples; it stands for that of the
+            experiment.
         is_trained: True to encode the training examples, too, which is faster while their vocabulary is found.
 
     Raises:
@@ -73,6 +78,10 @@ def prepare(config: ExperimentConfig, *, is_trained: bool = False) -> tuple[Expe
     """
     check_config(config)
     task = load_task(config)
+    if data is not None:
+        task.data = data
+        if not data.test.size:
+            task.test = data.test
     if is_trained:
         _ = task.train
     resolved = resolve(config, task)
