@@ -13,13 +13,15 @@ import pytest
 
 
 def test_every_public_name_exists() -> None:
-    functions = ["accelerate", "compare", "diagnose", "forecast", "forecast_table", "generate", "load", "load_model"]
+    functions = ["accelerate", "backtest", "compare", "diagnose", "forecast", "forecast_table", "generate"]
     estimators = ["SequenceClassifier", "SequenceLabeler", "SequenceRegressor"]
     classes = ["Dataset", "Diagnostic", "ExperimentConfig", "Forecaster", "Run", "Search", *estimators]
     assert unrolled.__all__ == [
         *classes,
         "__version__",
         *functions,
+        "load",
+        "load_model",
         "repeat",
         "resume",
         "search",

@@ -187,7 +187,9 @@ def test_targets_that_are_no_numbers_are_refused(lists: Any, values: Any, messag
 def test_a_loss_that_becomes_nan_is_an_error_without_a_folder(lists: Any) -> None:
     series, _ = lists
     regressor = SequenceRegressor(units=4, learning_rate=1e30, epochs=3, random_state=0)
-    with pytest.raises(Diverged, match="^SequenceRegressor: the loss became NaN or infinite. Lower the learning rate"):
+    with pytest.raises(
+        Diverged, match=r"^SequenceRegressor: the loss became NaN or infinite\. Lower the learning rate"
+    ):
         regressor.fit(series, np.arange(60.0))
 
 

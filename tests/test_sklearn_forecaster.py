@@ -256,3 +256,15 @@ def test_a_forecaster_needs_no_pandas() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, env=environment(KERAS_BACKEND="jax")
     )
     assert finished.stdout == "['a']\n", finished.stderr
+
+
+def test_quantiles_are_forecast_in_order_beside_the_median(passengers: NDArray[np.float64]) -> None:
+    settings = {**SMALL, "epochs": 3, "season": 12}
+    forecaster = Forecaster(**settings, horizon=6, quantiles=[0.1, 0.5, 0.9]).fit(passengers)
+    found = forecaster.predict_quantiles([1, 6])
+    assert list(found) == [0.1, 0.5, 0.9]
+    np.testing.assert_array_equal(found[0.5], forecaster.predict([1, 6]))
+    assert (found[0.1] < found[0.5]).all()
+    assert (found[0.5] < found[0.9]).all()
+    with pytest.raises(ValueError, match="predict_quantiles: expected quantiles in the forecaster, got None"):
+        Forecaster(**SMALL).fit(passengers).predict_quantiles()

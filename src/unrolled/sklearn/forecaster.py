@@ -15,7 +15,7 @@ from unrolled.runs.forecasts import SeriesForecast, forecast_table
 from unrolled.runs.run import Run
 from unrolled.sklearn.base import Recurrent
 from unrolled.sklearn.series import SERIES, TIME, One, Several, like
-from unrolled.tasks.metrics import forecast_errors, naive_errors
+from unrolled.tasks.metrics import mase, naive_errors
 
 import numpy as np
 import polars as pl
@@ -36,6 +36,7 @@ class Forecaster(Recurrent):
         season: Number of steps after which the series repeats itself, if it does; at most ``window``.
         scale: ``window_mean`` to divide each window by its own mean, for series whose swings grow with their level.
         calendar: Channels that the network reads of the dates of the steps, such as ``["month", "weekday"]``.
+        quantiles: Quantiles to forecast, such as ``[0.1, 0.5, 0.9]``; with the median, which ``predict`` returns.
         cell: The recurrent cell: ``gru``, ``lstm`` or ``simple_rnn``.
         units: H, the size of the state of each recurrent layer.
         layers: The number of recurrent layers.
@@ -70,6 +71,7 @@ class Forecaster(Recurrent):
         season: int = 1,
         scale: str | None = None,
         calendar: Sequence[str] | None = None,
+        quantiles: Sequence[float] | None = None,
         cell: str = "gru",
         units: int = 32,
         layers: int = 1,
@@ -86,6 +88,7 @@ class Forecaster(Recurrent):
         self.season = season
         self.scale = scale
         self.calendar = calendar
+        self.quantiles = quantiles
         self.cell = cell
         self.units = units
         self.layers = layers
@@ -134,7 +137,9 @@ class Forecaster(Recurrent):
         self._train(
             data,
             data={"file": "y"} | ({"calendar": list(self.calendar)} if self.calendar else {}),
-            forecast={**settings, "test_steps": horizon} | ({"scale": self.scale} if self.scale else {}),
+            forecast={**settings, "test_steps": horizon}
+            | ({"scale": self.scale} if self.scale else {})
+            | ({"quantiles": list(self.quantiles)} if self.quantiles is not None else {}),
         )
         self._history, self._schema = frame, data.schema
         series = [values[:, : len(given.names)] for values in data.train.inputs]
@@ -162,6 +167,32 @@ class Forecaster(Recurrent):
         forecasts = self._forecast(int(max(steps)), X)
         return self._like([one.values[steps - 1] for one in forecasts], steps)
 
+    def predict_quantiles(self, fh: Any = None, X: Any = None) -> dict[float, Any]:  # noqa: N803
+        """Forecast quantiles of the steps after the end of the series of ``fit``.
+
+        Args:
+            fh: The steps, as of ``predict``.
+            X: What is known of them, as of ``predict``.
+
+        Returns:
+            For each quantile the forecasts in the form of those of ``predict``. Beyond the horizon the network reads
+            its own medians, so that the quantiles are too close to each other there.
+
+        Raises:
+            InvalidInput: The forecaster was fitted without ``quantiles``, or as of ``predict``.
+        """
+        check_is_fitted(self, "model_")
+        if self.quantiles is None:
+            raise InvalidInput("predict_quantiles: expected quantiles in the forecaster, got None. Set them and fit.")
+        steps = self._steps(fh)
+        forecasts = [
+            one.quantiles[steps - 1] for one in self._forecast(int(max(steps)), X) if one.quantiles is not None
+        ]
+        return {
+            float(quantile): self._like([values[..., index] for values in forecasts], steps)
+            for index, quantile in enumerate(self.quantiles)
+        }
+
     def score(self, y: Any, X: Any = None) -> float:  # noqa: N803
         """Return the negative MASE of the forecast of the steps after the end of the series of ``fit``.
 
@@ -186,9 +217,9 @@ class Forecaster(Recurrent):
         found, count = [], 0
         for one, (name, item), naive in zip(forecasts, true.items.items(), self._naive, strict=True):
             values = item.columns.cast(pl.Float64).to_numpy()
-            errors = (values - one.values[steps[name] - 1])[None]
+            errors = values - one.values[steps[name] - 1]
             known = int((~np.isnan(errors)).sum())
-            found.append(known * forecast_errors(errors, naive[None, None])["MASE"] if known else 0.0)
+            found.append(known * mase(errors, naive) if known else 0.0)
             count += known
         if not count:
             raise InvalidInput("y: expected a value at one step or more, got none. Give values.")

@@ -236,11 +236,10 @@ def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.floa
 
 
 def forecast_errors(errors: NDArray[Any], naive: NDArray[Any], squared: NDArray[Any]) -> dict[str, float]:
-    """Return MAE, RMSE, MASE and RMSSE.
+    """Return MAE, RMSE, MASE (see ``mase``) and RMSSE.
 
     ::
 
-        MASE  = mean (|error| / naive)
         RMSSE = mean over windows and channels of sqrt (mean over the horizon of error^2 / squared naive)
 
     Args:
@@ -251,14 +250,24 @@ def forecast_errors(errors: NDArray[Any], naive: NDArray[Any], squared: NDArray[
     Reference:
         Hyndman and Koehler, "Another look at measures of forecast accuracy", 2006.
     """
-    naive, squared = (np.where(one > 0, one, 1.0) for one in (naive, squared))
+    squared = np.where(squared > 0, squared, 1.0)
     counts = np.maximum((~np.isnan(errors)).sum(axis=1), 1)
     return {
         "MAE": float(np.nanmean(np.abs(errors))),
         "RMSE": float(np.sqrt(np.nanmean(errors**2))),
-        "MASE": float(np.nanmean(np.abs(errors) / naive)),
+        "MASE": mase(errors, naive),
         "RMSSE": float(np.sqrt(np.nansum(errors**2 / squared, axis=1) / counts).mean()),
     }
+
+
+def mase(errors: NDArray[Any], naive: NDArray[Any]) -> float:
+    """Return the mean absolute scaled error, mean (|error| / naive).
+
+    Args:
+        errors: [..., F]
+        naive: The mean error of the naive forecast (see ``naive_errors``), of a shape that broadcasts to it.
+    """
+    return float(np.nanmean(np.abs(errors) / np.where(naive > 0, naive, 1.0)))
 
 
 def naive_errors(series: Sequence[NDArray[Any]] | NDArray[Any], season: int, power: int = 1) -> NDArray[np.float64]:
