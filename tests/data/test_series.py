@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from unrolled.config.sections import DataConfig
 from unrolled.data.dataset import Dataset
 from unrolled.data.grids import format_moments
 from unrolled.data.registry import load_config_data
@@ -12,6 +13,7 @@ from unrolled.errors import DataError
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 NAN = float("nan")
 
@@ -92,6 +94,22 @@ def test_days_may_have_hours(tmp_path: Path) -> None:
     exact = "time,a\n2024-01-01 08:00,1\n2024-01-01 09:00,2\n2024-01-02 09:00,4\n"
     data = loaded(tmp_path, exact, every="1h", hours=("08:00", "09:00"))
     np.testing.assert_array_equal(data.train.inputs[0][:, 0], [1, 2, NAN, 4])
+
+
+@pytest.mark.parametrize(
+    ("hours", "message"),
+    [
+        (["8:15", "16:30"], "hours of a day that are whole steps apart, got 8:15 to 16:30 and every 1800 s steps"),
+        (["16:30", "8:30"], "hours of a day that are whole steps apart, got 16:30 to 8:30"),
+        ("morning", "the first and the last time of the day, such as ['08:00', '17:00'], got ['morning']"),
+    ],
+)
+def test_hours_that_are_no_hours_are_refused(hours: Any, message: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        DataConfig.model_validate({"file": "a.csv", "every": "30m", "hours": hours})
+    assert message in str(refused.value)
+    with pytest.raises(ValidationError, match="a step beside hours"):
+        DataConfig.model_validate({"file": "a.csv", "hours": ["8:00", "9:00"]})
 
 
 def test_a_note_names_the_settings_for_irregular_times(tmp_path: Path) -> None:

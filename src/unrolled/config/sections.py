@@ -145,7 +145,7 @@ class DataConfig(ConfigModel):
     irregular: Literal["resample", "delta"] | None = None
     """Times at no regular distance: ``resample`` averages the rows within each step of ``every``, ``delta`` keeps them
     and adds a channel with the time since the row before."""
-    hours: tuple[str, str] | None = None
+    hours: tuple[str, ...] | None = None
     """The times of the first and of the last step of each day, such as ``['08:00', '17:00']``, where there are none
     between them at night; with ``every``."""
     ignore: str | tuple[str, ...] | None = None

@@ -132,8 +132,8 @@ def parse_step(text: str) -> Step:
         ValueError: It is no duration; the message says what is.
 
     Example:
-        >>> parse_step("1h"), parse_step("1q")
-        (Step(size=3600000000, unit='microseconds'), Step(size=3, unit='months'))
+        >>> str(parse_step("1h")), str(parse_step("1q"))
+        ('hourly', 'quarterly')
     """
     found = re.fullmatch(r"([1-9]\d{0,8})(ms|s|mo|m|h|d|w|q|y)", text)
     if not found:
@@ -160,12 +160,14 @@ def parse_hours(hours: Sequence[str], step: Step) -> Step:
     """
     found = [re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", text) for text in hours]
     if len(found) != 2 or not all(found):
-        raise ValueError(f"the first and the last time of the day, such as ['08:00', '17:00'], got {list(hours)}")
+        raise ValueError(
+            f"the first and the last time of the day, such as ['08:00', '17:00'], got {list(hours)}. Write two times"
+        )
     first, last = ((int(one[1]) * 60 + int(one[2])) * (DAY // 1440) for one in found if one)
     if step.unit != "microseconds" or step.size >= DAY or last <= first or (last - first) % step.size:
         raise ValueError(
-            f"hours that are steps apart which are shorter than a day, got {hours[0]} to {hours[1]} for a step of "
-            f"{step.size / 1e6:g} s. Set another every"
+            f"hours of a day that are whole steps apart, got {hours[0]} to {hours[1]} and {str(step).lower()} steps. "
+            "Set other hours, or another every"
         )
     return Step(step.size, hours=(first, last))
 
