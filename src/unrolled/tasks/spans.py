@@ -33,7 +33,7 @@ def find_spans(tags: Sequence[str]) -> Iterator[Span]:
         [('PER', 0, 1), ('LOC', 3, 3)]
 
     Reference:
-        ``conlleval`` of CoNLL-2000, whose reading seqeval has by default.
+        ``conlleval`` of CoNLL-2000, whose reading seqeval has by default; that of L and U is that of E and S.
     """
     begin, kind, before = 0, "", _OUTSIDE
     for step, tag in enumerate([*tags, _OUTSIDE]):
