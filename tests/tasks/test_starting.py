@@ -75,9 +75,14 @@ FILES: dict[str, tuple[str, dict[str, Any], str | None]] = {
         {
             "shop": ["one"] * COUNT + ["two"] * COUNT,
             "date": [*pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 4, 29), "1d", eager=True)] * 2,
-            "sales": SALES,
+            "sales": [size * (10 + day % 7) + SALES[day] / 100 for size in (1, 8) for day in range(COUNT)],
         },
         "sales",
+    ),
+    "anomalies": (
+        "detect",
+        {"date": [*DAYS_OF_2024], "load": SALES[:COUNT], "is_anomaly": [int(day == 30) for day in range(COUNT)]},
+        None,
     ),
 }
 
@@ -97,7 +102,17 @@ def test_a_file_gets_the_task_that_suits_it(name: str, tmp_path: Path, monkeypat
         assert settings["text"] == {"tokenizer": "characters"}
     if name == "several series":
         assert settings["data"]["series"] == "shop"
-        assert settings["forecast"] == {"window": 23, "horizon": 14, "season": 7, "test_steps": 28}
+        assert settings["forecast"] == {
+            "window": 23,
+            "horizon": 14,
+            "season": 7,
+            "scale": "window_mean",
+            "quantiles": [0.1, 0.5, 0.9],
+            "test_steps": 28,
+        }
+    if name == "anomalies":
+        assert settings["detect"] == {"window": 15, "smooth": 3, "season": 7}
+        assert settings["data"] == {"file": "rows.csv", "target": "is_anomaly", "time": "date"}
 
 
 HALF_HOURS = pl.datetime_range(pl.datetime(2024, 1, 1), pl.datetime(2024, 1, 20, 23, 30), "30m", eager=True)
@@ -186,7 +201,7 @@ def test_a_series_is_forecast_with_what_the_table_has(name: str, tmp_path: Path)
     settings = parse_yaml(text, "rows.yaml")
     assert settings["task"] == "forecast"
     assert settings["data"] == {"file": "rows.csv", **data}
-    assert settings["forecast"] == forecast
+    assert settings["forecast"] == {**forecast, "quantiles": [0.1, 0.5, 0.9]}
     config, found = prepare(ExperimentConfig.load(tmp_path / "rows.yaml"))
     assert build_model(config, found).count_params() > 0
     assert found.train.size > 0

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 CLASSES = ("ordinary", "anomaly")
 UNKNOWN = -1
-_USUAL = ("is_anomaly", "anomaly", "is_outlier", "outlier", "label")
+NAMES = ("is_anomaly", "anomaly", "is_outlier", "outlier")
+"""The names of columns that tell which steps are anomalies, whatever else there is."""
 _WORDS = (
     ("0", "0.0", "false", "no", "normal", "ordinary", "inlier"),
     ("1", "1.0", "true", "yes", "anomaly", "anomalous", "abnormal", "outlier"),
@@ -126,7 +127,7 @@ def anomaly_schema(
         DataError: A column is missing or named twice, or the table has no column of numbers.
     """
     lower = {name.lower(): name for name in table.columns}
-    target = target or next((lower[name] for name in _USUAL if name in lower), None)
+    target = target or next((lower[name] for name in (*NAMES, "label") if name in lower), None)
     chosen, ignored = named_columns(input), named_columns(ignore)
     named = [name for name in (*chosen, target, series, time, *ignored) if name]
     for name in named:

@@ -9,6 +9,7 @@ from typing import Any
 
 from unrolled.config.document import write_yaml
 from unrolled.config.experiment import ExperimentConfig
+from unrolled.data.anomalies import NAMES
 from unrolled.data.columns import INPUTS, Column, find_columns, find_series_column
 from unrolled.data.formats import FOLDERS, TABLES, TAGGED_WORDS, TEXT_FILES, format_of
 from unrolled.data.joined_times import find_time_parts, join_times, joined_name
@@ -23,14 +24,14 @@ from unrolled.errors import DataError, WriteError
 from unrolled.storage import write_text
 from unrolled.tasks.base import Task
 from unrolled.tasks.registry import load_task
-from unrolled.tasks.starting_series import choose_forecast, find_series_of, is_one_column
+from unrolled.tasks.starting_series import choose_detection, choose_forecast, find_series_of, is_one_column
 
 import numpy as np
 import polars as pl
 
 _WIDTH = 110
 _ANY_NETWORK = [{"GRU": {"units": 1}}]  # which does not matter before the data is loaded
-_ORDER = ("task", "data", "text", "forecast", "network", "training")
+_ORDER = ("task", "data", "text", "forecast", "detect", "network", "training")
 _FEW_EXAMPLES, _MANY_EXAMPLES = 1_000, 10_000
 _FEWEST_WORDS = 3
 
@@ -67,15 +68,21 @@ def start(file: Path, test: Path | None = None, target: str | None = None) -> St
     data = settings["data"]
     if test is not None:
         data |= {"train": data.pop("file"), "test": str(test)}
-    task = load_task(ExperimentConfig.load({**settings, "network": _ANY_NETWORK}))
+    task = _task_of(settings)
     chosen = _Sizes.of(task)
     if chosen.kind == "text" and task.name != "generate" and chosen.length < _FEWEST_WORDS:
         settings["text"], reasons["text"] = {"tokenizer": "characters"}, "texts of one word or two, read by characters"
-        task = load_task(ExperimentConfig.load({**settings, "network": _ANY_NETWORK}))
+        task = _task_of(settings)
         chosen = _Sizes.of(task)
     settings = {**_network(task, chosen, reasons), **settings}
     settings["training"] = _training(task, chosen, reasons)
     return Start(settings, reasons)
+
+
+def _task_of(settings: Mapping[str, Any]) -> Task:
+    """Return the task of an experiment without network and training."""
+    more = {"network": _ANY_NETWORK, "training": {"validation": 0.1 if settings["task"] == "detect" else "none"}}
+    return load_task(ExperimentConfig.load({**settings, **more}))
 
 
 def write_start(file: Path, path: Path, test: Path | None = None, target: str | None = None) -> None:
@@ -137,6 +144,8 @@ def _choose_for_table(table: Table, data: dict[str, Any], target: str | None) ->
     named = target or table.target or next((lower[name] for name in usual if name in lower), None)
     if named is not None:
         table.column(named)
+    if (told := next((lower[name] for name in NAMES if name in lower), None)) and target in (None, told):
+        return choose_detection(table, data, told)
     series = find_series_column(table, ()) or (find_series_of(table, times[0], named) if times else None)
     is_number = named is not None and columns[named].kind in ("numbers", "calendar")
     are_steps = bool(times) and not _has_words(columns, series) and not _are_at_once(table, times[0], series)
@@ -289,6 +298,9 @@ def _network(task: Task, sizes: _Sizes, reasons: dict[str, str]) -> dict[str, An
     if task.name == "forecast":
         reasons["network"] = "a small network, because windows overlap"
         return {"network": [{"GRU": {"units": 32}}]}
+    if task.name == "detect":
+        reasons["network"] = "one layer, which forecasts each step from those before it"
+        return {"network": [{"GRU": {"units": 64, "return_sequences": True}}]}
     if task.name == "generate":
         reasons["network"] = "two layers, which read what came before alone"
         return {

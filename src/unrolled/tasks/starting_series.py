@@ -1,10 +1,11 @@
 """A forecast to start from, chosen for a table by its times: the step, the season, and what else is read."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from unrolled.config.task_sections import ForecastConfig
+from unrolled.data.anomalies import anomaly_schema
 from unrolled.data.choosing import MOST_CHANNELS
 from unrolled.data.columns import Column, find_columns, may_be_series
 from unrolled.data.forecasting import forecast_schema, without_future
@@ -30,6 +31,9 @@ _CLOSE = 0.25  # of a step, within which a time is about on a grid
 _MOST_REPEATED = 0.05
 _RARE = 0.1  # of the rows at a usual time of the day
 _DAYS_OF_A_WEEK, _DAYS_OF_A_YEAR = 7, 400
+_QUANTILES = (0.1, 0.5, 0.9)
+_LEVELS_APART = 2
+_WATCHED, _SHORTEST_WINDOW = 128, 8
 _WHOLE_DAY = 0.75  # of the steps of a day; with fewer of them there are nights
 
 
@@ -102,6 +106,34 @@ def choose_forecast(
     facts += [grid.fact] if grid.fact else []
     settings = {"task": "forecast", "data": data, "forecast": forecast}
     return settings, reasons | ({"data": "; ".join(facts)} if facts else {})
+
+
+def choose_detection(table: Table, data: dict[str, Any], target: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Choose what is read to find anomalies: windows of 128 steps, of short series an eighth of them.
+
+    Args:
+        table: The table.
+        data: The section ``data`` so far.
+        target: The column that tells which steps are anomalies.
+
+    Returns:
+        The sections ``task``, ``data`` and ``detect``, and the reasons.
+
+    Raises:
+        DataError: A time or a value cannot be read.
+    """
+    schema = anomaly_schema(table, target=target)
+    found = read_series(table, replace(schema, targets=()))
+    window = int(np.clip(min(len(one.values) for one in found) // 8, _SHORTEST_WINDOW, _WATCHED))
+    season, _, name = _season(found[0].timeline.step)
+    data |= {"target": target} | ({"series": schema.series} if schema.series else {})
+    data |= {"time": schema.time} if schema.time else {}
+    detect = {"window": window, "smooth": window // 4} | ({"season": season} if season > 1 else {})
+    reason = f"windows of {window} steps; errors are averaged over a quarter of one"
+    return {"task": "detect", "data": data, "detect": detect}, {
+        "task": f"{target} tells which steps are anomalies; watched: {format_list(schema.columns)}",
+        "detect": reason + (f"; {name}, the season, is that of the baseline" if name else ""),
+    }
 
 
 def _only_number(table: Table, series: str | None) -> str:
@@ -252,7 +284,7 @@ def _season(step: Step | None) -> tuple[int, int, str]:
     return seasons.get(step.size, (1, 4, ""))
 
 
-def _sizes(found: Sequence[Series], grid: _Grid) -> tuple[dict[str, int], str]:
+def _sizes(found: Sequence[Series], grid: _Grid) -> tuple[dict[str, Any], str]:
     """Return the section ``forecast``, and its reason."""
     lengths = [len(one.values) for one in found]
     usual, shortest = int(np.median(lengths)), min(lengths)
@@ -261,17 +293,50 @@ def _sizes(found: Sequence[Series], grid: _Grid) -> tuple[dict[str, int], str]:
     longest = max(1, (usual - 2 * horizon) // 4)
     if 2 * season > longest:
         season, horizon, name = 1, min(horizon, longest), ""
+    if season > 1 and not _is_better(found, season, horizon):
+        reason = f"the last value is closer to what comes than the one {name} before"
+        season = 1
+    else:
+        reason = f"{name}, the season, has {season}" if name else "without a season, the last value is continued"
     if not _has_windows(found, season, horizon, longest):
-        season, name = 1, ""
+        season, reason = 1, "gaps leave no windows with a season, so the last value is continued"
         horizon = next((some for some in (min(8, horizon), 2) if _has_windows(found, 1, some, longest)), 1)
-    window = _window(season, horizon, longest)
-    forecast = {"window": window, "horizon": horizon, "season": season, "test_steps": 2 * horizon}
+    forecast: dict[str, Any] = {"window": _window(season, horizon, longest), "horizon": horizon, "season": season}
+    if _differ_in_level(found):
+        forecast["scale"] = "window_mean"
+        reason += "; the series differ in their level, so each window is divided by its mean"
+    forecast |= {"quantiles": list(_QUANTILES), "test_steps": 2 * horizon}
     every = grid.settings.get("every")
     rows = (
         f"there is a step every {every}" if every else f"the steps are {grid.step}" if grid.step else "no step is known"
     )
-    of_season = f", and {name}, the season, has {season}" if name else "; without a season, the last value is continued"
-    return forecast, f"{rows}{of_season}; the last {2 * horizon} of each series are the test"
+    return forecast, f"{rows}; {reason}; the last {2 * horizon} of each series are the test"
+
+
+def _is_better(found: Sequence[Series], season: int, horizon: int) -> bool:
+    """Return True if the values one season before are closer to what comes, up to the horizon, than the last ones."""
+    ratios = []
+    for one in found:
+        values = one.values[: -2 * horizon, :1].astype(np.float64)
+        errors = [_naive_error(values, some, horizon) for some in (season, 1)]
+        if all(np.isfinite(errors)) and min(errors) > 0:
+            ratios.append(np.log(errors[0] / errors[1]))
+    return not ratios or float(np.mean(ratios)) < 0
+
+
+def _naive_error(values: NDArray[np.float64], season: int, horizon: int) -> float:
+    """Return the mean absolute error of the values one season before, over the steps up to the horizon."""
+    lags = season * (np.arange(horizon) // season + 1)
+    errors = [np.abs(values[lag:] - values[:-lag]) for lag in lags.tolist() if lag < len(values)]
+    known = [float(np.nanmean(one)) for one in errors if not np.isnan(one).all()]
+    return float(np.mean(known)) if len(known) == horizon else np.nan
+
+
+def _differ_in_level(found: Sequence[Series]) -> bool:
+    """Return True for several series of positive values, some of which are several times as large as others."""
+    values = [one.values[:, 0][~np.isnan(one.values[:, 0])] for one in found]
+    levels = [float(one.mean()) for one in values if one.size]
+    return len(levels) > 1 and all((one >= 0).all() for one in values) and max(levels) > _LEVELS_APART * min(levels) > 0
 
 
 def _window(season: int, horizon: int, longest: int) -> int:
