@@ -252,11 +252,12 @@ def layers_of(settings: Mapping[str, Any]) -> list[str]:
 
 def test_the_network_suits_the_input(tmp_path: Path) -> None:
     words = start(written(tmp_path, text=TEXTS, label=CLASSES)).settings
-    assert layers_of(words) == ["Embedding", "Dropout", "Bidirectional", "GlobalMaxPooling1D", "Dropout"]
+    assert layers_of(words) == ["Embedding", "Dropout", "Dropout", "Bidirectional", "GlobalMaxPooling1D", "Dropout"]
+    assert words["network"][1]["Dropout"]["noise_shape"] == [None, None, 1]  # whole words
     assert words["text"] == {"min_count": 2}
     names = start(written(tmp_path, surname=[row[0] + row[1] for row in WORDS], label=CLASSES)).settings
     assert layers_of(names) == ["Embedding", "Dropout", "Bidirectional", "GlobalAveragePooling1D", "Dropout"]
-    assert names["network"][1]["Dropout"]["rate"] < words["network"][1]["Dropout"]["rate"]
+    assert names["network"][1]["Dropout"]["rate"] < words["network"][2]["Dropout"]["rate"]
     assert names["training"]["epochs"] > words["training"]["epochs"]
     series = start(written(tmp_path, **FILES["classes of series"][1])).settings
     assert layers_of(series) == ["Bidirectional", "GlobalMaxPooling1D", "Dropout"]
