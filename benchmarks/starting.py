@@ -1,8 +1,8 @@
 """Train the experiments that ``unrolled init --data`` chooses for files, and write their metrics into docs/data.md.
 
 ``python -m benchmarks.starting FOLDER --seeds 3`` trains for each file of the cases below that is in the folder; with
-``--case surnames`` for that one. Results are added to docs/starting.json, or replaced; without a folder only the page is
-written again. Each training is evaluated once on the test set, beside the baselines on the same examples.
+``--case surnames`` for that one. Results are added to docs/starting.json, or replaced; without a folder the page alone
+is written again. Each training is evaluated once on the test set, beside the baselines on the same examples.
 """
 
 import argparse
@@ -83,8 +83,9 @@ def main() -> None:
 def _train(name: str, case: Case, folder: Path, seeds: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         file = folder / case.file
-        if name == "air-passengers":
-            file = _write_passengers(Path(scratch) / case.file)
+        if name in _WRITTEN:
+            file = Path(scratch) / case.file
+            _WRITTEN[name](file)
         if not file.exists():
             print(f"{name}: no {file}", flush=True)
             return
@@ -114,13 +115,28 @@ def _train(name: str, case: Case, folder: Path, seeds: int) -> None:
         write_json(RESULTS, {**_results(), name: found})
 
 
-def _write_passengers(path: Path) -> Path:
+def _write_reviews(path: Path) -> None:
+    """Write the reviews as a table with the class and the part of each."""
+    data = unrolled.load("movie-reviews")
+    assert data.validation is not None
+    parts = {"train": data.train, "validation": data.validation, "test": data.test}
+    rows = [
+        (part, data.classes[target], str(text).replace("\t", " "))
+        for part, split in parts.items()
+        for text, target in zip(split.inputs, split.targets.tolist(), strict=True)
+    ]
+    path.write_text("\n".join(["split\tlabel\ttext", *map("\t".join, rows)]) + "\n", encoding="utf-8")
+
+
+def _write_passengers(path: Path) -> None:
     """Write the passengers as a table with the months."""
     data = unrolled.load("air-passengers", test_steps=1)
     values = [*data.train.inputs[0][:, 0].tolist(), *data.test.inputs[0][:, 0].tolist()]
     rows = [f"{1949 + month // 12}-{month % 12 + 1:02d},{value:g}" for month, value in enumerate(values)]
     path.write_text("month,passengers\n" + "\n".join(rows) + "\n", encoding="utf-8")
-    return path
+
+
+_WRITTEN = {"movie-reviews": _write_reviews, "air-passengers": _write_passengers}
 
 
 def _results() -> dict[str, list[dict[str, Any]]]:
