@@ -293,31 +293,32 @@ def _sizes(found: Sequence[Series], grid: _Grid) -> tuple[dict[str, Any], str]:
     longest = max(1, (usual - 2 * horizon) // 4)
     if 2 * season > longest:
         season, horizon, name = 1, min(horizon, longest), ""
-    if season > 1 and not _is_better(found, season, horizon):
+    test_steps = max(2 * horizon, min(10 * horizon, shortest // 10))
+    if season > 1 and not _is_better(found, season, horizon, test_steps):
         reason = f"the last value is closer to what comes than the one {name} before"
         season = 1
     else:
         reason = f"{name}, the season, has {season}" if name else "without a season, the last value is continued"
-    if not _has_windows(found, season, horizon, longest):
+    if not _has_windows(found, season, horizon, longest, test_steps):
         season, reason = 1, "gaps leave no windows with a season, so the last value is continued"
-        horizon = next((some for some in (min(8, horizon), 2) if _has_windows(found, 1, some, longest)), 1)
+        horizon = next((some for some in (min(8, horizon), 2) if _has_windows(found, 1, some, longest, test_steps)), 1)
     forecast: dict[str, Any] = {"window": _window(season, horizon, longest), "horizon": horizon, "season": season}
     if _differ_in_level(found):
         forecast["scale"] = "window_mean"
         reason += "; the series differ in their level, so each window is divided by its mean"
-    forecast |= {"quantiles": list(_QUANTILES), "test_steps": 2 * horizon}
+    forecast |= {"quantiles": list(_QUANTILES), "test_steps": test_steps}
     every = grid.settings.get("every")
     rows = (
         f"there is a step every {every}" if every else f"the steps are {grid.step}" if grid.step else "no step is known"
     )
-    return forecast, f"{rows}; {reason}; the last {2 * horizon} of each series are the test"
+    return forecast, f"{rows}; {reason}; the last {test_steps} of each series are the test"
 
 
-def _is_better(found: Sequence[Series], season: int, horizon: int) -> bool:
+def _is_better(found: Sequence[Series], season: int, horizon: int, test_steps: int) -> bool:
     """Return True if the values one season before are closer to what comes, up to the horizon, than the last ones."""
     ratios = []
     for one in found:
-        values = one.values[: -2 * horizon, :1].astype(np.float64)
+        values = one.values[:-test_steps, :1].astype(np.float64)
         errors = [_naive_error(values, some, horizon) for some in (season, 1)]
         if all(np.isfinite(errors)) and min(errors) > 0:
             ratios.append(np.log(errors[0] / errors[1]))
@@ -343,9 +344,9 @@ def _window(season: int, horizon: int, longest: int) -> int:
     return min(longest, max(2 * season, 2 * horizon))
 
 
-def _has_windows(found: Sequence[Series], season: int, horizon: int, longest: int) -> bool:
+def _has_windows(found: Sequence[Series], season: int, horizon: int, longest: int, test_steps: int) -> bool:
     """Return True if gaps leave windows to train on."""
-    window, test_steps = _window(season, horizon, longest), 2 * horizon
+    window = _window(season, horizon, longest)
     settings = ForecastConfig(window=window, horizon=horizon, season=season, test_steps=test_steps)
     return windows_of([one.values[:-test_steps] for one in found], settings, 1).size > 0
 
