@@ -116,6 +116,20 @@ def test_statistical_methods_read_each_series_up_to_the_moment(run: Run) -> None
         np.testing.assert_allclose([row[f"sales: AutoTheta{name}"] for row in rows], made[key], rtol=1e-4)
 
 
+def test_the_naive_forecast_stands_in_for_a_method_that_cannot_be_fitted(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from statsforecast import models
+
+    def fails(self: Any, **options: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(models.AutoTheta, "forecast", fails)
+    found = unrolled.backtest(run, 1, methods=["naive", "theta"], quiet=True)
+    assert found.methods["AutoTheta"] == found.methods[NAIVE]
+    assert found.notes[0].startswith("AutoTheta could not be fitted to 1 of 1 series and moments")
+
+
 def test_methods_that_are_unknown_or_not_installed_are_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidInput, match=r"^backtest: expected methods among naive, ets, theta, got arima\.$"):
         unrolled.backtest(run, methods=["arima"])

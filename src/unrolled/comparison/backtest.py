@@ -118,7 +118,10 @@ def run_backtest(
     if NAIVE in chosen:
         forecasts[task.naive_name] = task.naive_quantiles(before, windows.owners)
     for name in (STATISTICAL[name] for name in chosen if name in STATISTICAL):
-        forecasts[name] = _of_statsforecast(name, task, windows)
+        forecasts[name], failures = _of_statsforecast(name, task, windows)
+        if failures:
+            which = f"{failures:,} of {windows.split.size:,} series and moments"
+            notes = (*notes, f"{name} could not be fitted to {which}; the naive forecast stands in for it there")
     errors = {name: after[..., None] - values for name, values in forecasts.items()}
     names = [one.name for one in task.data.timelines] or [""] * task.data.train.size
     of_series = {
@@ -215,23 +218,30 @@ def _of_network(run: Run, windows: _Windows) -> NDArray[Any]:
     return task.values(outputs, task.targets_of(windows.split)[0]).astype(np.float64)
 
 
-def _of_statsforecast(name: str, task: Forecasting, windows: _Windows) -> NDArray[np.float64]:
-    """Return [B, horizon, targets, Q] the forecasts of a method that is fitted to each series up to each moment."""
+def _of_statsforecast(name: str, task: Forecasting, windows: _Windows) -> tuple[NDArray[np.float64], int]:
+    """Return [B, horizon, targets, Q] the forecasts of a method that is fitted to each series up to each moment.
+
+    Also returned is the number of windows to which it could not be fitted; they have the naive forecast.
+    """
     from statsforecast import models
 
     settings, quantiles = task.settings, task.quantiles
     make: Callable[..., Any] = getattr(models, name)
-    found = np.empty((windows.split.size, settings.horizon, len(task.output_names), len(quantiles)))
+    found, failed = task.naive_quantiles(task.targets_of(windows.split)[0], windows.owners).copy(), set()
     whole = [np.concatenate(parts) for parts in zip(task.data.train.inputs, task.data.test.inputs, strict=True)]
     levels = sorted({_level(quantile) for quantile in quantiles if quantile != MEDIAN})
     for window, (owner, origin) in enumerate(zip(windows.owners.tolist(), windows.origins.tolist(), strict=True)):
         for channel in range(len(task.output_names)):
             past = _filled(whole[owner][:origin, channel], settings.season)[-_MOST_STEPS_READ:]
-            made = make(season_length=settings.season).forecast(y=past, h=settings.horizon, level=levels or None)
+            try:
+                made = make(season_length=settings.season).forecast(y=past, h=settings.horizon, level=levels or None)
+            except Exception:  # of whatever kind the package has for a series that is too short or constant
+                failed.add(window)
+                continue
             for index, quantile in enumerate(quantiles):
                 side = "mean" if quantile == MEDIAN else f"{'lo' if quantile < MEDIAN else 'hi'}-{_level(quantile)}"
                 found[window, :, channel, index] = made[side]
-    return found
+    return found, len(failed)
 
 
 def _level(quantile: float) -> float:
