@@ -200,6 +200,7 @@ def every_setting(**resolved: Any) -> dict[str, Any]:
             "max_length": 256,
         },
         "forecast": None,
+        "detect": None,
         "network": resolved.get("network", ["Flatten"]),
         "training": {
             "epochs": 3,
@@ -289,8 +290,8 @@ def test_a_date_as_an_argument_reads_back_or_is_refused(find: Find) -> None:
         (
             "data:",
             "zebra: 3\ndata:",
-            'digits.yaml:1: unknown setting "zebra". Choose among: name, data, task, scan, text, forecast, inputs, '
-            "network, training, seed.",
+            'digits.yaml:1: unknown setting "zebra". Choose among: name, data, task, scan, text, forecast, detect, '
+            "inputs, network, training, seed.",
         ),
         (
             "file: digits.npz",
