@@ -149,8 +149,9 @@ def test_the_report_lists_events_with_times(run: Run) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"network": [{"Bidirectional": {"layer": {"GRU": {"units": 4, "return_sequences": True}}}}]}, "Leave it out"),
-        ({"network": [{"Conv1D": {"filters": 4, "kernel_size": 3, "padding": "same"}}]}, "Set padding: causal"),
+        ({"network": [{"Bidirectional": {"layer": {"GRU": {"units": 4, "return_sequences": True}}}}]}, "later steps"),
+        ({"network": [{"Conv1D": {"filters": 4, "kernel_size": 3, "padding": "same"}}]}, "set padding: causal"),
+        ({"network": [{"AveragePooling1D": {"pool_size": 2, "strides": 1, "padding": "same"}}]}, "later steps"),
         ({"training": {"validation": "none"}}, "from which the threshold is chosen, got none"),
         ({"detect": {"window": 2000}}, "expected a window shorter than twice the 810 training steps, got 2000"),
         ({"data": "mnist"}, "expected a table with a row for each step, got the data set mnist"),

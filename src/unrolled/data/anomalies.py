@@ -9,6 +9,7 @@ from unrolled.data.columns import find_columns, find_series_column, find_time_co
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.frames import Source, read_source
 from unrolled.data.grids import Timeline
+from unrolled.data.joined_times import with_joined_times
 from unrolled.data.precision import converted, narrowest
 from unrolled.data.ragged import Ragged, objects
 from unrolled.data.schema import TableSchema
@@ -76,7 +77,7 @@ def load_anomalies(
         test_steps: The number of steps of that end; 0 for a sixth of each series.
         columns: The columns that the user names: ``input``, the columns that are watched (without it all columns of
             numbers that are not named otherwise); ``target``, which tells known anomalies; ``series``, ``time`` and
-            ``ignore``; and ``every`` and ``irregular``.
+            ``ignore``; and ``every``, ``hours`` and ``irregular: delta``.
         read_options: Those of ``read_table``.
 
     Returns:
@@ -87,7 +88,7 @@ def load_anomalies(
         DataError: A file is missing or damaged, a column is missing, a cell is not a number or no word for an anomaly,
             a series has two rows of the same time, or no steps are left for the training.
     """
-    table = read_source(path, **read_options)
+    table, columns = with_joined_times(read_source(path, **read_options), columns, finds=True)
     schema = replace(anomaly_schema(table, **columns), read_options=dict(read_options)).with_formats(table)
     train, note = _read(table, schema)
     if test is None:
@@ -120,6 +121,7 @@ def anomaly_schema(
     ignore: str | Sequence[str] = (),
     every: str | None = None,
     irregular: str | None = None,
+    hours: Sequence[str] | None = None,
 ) -> TableSchema:
     """Choose the columns of series in which anomalies are to be found.
 
@@ -135,7 +137,13 @@ def anomaly_schema(
         if named.count(name) > 1:
             raise DataError(f'{table.path}: the settings name the column "{name}" twice. Name it once.')
     series = series or find_series_column(table, named)
-    found = {name: one for name, one in find_columns(table).items() if name not in (series, target, *ignored)}
+    if irregular == "resample":
+        raise DataError(
+            f"{table.path}: data.irregular: resample averages rows, but each gets a score of its own. Set irregular: "
+            "delta, or average them first."
+        )
+    taken = (series, target, *table.joined, *ignored)
+    found = {name: one for name, one in find_columns(table).items() if name not in taken}
     columns = chosen or tuple(name for name, one in found.items() if one.kind == "numbers" and name != time)
     if not columns:
         raise DataError(f"{table.path}: no column of numbers to watch. Columns: {format_list(table.columns, 20)}.")
@@ -149,6 +157,7 @@ def anomaly_schema(
         per="step",
         every=every,
         irregular=irregular,
+        hours=named_columns(hours),
         ignored=ignored,
     )
 
@@ -160,6 +169,13 @@ def _read(table: Table, schema: TableSchema) -> tuple[_Part, str]:
     labels = [np.where(one.step_rows < 0, UNKNOWN, classes[one.step_rows]) for one in series]
     note = format_irregular(series, schema, table.path.name)
     return _Part([one.values for one in series], labels, [one.timeline for one in series]), note
+
+
+def are_told(table: Table, name: str) -> bool:
+    """Return True if a column holds nothing but words that tell anomalies from ordinary steps."""
+    cells = table.texts(name)
+    known = cells.filter(~is_absent(cells)).str.strip_chars().str.to_lowercase().unique()
+    return bool(known.is_in([word for words in _WORDS for word in words]).all())
 
 
 def _classes_of(table: Table, target: str) -> NDArray[np.int64]:

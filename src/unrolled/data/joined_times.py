@@ -1,5 +1,6 @@
 """Times in several columns, joined to one: year, month, day and hour, or a date and a time of the day."""
 
+from calendar import month_name
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,6 @@ _RANGES = {
     "second": (0, 60),
 }
 _SIZES = {"day": DAY, "hour": DAY // 24, "minute": DAY // 1440, "second": 1_000_000}
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _FEWEST = 2
 
 
@@ -129,13 +129,14 @@ def join_times(table: Table, parts: Sequence[str]) -> Table:
     rest = [part for part in parts if part not in clock]
     if dates is not None:
         moments, known = dates
-        names = dict(zip(_PARTS[3:], rest[1:], strict=False))
+        names = _by_name(rest[1:], _PARTS[3:])
     else:
-        names = _by_name(rest)
+        names = _by_name(rest, _PARTS)
         moments, known = _days_of(table, names)
     is_double = len(set(parts)) < len(parts) or (clock and "hour" in names)
     lacks_day = clock and dates is None and "day" not in names
-    if is_double or lacks_day or len(names) != len(rest) - (dates is not None):
+    lacks_hour = dates is not None and bool(names) and bool("hour" not in names or _gap_of(names, _PARTS[3:]))
+    if is_double or lacks_day or lacks_hour or len(names) != len(rest) - (dates is not None):
         raise DataError(
             f"{table.path}: time: expected columns of a year, month, day, hour, minute and second in this order, or of "
             f"a date and a time of the day, got {format_list(list(parts))}. Name those that say when together."
@@ -159,12 +160,12 @@ def without_joined_times(table: Table) -> Table:
     return replace(table, frame=table.frame.drop(joined_name(table.joined)), joined=())
 
 
-def _by_name(names: Sequence[str]) -> dict[str, str]:
+def _by_name(names: Sequence[str], parts: Sequence[str]) -> dict[str, str]:
     """Return the columns by what they are: as their names say, or else in the order of the parts of a time."""
     lower = {name.lower(): name for name in names}
-    if set(lower) <= set(_PARTS):
-        return {part: lower[part] for part in _PARTS if part in lower}
-    return dict(zip(_PARTS, names, strict=False))
+    if set(lower) <= set(parts):
+        return {part: lower[part] for part in parts if part in lower}
+    return dict(zip(parts, names, strict=False))
 
 
 def _date_of(table: Table, name: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:
@@ -180,7 +181,7 @@ def _date_of(table: Table, name: str) -> tuple[NDArray[np.int64], NDArray[np.boo
 
 def _days_of(table: Table, names: Mapping[str, str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return the days of years, months and days, in microseconds, and which of them are known."""
-    if "year" not in names or len(names) < _FEWEST or (missing := _gap_of(names)):
+    if "year" not in names or len(names) < _FEWEST or (missing := _gap_of(names, _PARTS)):
         lacking = "year" if "year" not in names else "month" if len(names) < _FEWEST else missing
         raise DataError(
             f"{table.path}: time: expected a year, month, day and so on without a part left out, got "
@@ -201,18 +202,22 @@ def _days_of(table: Table, names: Mapping[str, str]) -> tuple[NDArray[np.int64],
     return days * DAY, known
 
 
-def _gap_of(names: Mapping[str, str]) -> str:
+def _gap_of(names: Mapping[str, str], parts: Sequence[str]) -> str:
     """Return the first part of a time that is left out before another one; empty if there is none."""
-    last = max(_PARTS.index(part) for part in names)
-    return next((part for part in _PARTS[:last] if part not in names), "")
+    last = max(parts.index(part) for part in names)
+    return next((part for part in parts[:last] if part not in names), "")
 
 
 def _values_of(table: Table, part: str, name: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return the numbers of one part of all times, and which of them are known."""
     cells = table.column(name)
     if part == "month" and cells.dtype == pl.String and cells.str.contains(r"^\s*\p{L}").any():
-        words = cells.str.strip_chars().str.to_lowercase().str.slice(0, 3)
-        numbers = {word: float(number) for number, word in enumerate(_MONTHS, 1)}
+        words = cells.str.strip_chars(" \t.").str.to_lowercase()
+        numbers = {
+            name[:size]: float(number)
+            for number, name in enumerate(map(str.lower, month_name[1:]), 1)
+            for size in (3, 4, len(name))
+        }
         values = words.replace_strict(numbers, default=None, return_dtype=pl.Float64).fill_null(np.nan).to_numpy()
         is_wrong = np.isnan(values) & cells.is_not_null().to_numpy()
     else:

@@ -117,6 +117,7 @@ def build_model(config: ExperimentConfig, task: Task, *, steps: int | None = Non
             raise InvalidSetting(
                 f"{config.where('network')}: the layers do not fit together ({one_line(error)}). Change one of them."
             ) from None
+    task.check_model(model)
     model.compile(
         optimizer=builder.optimizer(),
         loss=builder.loss(from_logits=not gives_probabilities(model), is_weighted=task.weighs_steps),

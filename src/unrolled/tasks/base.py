@@ -301,6 +301,13 @@ class Task(ABC):
         """Return the last layer of a network that names none."""
         return Component.model_validate({"Dense": {"units": num_outputs, "activation": "softmax"}})
 
+    def check_model(self, model: keras.Model) -> None:  # noqa: B027 - most tasks have nothing to check
+        """Refuse a network that does not suit the task, beyond the shape of its outputs.
+
+        Raises:
+            InvalidSetting: It does not.
+        """
+
     # Calibration
 
     def calibrate(self, outputs: Any, split: Split) -> Mapping[str, Any]:

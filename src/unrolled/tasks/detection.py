@@ -27,6 +27,8 @@ from numpy.typing import NDArray
 
 EVENT_F1 = "event F1"
 _ANOMALY = CLASSES.index("anomaly")
+# On so many steps it is tried if a network reads ahead.
+_STEPS_TRIED = 24
 
 
 class Detection(Task):
@@ -41,7 +43,7 @@ class Detection(Task):
 
     The spread of each channel is the root mean square of its errors in the validation part. Each example is a window of
     which the second half counts, and the next one begins half a window later; so the first half window of a series has
-    no score. Steps that are known to be anomalies are not learned.
+    no score. Steps that are known to be anomalies, and the steps after them, are not learned and set no threshold.
     """
 
     name = "detect"
@@ -90,7 +92,6 @@ class Detection(Task):
             raise InvalidSetting(
                 f"{self.config.where('data')}: expected a table with a row for each step, got {data.name}. Name one."
             )
-        self._check_reads_forward()
         if isinstance(validation, str | Fold):
             raise InvalidSetting(
                 f"{self.config.where('training', 'validation')}: expected a share of the series' end, from which the "
@@ -99,7 +100,7 @@ class Detection(Task):
             )
         lengths = [len(values) for values in data.train.inputs]
         cuts = [length - max(1, round(length * float(validation))) for length in lengths]
-        if max(cuts) <= self.half:
+        if max(cuts) < self.half + 2:
             raise InvalidSetting(
                 f"{self.config.where('detect', 'window')}: expected a window shorter than twice the {max(cuts):,} "
                 f"training steps, got {self.settings.window}. Lower it."
@@ -108,8 +109,9 @@ class Detection(Task):
         return _cut(data.train, before), _cut(data.train, after)
 
     def fit_preprocessor(self, train: Split) -> Preprocessor:
-        """Fit the mean and the scale of each channel."""
-        return fit_series(list(train.inputs))
+        """Fit the mean and the scale of each channel over the ordinary steps."""
+        pairs = zip(train.inputs, train.targets, strict=True)
+        return fit_series([np.where(_ordinary(labels)[:, None], values, np.nan) for values, labels in pairs])
 
     def encode(self, split: Split) -> Split:
         """Return the windows of all series, and as targets the scaled differences to the next step, NaN for anomalies.
@@ -120,7 +122,7 @@ class Detection(Task):
         differences = []
         for one, labels in zip(split.inputs, split.targets, strict=True):
             known = self._differences(one)
-            known[np.asarray(labels) == _ANOMALY] = np.nan
+            known[~_ordinary(labels)] = np.nan
             differences.append(np.concatenate([known[1:], np.full_like(known[:1], np.nan)]))
         begins, lengths, offset = [], [], 0
         for one in split.inputs:
@@ -132,6 +134,38 @@ class Detection(Task):
         return Split(
             Ragged(np.concatenate(values), *where), Ragged(np.concatenate(differences).astype(np.float32), *where)
         )
+
+    @cached_property
+    def _test(self) -> tuple[Split, list[int]]:
+        """The test series behind the steps of the training series that come before them; and the number of those."""
+        train, test = self.data.train, self.data.test
+        if isinstance(self.config.data, DataConfig) and self.config.data.test is not None:
+            return test, [0] * test.size
+        before = [min(self.half, len(values)) for values in train.inputs]
+        pairs = zip(train.inputs, test.inputs, before, strict=True)
+        series = [np.concatenate([one[len(one) - count :], other]) for one, other, count in pairs]
+        pairs = zip(train.targets, test.targets, before, strict=True)
+        labels = [np.concatenate([one[len(one) - count :], other]) for one, other, count in pairs]
+        return Split(objects(series), Ragged.of(labels)), before
+
+    def encode_test(self) -> Split:
+        """Return the windows of the test series.
+
+        Raises:
+            InvalidSetting: They are too short.
+        """
+        longest = max(map(len, self._test[0].inputs))
+        if longest < self.half + 2:
+            raise InvalidSetting(
+                f"{self.config.where('detect', 'window')}: expected a window shorter than twice the {longest:,} test "
+                f"steps, got {self.settings.window}. Lower it."
+            )
+        return self.encode(self._test[0])
+
+    def _test_errors(self, outputs: Any) -> list[NDArray[np.float64]]:
+        """Return for each test series [T, F] the errors (see ``_errors``)."""
+        series, before = self._test
+        return [one[count:] for one, count in zip(self._errors(outputs, series), before, strict=True)]
 
     @property
     def num_outputs(self) -> int:
@@ -152,8 +186,9 @@ class Detection(Task):
         raw = self._parts[1]
         assert raw is not None
         errors = self._errors(outputs, raw)
-        ordinary = [~(np.asarray(labels) == _ANOMALY) for labels in raw.targets]
-        known = np.concatenate([one[keep] for one, keep in zip(errors, ordinary, strict=True)])
+        for one, labels in zip(errors, raw.targets, strict=True):
+            one[~_ordinary(labels)] = np.nan
+        known = np.concatenate(errors)
         known = known[~np.isnan(known).all(axis=1)]
         if not len(known):
             raise InvalidSetting(
@@ -162,8 +197,7 @@ class Detection(Task):
             )
         spread = np.sqrt(np.nanmean(known**2, axis=0))
         self.calibration = {"spread": np.where(spread > 0, spread, 1.0).tolist()}
-        scores = [self._scores(one) for one in errors]
-        return {**self.calibration, "threshold": self._threshold(scores, ordinary)}
+        return {**self.calibration, "threshold": self._threshold([self._scores(one) for one in errors])}
 
     @property
     def threshold(self) -> float:
@@ -175,8 +209,8 @@ class Detection(Task):
 
         The loss is the mean squared error of ordinary steps; ``flagged`` is the share of steps in an event.
         """
-        errors = self._errors(outputs, self.data.test)
-        ordinary = np.concatenate([np.asarray(labels) != _ANOMALY for labels in self.data.test.targets])
+        errors = self._test_errors(outputs)
+        ordinary = np.concatenate([_ordinary(labels) for labels in self.data.test.targets])
         loss = float(np.nanmean(np.concatenate(errors)[ordinary] ** 2))
         metrics = self._metrics([self._scores(one) for one in errors], self.threshold)
         has_known = EVENT_F1 in metrics
@@ -193,20 +227,23 @@ class Detection(Task):
         assert validation is not None
         method = SeasonalScores.fit(list(train.inputs), self.settings.season)
 
-        def scores(split: Split) -> list[NDArray[np.float64]]:
-            found = [self._smoothed(method.squares(values)) for values in split.inputs]
-            for one in found:
-                one[: self.half] = np.nan  # the steps that the network has no score for
+        def scores(split: Split, *, of_ordinary: bool) -> list[NDArray[np.float64]]:
+            found = []
+            for values, labels in zip(split.inputs, split.targets, strict=True):
+                squares = method.squares(values)
+                squares[: self.half + 1] = np.nan  # the steps that the network has no score for
+                found.append(self._smoothed(np.where(_ordinary(labels), squares, np.nan) if of_ordinary else squares))
             return found
 
-        ordinary = [np.asarray(labels) != _ANOMALY for labels in validation.targets]
-        threshold = self._threshold(scores(validation), ordinary)
-        return {method.name: self._metrics(scores(self.data.test), threshold)}
+        threshold = self._threshold(scores(validation, of_ordinary=True))
+        test, before = self._test
+        of_test = zip(scores(test, of_ordinary=False), before, strict=True)
+        return {method.name: self._metrics([one[count:] for one, count in of_test], threshold)}
 
     def report_sections(self, model: keras.Model, outputs: Any) -> Sections:
         """Show the events, the scores of each series, and the steps around the events with the highest scores."""
         test = self.data.test
-        errors = self._errors(outputs, test)
+        errors = self._test_errors(outputs)
         scores = [self._scores(one) for one in errors]
         forecasts = [
             np.asarray(values, np.float64) - error * self._scale
@@ -220,6 +257,7 @@ class Detection(Task):
             [self.events(one) for one in scores],
             [self._known_events(labels) for labels in test.targets],
             self.threshold,
+            self._scale * np.array(self.calibration["spread"]),
         )
 
     def predict_inputs(self, model: keras.Model, inputs: Any, batch_size: int = 256) -> Any:
@@ -265,16 +303,22 @@ class Detection(Task):
         """Return the events in the scores [T] of a series."""
         return events_above(scores, self.threshold, self.settings.smooth)
 
-    def _check_reads_forward(self) -> None:
-        for path, layer in self.config.layers.items():
-            arguments = layer.arguments
-            is_ahead = layer.name == "Conv1D" and arguments.get("padding") != "causal"
-            if layer.name == "Bidirectional" or arguments.get("go_backwards") or is_ahead:
-                remedy = "Set padding: causal." if is_ahead else "Leave it out."
-                raise InvalidSetting(
-                    f"{self.config.where(*path, layer.name)}: this layer reads the steps that are to be forecast. "
-                    f"{remedy}"
-                )
+    def check_model(self, model: keras.Model) -> None:
+        """Refuse a network of which the outputs of a step depend on later steps.
+
+        Raises:
+            InvalidSetting: They do.
+        """
+        steps = np.random.default_rng(0).normal(size=(1, _STEPS_TRIED, self.num_outputs)).astype(np.float32)
+        changed = steps.copy()
+        changed[:, -1] += 1
+        first, second = (keras.ops.convert_to_numpy(model(one, training=False)) for one in (steps, changed))
+        if not np.allclose(first[:, :-1], second[:, :-1], rtol=1e-4, atol=1e-5):
+            raise InvalidSetting(
+                f"{self.config.where('network')}: the outputs of a step depend on later steps, which are to be "
+                "forecast. Leave out layers that read from the end, such as Bidirectional, and set padding: causal in "
+                "convolutions."
+            )
 
     def _windows(self, length: int) -> Iterator[tuple[int, int]]:
         """Yield the first step and the length of each window of a series; the last step is forecast alone."""
@@ -308,27 +352,38 @@ class Detection(Task):
     def _smoothed(self, squares: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.sqrt(moving_mean(squares, self.settings.smooth))
 
-    def _threshold(self, scores: Sequence[NDArray[np.float64]], ordinary: Sequence[NDArray[np.bool_]]) -> float:
-        kept = np.concatenate([one[keep] for one, keep in zip(scores, ordinary, strict=True)])
-        return self.settings.margin * float(np.nanmax(kept))
+    def _threshold(self, scores: Sequence[NDArray[np.float64]]) -> float:
+        return self.settings.margin * float(np.nanmax(np.concatenate(list(scores))))
 
     def _metrics(self, scores: Sequence[NDArray[np.float64]], threshold: float) -> dict[str, float]:
         found = [events_above(one, threshold, self.settings.smooth) for one in scores]
         joined = np.concatenate(list(scores))
         flagged = {"flagged": sum(event.end - event.start for some in found for event in some) / len(joined)}
-        labels = np.concatenate([np.asarray(one) for one in self.data.test.targets])
+        of_series = [np.asarray(one) for one in self.data.test.targets]
+        labels = np.concatenate(of_series)
         is_scored = ~np.isnan(joined) & (labels >= 0)
         is_anomaly = labels[is_scored] == _ANOMALY
         if not is_anomaly.any() or is_anomaly.all():
             return flagged
         known = [
             [event for event in self._known_events(one) if not np.isnan(own[event.start : event.end]).all()]
-            for one, own in zip(self.data.test.targets, scores, strict=True)
+            for one, own in zip(of_series, scores, strict=True)
         ]
-        return {**event_metrics(found, known), "ROC AUC": roc_auc(joined[is_scored], is_anomaly), **flagged}
+        # Nobody knows if an event is right of which no step has a label.
+        judged = [
+            [event for event in some if (one[event.start : event.end] >= 0).any()]
+            for one, some in zip(of_series, found, strict=True)
+        ]
+        return {**event_metrics(judged, known), "ROC AUC": roc_auc(joined[is_scored], is_anomaly), **flagged}
 
     def _known_events(self, labels: Any) -> list[Event]:
-        return events_above((np.asarray(labels) == _ANOMALY).astype(np.float64), 0.5)
+        """Return the stretches that are known to be anomalies, with steps without a label between two such steps."""
+        labels = np.asarray(labels)
+        steps = np.arange(len(labels))
+        before = np.maximum.accumulate(np.where(labels >= 0, steps, 0))
+        after = np.minimum.accumulate(np.where(labels >= 0, steps, len(labels) - 1)[::-1])[::-1]
+        is_anomaly = (labels[before] == _ANOMALY) & (labels[after] == _ANOMALY)
+        return events_above(is_anomaly.astype(np.float64), 0.5)
 
     @property
     def _scale(self) -> NDArray[np.float64]:
@@ -338,6 +393,13 @@ class Detection(Task):
     def _series_preprocessor(self) -> SeriesPreprocessor:
         assert isinstance(self.preprocessor, SeriesPreprocessor)
         return self.preprocessor
+
+
+def _ordinary(labels: Any) -> NDArray[np.bool_]:
+    """Return [T] False for the steps that are known to be anomalies, and for the steps after them."""
+    is_anomaly = np.asarray(labels) == _ANOMALY
+    ordinary: NDArray[np.bool_] = ~(is_anomaly | np.append(False, is_anomaly[:-1]))
+    return ordinary
 
 
 def _cut(split: Split, slices: Sequence[slice]) -> Split:

@@ -26,6 +26,7 @@ def detection_sections(
     found: Sequence[Sequence[Event]],
     known: Sequence[Sequence[Event]],
     threshold: float,
+    scale: NDArray[np.float64],
 ) -> Sections:
     """Return a table of the events, and charts.
 
@@ -37,6 +38,7 @@ def detection_sections(
         found: For each series its events.
         known: For each series the events that are known.
         threshold: The score above which a step is an anomaly.
+        scale: [F] the unit of the error of each channel.
     """
     steps = [_steps_of(data, series) for series in range(len(scores))]
     ranked = sorted(
@@ -46,7 +48,7 @@ def detection_sections(
         [
             _table(data, ranked, known, steps, threshold),
             _scores(data, scores, steps, threshold),
-            *_around(data, channels, forecasts, ranked[:_MOST_AROUND], steps),
+            *_around(data, channels, forecasts, ranked[:_MOST_AROUND], steps, scale),
         ]
     )
 
@@ -104,8 +106,9 @@ def _around(
     forecasts: Sequence[NDArray[np.float64]],
     ranked: Sequence[tuple[Event, int]],
     steps: Sequence[Sequence[str]],
+    scale: NDArray[np.float64],
 ) -> list[ChartSection]:
-    """Return the values and forecasts around some events, each of the channel that was forecast worst."""
+    """Return the values and forecasts around some events, each of the channel that was forecast worst in its unit."""
     if not ranked:
         return []
     charts, steps_of = {}, {}
@@ -114,8 +117,8 @@ def _around(
         length = int(np.clip(event.end - event.start + 2 * _STEPS_AROUND, _SHORTEST_AROUND, _LONGEST_AROUND))
         begin = max(0, event.start - min(_STEPS_AROUND, (length - (event.end - event.start)) // 2 + _STEPS_AROUND // 4))
         shown = slice(begin, min(begin + length, len(values)))
-        errors = np.abs(values - forecasts[series])[event.start : event.end]
-        channel = int(np.nanargmax(np.append(np.nansum(errors, axis=0), 0)[:-1])) if len(channels) > 1 else 0
+        errors = (np.abs(values - forecasts[series]) / scale)[event.start : event.end]
+        channel = int(np.nansum(errors, axis=0).argmax())
         title = f"{channels[channel]} from {steps[series][event.start]}"
         title = title if data.test.size == 1 else f"{_name(data, series)}: {title}"
         charts[title] = {

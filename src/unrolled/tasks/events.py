@@ -107,9 +107,8 @@ def moving_mean(values: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
     """
     if steps == 1:
         return values
-    sums = np.concatenate([[0.0], np.nancumsum(values)])
-    counts = np.concatenate([[0], np.cumsum(~np.isnan(values))])
-    begins = np.arange(len(values)) - steps // 2
-    begins, ends = np.maximum(begins, 0), np.minimum(begins + steps, len(values))
-    means = (sums[ends] - sums[begins]) / np.maximum(counts[ends] - counts[begins], 1)
-    return np.where(np.isnan(values), np.nan, means)
+    # Each mean is a sum of its own: in a running sum one huge value would hide all that follow it.
+    around = slice(steps - 1 - steps // 2, steps - 1 - steps // 2 + len(values))
+    is_known = ~np.isnan(values)
+    sums, counts = (np.convolve(one, np.ones(steps))[around] for one in (np.nan_to_num(values), is_known.astype(float)))
+    return np.where(is_known, sums / np.maximum(counts, 1), np.nan)

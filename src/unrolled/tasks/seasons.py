@@ -25,21 +25,23 @@ class SeasonalScores:
     Attributes:
         median: [season, F].
         deviation: [season, F].
+        is_one: True if it was fitted to one series; of several, each is first brought to the same level and spread.
     """
 
     median: NDArray[np.float64]
     deviation: NDArray[np.float64]
+    is_one: bool = True
 
     @classmethod
     def fit(cls, series: Sequence[NDArray[Any]], season: int) -> "SeasonalScores":
         """Fit medians and deviations to the training part [T, F] of each series, aligned with the first."""
-        first = np.asarray(series[0], np.float64)
-        method = cls._of([_by_place(first, season, 0)])
-        aligned = [_by_place(np.asarray(one, np.float64), season, method._begin(one)) for one in series]
-        return cls._of(aligned)
+        leveled = [_leveled(one, is_one=len(series) == 1) for one in series]
+        method = cls._of([_by_place(leveled[0], season, 0)], is_one=len(series) == 1)
+        aligned = [_by_place(one, season, method._begin(one)) for one in leveled]
+        return cls._of(aligned, is_one=len(series) == 1)
 
     @classmethod
-    def _of(cls, aligned: Sequence[NDArray[np.float64]]) -> "SeasonalScores":
+    def _of(cls, aligned: Sequence[NDArray[np.float64]], *, is_one: bool) -> "SeasonalScores":
         values = np.concatenate(aligned)
         with np.errstate(all="ignore"):
             overall = np.nanmedian(values, axis=(0, 1))
@@ -47,7 +49,7 @@ class SeasonalScores:
             deviation = _MAD_TO_DEVIATION * _median(np.abs(values - median))
         usual = np.nanmedian(deviation, axis=0)
         deviation = np.where(np.nan_to_num(deviation) > 0, deviation, usual)
-        return cls(median, np.where(np.nan_to_num(deviation) > 0, deviation, 1.0))
+        return cls(median, np.where(np.nan_to_num(deviation) > 0, deviation, 1.0), is_one)
 
     @property
     def season(self) -> int:
@@ -61,7 +63,8 @@ class SeasonalScores:
 
     def squares(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Return [T] the mean over the channels of z^2; NaN for a gap."""
-        return self._squares(np.asarray(values, np.float64), self._begin(values))
+        leveled = _leveled(values, is_one=self.is_one)
+        return self._squares(leveled, self._begin(leveled))
 
     def _squares(self, values: NDArray[np.float64], begin: int) -> NDArray[np.float64]:
         places = (np.arange(len(values)) + begin) % self.season
@@ -76,6 +79,16 @@ class SeasonalScores:
         first = np.asarray(values[: _SEASONS_ALIGNED * self.season], np.float64)
         medians = [np.median(one[~np.isnan(one)]) for one in (self._squares(first, b) for b in range(self.season))]
         return int(np.argmin(np.nan_to_num(medians, nan=np.inf)))
+
+
+def _leveled(values: NDArray[Any], *, is_one: bool) -> NDArray[np.float64]:
+    """Return a series [T, F] itself, or of several less its median and divided by its own deviation."""
+    precise = np.asarray(values, np.float64)
+    if is_one:
+        return precise
+    centered = precise - np.nan_to_num(_median(precise))
+    deviation = _MAD_TO_DEVIATION * np.nan_to_num(_median(np.abs(centered)))
+    return centered / np.where(deviation > 0, deviation, 1.0)
 
 
 def _by_place(values: NDArray[np.float64], season: int, begin: int) -> NDArray[np.float64]:
