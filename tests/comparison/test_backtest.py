@@ -64,7 +64,7 @@ def test_the_last_fold_ends_with_the_series_and_the_run_forecasts_what_it_has_no
     assert [row["fold"] for row in first] == [0] * 4 + [1] * 4 + [2] * 4
     days = [str(np.datetime64("2024-01-01") + day) for day in range(STEPS - 12, STEPS)]
     assert [row["time"] for row in first] == days
-    assert [row["sales"] for row in first] == pytest.approx([sales(0, day) for day in range(STEPS - 12, STEPS)])
+    assert [row["sales: actual"] for row in first] == pytest.approx([sales(0, day) for day in range(STEPS - 12, STEPS)])
     last = [sales(0, day - SEASON) for day in range(STEPS - 4, STEPS)]
     assert [row[f"sales: {NAIVE}"] for row in first[-4:]] == pytest.approx(last, rel=1e-5)
     past = np.array([sales(0, day) for day in range(STEPS - 4)], np.float32)
@@ -75,11 +75,11 @@ def test_the_last_fold_ends_with_the_series_and_the_run_forecasts_what_it_has_no
 
 def test_scores_are_those_of_the_rows(run: Run) -> None:
     found = unrolled.backtest(run, 3, methods=["naive"], quiet=True)
-    errors = np.array([row["sales"] - row[f"sales: {NAIVE}"] for row in found.rows])
+    errors = np.array([row["sales: actual"] - row[f"sales: {NAIVE}"] for row in found.rows])
     assert found.methods[NAIVE]["MAE"] == pytest.approx(np.abs(errors).mean(), rel=1e-4)
-    inside = [row[f"sales: {NAIVE} 0.1"] <= row["sales"] <= row[f"sales: {NAIVE} 0.9"] for row in found.rows]
+    inside = [row[f"sales: {NAIVE} 0.1"] <= row["sales: actual"] <= row[f"sales: {NAIVE} 0.9"] for row in found.rows]
     assert found.methods[NAIVE]["coverage"] == pytest.approx(np.mean(inside))
-    own = [abs(row["sales"] - row[f"sales: {NETWORK}"]) for row in found.rows if row["shop"] == "shop 1"]
+    own = [abs(row["sales: actual"] - row[f"sales: {NETWORK}"]) for row in found.rows if row["shop"] == "shop 1"]
     assert found.by_series["shop 1"][NETWORK]["MAE"] == pytest.approx(np.mean(own), rel=1e-4)
 
 
@@ -100,6 +100,9 @@ def test_a_network_that_has_read_the_folds_is_trained_again_without_them(run: Ru
     folders = sorted(set((run.path / FOLDER).iterdir()) - {folder})
     steps = {Run.open(path).config.forecast.test_steps for path in folders}  # type: ignore[union-attr]
     assert steps == {14, 4}, "the second network reads up to the last moment"
+    again = unrolled.backtest(run, 2, step=4, refit=True, methods=["naive"], quiet=True)
+    assert again.refit
+    assert len(list((run.path / FOLDER).iterdir())) == 5, "both networks were trained on all that was before"
     forecasts = [[row[f"sales: {NETWORK}"] for row in one.rows if row["shop"] == "shop 0"] for one in (found, refitted)]
     assert forecasts[0][:4] == forecasts[1][:4]
     assert forecasts[0][4:] != forecasts[1][4:]
@@ -133,6 +136,8 @@ def test_the_naive_forecast_stands_in_for_a_method_that_cannot_be_fitted(
 def test_methods_that_are_unknown_or_not_installed_are_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidInput, match=r"^backtest: expected methods among naive, ets, theta, got arima\.$"):
         unrolled.backtest(run, methods=["arima"])
+    with pytest.raises(InvalidInput, match=r"which leaves 0 of 160 to train on; .* Lower --folds or --step"):
+        unrolled.backtest(run, 40, methods=["naive"])
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     with pytest.raises(InvalidInput, match=r"ets needs the package statsforecast\. Install it with: pip install"):
         unrolled.backtest(run, methods=["naive", "ets"])
@@ -151,7 +156,7 @@ def test_the_command_prints_all_methods_and_writes_each_forecast(
     with (tmp_path / "all.csv").open() as lines:
         rows = list(csv.DictReader(lines))
     assert len(rows) == 4 * 4
-    assert float(rows[0]["sales"]) == pytest.approx(sales(0, STEPS - 12))
+    assert float(rows[0]["sales: actual"]) == pytest.approx(sales(0, STEPS - 12))
     again = unrolled_command(*arguments, "--output", "all.csv")
     assert again.returncode != 0
     assert "already exists" in again.stderr

@@ -29,6 +29,7 @@ FOLDER = "backtest"
 """The folder within a run with the networks that were trained for its backtests."""
 # As many passed seasons as exponential smoothing needs, and no more than it can read in a second or two.
 _MOST_STEPS_READ = 2_000
+_LONGEST_SEASON_OF_ETS = 24
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def run_backtest(
     if folds < 1 or step < 1:
         raise InvalidInput(f"backtest: expected at least one fold and step, got {folds} and {step}.")
 
-    first, notes = _first_run(run, folds, step, progress, request)
+    first, notes = _first_run(run, folds, step, progress, request, refit=refit)
     task = first.task
     assert isinstance(task, Forecasting)
     windows = _rolling_windows(task, folds, step)
@@ -119,6 +120,8 @@ def run_backtest(
         forecasts[task.naive_name] = task.naive_quantiles(before, windows.owners)
     for name in (STATISTICAL[name] for name in chosen if name in STATISTICAL):
         forecasts[name], failures = _of_statsforecast(name, task, windows)
+        if name == "AutoETS" and task.settings.season > _LONGEST_SEASON_OF_ETS:
+            notes = (*notes, f"AutoETS leaves out seasons of more than {_LONGEST_SEASON_OF_ETS} steps")
         if failures:
             which = f"{failures:,} of {windows.split.size:,} series and moments"
             notes = (*notes, f"{name} could not be fitted to {which}; the naive forecast stands in for it there")
@@ -161,14 +164,29 @@ def _choose_methods(methods: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _first_run(
-    run: Run, folds: int, step: int, progress: Progress, request: StopRequest
+    run: Run, folds: int, step: int, progress: Progress, request: StopRequest, *, refit: bool
 ) -> tuple[Run, tuple[str, ...]]:
-    """Return a network that has read nothing of the folds: the run's own, or one that is trained here; and a note."""
+    """Return a network that has read nothing of the folds: the run's own, or one that is trained here; and a note.
+
+    Raises:
+        InvalidInput: The folds leave too few steps to train on.
+    """
     task = run.task
     assert isinstance(task, Forecasting)
-    needed = task.settings.horizon + (folds - 1) * step
-    if needed <= task.settings.test_steps:
+    settings = task.settings
+    needed = settings.horizon + (folds - 1) * step
+    pairs = zip(task.data.train.inputs, task.data.test.inputs, strict=True)
+    longest = max(len(train) + len(test) for train, test in pairs)
+    left, wanted = max(longest - needed, 0), settings.window + settings.horizon
+    if left < wanted:
+        raise InvalidInput(
+            f"backtest: {folds} folds {step} steps apart take {needed:,} steps, which leaves {left:,} of {longest:,} "
+            f"to train on; expected the {wanted} of window and horizon or more. Lower --folds or --step."
+        )
+    if needed <= settings.test_steps and (not refit or needed == settings.test_steps):
         return run, ()
+    if needed <= settings.test_steps:
+        return _train(run, needed, progress, request), ()
     trained = _train(run, needed, progress, request)
     return trained, (
         f"the last {needed:,} steps are more than the {task.settings.test_steps:,} of the run's test set, so a network "
@@ -292,7 +310,7 @@ def _rows(
             row |= {"fold": int(windows.folds[window]), "ahead": ahead + 1}
             row |= {"time": moment[origin + ahead] if moment else origin + ahead}
             for channel, name in enumerate(task.output_names):
-                row[name] = float(after[window, ahead, channel])
+                row[f"{name}: actual"] = float(after[window, ahead, channel])
                 for method, values in forecasts.items():
                     for index, quantile in enumerate(task.quantiles):
                         of = "" if quantile == MEDIAN else f" {quantile:g}"

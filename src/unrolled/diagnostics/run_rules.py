@@ -31,9 +31,9 @@ _PART = 5
     fix="Find a learning rate with unrolled find-lr, or train longer.",
 )
 def nothing_learned(target: DiagnosticTarget, run: Run) -> Iterator[Measurement]:
-    """Compare the main metric with that of the first baseline, the simplest."""
+    """Compare the main metric with that of the first baseline, the simplest; a naive forecast is no such method."""
     evaluation = evaluation_of(run)
-    if evaluation is None or not (errors := baseline_errors(evaluation)):
+    if evaluation is None or run.config.task == "forecast" or not (errors := baseline_errors(evaluation)):
         return
     simplest, error = next(iter(errors.items()))
     own = error_of(evaluation, evaluation.metrics[evaluation.headline])
@@ -107,7 +107,9 @@ def standard_errors_behind(evaluation: Evaluation, baseline: str) -> float:
     variances = [
         error * (1 - error) if evaluation.is_higher_better and 0 <= error <= 1 else error**2 for error in (own, other)
     ]
-    deviation = math.sqrt(sum(variances) / evaluation.examples)
+    # Windows of a forecast overlap by all steps of the horizon but one.
+    independent = max(evaluation.examples / evaluation.conditions.get("horizon", 1), 1)
+    deviation = math.sqrt(sum(variances) / independent)
     if deviation == 0:
         return math.inf if own > other else 0.0
     return (own - other) / deviation

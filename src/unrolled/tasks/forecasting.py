@@ -64,6 +64,7 @@ class Forecasting(Task):
             metrics = config.training.metrics or ()
             training = config.training.model_copy(update={"loss": loss, "metrics": metrics})
             config = config.replaced(training=training)
+        _check_loss(config)
         return super().with_defaults(config)
 
     @property
@@ -407,3 +408,19 @@ class Forecasting(Task):
                 "horizon and season, or leave the missing steps out of the table without their times."
             )
         return windows
+
+
+def _check_loss(config: ExperimentConfig) -> None:
+    """Refuse a loss of other quantiles than those to forecast.
+
+    Raises:
+        InvalidSetting: It is.
+    """
+    loss, wanted = config.training.loss, config.forecast.quantiles if config.forecast else None
+    has_pinball = loss is not None and loss.name == "PinballLoss"
+    given = list(loss.arguments.get("quantiles", ())) if loss is not None and has_pinball else None
+    if loss is not None and given != wanted:
+        remedy = "Leave the loss out" if wanted else "Set forecast.quantiles to them, or name another loss"
+        expected = f"PinballLoss of the quantiles {wanted}" if wanted else "a loss of one value for each step"
+        got = f"PinballLoss of {given}" if has_pinball else loss.name
+        raise InvalidSetting(f"{config.where('training', 'loss')}: expected {expected}, got {got}. {remedy}.")

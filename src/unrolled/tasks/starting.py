@@ -9,7 +9,7 @@ from typing import Any
 
 from unrolled.config.document import write_yaml
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.data.anomalies import NAMES
+from unrolled.data.anomalies import NAMES, are_told
 from unrolled.data.columns import INPUTS, Column, find_columns, find_series_column
 from unrolled.data.formats import FOLDERS, TABLES, TAGGED_WORDS, TEXT_FILES, format_of
 from unrolled.data.joined_times import find_time_parts, join_times, joined_name
@@ -32,6 +32,7 @@ import polars as pl
 _WIDTH = 110
 _ANY_NETWORK = [{"GRU": {"units": 1}}]  # which does not matter before the data is loaded
 _ORDER = ("task", "data", "text", "forecast", "detect", "network", "training")
+_FEWEST_OF_A_CLASS = 4  # with fewer in all, one part may have a single one
 _FEW_EXAMPLES, _MANY_EXAMPLES = 1_000, 10_000
 _FEWEST_WORDS = 3
 
@@ -144,9 +145,10 @@ def _choose_for_table(table: Table, data: dict[str, Any], target: str | None) ->
     named = target or table.target or next((lower[name] for name in usual if name in lower), None)
     if named is not None:
         table.column(named)
-    if (told := next((lower[name] for name in NAMES if name in lower), None)) and target in (None, told):
-        return choose_detection(table, data, told)
     series = find_series_column(table, ()) or (find_series_of(table, times[0], named) if times else None)
+    told = next((lower[name] for name in NAMES if name in lower), None)
+    if told and target in (None, told) and times and are_told(table, told):
+        return choose_detection(table, data, told, times[0], series)
     is_number = named is not None and columns[named].kind in ("numbers", "calendar")
     are_steps = bool(times) and not _has_words(columns, series) and not _are_at_once(table, times[0], series)
     if (are_steps and (named is None or is_number)) or is_one_column(columns, named):
@@ -173,6 +175,11 @@ def _choose_for_table(table: Table, data: dict[str, Any], target: str | None) ->
         return {"task": "regress", "data": data}, {
             "task": f"{named} holds {len(different):,} different numbers"
         } | of_input
+    rarest = int(cells.filter(~is_absent(cells)).value_counts()["count"].min() or 0)  # type: ignore[arg-type]
+    if rarest < _FEWEST_OF_A_CLASS:
+        data |= {"min_class_count": 2}
+        remark = f"classes with a single example are left out; the rarest has {rarest}"
+        of_input["data"] = "; ".join(filter(None, (of_input.get("data"), remark)))
     return {"task": "classify", "data": data}, {"task": f"{named} holds {len(different):,} classes"} | of_input
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from unrolled.config.task_sections import ForecastConfig
@@ -31,6 +32,7 @@ _CLOSE = 0.25  # of a step, within which a time is about on a grid
 _MOST_REPEATED = 0.05
 _RARE = 0.1  # of the rows at a usual time of the day
 _DAYS_OF_A_WEEK, _DAYS_OF_A_YEAR = 7, 400
+_FEWEST_STEPS = 6
 _QUANTILES = (0.1, 0.5, 0.9)
 _LEVELS_APART = 2
 _WATCHED, _SHORTEST_WINDOW = 128, 8
@@ -99,7 +101,7 @@ def choose_forecast(
     data |= grid.settings
     schema = forecast_schema(table, target, **columns, **grid.settings)
     found, _ = without_future(read_series(table, schema), schema)
-    forecast, reason = _sizes(found, grid)
+    forecast, reason = _sizes(table.path, found, grid)
     data |= {"calendar": calendar} if (calendar := _calendar(found, grid)) else {}
     where = f"in the order of {time}" if time else "in the order of the rows"
     reasons = {"task": f"{target} {where}", "forecast": reason}
@@ -108,13 +110,17 @@ def choose_forecast(
     return settings, reasons | ({"data": "; ".join(facts)} if facts else {})
 
 
-def choose_detection(table: Table, data: dict[str, Any], target: str) -> tuple[dict[str, Any], dict[str, str]]:
+def choose_detection(
+    table: Table, data: dict[str, Any], target: str, time: str, series: str | None
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Choose what is read to find anomalies: windows of 128 steps, of short series an eighth of them.
 
     Args:
-        table: The table.
+        table: The table, with a column of joined times if it needs one.
         data: The section ``data`` so far.
         target: The column that tells which steps are anomalies.
+        time: The column of times.
+        series: The column of series.
 
     Returns:
         The sections ``task``, ``data`` and ``detect``, and the reasons.
@@ -122,12 +128,12 @@ def choose_detection(table: Table, data: dict[str, Any], target: str) -> tuple[d
     Raises:
         DataError: A time or a value cannot be read.
     """
-    schema = anomaly_schema(table, target=target)
+    schema = anomaly_schema(table, target=target, time=time, series=series)
     found = read_series(table, replace(schema, targets=()))
     window = int(np.clip(min(len(one.values) for one in found) // 8, _SHORTEST_WINDOW, _WATCHED))
     season, _, name = _season(found[0].timeline.step)
-    data |= {"target": target} | ({"series": schema.series} if schema.series else {})
-    data |= {"time": schema.time} if schema.time else {}
+    data |= {"target": target, "time": list(table.joined) if table.joined else time}
+    data |= {"series": series} if series else {}
     detect = {"window": window, "smooth": window // 4} | ({"season": season} if season > 1 else {})
     reason = f"windows of {window} steps; errors are averaged over a quarter of one"
     return {"task": "detect", "data": data, "detect": detect}, {
@@ -284,15 +290,21 @@ def _season(step: Step | None) -> tuple[int, int, str]:
     return seasons.get(step.size, (1, 4, ""))
 
 
-def _sizes(found: Sequence[Series], grid: _Grid) -> tuple[dict[str, Any], str]:
+def _sizes(path: Path, found: Sequence[Series], grid: _Grid) -> tuple[dict[str, Any], str]:
     """Return the section ``forecast``, and its reason."""
     lengths = [len(one.values) for one in found]
     usual, shortest = int(np.median(lengths)), min(lengths)
     season, horizon, name = _season(grid.step)
-    horizon = max(1, min(horizon, (shortest - 1) // 2))
+    if shortest < _FEWEST_STEPS:
+        short = found[int(np.argmin(lengths))].timeline.name
+        raise DataError(
+            f"{path}: expected {_FEWEST_STEPS} steps or more{' of each series' if len(found) > 1 else ''} to forecast, "
+            f"got {shortest}{f' of {short}' if short else ''}. Add rows{', or leave it out' if len(found) > 1 else ''}."
+        )
+    horizon = max(1, min(horizon, shortest // 6))
     longest = max(1, (usual - 2 * horizon) // 4)
     if 2 * season > longest:
-        season, horizon, name = 1, min(horizon, longest), ""
+        season, name = 1, ""
     test_steps = max(2 * horizon, min(10 * horizon, shortest // 10))
     if season > 1 and not _is_better(found, season, horizon, test_steps):
         reason = f"the last value is closer to what comes than the one {name} before"
