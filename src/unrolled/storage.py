@@ -44,10 +44,19 @@ def new_file(path: Path) -> Iterator[TextIO]:
     Raises:
         WriteError: It exists already, or cannot be written.
     """
-    if path.exists():
-        raise WriteError(f"{path}: already exists. Choose another name.")
+    check_new(path)
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="") as stream:
         yield stream
+
+
+def check_new(path: Path | None) -> None:
+    """Refuse a file to write that exists already; before the work whose result it is to hold.
+
+    Raises:
+        WriteError: It does.
+    """
+    if path is not None and path.exists():
+        raise WriteError(f"{path}: already exists. Choose another name.")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -97,9 +97,10 @@ def predict(
         write_table,
     )
     from unrolled.runs.run import Run
-    from unrolled.storage import new_file
+    from unrolled.storage import check_new, new_file
 
     check_backend()
+    check_new(output)
     found, table = Run.find(run, runs), None
     if is_whole_table(inputs):
         table, predictions, notes = predict_table(found, Path(inputs[0]))
@@ -195,9 +196,10 @@ def forecast(
     from unrolled.reports.forecast import draw_forecast, write_forecast_page
     from unrolled.runs.forecasts import forecast_table
     from unrolled.runs.run import Run
-    from unrolled.storage import new_file
+    from unrolled.storage import check_new, new_file
 
     check_backend()
+    check_new(output)
     found = Run.find(run, runs)
     forecasts = forecast_table(found, file, steps, future)
     if html:
@@ -250,9 +252,10 @@ def backtest(
     from unrolled import api
     from unrolled.cli.forecasts import print_backtest, write_backtest
     from unrolled.runs.run import Run
-    from unrolled.storage import new_file
+    from unrolled.storage import check_new, new_file
 
     check_backend()
+    check_new(output)
     found = api.backtest(Run.find(run, runs), folds, step=step, refit=refit, methods=methods or None, quiet=as_json)
     if output:
         with new_file(output) as to:

@@ -251,15 +251,22 @@ def find_series_column(table: Table, others: Sequence[str | None]) -> str | None
 def may_be_series(table: Table, time: str, others: Sequence[str]) -> list[str]:
     """Return the columns each of whose values has every time once at most, and several of them.
 
+    A column of numbers is one only if most of its values have most of the times, as the numbers of shops do.
+
     Args:
         table: The table.
         time: The column of times.
         others: Columns that have another role.
     """
-    kinds = ("category", "text", "identifier")
-    names = [one.name for one in find_columns(table).values() if one.kind in kinds and one.name not in others]
-    size = table.size
-    return [name for name in names if table.frame.select(time, name).n_unique() == size > table.frame[name].n_unique()]
+    kinds, size, times = ("category", "text", "identifier", "numbers"), table.size, table.frame[time].n_unique()
+    columns = [one for one in find_columns(table).values() if one.kind in kinds and one.name not in (time, *others)]
+    found = []
+    for one in columns:
+        count = table.frame[one.name].n_unique()
+        most = size if one.kind != "numbers" else 2 * size / times
+        if count <= most and table.frame.select(time, one.name).n_unique() == size > count:
+            found.append(one.name)
+    return found
 
 
 def check_are_examples(table: Table, columns: Mapping[str, Column], targets: Sequence[str]) -> None:

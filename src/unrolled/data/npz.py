@@ -115,7 +115,7 @@ def read_npz(path: Path) -> ArrayParts:
 
 
 def read_npz_inputs(path: Path) -> NDArray[Any]:
-    """Read examples without what they have: the test part, or all if there is none, or the only array.
+    """Read examples without what they have: those of an array such as X_test, or all in their order, or the only array.
 
     Raises:
         DataError: The file is missing or damaged, or several of its arrays may be the examples.
@@ -126,9 +126,7 @@ def read_npz_inputs(path: Path) -> NDArray[Any]:
     found = _Roles.of(path, arrays)
     for part in ("test", ""):
         if found.names(part, _INPUTS):
-            inputs, _ = found.inputs(part)
-            split = found.split(len(inputs))
-            return inputs[split.parts["test"]] if split and "test" in split.parts else inputs
+            return found.inputs(part)[0]
     if len(arrays) == 1:
         return next(iter(arrays.values()))
     raise DataError(f"{path}: expected an array X, got {_shown(arrays)}. Save it as: numpy.savez(path, X=images)")

@@ -155,6 +155,7 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
             refused.append((one.timeline.name, error))
     irregular = format_irregular(found, schema, table.path.name)
     unknown = unknown_categories(table if later is None else later, schema.categories)
+    names, ends = _format_names(run, found, refused), _format_ends(run.task, found, schema, now)
     if refused and not forecasts:
         raise refused[0][1]
     return TableForecast(
@@ -163,7 +164,7 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
         "series" if schema.is_wide else schema.series,
         schema.time,
         tuple(run.task.settings.quantiles or ()),
-        tuple(note for note in (*_format_names(run, found, refused), filled, irregular, unknown) if note),
+        tuple(note for note in (*names, ends, filled, irregular, unknown) if note),
     )
 
 
@@ -320,6 +321,22 @@ def _known_ahead(task: Forecasting, steps: _Steps, now: int | None) -> NDArray[n
         parts.append(steps.calendar(channels, data.calendar or ()))
     count = min(map(len, parts))
     return np.concatenate([part[:count] for part in parts], axis=1)
+
+
+def _format_ends(task: Forecasting, found: Sequence[Series], schema: TableSchema, now: int | None) -> str:
+    """Return a note on series that end before the others; empty if there are none."""
+    ends = [(one, last_filled(one, schema)) for one in found]
+    early = [
+        f"{one.timeline.name} ({format_moments(one.timeline.moments[end : end + 1])[0]})"
+        for one, end in ends
+        if one.timeline.moments is not None and end >= 0 and now is not None and one.timeline.moments[end] < now
+    ]
+    if not early:
+        return ""
+    known = format_list(schema.known, 3)
+    gaps = f"; {known} of a step without a row counts as a gap there" if task.channels.known else ""
+    which = f"{len(early):,} of {len(found):,} series end before the others and are forecast from their end"
+    return f"{which}: {format_list(early, _MOST_NAMED)}{gaps}"
 
 
 def _format_names(run: Run, found: Sequence[Series], refused: Sequence[tuple[str, InvalidInput]]) -> list[str]:

@@ -18,7 +18,7 @@ from unrolled.tasks.metrics import Evaluation, forecast_errors, naive_errors, se
 from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor, window_level
 from unrolled.tasks.quantiles import MEDIAN, conformal_shifts, quantile_errors, residual_quantiles
 from unrolled.tasks.sections import Sections
-from unrolled.tasks.windows import Channels, windows_after, windows_of
+from unrolled.tasks.windows import Channels, window_begins, windows_after, windows_of
 
 import keras
 import numpy as np
@@ -115,6 +115,17 @@ class Forecasting(Task):
         return self._windows(before), self._check(
             windows_after(before, after, settings, len(self.output_names)), "validation"
         )
+
+    @property
+    def notes(self) -> list[str]:
+        """Remarks on the data, and on windows that are left out."""
+        length = self.settings.window + self.settings.horizon
+        possible = sum(max(len(values) - length + 1, 0) for values in self._trained())
+        missing = possible - sum(len(window_begins(values, self.settings)) for values in self._trained())
+        gaps = (
+            f"{missing:,} of {possible:,} windows are left out: a gap in their last season or in the steps to forecast"
+        )
+        return [*super().notes, *([gaps] if missing > 0 else [])]
 
     def fit_preprocessor(self, train: Split) -> Preprocessor:
         """Fit the mean and the scale of each channel."""
