@@ -17,6 +17,7 @@ import unrolled
 from benchmarks.sections import write_section
 from unrolled.backends import leave_out_tensorflow
 from unrolled.comparison.statistics import student
+from unrolled.errors import UnrolledError
 from unrolled.storage import write_json
 from unrolled.tasks.starting import write_start
 
@@ -45,11 +46,11 @@ class Case:
 CASES = {
     "movie-reviews": Case("movie-reviews.tsv", "film reviews: positive or negative"),
     "debian-sections": Case("more/debian_tags/debian_tags.tsv", "descriptions of packages: section", "section"),
-    "surnames": Case("more/surnames/surnames.tsv", "surnames: language"),
+    "surnames": Case("more/surnames/surnames.tsv", "surnames: language", "language"),
     "splice-dna": Case("more/splice_dna/splice_dna.tsv", "60 letters of DNA: splice junction"),
     "amazon-sentiment": Case("more/amazon_sentiment/amazon_sentiment.tsv", "sentences of reviews: rating", "rating"),
     "debian-tags": Case("more/debian_tags/debian_tags.tsv", "descriptions of packages: tags", "tags"),
-    "us-addresses": Case("more/us_addresses/us_addresses.tsv", "words of addresses: tags"),
+    "us-addresses": Case("more/us_addresses/us_addresses.tsv", "words of addresses: tags", "tag"),
     "japanese-vowels": Case(
         "japanese-vowels/JapaneseVowels_TRAIN.ts", "sounds: speaker", test="japanese-vowels/JapaneseVowels_TEST.ts"
     ),
@@ -76,7 +77,10 @@ def main() -> None:
     leave_out_tensorflow()
     if options.folder is not None:
         for name in options.case or CASES:
-            _train(name, CASES[name], options.folder, options.seeds)
+            try:
+                _train(name, CASES[name], options.folder, options.seeds)
+            except UnrolledError as error:
+                print(f"{name}: {error}", flush=True)
     write_section(PAGE, "starting", _table(_results()))
 
 
