@@ -19,7 +19,7 @@ from unrolled.data.series import Series, format_irregular, read_series
 from unrolled.data.table import Table, format_list
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
-from unrolled.tasks.forecasting import Forecasting
+from unrolled.tasks.forecasting import FEWEST_TO_CALIBRATE, Forecasting
 from unrolled.tasks.quantiles import MEDIAN
 from unrolled.tasks.windows import Channels
 
@@ -164,7 +164,7 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
         "series" if schema.is_wide else schema.series,
         schema.time,
         tuple(run.task.settings.quantiles or ()),
-        tuple(note for note in (*names, ends, filled, irregular, unknown) if note),
+        tuple(note for note in (*names, ends, filled, irregular, unknown, _format_quantiles(run.task)) if note),
     )
 
 
@@ -321,6 +321,16 @@ def _known_ahead(task: Forecasting, steps: _Steps, now: int | None) -> NDArray[n
         parts.append(steps.calendar(channels, data.calendar or ()))
     count = min(map(len, parts))
     return np.concatenate([part[:count] for part in parts], axis=1)
+
+
+def _format_quantiles(task: Forecasting) -> str:
+    """Return a note on quantiles that could not be corrected; empty for others."""
+    if not (task.settings.quantiles and task.settings.conformal) or task.calibration:
+        return ""
+    return (
+        f"the quantiles are as the network gives them: there were fewer than the {FEWEST_TO_CALIBRATE} validation "
+        "windows to correct them by"
+    )
 
 
 def _format_ends(task: Forecasting, found: Sequence[Series], schema: TableSchema, now: int | None) -> str:

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 
 # Data sets that are series to forecast.
 _SERIES = ("air-passengers",)
-# With fewer validation windows the quantiles stay as the network gives them.
-_FEWEST_TO_CALIBRATE = 20
+FEWEST_TO_CALIBRATE = 20
+"""With fewer validation windows the quantiles stay as the network gives them."""
 
 
 class Forecasting(Task):
@@ -163,7 +163,7 @@ class Forecasting(Task):
 
     def calibrate(self, outputs: NDArray[Any], split: Split) -> dict[str, Any]:
         """Fit the shifts that make the quantiles hold on the validation windows (see ``conformal_shifts``)."""
-        if not (self.settings.quantiles and self.settings.conformal) or split.size < _FEWEST_TO_CALIBRATE:
+        if not (self.settings.quantiles and self.settings.conformal) or split.size < FEWEST_TO_CALIBRATE:
             return {}
         errors = self._scaled(split) - self._differences(outputs)
         shape = -1, len(self.output_names), len(self.quantiles)
