@@ -291,7 +291,7 @@ def test_forecasts_are_compared_by_their_own_metrics(
     few = ["training.epochs=1"]
     runs = [unrolled.train("passengers-forecast", seed=seed, overrides=few, quiet=True) for seed in (0, 1)]
     comparison = unrolled.compare(*runs, metric="MASE")
-    assert comparison.metrics == ["MAE", "RMSE", "MASE", "loss"]
+    assert comparison.metrics == ["MAE", "RMSE", "MASE", "RMSSE", "loss"]
     assert comparison.arms[0].values("MASE") == {run.config.seed: run.evaluation.metrics["MASE"] for run in runs}
     assert unrolled.compare(*runs).metric == "MAE"
     print_comparison(comparison, as_json=False)
