@@ -49,8 +49,8 @@ def test_the_tour_runs(tmp_path: Path) -> None:
         finished = subprocess.run(command, shell=True, cwd=work, capture_output=True, text=True, env=changed)
         allowed = (0, 1) if command.startswith("unrolled doctor") else (0,)  # 1: problems were found
         assert finished.returncode in allowed, f"{command}\n{finished.stderr}"
-    made = {"mnist.png", "seven.png", "seen.png", "mnist-gru.yaml", "passengers.csv", "forecast.html", "runs"}
-    assert {path.name for path in work.iterdir()} == made | {"digits.yaml"}
+    made = {"mnist.png", "seven.png", "seen.png", "mnist-gru.yaml", "forecast.html", "runs"}
+    assert {path.name for path in work.iterdir()} == made | {"digits.yaml", "passengers.csv", "passengers.yaml"}
     assert len(list((work / "runs").glob("*/report.html"))) == 8
 
 
