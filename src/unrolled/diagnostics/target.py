@@ -199,8 +199,8 @@ def _target(
     training, preprocessor = config.training, task.preprocessor
     if task.weighs_steps:
         raise InvalidInput(
-            f"{config.where('data')}: doctor: expected a class for each example, got a label at each step, which it "
-            "does not examine yet. Compare with the baselines: unrolled train"
+            f"{config.where('data')}: doctor: expected a target for each example, got the task {task.name}, which has "
+            "one at each step and is not examined yet. The report compares with the baselines: unrolled report"
         )
     if config.inputs:
         raise InvalidInput(
