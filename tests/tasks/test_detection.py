@@ -223,3 +223,67 @@ def test_a_seasonal_score_finds_the_place_in_the_season() -> None:
     squares = method.squares(other)
     assert squares.argmax() == 20
     assert np.delete(squares, 20).max() < 9 < squares[20] / 50
+
+
+def test_a_known_anomaly_in_the_validation_part_sets_no_threshold(run: Run, folder: Path) -> None:
+    lines = (folder / "train.csv").read_text().splitlines()
+    by_time = sorted(lines[1:])
+    time, a, b, _ = by_time[800].split(",")
+    by_time[800] = f"{time},{float(a) + 5},{b},1"
+    (folder / "spike.csv").write_text("\n".join([lines[0], *by_time]) + "\n")
+    data = {"train": str(folder / "spike.csv"), "test": str(folder / "test.csv")}
+    other = unrolled.train({"data": data, **EXPERIMENT}, runs=folder / "spike", quiet=True)
+    assert other.evaluation is not None
+    assert other.evaluation.metrics["event F1"] == 1.0
+    assert other.calibration["threshold"] == pytest.approx(run.calibration["threshold"], rel=0.3)
+    assert other.evaluation.baselines["robust z-score by season of 8"]["event F1"] > 0
+
+
+def test_the_test_of_one_table_is_scored_from_its_first_step(tmp_path: Path) -> None:
+    file = write(tmp_path / "one.csv", 600, {590: 6}, seed=4)
+    settings = {**EXPERIMENT["detect"], "test_steps": 14}
+    run = unrolled.train({"data": {"file": str(file)}, **EXPERIMENT, "detect": settings}, runs=tmp_path, quiet=True)
+    assert run.evaluation is not None
+    assert run.evaluation.examples == 14, "fewer than half a window"
+    assert run.evaluation.metrics["event F1"] == 1.0
+
+
+def test_test_series_without_a_window_are_refused(folder: Path, tmp_path: Path) -> None:
+    short = write(tmp_path / "short.csv", 12, {}, seed=5)
+    data = {"train": str(folder / "train.csv"), "test": str(short)}
+    with pytest.raises(InvalidSetting, match="a window shorter than twice the 12 test steps, got 32"):
+        unrolled.train({"data": data, **EXPERIMENT}, runs=tmp_path / "runs", quiet=True)
+
+
+def test_rows_that_share_a_step_are_refused_and_times_in_columns_are_joined(tmp_path: Path) -> None:
+    rows = [f"2024,1,{1 + hour // 24},{hour % 24},{hour % 5},{int(hour == 40)}" for hour in range(48)]
+    table = tmp_path / "parts.csv"
+    table.write_text("year,month,day,hour,x,is_anomaly\n" + "\n".join(rows) + "\n")
+    options: dict[str, Any] = {"test_steps": 12, "read_options": {}}
+    for columns in ({}, {"time": ["year", "month", "day", "hour"]}):
+        data = load_anomalies(table, None, columns=columns, **options)
+        assert data.test.inputs[0].shape == (12, 1), "the parts of the time are not watched"
+        labels = data.timelines[0].labels()
+        assert labels is not None
+        assert labels[4] == "2024-01-02 16:00"
+        assert data.test.targets[0].tolist() == [0] * 4 + [1] + [0] * 7
+    with pytest.raises(DataError, match=r"resample averages rows, but each gets a score of its own"):
+        load_anomalies(table, None, columns={"every": "2h", "irregular": "resample"}, **options)
+
+
+def test_one_huge_value_hides_none_behind_it() -> None:
+    values = np.ones(50)
+    values[10] = 1e18
+    np.testing.assert_allclose(moving_mean(values, 4)[20:], 1)
+
+
+def test_found_events_without_a_label_are_not_judged(run: Run) -> None:
+    task = run.task
+    assert isinstance(task, Detection)
+    labels = np.array([0, 1, UNKNOWN, UNKNOWN, 1, 0, UNKNOWN, 1, UNKNOWN, 0])
+    assert [(one.start, one.end) for one in task._known_events(labels)] == [(1, 5), (7, 8)]
+
+
+def test_the_doctor_says_that_it_does_not_examine_the_task(run: Run) -> None:
+    with pytest.raises(InvalidInput, match="got the task detect, which has one at each step and is not examined yet"):
+        unrolled.diagnose(run)

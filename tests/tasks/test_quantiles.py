@@ -15,6 +15,7 @@ from unrolled.reports.forecast import draw_forecast
 from unrolled.runs.run import Run
 from unrolled.tasks.forecasting import Forecasting
 from unrolled.tasks.quantiles import conformal_shifts, quantile_errors, residual_quantiles
+from unrolled.tasks.registry import load_task
 
 import keras
 import numpy as np
@@ -181,3 +182,36 @@ def test_quantiles_that_are_none_are_refused(table: Path, quantiles: list[float]
     settings = {**EXPERIMENT["forecast"], "quantiles": quantiles}
     with pytest.raises(InvalidSetting, match=r"forecast\.?(quantiles)?: expected"):
         unrolled.train({"data": {"file": str(table)}, **EXPERIMENT, "forecast": settings})
+
+
+@pytest.mark.parametrize(
+    ("quantiles", "loss"),
+    [
+        (list(LEVELS), "MeanSquaredError"),
+        (list(LEVELS), {"PinballLoss": {"quantiles": [0.05, 0.5, 0.95]}}),
+        (None, {"PinballLoss": {"quantiles": list(LEVELS)}}),
+    ],
+)
+def test_a_loss_of_other_quantiles_is_refused(table: Path, quantiles: list[float] | None, loss: Any) -> None:
+    settings = {key: value for key, value in EXPERIMENT["forecast"].items() if key != "quantiles"}
+    settings |= {"quantiles": quantiles} if quantiles else {}
+    training = {**EXPERIMENT["training"], "loss": loss}
+    with pytest.raises(InvalidSetting, match=r"training\.loss: expected (PinballLoss of the quantiles|a loss of one)"):
+        unrolled.train({"data": {"file": str(table)}, **EXPERIMENT, "forecast": settings, "training": training})
+
+
+def test_a_series_that_ends_early_is_named(run: Run, table: Path, tmp_path: Path) -> None:
+    lines = table.read_text().splitlines()
+    early = [line for line in lines if not (line.startswith("small") and line.split(",")[1] > "2024-12-01")]
+    (tmp_path / "early.csv").write_text("\n".join(early) + "\n")
+    notes = unrolled.forecast_table(run, tmp_path / "early.csv").notes
+    assert "1 of 2 series end before the others and are forecast from their end: small (2024-12-01)" in notes
+
+
+def test_windows_with_gaps_are_counted(table: Path, tmp_path: Path) -> None:
+    lines = table.read_text().splitlines()
+    (tmp_path / "gap.csv").write_text("\n".join(lines[:100] + lines[101:]) + "\n")
+    data = {"file": str(tmp_path / "gap.csv"), "target": "sales", "series": "shop"}
+    task = load_task(unrolled.ExperimentConfig.load({"data": data, **EXPERIMENT}))
+    expected = "8 of 618 windows are left out: a gap in their last season or in the steps to forecast"
+    assert expected in task.notes

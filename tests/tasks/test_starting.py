@@ -79,6 +79,16 @@ FILES: dict[str, tuple[str, dict[str, Any], str | None]] = {
         },
         "sales",
     ),
+    "shops by number": (
+        "forecast",
+        {
+            "day": [day for day in DAYS_OF_2024 for _ in range(4)],
+            "shop": [*range(1, 5)] * COUNT,
+            "price": [(1, 2, 2, 3)[row % 4] for row in range(4 * COUNT)],
+            "sales": [10 + row % 7 + row % 4 for row in range(4 * COUNT)],
+        },
+        "sales",
+    ),
     "anomalies": (
         "detect",
         {"date": [*DAYS_OF_2024], "load": SALES[:COUNT], "is_anomaly": [int(day == 30) for day in range(COUNT)]},
@@ -110,6 +120,8 @@ def test_a_file_gets_the_task_that_suits_it(name: str, tmp_path: Path, monkeypat
             "quantiles": [0.1, 0.5, 0.9],
             "test_steps": 28,
         }
+    if name == "shops by number":
+        assert settings["data"]["series"] == "shop"
     if name == "anomalies":
         assert settings["detect"] == {"window": 15, "smooth": 3, "season": 7}
         assert settings["data"] == {"file": "rows.csv", "target": "is_anomaly", "time": "date"}

@@ -43,7 +43,8 @@ class Detection(Task):
 
     The spread of each channel is the root mean square of its errors in the validation part. Each example is a window of
     which the second half counts, and the next one begins half a window later; so the first half window of a series has
-    no score. Steps that are known to be anomalies, and the steps after them, are not learned and set no threshold.
+    no score. Steps that are known to be anomalies, and the steps after them, are not learned; with the half window
+    after them, in which the network settles again, they set no threshold either.
     """
 
     name = "detect"
@@ -187,7 +188,7 @@ class Detection(Task):
         assert raw is not None
         errors = self._errors(outputs, raw)
         for one, labels in zip(errors, raw.targets, strict=True):
-            one[~_ordinary(labels)] = np.nan
+            one[~_ordinary(labels, self.half)] = np.nan
         known = np.concatenate(errors)
         known = known[~np.isnan(known).all(axis=1)]
         if not len(known):
@@ -232,7 +233,9 @@ class Detection(Task):
             for values, labels in zip(split.inputs, split.targets, strict=True):
                 squares = method.squares(values)
                 squares[: self.half + 1] = np.nan  # the steps that the network has no score for
-                found.append(self._smoothed(np.where(_ordinary(labels), squares, np.nan) if of_ordinary else squares))
+                found.append(
+                    self._smoothed(np.where(_ordinary(labels, self.half), squares, np.nan) if of_ordinary else squares)
+                )
             return found
 
         threshold = self._threshold(scores(validation, of_ordinary=True))
@@ -395,10 +398,10 @@ class Detection(Task):
         return self.preprocessor
 
 
-def _ordinary(labels: Any) -> NDArray[np.bool_]:
-    """Return [T] False for the steps that are known to be anomalies, and for the steps after them."""
+def _ordinary(labels: Any, after: int = 1) -> NDArray[np.bool_]:
+    """Return [T] False for the steps that are known to be anomalies, and for some steps after each."""
     is_anomaly = np.asarray(labels) == _ANOMALY
-    ordinary: NDArray[np.bool_] = ~(is_anomaly | np.append(False, is_anomaly[:-1]))
+    ordinary: NDArray[np.bool_] = np.convolve(is_anomaly, np.ones(after + 1))[: len(is_anomaly)] < 0.5
     return ordinary
 
 
