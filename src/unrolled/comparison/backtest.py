@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.data.dataset import Dataset, Split
+from unrolled.data.dataset import Split
 from unrolled.data.ragged import objects
 from unrolled.errors import InvalidInput
 from unrolled.runs.run import Run
@@ -109,22 +109,15 @@ def run_backtest(
     task = first.task
     assert isinstance(task, Forecasting)
     windows = _rolling_windows(task, folds, step)
-    before, after = task.targets_of(windows.split)
+    after = task.targets_of(windows.split)[1]
     forecasts = {NETWORK: _of_network(first, windows)}
     if refit:
         for fold in range(1, folds):
             later = _train(run, task.settings.horizon + (folds - 1 - fold) * step, progress, request)
             is_there = windows.folds == fold
             forecasts[NETWORK][is_there] = _of_network(later, windows.select(np.flatnonzero(is_there)))
-    if NAIVE in chosen:
-        forecasts[task.naive_name] = task.naive_quantiles(before, windows.owners)
-    for name in (STATISTICAL[name] for name in chosen if name in STATISTICAL):
-        forecasts[name], failures = _of_statsforecast(name, task, windows)
-        if name == "AutoETS" and task.settings.season > _LONGEST_SEASON_OF_ETS:
-            notes = (*notes, f"AutoETS leaves out seasons of more than {_LONGEST_SEASON_OF_ETS} steps")
-        if failures:
-            which = f"{failures:,} of {windows.split.size:,} series and moments"
-            notes = (*notes, f"{name} could not be fitted to {which}; the naive forecast stands in for it there")
+    others, remarks = _of_other_methods(chosen, task, windows)
+    forecasts |= others
     errors = {name: after[..., None] - values for name, values in forecasts.items()}
     names = [one.name for one in task.data.timelines] or [""] * task.data.train.size
     of_series = {
@@ -142,7 +135,7 @@ def run_backtest(
         tuple(task.settings.quantiles or ()),
         {name: task.score(values, windows.owners) for name, values in errors.items()},
         of_series,
-        (*notes, *_format_left_out(task, windows, folds)),
+        (*notes, *remarks, *_format_left_out(task, windows, folds)),
         list(_rows(task, windows, after, forecasts, names)),
     )
 
@@ -183,15 +176,14 @@ def _first_run(
             f"backtest: {folds} folds {step} steps apart take {needed:,} steps, which leaves {left:,} of {longest:,} "
             f"to train on; expected the {wanted} of window and horizon or more. Lower --folds or --step."
         )
-    if needed <= settings.test_steps and (not refit or needed == settings.test_steps):
+    if needed == settings.test_steps or (needed < settings.test_steps and not refit):
         return run, ()
-    if needed <= settings.test_steps:
-        return _train(run, needed, progress, request), ()
     trained = _train(run, needed, progress, request)
-    return trained, (
-        f"the last {needed:,} steps are more than the {task.settings.test_steps:,} of the run's test set, so a network "
-        f"was trained without them: {trained.path}",
+    note = (
+        f"the last {needed:,} steps are more than the {settings.test_steps:,} of the run's test set, so a network was "
+        f"trained without them: {trained.path}"
     )
+    return trained, (note,) if needed > settings.test_steps else ()
 
 
 def _train(run: Run, test_steps: int, progress: Progress, request: StopRequest) -> Run:
@@ -236,7 +228,25 @@ def _of_network(run: Run, windows: _Windows) -> NDArray[Any]:
     return task.values(outputs, task.targets_of(windows.split)[0]).astype(np.float64)
 
 
-def _of_statsforecast(name: str, task: Forecasting, windows: _Windows) -> tuple[NDArray[np.float64], int]:
+def _of_other_methods(
+    chosen: Sequence[str], task: Forecasting, windows: _Windows
+) -> tuple[dict[str, NDArray[np.float64]], list[str]]:
+    """Return the forecasts [B, horizon, targets, Q] of the methods by name, and remarks on them."""
+    naive = task.naive_quantiles(task.targets_of(windows.split)[0], windows.owners)
+    forecasts, remarks = {task.naive_name: naive} if NAIVE in chosen else {}, []
+    for name in (STATISTICAL[name] for name in chosen if name in STATISTICAL):
+        forecasts[name], failures = _of_statsforecast(name, task, windows, naive)
+        if name == "AutoETS" and task.settings.season > _LONGEST_SEASON_OF_ETS:
+            remarks.append(f"AutoETS leaves out seasons of more than {_LONGEST_SEASON_OF_ETS} steps")
+        if failures:
+            which = f"{failures:,} of {windows.split.size:,} series and moments"
+            remarks.append(f"{name} could not be fitted to {which}; the naive forecast stands in for it there")
+    return forecasts, remarks
+
+
+def _of_statsforecast(
+    name: str, task: Forecasting, windows: _Windows, naive: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], int]:
     """Return [B, horizon, targets, Q] the forecasts of a method that is fitted to each series up to each moment.
 
     Also returned is the number of windows to which it could not be fitted; they have the naive forecast.
@@ -245,7 +255,7 @@ def _of_statsforecast(name: str, task: Forecasting, windows: _Windows) -> tuple[
 
     settings, quantiles = task.settings, task.quantiles
     make: Callable[..., Any] = getattr(models, name)
-    found, failed = task.naive_quantiles(task.targets_of(windows.split)[0], windows.owners).copy(), set()
+    found, failed = naive.copy(), set()
     whole = [np.concatenate(parts) for parts in zip(task.data.train.inputs, task.data.test.inputs, strict=True)]
     levels = sorted({_level(quantile) for quantile in quantiles if quantile != MEDIAN})
     for window, (owner, origin) in enumerate(zip(windows.owners.tolist(), windows.origins.tolist(), strict=True)):
@@ -301,7 +311,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     """Return a row for each window and step to forecast."""
     column = task.schema.series if task.schema is not None and task.schema.series else "series"
-    times = _times(task.data)
+    times = [one.labels() for one in task.data.timelines] or [None] * task.data.train.size
     rows = []
     for window, (owner, origin) in enumerate(zip(windows.owners.tolist(), windows.origins.tolist(), strict=True)):
         for ahead in range(task.settings.horizon):
@@ -317,7 +327,3 @@ def _rows(
                         row[f"{name}: {method}{of}"] = float(values[window, ahead, channel, index])
             rows.append(row)
     return rows
-
-
-def _times(data: Dataset) -> list[list[str] | None]:
-    return [one.labels() for one in data.timelines] or [None] * data.train.size

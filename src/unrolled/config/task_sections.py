@@ -47,7 +47,7 @@ class ForecastConfig(ConfigModel):
 
 
 class DetectConfig(ConfigModel):
-    """What the network reads to find anomalies, and from where on a step is one."""
+    """Window, scores and threshold of anomaly detection."""
 
     window: int = Field(ge=4)
     """Number of steps of each example. The network forecasts each step from those before it, and what it makes of the

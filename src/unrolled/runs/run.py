@@ -322,7 +322,7 @@ class Run:
 
     @property
     def calibration(self) -> Mapping[str, Any]:
-        """What was fitted to the network's outputs on the validation examples; empty where nothing was."""
+        """The values fitted to the outputs on the validation examples, such as a threshold; empty without any."""
         return self.read_json(CALIBRATION_FILE) if (self.path / CALIBRATION_FILE).exists() else {}
 
     @property

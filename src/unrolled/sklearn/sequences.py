@@ -1,4 +1,4 @@
-"""What the estimators read: sequences of numbers, texts, and lists of words."""
+"""Inputs of the estimators: sequences of numbers, texts, and lists of words."""
 
 import warnings
 from collections.abc import Sequence

@@ -15,7 +15,7 @@ from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.tasks.base import Baselines, Prediction, Task
 from unrolled.tasks.batches import predict_steps
 from unrolled.tasks.detection_report import detection_sections
-from unrolled.tasks.events import Event, event_metrics, events_above, moving_mean, roc_auc
+from unrolled.tasks.events import Event, event_metrics, events_above, mean_squares, moving_mean, roc_auc
 from unrolled.tasks.metrics import Evaluation
 from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor, fit_series
 from unrolled.tasks.seasons import SeasonalScores
@@ -347,10 +347,7 @@ class Detection(Task):
 
     def _scores(self, errors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return [T] the score of each step; NaN where nothing counts."""
-        standard = errors / np.array(self.calibration["spread"])
-        known = np.maximum((~np.isnan(standard)).sum(axis=1), 1)
-        squares = np.nansum(standard**2, axis=1) / known
-        return self._smoothed(np.where(np.isnan(standard).all(axis=1), np.nan, squares))
+        return self._smoothed(mean_squares(errors / np.array(self.calibration["spread"])))
 
     def _smoothed(self, squares: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.sqrt(moving_mean(squares, self.settings.smooth))

@@ -1,4 +1,4 @@
-"""What a report shows of anomalies: the events, the scores, and the steps around the most unusual events."""
+"""Report of anomalies: the events, the scores, and the steps around the most unusual events."""
 
 from collections.abc import Sequence
 from typing import Any

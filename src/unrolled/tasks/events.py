@@ -98,6 +98,13 @@ def roc_auc(scores: NDArray[np.floating[Any]], is_true: NDArray[np.bool_]) -> fl
     return float((ranks[is_true].sum() - positive * (positive + 1) / 2) / pairs)
 
 
+def mean_squares(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return [T] the mean of the squares over the channels [T, F] that have a value; NaN for a step without any."""
+    is_known = ~np.isnan(values)
+    means = np.nansum(values**2, axis=1) / np.maximum(is_known.sum(axis=1), 1)
+    return np.where(is_known.any(axis=1), means, np.nan)
+
+
 def moving_mean(values: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
     """Return the mean of the steps around each step, as far as they have values; NaN where it has none itself.
 

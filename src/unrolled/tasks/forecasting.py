@@ -103,7 +103,7 @@ class Forecasting(Task):
         if validation == "none":
             return self._windows(series), None
         if validation == "test":
-            return self._windows(series), self._test_windows()
+            return self._windows(series), self._test_windows
         if validation == "given" or isinstance(validation, Fold):
             raise InvalidSetting(
                 f"{self.config.where('training', 'validation')}: expected a share of the series' end, got "
@@ -145,7 +145,7 @@ class Forecasting(Task):
 
     def encode_test(self) -> Split:
         """Return the windows whose target steps are in the test part."""
-        return self.encode(self._test_windows())
+        return self.encode(self._test_windows)
 
     @property
     def num_outputs(self) -> int:
@@ -158,7 +158,7 @@ class Forecasting(Task):
         return Component.model_validate({"Dense": {"units": num_outputs}})
 
     def predict(self, model: keras.Model, split: Split, batch_size: int = 256) -> NDArray[np.float32]:
-        """Return the scaled differences [B, horizon * targets]."""
+        """Return the scaled differences [B, horizon * targets * Q]."""
         return predict_outputs(model, split.inputs, batch_size)
 
     def calibrate(self, outputs: NDArray[Any], split: Split) -> dict[str, Any]:
@@ -177,7 +177,7 @@ class Forecasting(Task):
         settings = self.settings
         scaled = self._scaled(split) - self._differences(outputs)
         errors = scaled * self._unit(self._targets(np.asarray(split.inputs))[0])[..., None]
-        metrics = self.score(errors, self._test_windows().targets)
+        metrics = self.score(errors, self._test_windows.targets)
         is_mean = not settings.quantiles
         loss = float(np.nanmean(scaled**2)) if is_mean else quantile_errors(scaled, self.quantiles)["pinball"]
         return Evaluation(
@@ -189,7 +189,7 @@ class Forecasting(Task):
 
     def baselines(self) -> Baselines:
         """Return the errors of the seasonal naive forecast; its quantiles are those of its errors in training."""
-        windows = self._test_windows()
+        windows = self._test_windows
         before, after = self.targets_of(windows)
         errors = after[..., None] - self.naive_quantiles(before, windows.targets)
         return {self.naive_name: self.score(errors, windows.targets)}
@@ -207,14 +207,13 @@ class Forecasting(Task):
             errors: [B, horizon, targets, Q] the values less the forecast of each quantile, in the units of the data.
             owners: [B] the index of the series of each window.
         """
-        season = self.settings.season
-        naive = [naive_errors(self._trained(), season, power)[owners][:, None] for power in (1, 2)]
+        naive = (of_series[owners][:, None] for of_series in self._naive_errors)
         found = forecast_errors(errors[..., self.quantiles.index(MEDIAN)], *naive)
         return {**found, **quantile_errors(errors, self.quantiles)} if self.settings.quantiles else found
 
     def report_sections(self, model: keras.Model, outputs: NDArray[Any]) -> Sections:
         """Chart the test part beside its forecasts (see ``forecast_charts``)."""
-        windows = self._test_windows()
+        windows = self._test_windows
         forecasts = self.values(outputs, self.targets_of(windows)[0])
         charts = forecast_charts(
             self.data, self.settings, self.output_names, forecasts, self.quantiles, windows.targets
@@ -347,6 +346,12 @@ class Forecasting(Task):
         """Return [T, targets] the training part of each series."""
         return [values[:, : len(self.output_names)] for values in self.data.train.inputs]
 
+    @cached_property
+    def _naive_errors(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The mean and the mean squared naive error [S, targets] of each series in training."""
+        trained, season = self._trained(), self.settings.season
+        return naive_errors(trained, season), naive_errors(trained, season, 2)
+
     def naive_quantiles(self, windows: NDArray[Any], owners: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return [B, horizon, targets, Q] the seasonal naive forecast, with the quantiles of its errors in training.
 
@@ -393,6 +398,7 @@ class Forecasting(Task):
         scale = np.array(self._series_preprocessor.scale)[None, None, : len(self.output_names)]
         return scale * window_level(windows) if self._series_preprocessor.by_window else scale
 
+    @cached_property
     def _test_windows(self) -> Split:
         series = self.data.train.inputs, self.data.test.inputs
         return self._check(windows_after(*series, self.settings, len(self.output_names)), "test")

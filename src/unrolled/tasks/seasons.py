@@ -1,8 +1,10 @@
-"""How unusual a value is for its place in the season: the simple method that anomaly detection is compared with."""
+"""Robust z-scores by the place in the season: the baseline of anomaly detection."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from unrolled.tasks.events import mean_squares
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +60,7 @@ class SeasonalScores:
 
     @property
     def name(self) -> str:
-        """What it is called among the baselines."""
+        """The name of the baseline."""
         return "robust z-score" if self.season == 1 else f"robust z-score by season of {self.season}"
 
     def squares(self, values: NDArray[Any]) -> NDArray[np.float64]:
@@ -68,9 +70,7 @@ class SeasonalScores:
 
     def _squares(self, values: NDArray[np.float64], begin: int) -> NDArray[np.float64]:
         places = (np.arange(len(values)) + begin) % self.season
-        standard = (values - self.median[places]) / self.deviation[places]
-        known = np.maximum((~np.isnan(standard)).sum(axis=1), 1)
-        return np.where(np.isnan(standard).all(axis=1), np.nan, np.nansum(standard**2, axis=1) / known)
+        return mean_squares((values - self.median[places]) / self.deviation[places])
 
     def _begin(self, values: NDArray[Any]) -> int:
         """Return the place in the season at which a series begins."""

@@ -15,6 +15,7 @@ from unrolled.data.series import Series, read_series
 from unrolled.data.table import Table, format_list
 from unrolled.data.values import is_missing
 from unrolled.errors import DataError
+from unrolled.tasks.metrics import season_differences
 from unrolled.tasks.windows import windows_of
 
 import numpy as np
@@ -340,7 +341,7 @@ def _is_better(found: Sequence[Series], season: int, horizon: int, test_steps: i
 def _naive_error(values: NDArray[np.float64], season: int, horizon: int) -> float:
     """Return the mean absolute error of the values one season before, over the steps up to the horizon."""
     lags = season * (np.arange(horizon) // season + 1)
-    errors = [np.abs(values[lag:] - values[:-lag]) for lag in lags.tolist() if lag < len(values)]
+    errors = [np.abs(season_differences(values, lag)) for lag in lags.tolist() if lag < len(values)]
     known = [float(np.nanmean(one)) for one in errors if not np.isnan(one).all()]
     return float(np.mean(known)) if len(known) == horizon else np.nan
 
