@@ -6,9 +6,11 @@ from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.arrays import load_arrays, load_test_examples, read_examples
-from unrolled.data.dataset import Dataset
+from unrolled.data.dataset import Dataset, Split
+from unrolled.data.registry import load_config_data
 from unrolled.data.targets import NUMBERS
 from unrolled.model.build import build_model, prepare
+from unrolled.tasks.registry import load_task
 from unrolled.tasks.starting import start
 
 import numpy as np
@@ -168,3 +170,72 @@ def test_an_experiment_is_chosen_for_arrays(npz: Callable[..., Path]) -> None:
 def test_the_examples_to_predict_are_all_in_their_order(npz: Callable[..., Path]) -> None:
     examples = read_examples(npz(X=FRAMES, lengths=LENGTHS, split=SPLIT))
     assert [len(series) for series in examples] == LENGTHS.tolist()
+
+
+GROUPS = np.array([f"subject {number // 4}" for number in range(COUNT)])
+
+
+def groups_of(split: Split, series: NDArray[Any] = SERIES) -> set[str]:
+    """Return the groups of the examples of a part, known by their first values."""
+    first = {float(one[0, 0]): str(group) for one, group in zip(series, GROUPS, strict=True)}
+    return {first[float(one[0, 0])] for one in split.inputs}
+
+
+def test_a_group_is_in_one_part_alone(npz: Callable[..., Path]) -> None:
+    path = npz(X=SERIES, y=LABELS, subject=GROUPS)
+    config = {
+        "data": {"file": str(path), "split": {"by": "subject"}},
+        "network": [{"GRU": {"units": 2}}],
+        "training": {"validation": 0.2},
+    }
+    task = load_task(ExperimentConfig.load(config))
+    train, validation = task.split()
+    assert validation is not None
+    parts = [groups_of(part) for part in (train, validation, task.data.test)]
+    assert [len(part) for part in parts] == [4, 1, 1]
+    assert len(set.union(*parts)) == 6
+    assert "groups: subject <U9 [24]" in notes(task.data)
+
+
+@pytest.mark.parametrize("by", ["subject", "subject_train"])
+def test_training_examples_of_their_own_have_groups(by: str, npz: Callable[..., Path]) -> None:
+    path = npz(X_train=SERIES, y_train=LABELS, X_test=SERIES, y_test=LABELS, subject_train=GROUPS)
+    data = load_arrays(path, by=by)
+    assert data.division is not None
+    assert data.division.values.tolist() == [number // 4 for number in range(COUNT)]
+
+
+def test_groups_of_a_split_are_those_of_its_training_examples(npz: Callable[..., Path]) -> None:
+    data = load_arrays(npz(X=SERIES, y=LABELS, split=SPLIT, patient=GROUPS), by="patient")
+    assert data.division is not None
+    assert data.division.values.tolist() == [number // 4 for number in range(COUNT) if SPLIT[number] == "train"]
+
+
+def test_an_experiment_divides_by_the_subjects_of_arrays(npz: Callable[..., Path]) -> None:
+    assert start(npz(X=SERIES, y=LABELS, subject_id=GROUPS)).settings["data"]["split"] == {"by": "subject_id"}
+    assert "split" not in start(npz(X=SERIES, y=LABELS, colour=GROUPS)).settings["data"]
+    assert "split" not in start(npz(X=SERIES, y=LABELS, subject=GROUPS, group=GROUPS)).settings["data"]
+
+
+@pytest.mark.parametrize(
+    ("by", "more", "words"),
+    [
+        ("patient", {}, "data.split.by: no array patient. Arrays: X float32"),
+        ("y", {"subject": GROUPS[:3]}, None),
+        ("subject", {"subject": GROUPS[:3]}, "expected the group of each of 24 training examples"),
+        ("subject", {"subject": np.zeros(COUNT, int)}, "expected two groups or more"),
+    ],
+)
+def test_groups_that_do_not_fit_are_refused(
+    by: str, more: dict[str, Any], words: str | None, npz: Callable[..., Path], complaint: Complaint
+) -> None:
+    path = npz(X=SERIES, y=LABELS, **more)
+    if words is None:
+        assert load_arrays(path, by=by).division is not None
+    else:
+        assert words in complaint(lambda: load_arrays(path, by=by))
+
+
+def test_times_do_not_divide_arrays(npz: Callable[..., Path], complaint: Complaint) -> None:
+    path = str(npz(X=SERIES, y=LABELS, subject=GROUPS))
+    assert "arrays have no times" in complaint(lambda: load_config_data(file=path, split={"time": 3.0}))

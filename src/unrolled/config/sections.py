@@ -82,7 +82,7 @@ class SplitConfig(ConfigModel):
     """The division of examples into training, validation and test examples, by groups or by time."""
 
     by: str | None = None
-    """A table's column of groups, such as patients: all examples of a group are in the same part."""
+    """A table's column, or an NPZ file's array, of groups such as patients: all examples of a group are in one part."""
     time: str | float | None = None
     """The date or time, as in the table's column of times, from which on examples are test examples; validation
     examples are the last before it."""

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.dataset import Dataset, Split
+from unrolled.data.dataset import Dataset, Division, Split
 from unrolled.data.labeled import TEST_SEED, TEST_SHARE
 from unrolled.data.npz import (
     ERRORS_OF_DAMAGED_FILES,
@@ -22,7 +22,7 @@ from unrolled.data.npz import (
 )
 from unrolled.data.precision import loses_differences
 from unrolled.data.ragged import objects
-from unrolled.data.splitting import hold_out
+from unrolled.data.splitting import choose_held_out
 from unrolled.data.targets import CLASS, NUMBERS, TargetKind, as_arrays
 from unrolled.data.values import LARGEST
 from unrolled.errors import DataError
@@ -109,18 +109,21 @@ def is_array_file(path: Path) -> bool:
     return path.suffix.lower() in (".npz", ".npy") or is_idx(path)
 
 
-def read_arrays(path: Path, labels: Path | None = None) -> ArrayParts:
+def read_arrays(path: Path, labels: Path | None = None, by: str | None = None) -> ArrayParts:
     """Read examples and what each has in the dtypes of their file.
 
     Args:
         path: An NPZ file, or the examples of an IDX or NPY pair (see ``load_arrays``).
         labels: The labels of a pair, if their name does not follow the convention.
+        by: Of an NPZ file, the array with the group of each example.
 
     Raises:
         DataError: A file is missing or damaged, or there is not one label for each example.
     """
     if path.suffix.lower() == ".npz":
-        return read_npz(path)
+        return read_npz(path, by)
+    if by is not None:
+        raise DataError(f"{path}: data.split.by: expected an NPZ file with an array {by}. Save one, or leave it out.")
     test = next((pair for pair in _test_pairs(path) if pair.exists()), None) if labels is None else None
     parts = {"train": _read_pair(path, labels or _labels_beside(path))}
     return ArrayParts(parts | ({"test": _read_pair(test, _labels_beside(test))} if test else {}))
@@ -183,7 +186,9 @@ def _test_pairs(images: Path) -> list[Path]:
 _LARGEST_CLASS_INDEX = 9_999
 
 
-def load_arrays(path: Path, labels: Path | None = None, target_kind: TargetKind | None = None) -> Dataset:
+def load_arrays(
+    path: Path, labels: Path | None = None, target_kind: TargetKind | None = None, by: str | None = None
+) -> Dataset:
     """Load a data set from an NPZ file, or from an IDX or NPY pair.
 
     Args:
@@ -197,6 +202,7 @@ def load_arrays(path: Path, labels: Path | None = None, target_kind: TargetKind 
         labels: The labels of a pair, if their name does not follow the convention.
         target_kind: What an example has; without it, fractions and more than 50 different floats are numbers, and
             anything else is a class.
+        by: Of an NPZ file, the array with the group of each example, which stays in one part.
 
     Returns:
         The data set; if values are missing (NaN), a data set of series. Without test examples a sixth of each class is
@@ -205,7 +211,7 @@ def load_arrays(path: Path, labels: Path | None = None, target_kind: TargetKind 
     Raises:
         DataError: A file is missing or damaged, or its arrays do not fit together.
     """
-    found = read_arrays(path, labels)
+    found = read_arrays(path, labels, by)
     has_numbers = target_kind is NUMBERS or (target_kind is None and are_measured(found.parts["train"][1]))
     inputs = {part: _as_inputs(path, x) for part, (x, _) in found.parts.items()}
     shapes = {part: x[0].shape[-1:] if x.dtype == object else x.shape[1:] for part, x in inputs.items()}
@@ -228,8 +234,13 @@ def load_arrays(path: Path, labels: Path | None = None, target_kind: TargetKind 
         targets = {part: _as_labels(y) for part, y in targets.items()}
         outputs = found.classes or _class_names(path, list(targets.values()))
         splits = {part: Split(inputs[part], label_indices(path, targets[part], outputs)) for part in inputs}
+    division = None if found.groups is None else Division("group", found.groups)
+    if division is not None and len(np.unique(division.values)) < 2:
+        raise DataError(f"{path}: expected two groups or more to divide by, got one. Leave out data.split.")
     if "test" not in splits:
-        splits["train"], splits["test"] = hold_out(splits["train"], TEST_SHARE, TEST_SEED)
+        stay, test = choose_held_out(splits["train"].strata, TEST_SHARE, TEST_SEED, division)
+        division = division.select(stay) if division else None
+        splits["train"], splits["test"] = splits["train"].select(stay), splits["train"].select(test)
         if not splits["test"].size:
             raise DataError(
                 f"{path}: expected enough examples to hold out a sixth of each class for the test, got "
@@ -242,6 +253,7 @@ def load_arrays(path: Path, labels: Path | None = None, target_kind: TargetKind 
         outputs,
         validation=splits.get("validation"),
         notes=found.notes,
+        division=division,
         target_kind=NUMBERS.name if has_numbers else CLASS.name,
     )
 

@@ -449,7 +449,10 @@ TEXT_FILES = FileFormat(
 
 def _load_arrays(path: Path, options: LoadOptions, target_kind: TargetKind | None = None) -> Dataset:
     _check_no_test_file(path, options, "Leave test out, or save x_test and y_test in the same file.")
-    return load_arrays(path, options.labels, target_kind)
+    split = options.split or {}
+    if split.get("time") is not None:
+        raise DataError(f"{path}: data.split.time: arrays have no times. Divide by an array: split: {{by: subject}}")
+    return load_arrays(path, options.labels, target_kind, by=split.get("by"))
 
 
 ARRAYS = FileFormat(
@@ -457,8 +460,8 @@ ARRAYS = FileFormat(
     suffixes=(".npz", ".npy", ".idx"),
     kinds=("arrays", "series"),
     loaders={
-        "examples": Loader(_load_arrays, ("labels",)),
-        "numbers": Loader(partial(_load_arrays, target_kind=NUMBERS), ("labels",)),
+        "examples": Loader(_load_arrays, ("labels", "split")),
+        "numbers": Loader(partial(_load_arrays, target_kind=NUMBERS), ("labels", "split")),
     },
     read_labeled=lambda path, context: load_test_examples(path, context.classes, KINDS[context.target_kind]),
     read_inputs=lambda path, context: Inputs(list(read_examples(path)), is_batch=True),

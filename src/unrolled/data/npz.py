@@ -36,6 +36,11 @@ _LENGTHS = ("lengths", "length", "lens", "seq_lengths", "sequence_lengths", "seq
 _SPLITS = ("split", "splits", "subset", "partition")
 _CLASS_NAMES = ("class_names", "classes", "target_names", "label_names", "labels")
 _CHANNEL_NAMES = ("channels", "channel_names", "feature_names")
+_GROUPS = tuple(
+    f"{word}{ending}"
+    for word in ("subject", "patient", "person", "participant", "speaker", "user", "group")
+    for ending in ("", "s", "_id", "_ids")
+)
 _ORDER = ("train", "validation", "test")
 _HOW_TO_NAME = (
     "Name the examples X and what each has y, or x_train, y_train, x_test and y_test; beside X and y may stand "
@@ -55,12 +60,14 @@ class ArrayParts:
         parts: By ``train``, ``validation`` and ``test``, as far as the file has them, the examples and their targets.
         target: The name of the array of the targets.
         classes: The names of the classes in their order, where the file has them; the targets are such names then.
+        groups: The group of each training example, where it is asked for.
         notes: What was understood, a sentence each.
     """
 
     parts: Mapping[str, Pair]
     target: str = "y"
     classes: tuple[str, ...] = ()
+    groups: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -83,12 +90,16 @@ def open_npz(path: Path) -> dict[str, NDArray[Any]]:
         raise cannot_read(path, error) from None
 
 
-def read_npz(path: Path) -> ArrayParts:
+def read_npz(path: Path, by: str | None = None) -> ArrayParts:
     """Read the examples of an NPZ file with what each has.
 
     Names may be in any case, and of several usual words: ``X`` or ``data``, ``y`` or ``labels``. The parts are arrays
     of their own (``x_train``, ``y_test``, ``X_val``), or named for each example by an array ``split``. With an array
     ``lengths`` the examples are divided out of frames that stand end to end, or their padding is cut off.
+
+    Args:
+        path: The file.
+        by: The array with the group of each example, which stays in one part.
 
     Raises:
         DataError: The file is missing or damaged, its arrays cannot be told apart, or they do not fit together.
@@ -99,7 +110,7 @@ def read_npz(path: Path) -> ArrayParts:
     found = _Roles.of(path, arrays)
     parts = [part for part in _ORDER if found.names(part, _INPUTS)]
     if parts:
-        return _read_parts(found, parts)
+        return _read_parts(found, parts, by)
     inputs, used = found.inputs("")
     target = found.target("", len(inputs) if inputs.ndim else 0)
     y = as_text(arrays[target])
@@ -111,7 +122,21 @@ def read_npz(path: Path) -> ArrayParts:
     used |= {target: "targets"} | dict.fromkeys(of_classes, "names of the classes")
     used |= {split.name: "parts"} if split else {}
     pairs = {"train": (inputs, y)} if split is None else {part: (inputs[at], y[at]) for part, at in split.parts.items()}
-    return found.described(ArrayParts(pairs, target, tuple(classes)), used)
+    groups, of_groups = found.groups("", by, len(inputs))
+    if groups is not None and split is not None:
+        groups = groups[split.parts["train"]]
+    return found.described(ArrayParts(pairs, target, tuple(classes), groups), used | of_groups)
+
+
+def find_groups(path: Path) -> str | None:
+    """Return the name of the array of the subjects or other groups of the examples; None if there is none or several.
+
+    Raises:
+        DataError: The file is missing or damaged.
+    """
+    found = _Roles.of(path, open_npz(path))
+    names = [name for part in ("", "train") for name in found.names(part, _GROUPS)]
+    return names[0] if len(names) == 1 else None
 
 
 def read_npz_inputs(path: Path) -> NDArray[Any]:
@@ -292,6 +317,22 @@ class _Roles:
             raise DataError(f"{self.path}: {name}: expected training examples, got {format_list([*parts])} alone.")
         return _Division(name, parts)
 
+    def groups(self, part: str, by: str | None, examples: int) -> tuple[NDArray[np.int64] | None, dict[str, str]]:
+        """Return the number of the group of each example of a part, and by name what the array is."""
+        if by is None:
+            return None, {}
+        named = [self.by_word.get((word, own)) for word, own in ((by.lower(), part), _word_and_part(by))]
+        name = next((name for name in (by, *named) if name in self.arrays), None)
+        if name is None:
+            raise DataError(f"{self.path}: data.split.by: no array {by}. Arrays: {_shown(self.arrays)}.")
+        values = self.arrays[name]
+        if values.shape != (examples,) or values.dtype.kind not in "iubUS":
+            raise DataError(
+                f"{self.path}: {name}: expected the group of each of {examples:,} training examples as a whole number "
+                f"or text, got {values.dtype} {list(values.shape)}. Name another array in data.split."
+            )
+        return np.unique(values, return_inverse=True)[1].astype(np.int64), {name: "groups"}
+
     def described(self, found: ArrayParts, used: Mapping[str, str]) -> ArrayParts:
         """Return what was read with notes on it, and on the arrays that were not read.
 
@@ -317,7 +358,7 @@ class _Roles:
         return replace(found, notes=tuple(notes))
 
 
-def _read_parts(found: _Roles, parts: Sequence[str]) -> ArrayParts:
+def _read_parts(found: _Roles, parts: Sequence[str], by: str | None) -> ArrayParts:
     """Read the parts that are arrays of their own."""
     arrays, path = found.arrays, found.path
     found.check_no_whole(found.names(parts[0], _INPUTS)[0])
@@ -341,7 +382,9 @@ def _read_parts(found: _Roles, parts: Sequence[str]) -> ArrayParts:
             part: (x, _named(path, target, y, names))
             for target, (part, (x, y)) in zip(targets, pairs.items(), strict=True)
         }
-    return found.described(ArrayParts(pairs, "y", tuple(names)), used | dict.fromkeys(of_names, "names of the classes"))
+    groups, of_groups = found.groups("train", by, len(pairs["train"][1]))
+    used |= dict.fromkeys(of_names, "names of the classes") | of_groups
+    return found.described(ArrayParts(pairs, "y", tuple(names), groups), used)
 
 
 def _divided(path: Path, name: str, x: NDArray[Any], of: str, lengths: NDArray[Any]) -> NDArray[Any]:

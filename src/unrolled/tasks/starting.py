@@ -8,13 +8,15 @@ from textwrap import wrap
 from typing import Any
 
 from unrolled.config.document import write_yaml
-from unrolled.config.experiment import ExperimentConfig
+from unrolled.config.experiment import DATA_PATHS, ExperimentConfig
 from unrolled.data.anomalies import NAMES, are_told
 from unrolled.data.columns import INPUTS, Column, find_columns, find_series_column
 from unrolled.data.formats import FOLDERS, TABLES, TAGGED_WORDS, TEXT_FILES, format_of
 from unrolled.data.joined_times import find_time_parts, join_times, joined_name
 from unrolled.data.lists import separator_of_labels
+from unrolled.data.npz import find_groups
 from unrolled.data.registry import load
+from unrolled.data.samples import SAMPLES, with_path
 from unrolled.data.steps import TOKENS
 from unrolled.data.table import Table, format_list
 from unrolled.data.tables import read_preview
@@ -57,7 +59,7 @@ def start(file: Path, test: Path | None = None, target: str | None = None) -> St
     the task; the training from both and from the number of examples.
 
     Args:
-        file: A table, a folder, or a file of another format that networks are trained on.
+        file: A table, a folder, a file of another format that networks are trained on, or the name of a sample.
         test: A file with the test examples.
         target: The column of what is to be predicted; without it one with a usual name, or for a table with times its
             numbers, which are forecast.
@@ -65,8 +67,10 @@ def start(file: Path, test: Path | None = None, target: str | None = None) -> St
     Raises:
         DataError: The file cannot be read, or it cannot be known what is to be predicted.
     """
-    settings, reasons = _choose_task(file, target)
+    settings, reasons = _choose_task(Path(with_path(str(file))), target)
     data = settings["data"]
+    if str(file) in SAMPLES:
+        data["file"] = str(file)
     if test is not None:
         data |= {"train": data.pop("file"), "test": str(test)}
     task = _task_of(settings)
@@ -103,7 +107,7 @@ def write_start(file: Path, path: Path, test: Path | None = None, target: str | 
         raise WriteError(f"{path} already exists. Train it with: unrolled train {path}; or choose another --output.")
     found = start(file, test, target)
     data = {
-        name: os.path.relpath(value, path.parent) if name in ("file", "train", "test", "folder") else value
+        name: os.path.relpath(value, path.parent) if name in DATA_PATHS and value not in SAMPLES else value
         for name, value in found.settings["data"].items()
     }
     lines = [f"# An experiment for {file.name}. Train it with: unrolled train {path.name}"]
@@ -131,7 +135,11 @@ def _choose_task(file: Path, target: str | None) -> tuple[dict[str, Any], dict[s
     if found is not TABLES:
         has_numbers = load(file).target_kind == NUMBERS.name
         what = "numbers of its own" if has_numbers else "a class"
-        return {"task": "regress" if has_numbers else "classify", "data": data}, {"task": f"each example has {what}"}
+        reasons = {"task": f"each example has {what}"}
+        if file.suffix.lower() == ".npz" and (groups := find_groups(file)) is not None:
+            data |= {"split": {"by": groups}}
+            reasons["data"] = f"all examples of one {groups} are in the same part, as new ones are of others"
+        return {"task": "regress" if has_numbers else "classify", "data": data}, reasons
     return _choose_for_table(read_preview(file), data, target)
 
 
