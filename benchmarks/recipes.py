@@ -23,8 +23,6 @@ from unrolled.storage import write_json
 from unrolled.tasks.metrics import Evaluation
 from unrolled.tasks.registry import task_type
 
-# The headline metric of a recipe is the first of these that it has.
-_METRICS = ("bits per character", "MASE", "accuracy")
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "recipes.json"
 PAGE = DOCS / "recipes.md"
@@ -41,7 +39,7 @@ def main() -> None:
         for seed in range(options.seeds):
             training = _train(recipe, seed)
             _save(recipe, training)
-            metric = next(name for name in _METRICS if name in training)
+            metric = training["headline"]
             minutes = training["seconds"] / 60
             print(f"{recipe} seed {seed}: {metric} {training[metric]:.4f} in {minutes:.1f} min", flush=True)
     write_section(PAGE, "recipes", _table(_results()))
@@ -53,6 +51,8 @@ def _train(recipe: str, seed: int) -> dict[str, Any]:
         environment = describe_environment(seed)
         return {
             "seed": seed,
+            "headline": run.evaluation.headline,
+            "is_higher_better": run.evaluation.is_higher_better,
             **_metrics(run.evaluation),
             "seconds": sum(record["seconds"] for record in run.metrics),
             "parameters": run.data["parameters"],
@@ -96,14 +96,14 @@ def _table(results: dict[str, list[dict[str, Any]]]) -> str:
 def _format_metrics(trainings: list[dict[str, Any]]) -> str:
     if not trainings:
         return "not measured | | | | "
-    metric = next(name for name in _METRICS if name in trainings[0])
+    metric, is_higher_better = trainings[0]["headline"], trainings[0]["is_higher_better"]
     digits = 4 if metric == "accuracy" else 3
     estimate = student([training[metric] for training in trainings])
     text = f"{metric} {estimate.mean:.{digits}f}"
     if estimate.low is not None and estimate.high is not None:
         text += f" ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
-    baselines = trainings[0].get("baselines", {})
-    best = sorted(baselines, key=lambda method: baselines[method][metric], reverse=metric == "accuracy")[:1]
+    baselines = {name: found for name, found in trainings[0].get("baselines", {}).items() if metric in found}
+    best = sorted(baselines, key=lambda method: baselines[method][metric], reverse=is_higher_better)[:1]
     simple = "; ".join(f"{method}: {baselines[method][metric]:.{digits}f}" for method in best)
     minutes = sum(training["seconds"] for training in trainings) / len(trainings) / 60
     seeds = ", ".join(str(training["seed"]) for training in trainings)

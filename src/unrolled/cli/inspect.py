@@ -45,8 +45,9 @@ def show(
     from unrolled.data.formats import preview_table
     from unrolled.data.preview import save_picture
     from unrolled.data.registry import load_to_show
+    from unrolled.data.samples import with_path
 
-    table = preview_table(Path(data))
+    table = preview_table(Path(with_path(data)))
     if table and not as_json:
         print_columns(table, input=inputs or None, time=time or None, **columns)
     loaded = load_to_show(data, table, inputs, folder=FolderSettings(side, channels, rate), time=time, **columns)

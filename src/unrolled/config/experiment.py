@@ -10,12 +10,14 @@ from typing import Annotated, Any, Literal
 from unrolled.config.document import Document, check_no_search, describe_value, first_problem, read_document, write_yaml
 from unrolled.config.sections import Component, ConfigModel, DataConfig, TextConfig, TrainingConfig
 from unrolled.config.task_sections import DetectConfig, ForecastConfig
+from unrolled.data.samples import SAMPLES
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.storage import looks_like_a_file
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError, field_validator
 
-_PATHS = ("file", "labels", "train", "test", "folder")
+DATA_PATHS = ("file", "labels", "train", "test", "folder")
+"""The settings of the section ``data`` that name files, relative to that of the experiment, or samples."""
 
 Data = Annotated[
     Annotated[str, Tag("<name>")] | Annotated[DataConfig, Tag("<file>")],
@@ -74,11 +76,9 @@ class ExperimentConfig(ConfigModel):
     @classmethod
     def _named_data(cls, value: Any) -> Any:
         if value is None:
-            from unrolled.data.registry import DATASETS  # which imports the readers of tables
+            from unrolled.data.registry import NAMES  # which imports the readers of tables
 
-            raise ValueError(
-                f"a data set ({', '.join(DATASETS)}) or a file, got nothing. Write for example: data: mnist"
-            )
+            raise ValueError(f"a data set ({', '.join(NAMES)}) or a file, got nothing. Write for example: data: mnist")
         return value
 
     @classmethod
@@ -208,9 +208,9 @@ def _find_document(experiment: str | Path | Mapping[str, Any]) -> Document:
 
 
 def _is_data_set(name: str) -> bool:
-    from unrolled.data.registry import DATASETS  # which imports the readers of tables
+    from unrolled.data.registry import NAMES  # which imports the readers of tables
 
-    return name in DATASETS
+    return name in NAMES
 
 
 def _with_absolute_paths(document: Document, folder: Path) -> Document:
@@ -220,7 +220,8 @@ def _with_absolute_paths(document: Document, folder: Path) -> Document:
         data = {"folder" if os.path.isdir(folder / data) else "file": data}  # noqa: PTH112
     if not isinstance(data, dict):
         return document
-    paths = {key: str((folder / data[key]).resolve()) for key in _PATHS if isinstance(data.get(key), str)}
+    named = {key: data[key] for key in DATA_PATHS if isinstance(data.get(key), str)}
+    paths = {key: str((folder / path).resolve()) for key, path in named.items() if path not in SAMPLES}
     settings = {**document.values, "data": {**data, **paths}}
     return Document(settings, document.name, document.locations)
 

@@ -1,6 +1,7 @@
 """Data sets by name, from the package or a download, and from files of the user."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from unrolled.data.dataset import Dataset
 from unrolled.data.folders import FolderSettings
 from unrolled.data.formats import FOLDERS, READ_OPTIONS, SELECTION, LoadOptions, load_file
 from unrolled.data.frames import Source, is_frame
+from unrolled.data.samples import SAMPLES, with_path
 from unrolled.data.table import Table, format_list
 from unrolled.data.targets import are_measurements
 from unrolled.data.values import is_absent
@@ -26,6 +28,8 @@ DATASETS = {
     "pride-and-prejudice": bundled.load_austen,
     "air-passengers": bundled.load_passengers,
 }
+NAMES = (*DATASETS, *SAMPLES)
+"""The names of data sets: of those without settings, and of files that are read as the user's own."""
 
 
 def load(name: str | Source, *, where: str = "data", test_steps: int | None = None, **columns: Any) -> Dataset:
@@ -33,9 +37,9 @@ def load(name: str | Source, *, where: str = "data", test_steps: int | None = No
 
     Args:
         name: ``"mnist"``, ``"movie-reviews"``, ``"japanese-vowels"``, ``"pride-and-prejudice"``, ``"air-passengers"``
-            (inside the package), ``"fashion-mnist"`` or ``"kmnist"`` (downloaded once into ``KERAS_HOME``), or the
-            path of a file or a folder; or a data frame of pandas, Polars, PyArrow, DuckDB or another library with
-            Arrow's interface.
+            or a sample such as ``"surnames"`` (inside the package), ``"fashion-mnist"`` or ``"kmnist"`` (downloaded
+            once into ``KERAS_HOME``), or the path of a file or a folder; or a data frame of pandas, Polars, PyArrow,
+            DuckDB or another library with Arrow's interface.
         where: The location of the name in a settings file, for messages.
         test_steps: The number of steps at the end of a series for the test.
         columns: The settings of a table, as in the section ``data`` of an experiment: ``target="label"``.
@@ -56,10 +60,12 @@ def load(name: str | Source, *, where: str = "data", test_steps: int | None = No
         return bundled.load_passengers(test_steps)
     if str(name) in DATASETS:
         return DATASETS[str(name)]()
+    if str(name) in SAMPLES:
+        return load_config_data(file=str(name))
     if not looks_like_a_file(name):
         raise DataError(
-            f'{where}: expected {", ".join(DATASETS)} or a file, got "{name}".'
-            f"{did_you_mean(str(name), DATASETS) or ' Check the spelling, or name a file: digits.npz'}"
+            f'{where}: expected {", ".join(NAMES)} or a file, got "{name}".'
+            f"{did_you_mean(str(name), NAMES) or ' Check the spelling, or name a file: digits.npz'}"
         )
     return load_file(Path(name), LoadOptions())
 
@@ -81,7 +87,7 @@ def load_config_data(
     """Load the files of the user that the ``data`` section of an experiment names.
 
     Args:
-        file: A file, the suffix of whose name tells the format, or a data frame.
+        file: A file, the suffix of whose name tells the format, the name of a sample, or a data frame.
         labels: The labels of an IDX or NPY pair.
         train: The file of the training examples, beside a file of test examples.
         test: The file of the test examples.
@@ -97,7 +103,7 @@ def load_config_data(
         DataError: A file is missing, damaged or malformed, or its format is unknown or not for training.
     """
     options = LoadOptions(
-        test=Path(test) if test else None,
+        test=Path(with_path(test)) if test else None,
         labels=Path(labels) if labels else None,
         folder=FolderSettings(side, channels, rate),
         test_steps=test_steps or 0,
@@ -108,7 +114,9 @@ def load_config_data(
     )
     if folder is not None:
         return load_file(Path(folder), options, file_format=FOLDERS)
-    return load_file(file if is_frame(file) else Path(file or train or ""), options, purpose)
+    loaded = load_file(file if is_frame(file) else Path(with_path(file or train or "")), options, purpose)
+    sample = SAMPLES.get(str(file or train)) if not is_frame(file) else None
+    return replace(loaded, source=sample.source) if sample else loaded
 
 
 def load_to_show(

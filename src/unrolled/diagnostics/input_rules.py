@@ -12,6 +12,7 @@ from unrolled.data.calendars import CALENDAR
 from unrolled.data.choosing import MOST_CHANNELS
 from unrolled.data.columns import find_columns, named_columns
 from unrolled.data.pieces import is_large, read_pieces
+from unrolled.data.samples import with_path
 from unrolled.data.table import Table, format_list
 from unrolled.data.texts import Texts
 from unrolled.data.tokens import PADDING, UNKNOWN, Tokenizer
@@ -100,7 +101,7 @@ def _numbers_read(task: Task) -> tuple[Table | None, Sequence[str]]:
 def _path(task: Task) -> Path:
     """Return the file of an experiment on a table."""
     data = _section(task)
-    return Path(data.file or data.train or "")
+    return Path(with_path(data.file or data.train or ""))
 
 
 def _section(task: Task) -> DataConfig:
