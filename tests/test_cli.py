@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.conftest import ROOT, Command, environment
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.data.registry import DATASETS
+from unrolled.data.registry import NAMES
 from unrolled.runs.run import Run
 
 import pytest
@@ -207,7 +207,7 @@ def test_a_backend_that_is_not_installed_is_named(
         ),
         (
             ["show", "mnits"],
-            f'data: expected {", ".join(DATASETS)} or a file, got "mnits". Did you mean "mnist"?',
+            f'data: expected {", ".join(NAMES)} or a file, got "mnits". Did you mean "mnist"?',
         ),
         (["show", "digits.npz"], "digits.npz: no such file. Check the path."),
         (["predict", "latest"], "Missing argument 'FILE or TEXT...'."),

@@ -17,12 +17,30 @@ from unrolled.model.schema import json_schema
 import jsonschema
 import pytest
 
+# The outputs of the recipes' networks by the name of their data.
+OUTPUTS = {
+    "mnist": "[B, 10]",
+    "movie-reviews": "[B, 2]",
+    "japanese-vowels": "[B, 9]",
+    "air-passengers": "[B, 12]",
+    "pride-and-prejudice": "[B, T, 77]",
+    "surnames.tsv": "[B, 22]",
+    "us-addresses.tsv": "[B, T, 29]",
+    "amazon-sentiment.tsv": "[B, 1]",
+    "debian-tags.tsv": "[B, 60]",
+    "shoulder-exercises.npz": "[B, 7]",
+    "spoken-digits.npz": "[B, 10]",
+    "birmingham-parking.csv (30 series)": "[B, 54]",
+    "beijing-pm25.csv": "[B, 72]",
+    "glucose.csv": "[B, 18]",
+    "ecg.csv": "[B, T, 1]",
+}
+
 
 @pytest.mark.parametrize("recipe", sorted(recipes()))
 def test_a_recipe_builds_a_network_for_its_data(recipe: str) -> None:
     description = describe(ExperimentConfig.load(recipe))
-    shapes = {"movie-reviews": "[B, 2]", "japanese-vowels": "[B, 9]", "air-passengers": "[B, 12]", "mnist": "[B, 10]"}
-    assert description["layers"][-1]["shape"] == shapes.get(description["data"], "[B, T, 77]")
+    assert description["layers"][-1]["shape"] == OUTPUTS[description["data"]]
     assert description["parameters"] == sum(layer["parameters"] for layer in description["layers"])
     first = recipes()[recipe].read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith("# ")

@@ -418,7 +418,7 @@ def test_a_column_can_name_the_split(tmp_path: Path, names: tuple[str, ...], siz
     [
         ("t.csv", {"side": 8}, "data.side is no setting of tables. Its settings: input, target, series, time, ignore"),
         ("t.txt", {"target": "label"}, "data.target is no setting of texts. Its settings: encoding."),
-        ("t.npz", {"delimiter": ";"}, "data.delimiter is no setting of arrays. Its settings: labels."),
+        ("t.npz", {"delimiter": ";"}, "data.delimiter is no setting of arrays. Its settings: labels, split."),
         ("t.ts", {"input": "x"}, "data.input is no setting of series. Its settings: min_class_count"),
     ],
 )
