@@ -8,10 +8,20 @@ from typing import Any
 import unrolled
 from tests.conftest import Command
 from unrolled.data.anomalies import UNKNOWN, load_anomalies
+from unrolled.data.dataset import Split
+from unrolled.data.ragged import Ragged, objects
 from unrolled.errors import DataError, InvalidInput, InvalidSetting
 from unrolled.runs.run import Run
 from unrolled.tasks.detection import Detection
-from unrolled.tasks.events import event_metrics, events_above, moving_mean, roc_auc
+from unrolled.tasks.events import (
+    ORDINARY,
+    event_metrics,
+    events_above,
+    highest_ordinary,
+    known_events,
+    moving_mean,
+    roc_auc,
+)
 from unrolled.tasks.registry import load_task
 from unrolled.tasks.seasons import SeasonalScores
 
@@ -277,11 +287,37 @@ def test_one_huge_value_hides_none_behind_it() -> None:
     np.testing.assert_allclose(moving_mean(values, 4)[20:], 1)
 
 
-def test_found_events_without_a_label_are_not_judged(run: Run) -> None:
-    task = run.task
-    assert isinstance(task, Detection)
+def test_steps_without_a_label_between_two_of_an_event_belong_to_it() -> None:
     labels = np.array([0, 1, UNKNOWN, UNKNOWN, 1, 0, UNKNOWN, 1, UNKNOWN, 0])
-    assert [(one.start, one.end) for one in task._known_events(labels)] == [(1, 5), (7, 8)]
+    assert [(one.start, one.end) for one in known_events(labels)] == [(1, 5), (7, 8)]
+
+
+def test_an_anomaly_that_nobody_knows_of_sets_no_threshold(run: Run) -> None:
+    task = Run.open(run.path).task
+    assert isinstance(task, Detection)
+    train, validation = task._parts
+    assert validation is not None
+    values = np.array(validation.inputs[0])
+    spoiled = values.copy()
+    spoiled[120:128] = spoiled[119]
+
+    def threshold(values: Any, label: int) -> Any:
+        split = Split(objects([values]), Ragged.of([np.full(len(values), label)]))
+        vars(task)["_parts"] = train, split
+        return task.calibrate(task.predict(run.model, task.encode(split)), split)["threshold"]
+
+    assert threshold(values, UNKNOWN) == pytest.approx(threshold(values, ORDINARY), rel=0.3)
+    assert threshold(spoiled, ORDINARY) > 3 * threshold(spoiled, UNKNOWN)
+
+
+def test_stretches_with_unusual_scores_are_left_out() -> None:
+    scores = np.tile([1.0, 2.0, np.nan, 0.0], 5)
+    scores[[0, 4]] = 2.5, 9.0
+    nobody, everybody = np.zeros(20, bool), np.ones(20, bool)
+    assert highest_ordinary([scores], [nobody], 4) == 2.5
+    assert highest_ordinary([scores], [everybody], 4) == 9
+    assert highest_ordinary([scores[:4], scores[4:]], [everybody[:4], nobody[4:]], 4) == 2.5
+    assert highest_ordinary([np.array([np.nan, 7.0])], [nobody[:2]], 4) == 7
 
 
 def test_the_doctor_says_that_it_does_not_examine_the_task(run: Run) -> None:

@@ -56,7 +56,7 @@ class DetectConfig(ConfigModel):
     """Number of steps around each step over which squared errors are averaged. Events that are closer than this are
     one."""
     margin: float = Field(default=1.5, gt=0)
-    """The threshold, as a multiple of the highest score in the validation part."""
+    """The threshold, as a multiple of the highest score of the ordinary steps in the validation part."""
     season: int = Field(default=1, ge=1)
     """Number of steps after which the series repeats itself, if it does; for the baseline."""
     test_steps: int | None = Field(default=None, ge=1)

@@ -15,7 +15,18 @@ from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.tasks.base import Baselines, Prediction, Task
 from unrolled.tasks.batches import predict_steps
 from unrolled.tasks.detection_report import detection_sections
-from unrolled.tasks.events import Event, event_metrics, events_above, mean_squares, moving_mean, roc_auc
+from unrolled.tasks.events import (
+    EVENT_F1,
+    ORDINARY,
+    Event,
+    are_ordinary,
+    detection_metrics,
+    events_above,
+    highest_ordinary,
+    known_events,
+    mean_squares,
+    moving_mean,
+)
 from unrolled.tasks.metrics import Evaluation
 from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor, fit_series
 from unrolled.tasks.seasons import SeasonalScores
@@ -25,8 +36,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-EVENT_F1 = "event F1"
-_ANOMALY = CLASSES.index("anomaly")
 # On so many steps it is tried if a network reads ahead.
 _STEPS_TRIED = 24
 
@@ -41,6 +50,8 @@ class Detection(Task):
         score[t] = sqrt(mean of e^2 over the smooth steps around t)
         anomaly  = score[t] > margin * the highest score of the ordinary steps in the validation part
 
+    Where nobody knows if the steps of the validation part are ordinary, stretches of a window each with unusual scores
+    are left out of it (see ``highest_ordinary``).
     The spread of each channel is the root mean square of its errors in the validation part. Each example is a window of
     which the second half counts, and the next one begins half a window later; so the first half window of a series has
     no score. Steps that are known to be anomalies, and the steps after them, are not learned; with the half window
@@ -112,7 +123,7 @@ class Detection(Task):
     def fit_preprocessor(self, train: Split) -> Preprocessor:
         """Fit the mean and the scale of each channel over the ordinary steps."""
         pairs = zip(train.inputs, train.targets, strict=True)
-        return fit_series([np.where(_ordinary(labels)[:, None], values, np.nan) for values, labels in pairs])
+        return fit_series([np.where(are_ordinary(labels)[:, None], values, np.nan) for values, labels in pairs])
 
     def encode(self, split: Split) -> Split:
         """Return the windows of all series, and as targets the scaled differences to the next step, NaN for anomalies.
@@ -123,7 +134,7 @@ class Detection(Task):
         differences = []
         for one, labels in zip(split.inputs, split.targets, strict=True):
             known = self._differences(one)
-            known[~_ordinary(labels)] = np.nan
+            known[~are_ordinary(labels)] = np.nan
             differences.append(np.concatenate([known[1:], np.full_like(known[:1], np.nan)]))
         begins, lengths, offset = [], [], 0
         for one in split.inputs:
@@ -188,7 +199,7 @@ class Detection(Task):
         assert raw is not None
         errors = self._errors(outputs, raw)
         for one, labels in zip(errors, raw.targets, strict=True):
-            one[~_ordinary(labels, self.half)] = np.nan
+            one[~are_ordinary(labels, self.half)] = np.nan
         known = np.concatenate(errors)
         known = known[~np.isnan(known).all(axis=1)]
         if not len(known):
@@ -198,7 +209,7 @@ class Detection(Task):
             )
         spread = np.sqrt(np.nanmean(known**2, axis=0))
         self.calibration = {"spread": np.where(spread > 0, spread, 1.0).tolist()}
-        return {**self.calibration, "threshold": self._threshold([self._scores(one) for one in errors])}
+        return {**self.calibration, "threshold": self._threshold([self._scores(one) for one in errors], raw)}
 
     @property
     def threshold(self) -> float:
@@ -211,13 +222,12 @@ class Detection(Task):
         The loss is the mean squared error of ordinary steps; ``flagged`` is the share of steps in an event.
         """
         errors = self._test_errors(outputs)
-        ordinary = np.concatenate([_ordinary(labels) for labels in self.data.test.targets])
-        loss = float(np.nanmean(np.concatenate(errors)[ordinary] ** 2))
-        metrics = self._metrics([self._scores(one) for one in errors], self.threshold)
+        scores = [self._scores(one) for one in errors]
+        metrics = self._metrics(scores, self.threshold)
         has_known = EVENT_F1 in metrics
         return Evaluation(
             examples=sum(map(len, self.data.test.inputs)),
-            metrics={**metrics, "loss": loss},
+            metrics={**metrics, "loss": self._loss(errors)},
             headline=EVENT_F1 if has_known else "loss",
             is_higher_better=has_known,
         )
@@ -234,11 +244,13 @@ class Detection(Task):
                 squares = method.squares(values)
                 squares[: self.half + 1] = np.nan  # the steps that the network has no score for
                 found.append(
-                    self._smoothed(np.where(_ordinary(labels, self.half), squares, np.nan) if of_ordinary else squares)
+                    self._smoothed(
+                        np.where(are_ordinary(labels, self.half), squares, np.nan) if of_ordinary else squares
+                    )
                 )
             return found
 
-        threshold = self._threshold(scores(validation, of_ordinary=True))
+        threshold = self._threshold(scores(validation, of_ordinary=True), validation)
         test, before = self._test
         of_test = zip(scores(test, of_ordinary=False), before, strict=True)
         return {method.name: self._metrics([one[count:] for one, count in of_test], threshold)}
@@ -258,7 +270,7 @@ class Detection(Task):
             scores,
             forecasts,
             [self.events(one) for one in scores],
-            [self._known_events(labels) for labels in test.targets],
+            [known_events(labels) for labels in test.targets],
             self.threshold,
             self._scale * np.array(self.calibration["spread"]),
         )
@@ -352,38 +364,17 @@ class Detection(Task):
     def _smoothed(self, squares: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.sqrt(moving_mean(squares, self.settings.smooth))
 
-    def _threshold(self, scores: Sequence[NDArray[np.float64]]) -> float:
-        return self.settings.margin * float(np.nanmax(np.concatenate(list(scores))))
+    def _threshold(self, scores: Sequence[NDArray[np.float64]], validation: Split) -> float:
+        are_known = [np.asarray(labels) == ORDINARY for labels in validation.targets]
+        return self.settings.margin * highest_ordinary(scores, are_known, self.settings.window)
+
+    def _loss(self, errors: Sequence[NDArray[np.float64]]) -> float:
+        """Return the mean squared error of the ordinary steps of the test series."""
+        ordinary = np.concatenate([are_ordinary(labels) for labels in self.data.test.targets])
+        return float(np.nanmean(np.concatenate(list(errors))[ordinary] ** 2))
 
     def _metrics(self, scores: Sequence[NDArray[np.float64]], threshold: float) -> dict[str, float]:
-        found = [events_above(one, threshold, self.settings.smooth) for one in scores]
-        joined = np.concatenate(list(scores))
-        flagged = {"flagged": sum(event.end - event.start for some in found for event in some) / len(joined)}
-        of_series = [np.asarray(one) for one in self.data.test.targets]
-        labels = np.concatenate(of_series)
-        is_scored = ~np.isnan(joined) & (labels >= 0)
-        is_anomaly = labels[is_scored] == _ANOMALY
-        if not is_anomaly.any() or is_anomaly.all():
-            return flagged
-        known = [
-            [event for event in self._known_events(one) if not np.isnan(own[event.start : event.end]).all()]
-            for one, own in zip(of_series, scores, strict=True)
-        ]
-        # Nobody knows if an event is right of which no step has a label.
-        judged = [
-            [event for event in some if (one[event.start : event.end] >= 0).any()]
-            for one, some in zip(of_series, found, strict=True)
-        ]
-        return {**event_metrics(judged, known), "ROC AUC": roc_auc(joined[is_scored], is_anomaly), **flagged}
-
-    def _known_events(self, labels: Any) -> list[Event]:
-        """Return the stretches that are known to be anomalies, with steps without a label between two such steps."""
-        labels = np.asarray(labels)
-        steps = np.arange(len(labels))
-        before = np.maximum.accumulate(np.where(labels >= 0, steps, 0))
-        after = np.minimum.accumulate(np.where(labels >= 0, steps, len(labels) - 1)[::-1])[::-1]
-        is_anomaly = (labels[before] == _ANOMALY) & (labels[after] == _ANOMALY)
-        return events_above(is_anomaly.astype(np.float64), 0.5)
+        return detection_metrics(scores, list(self.data.test.targets), threshold, self.settings.smooth)
 
     @property
     def _scale(self) -> NDArray[np.float64]:
@@ -393,13 +384,6 @@ class Detection(Task):
     def _series_preprocessor(self) -> SeriesPreprocessor:
         assert isinstance(self.preprocessor, SeriesPreprocessor)
         return self.preprocessor
-
-
-def _ordinary(labels: Any, after: int = 1) -> NDArray[np.bool_]:
-    """Return [T] False for the steps that are known to be anomalies, and for some steps after each."""
-    is_anomaly = np.asarray(labels) == _ANOMALY
-    ordinary: NDArray[np.bool_] = np.convolve(is_anomaly, np.ones(after + 1))[: len(is_anomaly)] < 0.5
-    return ordinary
 
 
 def _cut(split: Split, slices: Sequence[slice]) -> Split:
