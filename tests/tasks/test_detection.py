@@ -1,6 +1,7 @@
 """Anomalies: which steps are learned, which are flagged, and what users get of them."""
 
 import csv
+import html
 import json
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ def test_planted_anomalies_are_found_and_no_others(run: Run) -> None:
     assert (evaluation.headline, evaluation.metrics["event F1"]) == ("event F1", 1.0)
     assert evaluation.metrics["ROC AUC"] > 0.95
     assert set(evaluation.baselines) == {"robust z-score by season of 8"}
+    assert evaluation.notes == ()
     assert 0.02 < evaluation.metrics["flagged"] < 0.12
 
 
@@ -318,6 +320,22 @@ def test_stretches_with_unusual_scores_are_left_out() -> None:
     assert highest_ordinary([scores], [everybody], 4) == 9
     assert highest_ordinary([scores[:4], scores[4:]], [everybody[:4], nobody[4:]], 4) == 2.5
     assert highest_ordinary([np.array([np.nan, 7.0])], [nobody[:2]], 4) == 7
+
+
+def test_a_threshold_above_all_scores_is_named_with_a_margin_that_is_not(
+    run: Run, folder: Path, unrolled_command: Command
+) -> None:
+    high = unrolled.train(run.config, overrides=["detect.margin=100"], runs=folder / "high", quiet=True)
+    assert high.evaluation.metrics["flagged"] == 0
+    (note,) = high.evaluation.notes
+    assert note.startswith("No score is above the threshold ")
+    printed = unrolled_command("evaluate", high.path).stdout
+    assert note in printed
+    assert html.escape(note) in (high.path / "report.html").read_text()
+    margin = float(note.rpartition("=")[2])
+    lower = unrolled.train(run.config, overrides=[f"detect.margin={margin}"], runs=folder / "lower", quiet=True)
+    assert lower.evaluation.metrics["flagged"] > 0
+    assert lower.evaluation.notes == ()
 
 
 def test_the_doctor_says_that_it_does_not_examine_the_task(run: Run) -> None:

@@ -237,6 +237,8 @@ def print_evaluation(evaluation: "Evaluation", *, as_json: bool) -> None:
     console.print(f"{shown}  examples {evaluation.examples:,}", markup=False, soft_wrap=True)
     if evaluation.verdict:
         console.print(evaluation.verdict, markup=False, soft_wrap=True)
+    for note in evaluation.notes:
+        console.print(note, markup=False, soft_wrap=True)
 
 
 def _print_baselines(

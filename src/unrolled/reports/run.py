@@ -46,6 +46,7 @@ def write_report(run: Run) -> Path:
         figures=[(name, format_headline(name, evaluation.metrics[name])) for name in _headline_first(evaluation)],
         verdict=evaluation.verdict[:1].upper() + evaluation.verdict[1:],
         beats_baseline=evaluation.beats_baseline,
+        evaluation_notes=evaluation.notes,
         baselines=_baseline_rows(evaluation),
         baseline_notes=sections.notes,
         notes=task.notes,

@@ -26,6 +26,7 @@ from unrolled.tasks.events import (
     known_events,
     mean_squares,
     moving_mean,
+    notes_on_threshold,
 )
 from unrolled.tasks.metrics import Evaluation
 from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor, fit_series
@@ -230,6 +231,7 @@ class Detection(Task):
             metrics={**metrics, "loss": self._loss(errors)},
             headline=EVENT_F1 if has_known else "loss",
             is_higher_better=has_known,
+            notes=notes_on_threshold(metrics, scores, self.threshold, self.settings.margin),
         )
 
     def baselines(self) -> Baselines:

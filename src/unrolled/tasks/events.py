@@ -1,6 +1,6 @@
 """Events: stretches of steps whose scores are above a threshold, and how well they meet those that are known."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 EVENT_F1 = "event F1"
+GOOD_AUC = 0.8
+"""The area under the ROC curve from which on scores rank anomalies well."""
 ORDINARY, ANOMALY = CLASSES.index("ordinary"), CLASSES.index("anomaly")
 _USUAL = 1.5
 """The multiple of the median up to which the highest score of a stretch of steps is usual."""
@@ -167,6 +169,20 @@ def detection_metrics(
         for one, some in zip(labels, found, strict=True)
     ]
     return {**event_metrics(judged, known), "ROC AUC": roc_auc(joined[is_scored], is_anomaly), **flagged}
+
+
+def notes_on_threshold(
+    metrics: Mapping[str, float], scores: Sequence[NDArray[np.float64]], threshold: float, margin: float
+) -> tuple[str, ...]:
+    """Return a remark where no score is above the threshold, and the scores rank the known anomalies well."""
+    if metrics["flagged"] or metrics.get("ROC AUC", 0) < GOOD_AUC:
+        return ()
+    highest = float(np.nanmax(np.concatenate(list(scores))))
+    return (
+        f"No score is above the threshold {threshold:.3g} (the highest is {highest:.3g}), although the scores rank the "
+        f"known anomalies well (ROC AUC {metrics['ROC AUC']:.2f}). Train again with a lower threshold: "
+        f"--set detect.margin={0.95 * margin * highest / threshold:.2g}",
+    )
 
 
 def roc_auc(scores: NDArray[np.floating[Any]], is_true: NDArray[np.bool_]) -> float:

@@ -43,6 +43,7 @@ class Evaluation:
         classes: The scores of each class, where classes are predicted.
         confusion: [classes, classes] counts; row: the true class, column: the predicted class.
         conditions: Settings without which two evaluations cannot be compared, such as the tokenizer.
+        notes: What a reader should know of the metrics, each a problem and a remedy.
     """
 
     examples: int
@@ -53,6 +54,7 @@ class Evaluation:
     classes: tuple[ClassScore, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     conditions: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def loss(self) -> float:
@@ -127,6 +129,7 @@ class Evaluation:
             classes=tuple(ClassScore(**score) for score in values["classes"]),
             confusion=tuple(tuple(row) for row in values["confusion"]),
             conditions=values["conditions"],
+            notes=tuple(values.get("notes", ())),
         )
 
 

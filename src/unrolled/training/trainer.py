@@ -176,6 +176,8 @@ def evaluate_run(run: Run, progress: Progress) -> None:
     evaluation = replace(evaluation, baselines=run.task.baselines())
     run.save_evaluation(evaluation)
     progress.log("; ".join(part for part in (f"test {evaluation.summary}", evaluation.verdict) if part))
+    for note in evaluation.notes:
+        progress.log(note)
 
 
 class Trainer:
