@@ -7,7 +7,8 @@ from unrolled.data.bundled import load_mnist
 from unrolled.diagnostics.data_rules import DATA_RULES, excess_agreement
 from unrolled.diagnostics.diagnose import diagnose
 from unrolled.diagnostics.diagnostic import Diagnostic
-from unrolled.diagnostics.target import labels_of, target_of_model
+from unrolled.diagnostics.examples import labels_of
+from unrolled.diagnostics.target import target_of_model
 
 import keras
 import numpy as np

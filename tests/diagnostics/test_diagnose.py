@@ -13,6 +13,7 @@ from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.registry import load
 from unrolled.diagnostics.diagnose import RULES, check_model, diagnose
 from unrolled.diagnostics.diagnostic import Diagnostic, Measurement, most_severe_first
+from unrolled.diagnostics.examples import Examples
 from unrolled.diagnostics.lr_probe import probe_learning_rates
 from unrolled.diagnostics.target import target_of_experiment
 from unrolled.errors import UnrolledError
@@ -169,7 +170,7 @@ def test_an_unknown_source_is_an_error(
 
 def test_a_probe_leaves_the_model_as_its_own_learning_rate_has_left_it() -> None:
     model, (inputs, targets) = reader(), bumps()
-    probe = probe_learning_rates(model, inputs, targets, 32)
+    probe = probe_learning_rates(model, Examples(inputs, targets), 32)
     assert probe.learning_rate == pytest.approx(0.01)
     assert probe.final_loss < probe.initial_loss
     loss = float(model.evaluate(inputs, targets, batch_size=128, verbose=0))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.diagnostics.networks import bumps, compiled, reader
+from unrolled.diagnostics.examples import Examples
 from unrolled.diagnostics.probe import (
     LocatedLayer,
     Trace,
@@ -34,7 +35,7 @@ def recurrent(gain: float, **arguments: Any) -> keras.Layer:
 def test_the_gradient_of_the_inputs_of_a_layer_is_the_slope_of_the_loss(cell: str) -> None:
     model, (inputs, targets) = reader(cell=cell), bumps(examples=6, time=6)
     layer = list_layers(model)[0]
-    (gradient,) = input_gradients(model, inputs, targets, [layer])
+    (gradient,) = input_gradients(model, Examples(inputs, targets), [layer])
     assert gradient.shape == inputs.shape
     step = np.zeros_like(inputs)
     step[2, 1, 3] = 1e-2
@@ -51,7 +52,7 @@ def test_the_gradient_reaches_layers_behind_others_and_within_both_directions() 
     inputs, targets = bumps(examples=6)
     located = [layer for layer in list_layers(model) if not isinstance(layer.layer, keras.layers.Dense)]
     assert [layer.path for layer in located] == [(0,), (1,), (1, "forward_layer"), (1, "backward_layer")]
-    gradients = input_gradients(model, inputs, targets, located)
+    gradients = input_gradients(model, Examples(inputs, targets), located)
     assert [gradient.shape for gradient in gradients] == [(6, 12, 4), (6, 12, 5), (6, 12, 5), (6, 12, 5)]
     np.testing.assert_allclose(gradients[1], gradients[2] + gradients[3], atol=1e-6)
     assert isinstance(located[0], LocatedLayer)

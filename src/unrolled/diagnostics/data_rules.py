@@ -1,10 +1,11 @@
 """Rules about the examples and their labels, which need no network."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 from unrolled.diagnostics.diagnostic import Measurement, RuleSet
-from unrolled.diagnostics.target import DiagnosticTarget, Labels, hash_examples, labels_of
+from unrolled.diagnostics.examples import Labels, hash_arrays
+from unrolled.diagnostics.target import DiagnosticTarget
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,14 +50,21 @@ def count_non_finite(inputs: NDArray[np.generic], *, has_missing_values: bool = 
 def leakage(target: DiagnosticTarget) -> Iterator[Measurement]:
     """Measure the share of each held-out split that also occurs in the training examples."""
     for name, split in target.held_out.items():
-        share = leaked_share(target.train_hashes, hash_examples(split.inputs))
+        share = leaked_share(target.train_hashes, target.hashes(name, split), split.counts)
         yield Measurement(share, target.locations.data(name))
 
 
-def leaked_share(train: Sequence[bytes], held_out: Sequence[bytes]) -> float:
-    """Return the share of held-out examples that are training examples too, in per cent; takes their hashes."""
+def leaked_share(train: Sequence[bytes], held_out: Sequence[bytes], counts: NDArray[np.int64]) -> float:
+    """Return the share of held-out targets whose examples are training examples too, in per cent.
+
+    Args:
+        train: The hashes of the training examples.
+        held_out: Those of the held-out ones, [B].
+        counts: [B] the number of targets of each; short sequences, which repeat by chance, have few.
+    """
     known = set(train)
-    return 100 * sum(example in known for example in held_out) / max(1, len(held_out))
+    is_known = np.array([example in known for example in held_out], bool)
+    return 100 * float(counts[is_known].sum()) / max(1, int(counts.sum()))
 
 
 @DATA_RULES.rule(
@@ -72,14 +80,16 @@ def leaked_share(train: Sequence[bytes], held_out: Sequence[bytes]) -> float:
 def contradictory_labels(target: DiagnosticTarget) -> Iterator[Measurement]:
     """Measure the share of training examples that have an identical one with another label."""
     if target.labels is not None:
-        share = contradictory_share(target.train_hashes, target.labels)
+        train = target.train
+        labels = target.labels.tolist() if train.weights is None else hash_arrays(train.targets)
+        share = contradictory_share(target.train_hashes, labels)
         yield Measurement(share, target.locations.data("train"))
 
 
-def contradictory_share(examples: Sequence[bytes], labels: Labels) -> float:
+def contradictory_share(examples: Sequence[bytes], labels: Sequence[Hashable]) -> float:
     """Return the share of examples that have an identical one with another label, in per cent; takes hashes."""
-    labels_by_example: dict[bytes, set[int]] = {}
-    for example, label in zip(examples, labels.tolist(), strict=True):
+    labels_by_example: dict[bytes, set[Hashable]] = {}
+    for example, label in zip(examples, labels, strict=True):
         labels_by_example.setdefault(example, set()).add(label)
     return 100 * sum(len(labels_by_example[example]) > 1 for example in examples) / max(1, len(examples))
 
@@ -111,9 +121,9 @@ def class_imbalance(target: DiagnosticTarget) -> Iterator[Measurement]:
     code="majority-class",
     severity="warning",
     summary="Always predicting the majority class is right this often, so accuracy says little.",
-    unit="% of the training examples",
+    unit="% of the training labels",
     threshold=80,
-    why="Fewer than one example in five then shows whether the network learned anything else.",
+    why="Fewer than one label in five then shows whether the network learned anything else.",
     fix="Check the F1 score of each class and their mean, macro F1, instead of the accuracy; or weight the classes.",
 )
 def majority_class(target: DiagnosticTarget) -> Iterator[Measurement]:
@@ -192,21 +202,28 @@ def excess_agreement(labels: Labels) -> float:
 def shifted_classes(target: DiagnosticTarget) -> Iterator[Measurement]:
     """Measure how far the shares of the classes differ in each held-out split."""
     for name, split in target.held_out.items():
-        labels = labels_of(np.asarray(split.targets))
+        labels = split.labels
         if target.labels is not None and labels is not None and labels.size:
-            yield Measurement(class_distance(target.labels, labels), target.locations.data(name))
+            yield Measurement(
+                class_distance(target.labels, labels, (target.train.size, split.size)), target.locations.data(name)
+            )
 
 
-def class_distance(train: Labels, held_out: Labels) -> float:
-    """Return how many examples would need another class for both splits to have equal shares, in per cent.
+def class_distance(train: Labels, held_out: Labels, examples: tuple[int, int]) -> float:
+    """Return how many labels would need another class for both splits to have equal shares, in per cent.
 
     The expected distance of random splits of these sizes is subtracted: sqrt(classes / (2 pi)) times the sum of
-    1/sqrt(B) over both.
+    1/sqrt(B) over both. The labels of the steps of one example depend on each other, so that B counts examples.
+
+    Args:
+        train: The labels of the training examples.
+        held_out: Those of the others.
+        examples: The numbers of examples, B, of both.
     """
     classes = int(max(train.max(), held_out.max())) + 1
     shares = [np.bincount(labels, minlength=classes) / len(labels) for labels in (train, held_out)]
     distance = float(np.abs(shares[0] - shares[1]).sum()) / 2
-    expected = np.sqrt(classes / (2 * np.pi)) * sum(1 / np.sqrt(len(labels)) for labels in (train, held_out))
+    expected = np.sqrt(classes / (2 * np.pi)) * sum(1 / np.sqrt(size) for size in examples)
     return 100 * max(0.0, distance - float(expected))
 
 
@@ -246,9 +263,9 @@ def mean_distance(train: NDArray[Any], held_out: NDArray[Any]) -> float:
     unless=(non_finite_inputs,),
 )
 def few_test_examples(target: DiagnosticTarget) -> Iterator[Measurement]:
-    """Count the test examples."""
+    """Count the test examples, or their steps where each has a target."""
     if "test" in target.held_out:
-        size = target.held_out["test"].size
+        size = int(target.held_out["test"].counts.sum())
         fix = target.locations.hold_out_more(int(few_test_examples.threshold) - size)
         yield Measurement(size, target.locations.data("test"), fix)
 

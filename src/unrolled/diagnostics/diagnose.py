@@ -112,9 +112,10 @@ def diagnose(
 
 def check_target(target: DiagnosticTarget) -> tuple[Diagnostic, ...]:
     """Check the data, then the untrained network, then its training, then the trained network and its result."""
-    diagnostics = DATA_RULES.check(target)
+    left_out = target.rules_left_out
+    diagnostics = DATA_RULES.without(left_out).check(target)
     if target.task is not None:
-        diagnostics += INPUT_RULES.check(target, target.task)
+        diagnostics += INPUT_RULES.without(left_out).check(target, target.task)
     if is_found(non_finite_inputs, diagnostics):
         return most_severe_first(diagnostics)
     with preserve_state(target.model):
@@ -122,21 +123,21 @@ def check_target(target: DiagnosticTarget) -> tuple[Diagnostic, ...]:
         if not any(is_found(rule, diagnostics) for rule in (non_finite_weights, targets_out_of_range)):
             diagnostics += check_training(target)
             if target.run is not None:
-                diagnostics += RUN_RULES.check(target, target.run)
+                diagnostics += RUN_RULES.without(left_out).check(target, target.run)
     return most_severe_first(diagnostics)
 
 
 def check_model(target: DiagnosticTarget) -> list[Diagnostic]:
     """Check everything about the network that shows without training it."""
-    return MODEL_RULES.check(target, Trace(target.model, target.first_examples(TRACE_EXAMPLES)))
+    return MODEL_RULES.without(target.rules_left_out).check(target, _trace(target))
 
 
 def check_training(target: DiagnosticTarget) -> list[Diagnostic]:
     """Train the untrained network for a few steps, then check the network of the target as training has left it."""
     untrained = target.untrained()
     with preserve_state(untrained):
-        probe = probe_learning_rates(untrained, *target.first_examples(PROBE_EXAMPLES), target.batch_size)
-        diagnostics = LEARNING_RATE_RULES.check(target, probe)
+        probe = probe_learning_rates(untrained, target.first_examples(PROBE_EXAMPLES), target.batch_size)
+        diagnostics = LEARNING_RATE_RULES.without(target.rules_left_out).check(target, probe)
         if target.run is not None or is_finite(target.model):
             return diagnostics + _check_layers(target)
     # Weights that diverged show nothing; those from before the probe do.
@@ -144,4 +145,8 @@ def check_training(target: DiagnosticTarget) -> list[Diagnostic]:
 
 
 def _check_layers(target: DiagnosticTarget) -> list[Diagnostic]:
-    return TRAINING_RULES.check(target, Trace(target.model, target.first_examples(TRACE_EXAMPLES)))
+    return TRAINING_RULES.without(target.rules_left_out).check(target, _trace(target))
+
+
+def _trace(target: DiagnosticTarget) -> Trace:
+    return Trace(target.model, target.first_examples(TRACE_EXAMPLES))

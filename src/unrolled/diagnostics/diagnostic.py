@@ -1,7 +1,7 @@
 """Diagnostics, and the rules that produce them."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Generic, Literal, ParamSpec, get_args
 
@@ -167,6 +167,12 @@ class RuleSet(Generic[Evidence]):
             return rule
 
         return register
+
+    def without(self, codes: Collection[str]) -> "RuleSet[Evidence]":
+        """Return the set without the rules of some codes."""
+        rest: RuleSet[Evidence] = RuleSet(self.title)
+        rest.rules = [rule for rule in self.rules if rule.code not in codes]
+        return rest
 
     def check(self, *args: Evidence.args, **kwargs: Evidence.kwargs) -> list[Diagnostic]:
         """Check every rule that no earlier diagnostic explains."""

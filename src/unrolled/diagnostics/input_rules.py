@@ -6,11 +6,13 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from unrolled.config.sections import DataConfig
 from unrolled.data.calendars import CALENDAR
 from unrolled.data.choosing import MOST_CHANNELS
 from unrolled.data.columns import find_columns, named_columns
+from unrolled.data.grids import Timeline
 from unrolled.data.pieces import is_large, read_pieces
 from unrolled.data.samples import with_path
 from unrolled.data.table import Table, format_list
@@ -180,9 +182,9 @@ def _read_dates(task: Task, table: Table, names: Sequence[str]) -> str:
     fix="Check the times where their order breaks, and their format: data.time_format.",
 )
 def unsorted_times(target: DiagnosticTarget, task: Task) -> Iterator[Measurement]:
-    """Measure the share of the rows of series to forecast that are earlier than the row before them."""
+    """Measure the share of the rows of series that are earlier than the row before them."""
     schema = task.schema
-    if schema is None or schema.time is None or not task.data.timelines:
+    if schema is None or schema.time is None or not (task.data.timelines or schema.series):
         return
     table = schema.read(_path(task))
     names = None if schema.series is None else table.texts(schema.series)
@@ -219,27 +221,35 @@ def rows_out_of_order(moments: NDArray[np.int64], series: pl.Series | None = Non
 @INPUT_RULES.rule(
     code="missing-steps",
     severity="info",
-    summary="Steps of the series have no value to forecast, and windows that need one of them are left out.",
+    summary="Steps of the series have no value, and nothing is learned or predicted where one of them is needed.",
     unit="% of the steps",
     threshold=5,
     why="With a random gap in every twentieth step, one span of 36 steps in six has none.",
     fix="Fill them in, or average over longer steps with data.every and data.irregular=resample.",
 )
 def missing_steps(target: DiagnosticTarget, task: Task) -> Iterator[Measurement]:
-    """Measure the share of steps on the grid of all series to forecast that lack a value to forecast."""
-    data = task.data
-    if not data.timelines:
+    """Measure the share of steps on the grid of all series that lack a value to forecast."""
+    if not task.data.timelines:
         return
-    gaps = []
-    for train, test in zip(data.train.inputs, data.test.inputs, strict=True):
-        values = np.concatenate([train, test])[:, : len(task.output_names)]
-        gaps.append(np.isnan(values).any(axis=1))
+    series = _series_of(task)
+    gaps = [np.isnan(values[:, : len(task.output_names)]).any(axis=1) for values, _ in series]
     worst = int(np.argmax([gap.mean() for gap in gaps]))
-    timeline, of = data.timelines[worst], "" if len(gaps) == 1 else f", most of {data.timelines[worst].name}"
-    labels, first = timeline.labels(), int(gaps[worst].argmax())
+    timeline, first = series[worst][1], int(gaps[worst].argmax())
+    labels = timeline.labels() if timeline else None
     named = labels[first] if labels is not None and first < len(labels) else f"step {first + 1}"
-    fix = f"Fill them in, from {named} on, or average over longer steps with data.every and data.irregular=resample."
-    yield Measurement(100 * float(np.concatenate(gaps).mean()), f"{target.locations.data()}{of}", fix)
+    of = f", most of {timeline.name}" if timeline and len(task.data.timelines) > 1 else ""
+    fix = f"Fill them in, from {named} on"
+    if not task.data.is_per_step:
+        fix += ", or average over longer steps with data.every and data.irregular=resample"
+    yield Measurement(100 * float(np.concatenate(gaps).mean()), f"{target.locations.data()}{of}", f"{fix}.")
+
+
+def _series_of(task: Task) -> list[tuple[NDArray[Any], Timeline | None]]:
+    """Return the values of each series with their times; where steps have classes, those of the training without."""
+    train, test, timelines = task.data.train.inputs, task.data.test.inputs, task.data.timelines
+    if task.data.is_per_step:
+        return [*((values, None) for values in train), *zip(test, timelines, strict=True)]
+    return [(np.concatenate(parts), timeline) for *parts, timeline in zip(train, test, timelines, strict=True)]
 
 
 _LONGEST_READ = 8

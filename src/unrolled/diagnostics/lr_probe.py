@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from unrolled.diagnostics.examples import Examples
+
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -84,7 +86,7 @@ def preserve_state(model: Any) -> Iterator[None]:
         model.reset_metrics()
 
 
-def probe_learning_rates(model: Any, inputs: NDArray[Any], targets: NDArray[Any], batch_size: int) -> LearningRateProbe:
+def probe_learning_rates(model: Any, examples: Examples, batch_size: int) -> LearningRateProbe:
     """Train a model for `STEPS` steps at its own learning rate and at others.
 
     A tenth of the learning rate is always tried. Higher ones are tried where the loss hardly falls, lower ones where
@@ -92,24 +94,23 @@ def probe_learning_rates(model: Any, inputs: NDArray[Any], targets: NDArray[Any]
 
     Args:
         model: Compiled.
-        inputs: Training examples in the order of training, which starts again after the last.
-        targets: Their targets.
+        examples: Training examples in the order of training, which starts again after the last.
         batch_size: Examples per step.
     """
-    loss_examples = inputs[:LOSS_EXAMPLES], targets[:LOSS_EXAMPLES]
-    initial_loss = _loss(model, loss_examples)
+    loss_examples = examples.select(slice(LOSS_EXAMPLES))
+    initial_loss = loss_of(model, loss_examples)
     own_rate = _learning_rate(model)
     if own_rate is None:
-        _train(model, inputs, targets, batch_size)
-        return LearningRateProbe(None, initial_loss, {0.0: _loss(model, loss_examples)})
+        _train(model, examples, batch_size)
+        return LearningRateProbe(None, initial_loss, {0.0: loss_of(model, loss_examples)})
     final_losses: dict[float, float] = {}
     state = _state(model)
 
     def train_at(learning_rate: float) -> LearningRateProbe:
         _restore(model, state)
         model.optimizer.learning_rate = learning_rate
-        _train(model, inputs, targets, batch_size)
-        final_losses[learning_rate] = _loss(model, loss_examples)
+        _train(model, examples, batch_size)
+        final_losses[learning_rate] = loss_of(model, loss_examples)
         return LearningRateProbe(own_rate, initial_loss, dict(final_losses))
 
     train_at(own_rate / 10)
@@ -136,18 +137,19 @@ def _restore(model: Any, state: list[tuple[Any, NDArray[Any]]]) -> None:
         variable.assign(value)
 
 
-def _train(model: Any, inputs: NDArray[Any], targets: NDArray[Any], batch_size: int) -> None:
-    size = min(batch_size, len(targets))
+def _train(model: Any, examples: Examples, batch_size: int) -> None:
+    size = min(batch_size, examples.size)
     for step in range(STEPS):
-        batch = np.arange(step * size, (step + 1) * size) % len(targets)
-        loss = model.train_on_batch(inputs[batch], targets[batch])
+        batch = examples.select(np.arange(step * size, (step + 1) * size) % examples.size)
+        loss = model.train_on_batch(*batch)
         if not math.isfinite(float(np.ravel(loss)[0])):
             return
 
 
-def _loss(model: Any, examples: tuple[NDArray[Any], NDArray[Any]]) -> float:
+def loss_of(model: Any, examples: Examples) -> float:
     """Return the loss without dropout; infinite if it is NaN."""
-    loss = float(np.ravel(model.evaluate(*examples, batch_size=128, verbose=0))[0])
+    inputs, targets, weights = examples
+    loss = float(np.ravel(model.evaluate(inputs, targets, batch_size=128, verbose=0, sample_weight=weights))[0])
     return loss if math.isfinite(loss) else math.inf
 
 

@@ -35,17 +35,20 @@ def non_finite_weights(target: DiagnosticTarget, trace: Trace) -> Iterator[Measu
     code="targets-out-of-range",
     severity="error",
     summary="Targets are classes for which the network has no output; backends return NaN or take another class.",
-    unit="examples",
+    unit="targets",
     threshold=0,
-    why="One such example is enough.",
+    why="One such target is enough.",
     fix="Give the last layer one unit per class.",
 )
 def targets_out_of_range(target: DiagnosticTarget, trace: Trace) -> Iterator[Measurement]:
-    """Count the training examples whose class index is not below the number of outputs."""
+    """Count the training targets whose class index is not below the number of outputs."""
     targets, outputs = target.train.targets, trace.outputs.shape[-1]
-    if targets.ndim > 2 or (targets.ndim == 2 and targets.shape[1] > 1) or target.labels is None or outputs < 2:
+    are_indices = (
+        targets.ndim < 2 or targets.shape[1:] == (1,) or (targets.ndim == 2 and target.train.weights is not None)
+    )
+    if not are_indices or target.labels is None or outputs < 2:
         return
-    count = int(((targets < 0) | (targets >= outputs)).sum())
+    count = int((target.labels >= outputs).sum())
     yield Measurement(count, target.locations.layer(trace.calls[-1]), _set_output_units(target, trace))
 
 

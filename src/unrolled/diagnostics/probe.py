@@ -8,7 +8,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from unrolled.backends import current
-from unrolled.data.dataset import Split
+from unrolled.diagnostics.examples import Examples
 from unrolled.kernels.reference import ACTIVATIONS, forward
 from unrolled.kernels.spec import Inputs
 from unrolled.layers.recurrent import describe
@@ -59,13 +59,13 @@ class Trace:
 
     Args:
         model: Compiled and built.
-        examples: Inputs and targets.
+        examples: What it is run on.
 
     Attributes:
         calls: The first call of each layer, in the order in which the calls ended.
     """
 
-    def __init__(self, model: Any, examples: Split):
+    def __init__(self, model: Any, examples: Examples):
         self.model = model
         self.examples = examples
         self.calls = record_calls(model, examples.inputs)
@@ -91,12 +91,12 @@ class Trace:
         """Each recurrent call with the smallest and largest gradient over time, as `gradient_range` returns them."""
         if not self.recurrent_calls:
             return []
-        inputs, targets = (array[:GRADIENT_EXAMPLES] for array in self.examples)
-        gradients = input_gradients(self.model, inputs, targets, self.recurrent_calls)
+        examples = self.examples.select(slice(GRADIENT_EXAMPLES))
+        gradients = input_gradients(self.model, examples, self.recurrent_calls)
         ranges = []
         for call, gradient in zip(self.recurrent_calls, gradients, strict=True):
             smallest, largest = gradient_range(
-                norms_over_time(gradient, None if call.mask is None else call.mask[: len(gradient)]),
+                norms_over_time(gradient, steps_with_gradient(call, examples)),
                 is_backwards=getattr(call.layer, "go_backwards", False),
                 is_bidirectional=isinstance(call.layer, keras.layers.Bidirectional),
             )
@@ -160,9 +160,7 @@ def record_calls(model: Any, inputs: NDArray[Any]) -> list[LayerCall]:
     ]
 
 
-def input_gradients(
-    model: Any, inputs: NDArray[Any], targets: NDArray[Any], layers: Sequence[LocatedLayer]
-) -> list[NDArray[np.float32]]:
+def input_gradients(model: Any, examples: Examples, layers: Sequence[LocatedLayer]) -> list[NDArray[np.float32]]:
     """Compute dL/dx for some layers, with x a layer's input and L the compiled loss, without dropout.
 
     Each of the layers is given x + e with e = 0, and the loss is differentiated with respect to e.
@@ -170,7 +168,8 @@ def input_gradients(
     Returns:
         An array of the shape of x for each layer, in their order.
     """
-    shapes = {call.path: call.inputs.shape for call in record_calls(model, inputs)}
+    shapes = {call.path: call.inputs.shape for call in record_calls(model, examples.inputs)}
+    inputs, targets, weights = (None if one is None else keras.ops.convert_to_tensor(one) for one in examples)
     indices = {located.path: index for index, located in enumerate(layers)}
 
     def loss(offsets: Sequence[Any]) -> Any:
@@ -179,11 +178,23 @@ def input_gradients(
             return call(keras.ops.cast(sequences, offset.dtype) + offset, *args, **kwargs)
 
         with _calls_through(shift, layers), keras.StatelessScope():
-            outputs = model(keras.ops.convert_to_tensor(inputs), training=False)
-            return model.compute_loss(y=keras.ops.convert_to_tensor(targets), y_pred=outputs, training=False)
+            outputs = model(inputs, training=False)
+            return model.compute_loss(y=targets, y_pred=outputs, sample_weight=weights, training=False)
 
     zeros = [keras.ops.zeros(shapes[located.path], "float32") for located in layers]
     return [np.asarray(keras.ops.convert_to_numpy(gradient)) for gradient in current().gradients(loss, zeros)]
+
+
+def steps_with_gradient(call: LayerCall, examples: Examples) -> NDArray[np.bool_] | None:
+    """Return [B, T] True for the steps that a gradient is to reach: not masked, and with a target where steps have one.
+
+    A step behind the last target has no gradient, however well the layer carries it; None if all steps are to have one.
+    """
+    mask = None if call.mask is None else call.mask[: examples.size].astype(bool)
+    if examples.weights is None or examples.weights.shape != call.inputs[: examples.size].shape[:2]:
+        return mask
+    has_target = examples.weights > 0
+    return has_target if mask is None else has_target & mask
 
 
 @contextmanager

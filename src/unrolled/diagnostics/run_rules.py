@@ -2,12 +2,14 @@
 
 import math
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from unrolled.diagnostics.diagnostic import Measurement, RuleSet
+from unrolled.diagnostics.lr_probe import loss_of
 from unrolled.diagnostics.target import DiagnosticTarget
 from unrolled.model.components import depends_on_length
 from unrolled.runs.run import Run
+from unrolled.tasks.events import ANOMALY, GOOD_AUC
 from unrolled.tasks.metrics import Evaluation
 
 import numpy as np
@@ -31,15 +33,18 @@ _PART = 5
     fix="Find a learning rate with unrolled find-lr, or train longer.",
 )
 def nothing_learned(target: DiagnosticTarget, run: Run) -> Iterator[Measurement]:
-    """Compare the main metric with that of the first baseline, the simplest; a naive forecast is no such method."""
+    """Compare the network with the first baseline, the simplest, in the metric that shows if anything was learned."""
     evaluation = evaluation_of(run)
-    if evaluation is None or run.config.task == "forecast" or not (errors := baseline_errors(evaluation)):
+    if evaluation is None or target.task is None:
+        return
+    name = target.task.learned_by or evaluation.headline
+    if not (errors := errors_of_baselines(evaluation, name)):
         return
     simplest, error = next(iter(errors.items()))
-    own = error_of(evaluation, evaluation.metrics[evaluation.headline])
+    own = error_of(evaluation, name, evaluation.metrics)
     if error > 0 or own > 0:
         fewer = 100 * (1 - own / error) if error > 0 else -math.inf
-        yield Measurement(fewer, _compared(target, evaluation, simplest), _improve(run, evaluation))
+        yield Measurement(fewer, _compared(target, evaluation, simplest, name), _improve(run, evaluation))
 
 
 @RUN_RULES.rule(
@@ -55,11 +60,11 @@ def nothing_learned(target: DiagnosticTarget, run: Run) -> Iterator[Measurement]
 def below_baseline(target: DiagnosticTarget, run: Run) -> Iterator[Measurement]:
     """Compare the main metric with that of the best baseline."""
     evaluation = evaluation_of(run)
-    if evaluation is not None and (best := evaluation.best_baseline) is not None:
-        behind = standard_errors_behind(evaluation, best)
-        yield Measurement(
-            behind, _compared(target, evaluation, best), f"Use that method, or: {_improve(run, evaluation)}"
-        )
+    best = None if evaluation is None else evaluation.best_baseline
+    if evaluation is not None and best is not None and target.task is not None:
+        behind = standard_errors_behind(evaluation, best, target.task.count_independent(evaluation))
+        where = _compared(target, evaluation, best, evaluation.headline)
+        yield Measurement(behind, where, f"Use that method, or: {_improve(run, evaluation)}")
 
 
 def evaluation_of(run: Run) -> Evaluation | None:
@@ -79,18 +84,18 @@ def predicts_one_class(evaluation: Evaluation) -> bool:
     return bool(evaluation.confusion) and np.count_nonzero(np.sum(evaluation.confusion, axis=0)) == 1
 
 
-def error_of(evaluation: Evaluation, value: float) -> float:
-    """Return a value of the main metric as an error, 0 at best: 1 - accuracy, or the value of an error itself."""
-    return 1 - value if evaluation.is_higher_better else value
+def error_of(evaluation: Evaluation, name: str, metrics: Mapping[str, float]) -> float:
+    """Return a metric as an error, 0 at best: 1 - accuracy, or the value of an error itself such as the loss."""
+    is_score = evaluation.is_higher_better and name == evaluation.headline
+    return 1 - metrics[name] if is_score else metrics[name]
 
 
-def baseline_errors(evaluation: Evaluation) -> dict[str, float]:
-    """Return the error of each baseline that has the main metric, by name."""
-    name = evaluation.headline
-    return {one: error_of(evaluation, found[name]) for one, found in evaluation.baselines.items() if name in found}
+def errors_of_baselines(evaluation: Evaluation, name: str) -> dict[str, float]:
+    """Return the error of each baseline that has a metric, by name."""
+    return {one: error_of(evaluation, name, found) for one, found in evaluation.baselines.items() if name in found}
 
 
-def standard_errors_behind(evaluation: Evaluation, baseline: str) -> float:
+def standard_errors_behind(evaluation: Evaluation, baseline: str, independent: float) -> float:
     """Return how much worse than a baseline the network is, in standard errors of the difference; negative if better.
 
     ::
@@ -99,24 +104,24 @@ def standard_errors_behind(evaluation: Evaluation, baseline: str) -> float:
                                                    s(e) = e           for a mean error, whose spread is about its mean
 
     Args:
-        evaluation: The metrics of the network on B test examples.
+        evaluation: The metrics of the network.
         baseline: The name of the baseline.
+        independent: B, the number of independent results.
     """
-    own = error_of(evaluation, evaluation.metrics[evaluation.headline])
-    other = baseline_errors(evaluation)[baseline]
+    own, other = (
+        error_of(evaluation, evaluation.headline, metrics)
+        for metrics in (evaluation.metrics, evaluation.baselines[baseline])
+    )
     variances = [
         error * (1 - error) if evaluation.is_higher_better and 0 <= error <= 1 else error**2 for error in (own, other)
     ]
-    # Windows of a forecast overlap by all steps of the horizon but one.
-    independent = max(evaluation.examples / evaluation.conditions.get("horizon", 1), 1)
-    deviation = math.sqrt(sum(variances) / independent)
+    deviation = math.sqrt(sum(variances) / max(independent, 1))
     if deviation == 0:
         return math.inf if own > other else 0.0
     return (own - other) / deviation
 
 
-def _compared(target: DiagnosticTarget, evaluation: Evaluation, baseline: str) -> str:
-    name = evaluation.headline
+def _compared(target: DiagnosticTarget, evaluation: Evaluation, baseline: str, name: str) -> str:
     own, other = evaluation.metrics[name], evaluation.baselines[baseline][name]
     return f"{target.locations.data('test')}, {name} {own:.4g} of the network, {other:.4g} of {baseline}"
 
@@ -139,6 +144,41 @@ def _improve(run: Run, evaluation: Evaluation) -> str:
 
 
 @RUN_RULES.rule(
+    code="threshold-too-high",
+    severity="warning",
+    summary="No anomaly is found, although the scores of the known ones are mostly higher than those of other steps.",
+    unit="ROC AUC of the steps, of which none is flagged",
+    threshold=GOOD_AUC,
+    why="0.5 is chance. Beyond 0.8 a lower threshold would find some of them.",
+    fix="Train again with a lower threshold: detect.margin",
+)
+def threshold_too_high(target: DiagnosticTarget, run: Run) -> Iterator[Measurement]:
+    """Take the area under the ROC curve of a detection that flags nothing."""
+    evaluation = evaluation_of(run)
+    if evaluation is not None and evaluation.metrics.get("flagged") == 0 and "ROC AUC" in evaluation.metrics:
+        remedies = [note.partition(". ")[2] for note in evaluation.notes]
+        yield Measurement(evaluation.metrics["ROC AUC"], run.config.where("detect"), remedies[0] if remedies else "")
+
+
+@RUN_RULES.rule(
+    code="many-flagged",
+    severity="warning",
+    summary="A large part of the test set is flagged: its ordinary steps differ from those of the training.",
+    unit="% of the steps, beside those of known anomalies",
+    threshold=20,
+    why="Anomalies are rare. The threshold is above every ordinary score in the validation part.",
+    fix="Check that both were recorded in the same way, train on all ordinary states, or raise detect.margin.",
+)
+def many_flagged(target: DiagnosticTarget, run: Run) -> Iterator[Measurement]:
+    """Measure the share of the test steps that are flagged, less the share that is known to be anomalous."""
+    evaluation = evaluation_of(run)
+    if evaluation is not None and "flagged" in evaluation.metrics and target.task is not None:
+        labels = np.concatenate([np.asarray(one) for one in target.task.data.test.targets])
+        share = evaluation.metrics["flagged"] - float((labels == ANOMALY).mean())
+        yield Measurement(100 * share, target.locations.data("test"))
+
+
+@RUN_RULES.rule(
     code="still-improving",
     severity="info",
     summary="The validation loss was still falling when the training ended.",
@@ -153,14 +193,12 @@ def still_improving(target: DiagnosticTarget, run: Run) -> Iterator[Measurement]
     if len(losses) < 2 or min(losses) < losses[-1]:
         return
     fall = losses[-1 - max(1, len(losses) // _PART)] - losses[-1]
-    model = target.untrained()
-    inputs, targets = target.first_examples(_LOSS_EXAMPLES)
-    untrained = float(model.evaluate(inputs, targets, batch_size=128, verbose=0, return_dict=True)["loss"])
+    untrained = loss_of(target.untrained(), target.first_examples(_LOSS_EXAMPLES))
     epochs = 2 * len(losses)
     fix = f"Train longer: unrolled resume {shlex.quote(str(run.path))} --epochs {epochs}"
     if depends_on_length(run.config):
         fix = f"Train longer, with a longer schedule of the learning rate: --set training.epochs={epochs}"
-    if untrained > 0:
+    if 0 < untrained < math.inf:
         yield Measurement(100 * fall / untrained, run.config.where("training", "epochs"), fix)
 
 

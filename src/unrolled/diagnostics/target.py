@@ -1,21 +1,19 @@
 """Targets of a diagnosis: a network with its data, from an experiment, a run, or a model and arrays."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig, recipes
-from unrolled.data.dataset import Split
-from unrolled.data.ragged import lengths, pad
+from unrolled.data.token_lists import TokenLists
+from unrolled.diagnostics.examples import Examples, Labels, as_examples, hash_arrays, hash_lists, labels_of
 from unrolled.diagnostics.locations import ExperimentLocations, Locations, ModelLocations
 from unrolled.errors import InvalidInput, InvalidSetting, RunError, did_you_mean
 from unrolled.model.build import check_memory, resolve
 from unrolled.runs.run import Run
 from unrolled.tasks.base import Task
-from unrolled.tasks.batches import one_hot
 from unrolled.tasks.preprocessing import SeriesPreprocessor, TextPreprocessor
 from unrolled.tasks.registry import load_task
 from unrolled.training.trainer import build_seeded
@@ -24,7 +22,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-Labels = NDArray[np.int64]
 Pair = tuple[NDArray[Any], NDArray[Any]]
 MAX_EXAMPLES = 100_000
 """The number of examples of each split that are examined at most."""
@@ -47,6 +44,7 @@ class DiagnosticTarget:
         has_missing_values: True if NaN stands for a missing value or padding.
         has_quantities: True if inputs are quantities whose means can be compared, and not numbers of tokens.
         has_classes: True if targets that look like classes are classes.
+        originals: The lists of words of a split by its name, where their numbers may be equal and they are not.
         task: The task of an experiment or a run; None for a model and its arrays.
         run: The run whose trained network it is; None for an untrained one.
     """
@@ -54,8 +52,8 @@ class DiagnosticTarget:
     model: Any
     untrained: Callable[[], Any]
     locations: Locations
-    train: Split
-    held_out: Mapping[str, Split]
+    train: Examples
+    held_out: Mapping[str, Examples]
     class_names: tuple[str, ...]
     train_order: NDArray[np.int64]
     batch_size: int
@@ -63,48 +61,36 @@ class DiagnosticTarget:
     has_missing_values: bool = False
     has_quantities: bool = True
     has_classes: bool = True
+    originals: Mapping[str, TokenLists] = field(default_factory=dict)
     task: Task | None = None
     run: Run | None = None
 
-    def first_examples(self, examples: int) -> Split:
+    def first_examples(self, examples: int) -> Examples:
         """Return the training examples that the network is given first, in that order."""
         return self.train.select(self.train_order[:examples])
 
+    @property
+    def rules_left_out(self) -> tuple[str, ...]:
+        """The codes of the rules that say nothing about the task."""
+        return () if self.task is None else self.task.rules_left_out
+
     @cached_property
     def labels(self) -> Labels | None:
-        """The classes of the training examples, as `labels_of` returns them."""
-        return labels_of(self.train.targets) if self.has_classes else None
+        """The classes of the training examples, or of their steps."""
+        return self.train.labels if self.has_classes else None
 
     @cached_property
     def train_hashes(self) -> list[bytes]:
         """The hashes of the training examples."""
-        return hash_examples(self.train.inputs)
+        return self.hashes("train", self.train)
+
+    def hashes(self, name: str, examples: Examples) -> list[bytes]:
+        """Return the hashes of the examples of a split; equal examples have equal hashes."""
+        return hash_lists(self.originals[name]) if name in self.originals else hash_arrays(examples.inputs)
 
     def class_name(self, index: int) -> str:
         """Return the name of a class; its index if it has none."""
         return self.class_names[index] if index < len(self.class_names) else str(index)
-
-
-def labels_of(targets: NDArray[Any]) -> Labels | None:
-    """Return the class index of each example, [B]; None if the targets are not classes of examples.
-
-    Args:
-        targets: Indices [B] or [B, 1], or one-hot rows [B, classes].
-    """
-    if targets.ndim == 2 and targets.shape[1] > 1:
-        is_one_hot = ((targets == 0) | (targets == 1)).all() and (targets.sum(axis=1) == 1).all()
-        return targets.argmax(axis=1) if is_one_hot else None
-    flat = targets.reshape(-1) if targets.ndim == 2 else targets
-    if flat.ndim != 1 or not np.isfinite(flat).all() or not (flat == np.floor(flat)).all() or (flat < 0).any():
-        return None
-    # Many different whole numbers stored as floats are counts to predict, not classes.
-    is_few = flat.dtype.kind in "iub" or len(np.unique(flat)) <= 20
-    return flat.astype(np.int64) if is_few else None
-
-
-def hash_examples(inputs: NDArray[Any]) -> list[bytes]:
-    """Hash the bytes of each example; equal examples have equal hashes."""
-    return [blake2b(np.ascontiguousarray(example).tobytes(), digest_size=16).digest() for example in inputs]
 
 
 def target_of_model(
@@ -146,8 +132,8 @@ def target_of_model(
         model=model,
         untrained=lambda: model,
         locations=ModelLocations(),
-        train=Split(inputs, targets),
-        held_out={} if test is None else {"test": Split(*map(np.asarray, test))},
+        train=Examples(inputs, targets),
+        held_out={} if test is None else {"test": Examples(*map(np.asarray, test))},
         class_names=() if labels is None else tuple(str(index) for index in range(int(labels.max()) + 1)),
         train_order=np.random.default_rng(seed).permutation(indices) if shuffle else indices,
         batch_size=batch_size,
@@ -197,11 +183,6 @@ def _target(
     config: ExperimentConfig, task: Task, model: Any, *, untrained: Callable[[], Any], run: Run | None = None
 ) -> DiagnosticTarget:
     training, preprocessor = config.training, task.preprocessor
-    if task.weighs_steps:
-        raise InvalidInput(
-            f"{config.where('data')}: doctor: expected a target for each example, got the task {task.name}, which has "
-            "one at each step and is not examined yet. The report compares with the baselines: unrolled report"
-        )
     if config.inputs:
         raise InvalidInput(
             f"{config.where('inputs')}: doctor: expected a network with one input, got {len(config.inputs)}. "
@@ -209,18 +190,20 @@ def _target(
         )
     # The first examples of the training; the first of the file may all be of one class.
     order = task.batches(epochs=training.epochs).order(0)[:MAX_EXAMPLES]
-    splits = {"train": task.train.select(np.sort(order))}
+    splits = {"train": task.train}
     if task.validation is not None and training.validation != "test":
         splits["validation"] = task.validation
     splits["test"] = task.encode_test_as_training()
-    splits = {name: split.select(np.arange(min(split.size, MAX_EXAMPLES))) for name, split in splits.items()}
-    splits = {name: _as_loss_targets(split, task.one_hot_classes) for name, split in _padded(splits).items()}
+    chosen = {name: np.arange(min(split.size, MAX_EXAMPLES)) for name, split in splits.items()}
+    chosen["train"] = np.sort(order)
+    splits = {name: split.select(chosen[name]) for name, split in splits.items()}
+    examples = as_examples(splits, task.one_hot_classes)
     return DiagnosticTarget(
         model=model,
         untrained=untrained,
         locations=ExperimentLocations(config),
-        train=splits["train"],
-        held_out={name: split for name, split in splits.items() if name != "train"},
+        train=examples.pop("train"),
+        held_out=examples,
         class_names=task.class_names,
         train_order=np.searchsorted(np.sort(order), order),
         batch_size=training.batch_size,
@@ -228,17 +211,7 @@ def _target(
         has_missing_values=isinstance(preprocessor, SeriesPreprocessor),
         has_quantities=not isinstance(preprocessor, TextPreprocessor) and not getattr(preprocessor, "by_window", False),
         has_classes=bool(task.class_names),
+        originals={name: words[chosen[name]] for name, words in task.originals.items() if name in chosen},
         task=task,
         run=run,
     )
-
-
-def _padded(splits: dict[str, Split]) -> dict[str, Split]:
-    """Pad examples of unequal length to arrays, all splits to the same length."""
-    ragged = {name: split for name, split in splits.items() if split.inputs.dtype == object}
-    length = max((int(lengths(split.inputs).max()) for split in ragged.values()), default=0)
-    return splits | {name: Split(pad(split.inputs, length), split.targets) for name, split in ragged.items()}
-
-
-def _as_loss_targets(split: Split, classes: int | None) -> Split:
-    return split if classes is None else Split(split.inputs, one_hot(split.targets, classes).astype(np.int64))

@@ -55,6 +55,7 @@ class Task(ABC):
         is_calibrated: True if ``calibrate`` fits something.
         calibration: What was fitted to the outputs of the trained network, as JSON; empty until then.
         takes_inputs: True if a network may have several inputs, the columns of a table.
+        learned_by: The metric that shows if anything was learned; None for the main metric.
         purpose: The purpose for which files are loaded (see ``load_file``); None for the first of their format.
     """
 
@@ -72,6 +73,7 @@ class Task(ABC):
     purpose: ClassVar[str | None] = None
     weighs_steps: ClassVar[bool] = False
     is_calibrated: ClassVar[bool] = False
+    learned_by: ClassVar[str | None] = None
 
     def __init__(
         self,
@@ -349,6 +351,20 @@ class Task(ABC):
     def baselines(self) -> Baselines:
         """Return the metrics of simple methods on the test examples by their names, the simplest first."""
         return {}
+
+    def count_independent(self, evaluation: Evaluation) -> float:
+        """Return on how many results, independent of each other, the main metric of an evaluation rests."""
+        return evaluation.examples
+
+    @property
+    def originals(self) -> Mapping[str, Any]:
+        """The raw inputs of each split by its name, where encoding makes different ones the same."""
+        return {}
+
+    @property
+    def rules_left_out(self) -> tuple[str, ...]:
+        """The codes of the rules of the doctor that say nothing about this task."""
+        return ()
 
     def report_sections(self, model: keras.Model, outputs: NDArray[Any]) -> Sections:
         """Return what a report shows of the test examples, below the metrics.

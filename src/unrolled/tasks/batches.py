@@ -81,7 +81,7 @@ class TrainingBatches(keras.utils.PyDataset):
         if self.shift:
             inputs = shifted(inputs, self.shift, np.random.default_rng([self.seed, epoch, step]))
         if isinstance(targets, Ragged):
-            return inputs, *_step_labels(targets, inputs.shape[1], self.classes, self.weights)
+            return inputs, *step_labels(targets, inputs.shape[1], self.classes, self.weights)
         labels = _labels(targets, self.classes)
         return (inputs, labels) if self.weights is None else (inputs, labels, self.weights[targets])
 
@@ -132,7 +132,7 @@ class EvaluationBatches(keras.utils.PyDataset):
         inputs, targets = self.split.select(self.order[index * self.batch_size : (index + 1) * self.batch_size])
         inputs = inputs.padded() if isinstance(inputs, UNEQUAL) else inputs
         if isinstance(targets, Ragged) and not isinstance(inputs, dict):
-            return inputs, *_step_labels(targets, inputs.shape[1], self.classes)
+            return inputs, *step_labels(targets, inputs.shape[1], self.classes)
         return inputs, _labels(targets, self.classes)
 
 
@@ -148,7 +148,7 @@ def _labels(targets: NDArray[Any], classes: int | None) -> NDArray[Any]:
     return targets.astype(np.int32) if targets.dtype == np.int64 else targets
 
 
-def _step_labels(
+def step_labels(
     targets: Ragged, length: int, classes: int | None, weights: NDArray[np.float32] | None = None
 ) -> tuple[NDArray[Any], NDArray[np.float32]]:
     """Return [B, T] (or one-hot) labels of steps and their weights, 0 for padding and for steps without a label.

@@ -70,6 +70,7 @@ class Detection(Task):
     is_calibrated = True
     takes_other_data = False
     purpose = "anomalies"
+    learned_by = "loss"
 
     @property
     def settings(self) -> DetectConfig:
@@ -235,7 +236,10 @@ class Detection(Task):
         )
 
     def baselines(self) -> Baselines:
-        """Return the metrics of the robust z-score (see ``SeasonalScores``), with a threshold chosen the same way."""
+        """Return the loss of the last value, and the metrics of the robust z-score (see ``SeasonalScores``).
+
+        The threshold of the scores is chosen in the same way as that of the network.
+        """
         train, validation = self._parts
         assert validation is not None
         method = SeasonalScores.fit(list(train.inputs), self.settings.season)
@@ -255,7 +259,21 @@ class Detection(Task):
         threshold = self._threshold(scores(validation, of_ordinary=True), validation)
         test, before = self._test
         of_test = zip(scores(test, of_ordinary=False), before, strict=True)
-        return {method.name: self._metrics([one[count:] for one, count in of_test], threshold)}
+        no_change = self._test_errors([np.zeros_like(window) for window in self.test.inputs])
+        return {
+            "last value": {"loss": self._loss(no_change)},
+            method.name: self._metrics([one[count:] for one, count in of_test], threshold),
+        }
+
+    def count_independent(self, evaluation: Evaluation) -> float:
+        """Return the number of known events, where they are measured."""
+        known = sum(len(known_events(labels)) for labels in self.data.test.targets)
+        return known if evaluation.headline == EVENT_F1 else super().count_independent(evaluation)
+
+    @property
+    def rules_left_out(self) -> tuple[str, ...]:
+        """The windows of the test series are few where the series is one."""
+        return ("few-test-examples",)
 
     def report_sections(self, model: keras.Model, outputs: Any) -> Sections:
         """Show the events, the scores of each series, and the steps around the events with the highest scores."""

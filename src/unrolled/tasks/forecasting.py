@@ -194,6 +194,15 @@ class Forecasting(Task):
         errors = after[..., None] - self.naive_quantiles(before, windows.targets)
         return {self.naive_name: self.score(errors, windows.targets)}
 
+    def count_independent(self, evaluation: Evaluation) -> float:
+        """Return the number of windows that have no step in common: others overlap by all steps but one."""
+        return evaluation.examples / self.settings.horizon
+
+    @property
+    def rules_left_out(self) -> tuple[str, ...]:
+        """The naive forecast, the only baseline, is no method that reads little."""
+        return ("nothing-learned",)
+
     @property
     def naive_name(self) -> str:
         """The name of the seasonal naive forecast."""
