@@ -7,7 +7,7 @@ from typing import Any
 from tests.conftest import Command
 from unrolled.config.document import parse_yaml
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.errors import DataError, WriteError
+from unrolled.errors import DataError, UnrolledError, WriteError
 from unrolled.model.build import build_model, prepare
 from unrolled.tasks.starting import start, write_start
 
@@ -318,3 +318,58 @@ def test_both_commands_choose_an_experiment(tmp_path: Path, unrolled_command: Co
     for command in ("init", "train"):
         assert "belong to --data FILE" in unrolled_command(command, "--target", "label").stderr
         assert "Leave mnist-gru out" in unrolled_command(command, "mnist-gru", "--data", "rows.csv").stderr
+
+
+LOAD: dict[str, Any] = {"date": DAYS_OF_2024, "load": SALES[:COUNT], "heat": SALES[COUNT:]}
+
+
+@pytest.mark.parametrize(
+    ("task", "columns", "target", "data"),
+    [
+        ("detect", LOAD, None, {"time": "date"}),
+        ("detect", {"load": SALES[:COUNT], "heat": SALES[COUNT:]}, None, {}),
+        ("detect", {**LOAD, "odd": ["no", "yes", *["no"] * (COUNT - 2)]}, "odd", {"time": "date", "target": "odd"}),
+        ("forecast", {**LOAD, "is_anomaly": [0] * COUNT}, "load", {"time": "date", "target": "load"}),
+        ("regress", {"text": TEXTS, "stars": [n % 5 for n in range(COUNT)]}, "stars", {"target": "stars"}),
+        ("classify", {"text": TEXTS, "price": [n % 40 * 2.5 for n in range(COUNT)]}, "price", {"target": "price"}),
+    ],
+)
+def test_a_task_that_is_named_is_chosen_where_the_columns_leave_a_choice(
+    task: str, columns: dict[str, Any], target: str | None, data: dict[str, Any], tmp_path: Path
+) -> None:
+    file = written(tmp_path, **columns)
+    write_start(file, tmp_path / "rows.yaml", target=target, task=task)
+    config, found = prepare(ExperimentConfig.load(tmp_path / "rows.yaml"))
+    assert config.task == task
+    settings = parse_yaml((tmp_path / "rows.yaml").read_text(encoding="utf-8"), "rows.yaml")["data"]
+    assert {name: settings.get(name) for name in ("time", "target")} == {"time": None, "target": None, **data}
+    assert build_model(config, found).count_params() > 0
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "message"),
+    [
+        ("detct", "features", r'--task: unknown task "detct"\. Did you mean "detect"\?'),
+        (
+            "detect",
+            "texts with classes",
+            "expected data for the task detect, got data for classify: label holds 2 classes",
+        ),
+        ("forecast", "words", "expected data for the task forecast, got data for label: each word has a label in tags"),
+        ("label", "features", "expected data for the task label, got data for classify"),
+        ("regress", "features", r"rows\.csv:2: label: .*"),
+    ],
+)
+def test_a_task_that_does_not_suit_the_file_is_refused(task: str, name: str, message: str, tmp_path: Path) -> None:
+    _, columns, target = FILES[name]
+    with pytest.raises(UnrolledError, match=message) as caught:
+        start(written(tmp_path, **columns), target=target, task=task)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_task_is_named_on_the_command_line(tmp_path: Path, unrolled_command: Command) -> None:
+    written(tmp_path, **LOAD)
+    assert unrolled_command("init", "--data", "rows.csv", "--task", "detect").returncode == 0
+    assert "nobody knows which steps are anomalies; watched: load, heat" in (tmp_path / "rows.yaml").read_text()
+    refused = unrolled_command("init", "--task", "detect")
+    assert (refused.returncode, "--task belong to --data FILE" in refused.stderr) == (2, True)

@@ -118,16 +118,19 @@ def check(experiment: str, overrides: Sequence[str], as_json: bool) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="The file to write.  [default: RECIPE.yaml, or that of the data]",
 )
-def init(recipe: str, data: Path | None, test: Path | None, target: str | None, output: Path | None) -> None:
+def init(
+    recipe: str, data: Path | None, test: Path | None, target: str | None, task: str | None, output: Path | None
+) -> None:
     """Write an experiment to edit: a recipe with every other setting as a comment, or one that suits a file.
 
     \b
     unrolled init mnist-gru                           a recipe
     unrolled init --data reviews.csv --target stars   for a file: its task, columns, network and training
+    unrolled init --data sensors.csv --task detect    to find anomalies in a table with a row for each step
     """  # noqa: D301 - click reads the backspace
     if data is not None:
         check_backend()
-    if written := chosen_start("recipe", data, test, target, output):
+    if written := chosen_start("recipe", data, test, target, task, output):
         click.echo(written)
         return
     from unrolled.config.template import write_template

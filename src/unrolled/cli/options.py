@@ -22,6 +22,7 @@ OVERRIDES = click.option(
 def start_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that choose an experiment for a file."""
     for option in (
+        click.option("--task", metavar="TASK", help="With --data: the task, where the columns leave a choice."),
         click.option("--target", metavar="COLUMN", help="With --data: the column to predict, or to forecast."),
         click.option("--test", type=click.Path(path_type=Path), help="With --data: a file with the test examples."),
         click.option("--data", type=click.Path(path_type=Path), help="A file or folder to choose an experiment for."),
@@ -31,7 +32,12 @@ def start_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def chosen_start(
-    argument: str, data: Path | None, test: Path | None, target: str | None, output: Path | None = None
+    argument: str,
+    data: Path | None,
+    test: Path | None,
+    target: str | None,
+    task: str | None,
+    output: Path | None = None,
 ) -> Path | None:
     """Write an experiment for a file, and return its path: by default the name of the file, with .yaml.
 
@@ -40,6 +46,7 @@ def chosen_start(
         data: The file; without it nothing is written, and None returned.
         test: A file with the test examples.
         target: The column to predict.
+        task: The task.
         output: The experiment to write.
 
     Raises:
@@ -47,13 +54,13 @@ def chosen_start(
     """
     context = click.get_current_context()
     if data is None:
-        if test is not None or target is not None:
-            raise click.UsageError("--test and --target belong to --data FILE. Name the file, too.")
+        if any(option is not None for option in (test, target, task)):
+            raise click.UsageError("--test, --target and --task belong to --data FILE. Name the file, too.")
         return None
     if context.get_parameter_source(argument) is not click.core.ParameterSource.DEFAULT:
         raise click.UsageError(f"--data chooses an experiment for a file. Leave {context.params[argument]} out.")
     from unrolled.tasks.starting import write_start
 
     path = output or Path(f"{data.resolve().stem}.yaml")
-    write_start(data, path, test, target)
+    write_start(data, path, test, target, task)
     return path

@@ -22,6 +22,7 @@ def train(
     data: Path | None,
     test: Path | None,
     target: str | None,
+    task: str | None,
     seed: int | None,
     overrides: Sequence[str],
     runs: Path,
@@ -45,7 +46,7 @@ def train(
 
         check_backend()
         progress = choose_progress(quiet=quiet)
-        if written := chosen_start("experiment", data, test, target):
+        if written := chosen_start("experiment", data, test, target, task):
             experiment = str(written)
             progress.log(f"experiment {written}")
         found = ExperimentConfig.load(experiment, overrides=overrides, name=name, seed=seed)

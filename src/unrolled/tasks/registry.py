@@ -28,17 +28,29 @@ TASKS: list[type[Task]] = [
 """An experiment that names no task has the first one that matches it."""
 
 
+def find_task(name: str, where: str) -> type[Task]:
+    """Return the task of a name.
+
+    Raises:
+        InvalidSetting: There is no such task.
+    """
+    known = {task.name: task for task in TASKS}
+    if name not in known:
+        remedy = did_you_mean(name, known) or f" Choose among: {', '.join(known)}."
+        raise InvalidSetting(f'{where}: unknown task "{name}".{remedy}')
+    return known[name]
+
+
 def task_type(config: ExperimentConfig) -> type[Task]:
     """Return the task that an experiment names, or the first that matches it.
 
     Raises:
         InvalidSetting: There is no such task, or a setting belongs to another one.
     """
-    known = {task.name: task for task in TASKS}
-    if config.task is not None and config.task not in known:
-        remedy = did_you_mean(config.task, known) or f" Choose among: {', '.join(known)}."
-        raise InvalidSetting(f'{config.where("task")}: unknown task "{config.task}".{remedy}')
-    found = known[config.task] if config.task is not None else next(task for task in TASKS if task.matches(config))
+    if config.task is not None:
+        found = find_task(config.task, config.where("task"))
+    else:
+        found = next(task for task in TASKS if task.matches(config))
     if config.inputs and not found.takes_inputs:
         raise InvalidSetting(
             f"{config.where('inputs')}: the task {found.name} reads one input. Move its layers to network."

@@ -25,7 +25,7 @@ from unrolled.data.values import is_absent
 from unrolled.errors import DataError, WriteError
 from unrolled.storage import write_text
 from unrolled.tasks.base import Task
-from unrolled.tasks.registry import load_task
+from unrolled.tasks.registry import find_task, load_task
 from unrolled.tasks.starting_series import choose_detection, choose_forecast, find_series_of, is_one_column
 
 import numpy as np
@@ -52,7 +52,7 @@ class Start:
     reasons: Mapping[str, str]
 
 
-def start(file: Path, test: Path | None = None, target: str | None = None) -> Start:
+def start(file: Path, test: Path | None = None, target: str | None = None, task: str | None = None) -> Start:
     """Choose an experiment for a file.
 
     The task follows from the format and the target; the network from the kind of input (words, characters, numbers) and
@@ -63,24 +63,33 @@ def start(file: Path, test: Path | None = None, target: str | None = None) -> St
         test: A file with the test examples.
         target: The column of what is to be predicted; without it one with a usual name, or for a table with times its
             numbers, which are forecast.
+        task: The task, where the columns leave a choice.
 
     Raises:
-        DataError: The file cannot be read, or it cannot be known what is to be predicted.
+        DataError: The file cannot be read, it cannot be known what is to be predicted, or it does not suit the task.
+        InvalidSetting: There is no such task, or what the targets hold does not suit it.
     """
-    settings, reasons = _choose_task(Path(with_path(str(file))), target)
+    if task is not None:
+        find_task(task, "--task")
+    settings, reasons = _choose_task(Path(with_path(str(file))), target, task)
+    if task not in (None, settings["task"]):
+        raise DataError(
+            f"{file}: expected data for the task {task}, got data for {settings['task']}: {reasons['task']}. Leave "
+            "--task out, or name another column: --target"
+        )
     data = settings["data"]
     if str(file) in SAMPLES:
         data["file"] = str(file)
     if test is not None:
         data |= {"train": data.pop("file"), "test": str(test)}
-    task = _task_of(settings)
-    chosen = _Sizes.of(task)
-    if chosen.kind == "text" and task.name != "generate" and chosen.length < _FEWEST_WORDS:
+    found = _task_of(settings)
+    chosen = _Sizes.of(found)
+    if chosen.kind == "text" and found.name != "generate" and chosen.length < _FEWEST_WORDS:
         settings["text"], reasons["text"] = {"tokenizer": "characters"}, "texts of one word or two, read by characters"
-        task = _task_of(settings)
-        chosen = _Sizes.of(task)
-    settings = {**_network(task, chosen, reasons), **settings}
-    settings["training"] = _training(task, chosen, reasons)
+        found = _task_of(settings)
+        chosen = _Sizes.of(found)
+    settings = {**_network(found, chosen, reasons), **settings}
+    settings["training"] = _training(found, chosen, reasons)
     return Start(settings, reasons)
 
 
@@ -90,7 +99,9 @@ def _task_of(settings: Mapping[str, Any]) -> Task:
     return load_task(ExperimentConfig.load({**settings, **more}))
 
 
-def write_start(file: Path, path: Path, test: Path | None = None, target: str | None = None) -> None:
+def write_start(
+    file: Path, path: Path, test: Path | None = None, target: str | None = None, task: str | None = None
+) -> None:
     """Write an experiment for a file, with a comment to each section, to a file that does not exist yet.
 
     Args:
@@ -98,14 +109,15 @@ def write_start(file: Path, path: Path, test: Path | None = None, target: str | 
         path: The experiment to write; the files of the data are named relative to its folder.
         test: As of ``start``.
         target: As of ``start``.
+        task: As of ``start``.
 
     Raises:
-        DataError: As of ``start``.
+        DataError, InvalidSetting: As of ``start``.
         WriteError: The experiment exists, or cannot be written.
     """
     if path.exists():
         raise WriteError(f"{path} already exists. Train it with: unrolled train {path}; or choose another --output.")
-    found = start(file, test, target)
+    found = start(file, test, target, task)
     data = {
         name: os.path.relpath(value, path.parent) if name in DATA_PATHS and value not in SAMPLES else value
         for name, value in found.settings["data"].items()
@@ -122,7 +134,7 @@ def write_start(file: Path, path: Path, test: Path | None = None, target: str | 
     write_text(path, "\n".join(lines) + "\n")
 
 
-def _choose_task(file: Path, target: str | None) -> tuple[dict[str, Any], dict[str, str]]:
+def _choose_task(file: Path, target: str | None, wanted: str | None) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the task with the data of the experiment, and the reasons."""
     found = format_of(file)
     if found is FOLDERS:
@@ -140,10 +152,12 @@ def _choose_task(file: Path, target: str | None) -> tuple[dict[str, Any], dict[s
             data |= {"split": {"by": groups}}
             reasons["data"] = f"all examples of one {groups} are in the same part, as new ones are of others"
         return {"task": "regress" if has_numbers else "classify", "data": data}, reasons
-    return _choose_for_table(read_preview(file), data, target)
+    return _choose_for_table(read_preview(file), data, target, wanted)
 
 
-def _choose_for_table(table: Table, data: dict[str, Any], target: str | None) -> tuple[dict[str, Any], dict[str, str]]:
+def _choose_for_table(
+    table: Table, data: dict[str, Any], target: str | None, wanted: str | None
+) -> tuple[dict[str, Any], dict[str, str]]:
     parts = find_time_parts(table)
     table = join_times(table, parts) if parts else table
     columns = find_columns(table)
@@ -155,11 +169,13 @@ def _choose_for_table(table: Table, data: dict[str, Any], target: str | None) ->
         table.column(named)
     series = find_series_column(table, ()) or (find_series_of(table, times[0], named) if times else None)
     told = next((lower[name] for name in NAMES if name in lower), None)
-    if told and target in (None, told) and times and are_told(table, told):
-        return choose_detection(table, data, told, times[0], series)
+    is_told = told is not None and target in (None, told) and bool(times) and are_told(table, told)
+    may_be_steps = not _has_words(columns, series) and not (times and _are_at_once(table, times[0], series))
+    if (wanted == "detect" and may_be_steps) or (wanted is None and is_told):
+        return choose_detection(table, data, target or told, times[0] if times else None, series)
     is_number = named is not None and columns[named].kind in ("numbers", "calendar")
-    are_steps = bool(times) and not _has_words(columns, series) and not _are_at_once(table, times[0], series)
-    if (are_steps and (named is None or is_number)) or is_one_column(columns, named):
+    is_future = bool(times) and may_be_steps and (named is None or is_number)
+    if (wanted == "forecast" and may_be_steps) or (wanted is None and (is_future or is_one_column(columns, named))):
         return choose_forecast(table, data, named, times[0] if times else None, series)
     if named is None:
         raise DataError(
@@ -174,12 +190,22 @@ def _choose_for_table(table: Table, data: dict[str, Any], target: str | None) ->
         return {"task": "classify" if is_constant else "label", "data": data}, {"task": f"each {what} in {named}"}
     if _are_words(table, lower, named):
         return {"task": "label", "data": data}, {"task": f"each word has a label in {named}"}
+    return _choose_for_examples(table, data, named, wanted)
+
+
+def _choose_for_examples(
+    table: Table, data: dict[str, Any], named: str, wanted: str | None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Choose the task of a table with an example in each row, by its target."""
+    columns = find_columns(table)
     data, of_input = _with_input(table, data, [name for name, one in columns.items() if one.kind == "text"], named)
     if _are_label_sets(table, named, columns[named]):
         return {"task": "classes", "data": data}, {"task": f"{named} holds any number of labels"} | of_input
     cells = table.texts(named)
     different = cells.filter(~is_absent(cells)).str.strip_chars().unique().to_list()
-    if is_number and (are_measurements(different) or named.lower() == "year"):
+    is_number = columns[named].kind in ("numbers", "calendar")
+    is_measured = is_number and (are_measurements(different) or named.lower() == "year")
+    if wanted == "regress" or (wanted is None and is_measured):
         return {"task": "regress", "data": data}, {
             "task": f"{named} holds {len(different):,} different numbers"
         } | of_input

@@ -112,33 +112,35 @@ def choose_forecast(
 
 
 def choose_detection(
-    table: Table, data: dict[str, Any], target: str, time: str, series: str | None
+    table: Table, data: dict[str, Any], target: str | None, time: str | None, series: str | None
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Choose what is read to find anomalies: windows of 128 steps, of short series an eighth of them.
 
     Args:
         table: The table, with a column of joined times if it needs one.
         data: The section ``data`` so far.
-        target: The column that tells which steps are anomalies.
-        time: The column of times.
+        target: The column that tells which steps are anomalies; None if nobody knows.
+        time: The column of times; None if the rows are in order.
         series: The column of series.
 
     Returns:
         The sections ``task``, ``data`` and ``detect``, and the reasons.
 
     Raises:
-        DataError: A time or a value cannot be read.
+        DataError: A time or a value cannot be read, or the rows are too few.
     """
     schema = anomaly_schema(table, target=target, time=time, series=series)
     found = read_series(table, replace(schema, targets=()))
     window = int(np.clip(min(len(one.values) for one in found) // 8, _SHORTEST_WINDOW, _WATCHED))
     season, _, name = _season(found[0].timeline.step)
-    data |= {"target": target, "time": list(table.joined) if table.joined else time}
+    data |= {"target": target} if target else {}
+    data |= {"time": list(table.joined) if table.joined else time} if time else {}
     data |= {"series": series} if series else {}
     detect = {"window": window, "smooth": window // 4} | ({"season": season} if season > 1 else {})
+    who = f"{target} tells" if target else "nobody knows"
     reason = f"windows of {window} steps; errors are averaged over a quarter of one"
     return {"task": "detect", "data": data, "detect": detect}, {
-        "task": f"{target} tells which steps are anomalies; watched: {format_list(schema.columns)}",
+        "task": f"{who} which steps are anomalies; watched: {format_list(schema.columns)}",
         "detect": reason + (f"; {name}, the season, is that of the baseline" if name else ""),
     }
 
