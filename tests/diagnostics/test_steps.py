@@ -199,6 +199,19 @@ def test_a_test_at_another_level_and_a_column_that_counts_rows_are_found() -> No
     assert "identifier-inputs" in examined(settings)
 
 
+def test_a_sensor_that_stands_still_in_both_parts_is_no_leak_and_an_equal_wave_is() -> None:
+    settings = files()
+    for name, steps in (("train.csv", 900), ("test.csv", 600)):
+        lines = Path(name).read_text().splitlines()
+        for step in range(150, 300):
+            time, _, *rest = lines[1 + step].split(",")
+            lines[1 + step] = ",".join([time, "0", *rest])
+        Path(name).write_text("\n".join(lines[: 1 + steps]) + "\n")
+    assert examined(settings) == {}
+    settings["data"]["test"] = "train.csv"
+    assert "leakage" in examined(settings)
+
+
 def test_steps_without_a_value_and_rows_in_no_order_are_found_in_watched_series() -> None:
     settings = files()
     lines = Path("test.csv").read_text().splitlines()

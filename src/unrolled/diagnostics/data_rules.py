@@ -50,8 +50,17 @@ def count_non_finite(inputs: NDArray[np.generic], *, has_missing_values: bool = 
 def leakage(target: DiagnosticTarget) -> Iterator[Measurement]:
     """Measure the share of each held-out split that also occurs in the training examples."""
     for name, split in target.held_out.items():
-        share = leaked_share(target.train_hashes, target.hashes(name, split), split.counts)
+        counts = np.where(are_varied(split.inputs), split.counts, 0)
+        share = leaked_share(target.train_hashes, target.hashes(name, split), counts)
         yield Measurement(share, target.locations.data(name))
+
+
+def are_varied(inputs: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return [B] False for series [T, F] that stand still: those of a sensor that is off are equal and no leak."""
+    if inputs.ndim != 3:
+        return np.ones(len(inputs), bool)
+    varied: NDArray[np.bool_] = (np.fmax.reduce(inputs, axis=1) > np.fmin.reduce(inputs, axis=1)).any(axis=1)
+    return varied
 
 
 def leaked_share(train: Sequence[bytes], held_out: Sequence[bytes], counts: NDArray[np.int64]) -> float:
