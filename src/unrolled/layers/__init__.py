@@ -10,6 +10,7 @@ Example:
     (None, 4)
 """
 
+import unrolled.gaps
 import unrolled.losses  # noqa: F401 - registered, as a saved network may have one
 from unrolled.layers.pooling import GlobalMaxPooling1D
 from unrolled.layers.preprocessing import ReadImage, ReadSeries

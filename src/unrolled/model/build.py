@@ -10,6 +10,7 @@ from unrolled.config.experiment import ExperimentConfig
 from unrolled.config.sections import Component, DataConfig
 from unrolled.data.dataset import Dataset
 from unrolled.errors import InvalidSetting
+from unrolled.gaps import LossOverGaps, MetricOverGaps
 from unrolled.layers.recurrent import NOT_CALLED
 from unrolled.model.components import REFUSALS, ComponentBuilder, dry_run_network, one_line
 from unrolled.model.connect import connect, count_weights, format_input, format_shape, layers_of
@@ -118,10 +119,15 @@ def build_model(config: ExperimentConfig, task: Task, *, steps: int | None = Non
                 f"{config.where('network')}: the layers do not fit together ({one_line(error)}). Change one of them."
             ) from None
     task.check_model(model)
+    loss = builder.loss(from_logits=not gives_probabilities(model), is_weighted=task.weighs_steps)
+    metrics = builder.metrics()
+    if task.has_gaps:
+        loss = LossOverGaps(loss)
+        metrics = [one if isinstance(one, str) else MetricOverGaps(one) for one in metrics]
     model.compile(
         optimizer=builder.optimizer(),
-        loss=builder.loss(from_logits=not gives_probabilities(model), is_weighted=task.weighs_steps),
-        **{"weighted_metrics" if task.weighs_steps else "metrics": builder.metrics()},
+        loss=loss,
+        **{"weighted_metrics" if task.weighs_steps else "metrics": metrics},
     )
     return model
 

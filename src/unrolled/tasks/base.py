@@ -52,6 +52,7 @@ class Task(ABC):
         search_metric: The metric by which a search compares trials.
         takes_other_data: True if a network can be evaluated on examples of other files.
         weighs_steps: True if each step of a batch has a weight, 0 for padding.
+        has_gaps: True if targets may be missing, NaN; loss and metrics then pass over them.
         is_calibrated: True if ``calibrate`` fits something.
         calibration: What was fitted to the outputs of the trained network, as JSON; empty until then.
         takes_inputs: True if a network may have several inputs, the columns of a table.
@@ -72,6 +73,7 @@ class Task(ABC):
     takes_inputs: ClassVar[bool] = False
     purpose: ClassVar[str | None] = None
     weighs_steps: ClassVar[bool] = False
+    has_gaps: ClassVar[bool] = False
     is_calibrated: ClassVar[bool] = False
     learned_by: ClassVar[str | None] = None
 
