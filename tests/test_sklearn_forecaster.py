@@ -128,11 +128,11 @@ def test_missing_dates_are_gaps_and_rows_may_be_in_any_order(passengers: NDArray
     pd.testing.assert_series_equal(found, expected)
 
 
-def test_a_gap_in_the_last_season_is_filled_with_a_warning(passengers: NDArray[np.float64]) -> None:
+def test_a_gap_in_the_last_season_is_passed_over_with_a_warning(passengers: NDArray[np.float64]) -> None:
     values = passengers.copy()
     values[-3] = np.nan
     forecaster = Forecaster(**SMALL | {"window": 24}, season=12).fit(values)
-    with pytest.warns(UserWarning, match="the last season has gaps, filled with the values one season before"):
+    with pytest.warns(UserWarning, match="the last season has gaps; the forecast starts from the season before there"):
         assert np.isfinite(forecaster.predict([1])).all()
 
 

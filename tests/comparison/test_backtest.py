@@ -19,6 +19,7 @@ pytestmark = pytest.mark.xdist_group("backtest")
 
 STEPS, SEASON, HORIZON = 160, 4, 4
 NAIVE = "value 4 steps before"
+MISSING = {(1, STEPS - 2), *((1, STEPS - day) for day in (5, 6, 7, 8))}
 
 
 def sales(shop: int, day: int) -> float:
@@ -27,13 +28,13 @@ def sales(shop: int, day: int) -> float:
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two shops; the second has a gap near its end."""
+    """Two shops; the second has no value in one of the last seasons, and misses one in the last."""
     path = tmp_path_factory.mktemp("backtest") / "sales.csv"
     rows = [
         f"shop {shop},{np.datetime64('2024-01-01') + day},{sales(shop, day)}"
         for shop in range(2)
         for day in range(STEPS)
-        if (shop, day) != (1, STEPS - 6)
+        if (shop, day) not in MISSING
     ]
     path.write_text("shop,date,sales\n" + "\n".join(rows) + "\n")
     return path
@@ -75,18 +76,27 @@ def test_the_last_fold_ends_with_the_series_and_the_run_forecasts_what_it_has_no
 
 def test_scores_are_those_of_the_rows(run: Run) -> None:
     found = unrolled.backtest(run, 3, methods=["naive"], quiet=True)
-    errors = np.array([row["sales: actual"] - row[f"sales: {NAIVE}"] for row in found.rows])
+    rows = [row for row in found.rows if row["sales: actual"] is not None]
+    assert len(rows) == len(found.rows) - 1
+    errors = np.array([row["sales: actual"] - row[f"sales: {NAIVE}"] for row in rows])
     assert found.methods[NAIVE]["MAE"] == pytest.approx(np.abs(errors).mean(), rel=1e-4)
-    inside = [row[f"sales: {NAIVE} 0.1"] <= row["sales: actual"] <= row[f"sales: {NAIVE} 0.9"] for row in found.rows]
+    inside = [row[f"sales: {NAIVE} 0.1"] <= row["sales: actual"] <= row[f"sales: {NAIVE} 0.9"] for row in rows]
     assert found.methods[NAIVE]["coverage"] == pytest.approx(np.mean(inside))
-    own = [abs(row["sales: actual"] - row[f"sales: {NETWORK}"]) for row in found.rows if row["shop"] == "shop 1"]
+    own = [abs(row["sales: actual"] - row[f"sales: {NETWORK}"]) for row in rows if row["shop"] == "shop 1"]
     assert found.by_series["shop 1"][NETWORK]["MAE"] == pytest.approx(np.mean(own), rel=1e-4)
 
 
-def test_forecasts_of_gaps_are_left_out_and_said_so(run: Run) -> None:
+def test_a_forecast_without_a_value_to_compare_with_is_left_out_and_said_so(run: Run) -> None:
     found = unrolled.backtest(run, 3, methods=["naive"], quiet=True)
-    assert {row["fold"] for row in found.rows if row["shop"] == "shop 1"} == {0}
-    assert found.notes == ("2 of 6 forecasts are left out: a gap in the values, or too few before",)
+    assert {row["fold"] for row in found.rows if row["shop"] == "shop 1"} == {0, 2}
+    assert found.notes == ("1 of 6 forecasts are left out: no value to compare with, or too few before",)
+
+
+def test_after_a_season_without_values_the_one_before_it_is_continued(run: Run) -> None:
+    found = unrolled.backtest(run, 1, methods=["naive"], quiet=True)
+    naive = [row[f"sales: {NAIVE}"] for row in found.rows if row["shop"] == "shop 1"]
+    assert naive == pytest.approx([sales(1, day) for day in range(STEPS - 12, STEPS - 8)], rel=1e-5)
+    assert all(row[f"sales: {NETWORK}"] is not None for row in found.rows)
 
 
 def test_a_network_that_has_read_the_folds_is_trained_again_without_them(run: Run) -> None:
@@ -130,7 +140,7 @@ def test_the_naive_forecast_stands_in_for_a_method_that_cannot_be_fitted(
     monkeypatch.setattr(models.AutoTheta, "forecast", fails)
     found = unrolled.backtest(run, 1, methods=["naive", "theta"], quiet=True)
     assert found.methods["AutoTheta"] == found.methods[NAIVE]
-    assert found.notes[0].startswith("AutoTheta could not be fitted to 1 of 1 series and moments")
+    assert found.notes[0].startswith("AutoTheta could not be fitted to 2 of 2 series and moments")
 
 
 def test_methods_that_are_unknown_or_not_installed_are_refused(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,10 +162,11 @@ def test_the_command_prints_all_methods_and_writes_each_forecast(
     assert finished.returncode == 0, finished.stderr
     for words in (NETWORK, NAIVE, "MASE of each series", "shop 1", "coverage"):
         assert words in finished.stdout
-    assert "2 of 6 forecasts are left out" in finished.stderr
+    assert "1 of 6 forecasts are left out" in finished.stderr
     with (tmp_path / "all.csv").open() as lines:
         rows = list(csv.DictReader(lines))
-    assert len(rows) == 4 * 4
+    assert len(rows) == 5 * 4
+    assert [row["sales: actual"] for row in rows].count("") == 1
     assert float(rows[0]["sales: actual"]) == pytest.approx(sales(0, STEPS - 12))
     again = unrolled_command(*arguments, "--output", "all.csv")
     assert again.returncode != 0

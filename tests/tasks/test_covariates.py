@@ -251,7 +251,8 @@ def test_series_that_are_new_short_or_have_gaps_are_named(run: Run, folder: Path
     np.testing.assert_array_equal(values["kiosk"], values["shop 1"])
     assert forecast.notes[0] == "2 of 5 series are not in the training data: kiosk, stall"
     assert forecast.notes[1].startswith("1 of 5 series are left out: stall (expected a series [T, 4] of at least 14")
-    assert forecast.notes[2] == "1 of 5 series have gaps in their last season, filled with the values one season before"
+    expected = "1 of 5 series have gaps in their last season; the forecast starts from the season before there"
+    assert forecast.notes[2] == expected
 
 
 def test_the_report_has_dates_and_names(run: Run) -> None:

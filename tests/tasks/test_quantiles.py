@@ -15,7 +15,6 @@ from unrolled.reports.forecast import draw_forecast
 from unrolled.runs.run import Run
 from unrolled.tasks.forecasting import Forecasting
 from unrolled.tasks.quantiles import conformal_shifts, quantile_errors, residual_quantiles
-from unrolled.tasks.registry import load_task
 
 import keras
 import numpy as np
@@ -90,6 +89,9 @@ def test_shifts_put_the_wanted_share_of_values_below_each_quantile_and_leave_the
     below = (errors <= shifts).mean(axis=0)[0]
     assert below[[0, 2]] == pytest.approx([0.1, 0.9], abs=0.002)
     assert shifts[0, 1] == 0
+    with_gaps = np.concatenate([errors, np.full((500, 1, 3), np.nan)])
+    np.testing.assert_array_equal(conformal_shifts(with_gaps, LEVELS), shifts)
+    assert (conformal_shifts(with_gaps[999:], LEVELS) == 0).all()
     assert (conformal_shifts(errors[:0], LEVELS) == 0).all()
 
 
@@ -206,12 +208,3 @@ def test_a_series_that_ends_early_is_named(run: Run, table: Path, tmp_path: Path
     (tmp_path / "early.csv").write_text("\n".join(early) + "\n")
     notes = unrolled.forecast_table(run, tmp_path / "early.csv").notes
     assert "1 of 2 series end before the others and are forecast from their end: small (2024-12-01)" in notes
-
-
-def test_windows_with_gaps_are_counted(table: Path, tmp_path: Path) -> None:
-    lines = table.read_text().splitlines()
-    (tmp_path / "gap.csv").write_text("\n".join(lines[:100] + lines[101:]) + "\n")
-    data = {"file": str(tmp_path / "gap.csv"), "target": "sales", "series": "shop"}
-    task = load_task(unrolled.ExperimentConfig.load({"data": data, **EXPERIMENT}))
-    expected = "8 of 618 windows are left out: a gap in their last season or in the steps to forecast"
-    assert expected in task.notes

@@ -11,9 +11,9 @@ from unrolled.data.dataset import Split
 from unrolled.data.ragged import Ragged
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.runs.run import Run
-from unrolled.tasks.baselines import seasonal_naive
 from unrolled.tasks.batches import EvaluationBatches, TrainingBatches
 from unrolled.tasks.examples import spectrogram
+from unrolled.tasks.last_season import seasonal_naive
 from unrolled.tasks.metrics import forecast_errors, naive_errors
 
 import numpy as np
@@ -231,7 +231,7 @@ def test_padding_does_not_change_the_loss(folder: Path) -> None:
 
 def test_a_seasonal_forecast_repeats_the_season() -> None:
     series = np.tile([1.0, 5.0, 3.0], 4)[:, None]
-    naive = seasonal_naive(series[None, :9], horizon=4, season=3, window=9)
+    naive = seasonal_naive(series[None, :9], horizon=4, season=3)
     np.testing.assert_array_equal(naive[0, :, 0], [1, 5, 3, 1])
     naive_error = [naive_errors([np.arange(10.0)[:, None]], 2, power)[:, None] for power in (1, 2)]
     metrics = forecast_errors(np.full((2, 4, 1), 4.0), *naive_error)

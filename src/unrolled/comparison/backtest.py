@@ -11,6 +11,7 @@ from unrolled.data.ragged import objects
 from unrolled.errors import InvalidInput
 from unrolled.runs.run import Run
 from unrolled.tasks.forecasting import Forecasting
+from unrolled.tasks.last_season import fill_gaps
 from unrolled.tasks.quantiles import MEDIAN
 from unrolled.tasks.windows import window_begins
 from unrolled.training.processes import StopRequest
@@ -212,8 +213,8 @@ def _rolling_windows(task: Forecasting, folds: int, step: int) -> _Windows:
                 numbers.append(fold)
     if not windows:
         raise InvalidInput(
-            f"backtest: every window of {folds} folds has a missing value in its last season of {settings.season} "
-            f"steps or in the {settings.horizon} steps to forecast. Fill the gaps, or choose another step."
+            f"backtest: every window of {folds} folds has no value in its {settings.window} steps or none in the "
+            f"{settings.horizon} steps to forecast. Fill the gaps, or choose another step."
         )
     return _Windows(
         Split(objects(windows), np.array(owners, np.int64)), np.array(origins, np.int64), np.array(numbers, np.int64)
@@ -260,7 +261,7 @@ def _of_statsforecast(
     levels = sorted({_level(quantile) for quantile in quantiles if quantile != MEDIAN})
     for window, (owner, origin) in enumerate(zip(windows.owners.tolist(), windows.origins.tolist(), strict=True)):
         for channel in range(len(task.output_names)):
-            past = _filled(whole[owner][:origin, channel], settings.season)[-_MOST_STEPS_READ:]
+            past = _without_gaps(whole[owner][:origin, channel], settings.season)[-_MOST_STEPS_READ:]
             try:
                 made = make(season_length=settings.season).forecast(y=past, h=settings.horizon, level=levels or None)
             except Exception:  # of whatever kind the package has for a series that is too short or constant
@@ -278,26 +279,17 @@ def _level(quantile: float) -> float:
     return int(level) if level.is_integer() else level
 
 
-def _filled(values: NDArray[Any], season: int) -> NDArray[np.float64]:
-    """Return a series [T] from its first value on, gaps filled with the values one season before or by interpolation.
-
-    Example:
-        >>> _filled(np.array([np.nan, 1.0, 2.0, np.nan, 4.0]), season=2).tolist()
-        [1.0, 2.0, 1.0, 4.0]
-    """
+def _without_gaps(values: NDArray[Any], season: int) -> NDArray[np.float64]:
+    """Return a series [T] from its first value on, with its gaps filled."""
     known = np.flatnonzero(~np.isnan(values))
-    filled = values[known[0] :].astype(np.float64) if known.size else np.zeros(1)
-    for step in np.flatnonzero(np.isnan(filled)).tolist():
-        filled[step] = filled[step - season] if step >= season else np.nan
-    gaps = np.isnan(filled)
-    filled[gaps] = np.interp(np.flatnonzero(gaps), np.flatnonzero(~gaps), filled[~gaps])
-    return filled
+    past = values[known[0] :].astype(np.float64) if known.size else np.zeros(1)
+    return fill_gaps(past[None, :, None], season)[0, :, 0]
 
 
 def _format_left_out(task: Forecasting, windows: _Windows, folds: int) -> list[str]:
     possible = folds * task.data.train.size
     missing = possible - windows.split.size
-    return [f"{missing:,} of {possible:,} forecasts are left out: a gap in the values, or too few before"] * bool(
+    return [f"{missing:,} of {possible:,} forecasts are left out: no value to compare with, or too few before"] * bool(
         missing
     )
 
@@ -309,7 +301,7 @@ def _rows(
     forecasts: Mapping[str, NDArray[Any]],
     names: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """Return a row for each window and step to forecast."""
+    """Return a row for each window and step to forecast; None stands for a value that is missing."""
     column = task.schema.series if task.schema is not None and task.schema.series else "series"
     times = [one.labels() for one in task.data.timelines] or [None] * task.data.train.size
     rows = []
@@ -320,10 +312,14 @@ def _rows(
             row |= {"fold": int(windows.folds[window]), "ahead": ahead + 1}
             row |= {"time": moment[origin + ahead] if moment else origin + ahead}
             for channel, name in enumerate(task.output_names):
-                row[f"{name}: actual"] = float(after[window, ahead, channel])
+                row[f"{name}: actual"] = _or_none(after[window, ahead, channel])
                 for method, values in forecasts.items():
                     for index, quantile in enumerate(task.quantiles):
                         of = "" if quantile == MEDIAN else f" {quantile:g}"
-                        row[f"{name}: {method}{of}"] = float(values[window, ahead, channel, index])
+                        row[f"{name}: {method}{of}"] = _or_none(values[window, ahead, channel, index])
             rows.append(row)
     return rows
+
+
+def _or_none(value: Any) -> float | None:
+    return None if np.isnan(value) else float(value)

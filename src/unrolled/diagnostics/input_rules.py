@@ -221,10 +221,10 @@ def rows_out_of_order(moments: NDArray[np.int64], series: pl.Series | None = Non
 @INPUT_RULES.rule(
     code="missing-steps",
     severity="info",
-    summary="Steps of the series have no value, and nothing is learned or predicted where one of them is needed.",
+    summary="Steps of the series have no value, and nothing is learned or measured there.",
     unit="% of the steps",
     threshold=5,
-    why="With a random gap in every twentieth step, one span of 36 steps in six has none.",
+    why="With a random gap in every twentieth step, one last season of 7 steps in three has one.",
     fix="Fill them in, or average over longer steps with data.every and data.irregular=resample.",
 )
 def missing_steps(target: DiagnosticTarget, task: Task) -> Iterator[Measurement]:

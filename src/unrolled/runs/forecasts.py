@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from unrolled.config.sections import DataConfig
-from unrolled.config.task_sections import ForecastConfig
 from unrolled.data.calendars import calendar_channels
 from unrolled.data.cells import unknown_categories
 from unrolled.data.columns import named_columns
@@ -136,8 +135,8 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
 
     Raises:
         DataError: A table is damaged, a column is missing, or a column that is known ahead has no value at a step.
-        InvalidInput: The network was trained for another task, or no series can be forecast: too short, or with a gap
-            in its last season.
+        InvalidInput: The network was trained for another task, or no series can be forecast: too short, or without a
+            value in its last window.
     """
     if not isinstance(run.task, Forecasting):
         raise InvalidInput(f"forecast: the network was trained to {run.task.name}, not to forecast. Name another run.")
@@ -145,7 +144,6 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
     table, schema = _read(run, path)
     later = None if future is None else schema.read(future)
     found = read_series(table, schema, later)
-    found, filled = _without_gaps(found, schema, run.task.settings)
     source = (table if later is None else later).path
     now, forecasts, refused = _last_time(found, schema), [], []
     for one in found:
@@ -156,6 +154,7 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
     irregular = format_irregular(found, schema, table.path.name)
     unknown = unknown_categories(table if later is None else later, schema.categories)
     names, ends = _format_names(run, found, refused), _format_ends(run.task, found, schema, now)
+    gaps = _format_gaps(run.task, found, schema)
     if refused and not forecasts:
         raise refused[0][1]
     return TableForecast(
@@ -164,7 +163,7 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
         "series" if schema.is_wide else schema.series,
         schema.time,
         tuple(run.task.settings.quantiles or ()),
-        tuple(note for note in (*names, ends, filled, irregular, unknown, _format_quantiles(run.task)) if note),
+        tuple(note for note in (*names, ends, gaps, irregular, unknown, _format_quantiles(run.task)) if note),
     )
 
 
@@ -188,28 +187,6 @@ def _read(run: Run, path: Source) -> tuple[Table, TableSchema]:
         ignore=[name for name in named_columns(data.ignore) if name in table.columns],
     )
     return table, replace(schema, columns=again.columns)
-
-
-def _without_gaps(found: Sequence[Series], schema: TableSchema, settings: ForecastConfig) -> tuple[list[Series], str]:
-    """Return the series with values in the gaps of their last season, those of earlier seasons, and a note."""
-    targets, series, count = 1 if schema.is_wide else len(schema.columns), [], 0
-    for one in found:
-        end = last_filled(one, schema) + 1
-        last = slice(max(end - settings.season, 0), end)
-        past = one.values[:end, :targets].copy()
-        for step in range(max(end - settings.window, 0) + settings.season, end):
-            past[step] = np.where(np.isnan(past[step]), past[step - settings.season], past[step])
-        values = one.values.copy()
-        values[last, :targets] = past[last]
-        is_filled = np.isnan(one.values[last, :targets]).any() and not np.isnan(past[last]).any()
-        count += bool(is_filled)
-        series.append(replace(one, values=values) if is_filled else one)
-    which = (
-        "the last season has gaps"
-        if len(found) == 1
-        else f"{count:,} of {len(found):,} series have gaps in their last season"
-    )
-    return series, f"{which}, filled with the values one season before" if count else ""
 
 
 def _last_time(found: Sequence[Series], schema: TableSchema) -> int | None:
@@ -347,6 +324,17 @@ def _format_ends(task: Forecasting, found: Sequence[Series], schema: TableSchema
     gaps = f"; {known} of a step without a row counts as a gap there" if task.channels.known else ""
     which = f"{len(early):,} of {len(found):,} series end before the others and are forecast from their end"
     return f"{which}: {format_list(early, _MOST_NAMED)}{gaps}"
+
+
+def _format_gaps(task: Forecasting, found: Sequence[Series], schema: TableSchema) -> str:
+    """Return a note on series with gaps in their last season; empty if there are none."""
+    ends = [(one.values[:, : len(task.output_names)], last_filled(one, schema) + 1) for one in found]
+    count = sum(np.isnan(values[max(end - task.settings.season, 0) : end]).any() for values, end in ends)
+    if not count:
+        return ""
+    which = f"{count:,} of {len(found):,} series have gaps in their last season"
+    which = "the last season has gaps" if len(found) == 1 else which
+    return f"{which}; the forecast starts from the season before there"
 
 
 def _format_names(run: Run, found: Sequence[Series], refused: Sequence[tuple[str, InvalidInput]]) -> list[str]:

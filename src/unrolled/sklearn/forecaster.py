@@ -159,8 +159,8 @@ class Forecaster(Recurrent):
             [N, F], of a list or mapping of series a list or mapping.
 
         Raises:
-            InvalidInput: A step is not after the end of the series, ``X`` has too few steps, or the last season of a
-                series has gaps that the season before does not fill.
+            InvalidInput: A step is not after the end of the series, ``X`` has too few steps, or a series has no
+                value in its last window.
         """
         check_is_fitted(self, "model_")
         steps = self._steps(fh)

@@ -64,39 +64,6 @@ def trigram_baseline(train: TokenNumbers, test: TokenNumbers, vocabulary: int, m
     return {"trigram model": {metric: total / max(1, len(test) - 2)}}
 
 
-def seasonal_naive(windows: NDArray[Any], *, horizon: int, season: int, window: int) -> NDArray[Any]:
-    """Return the values one season before those to forecast, or the fewest seasons that are in the window.
-
-    Args:
-        windows: [B, >= window, F] past values.
-        horizon: Number of steps to forecast.
-        season: Length of a season, in steps.
-        window: Number of past steps that count.
-
-    Returns:
-        [B, horizon, F].
-
-    Example:
-        >>> seasonal_naive(np.arange(6.0).reshape(1, 6, 1), horizon=3, season=2, window=6)[0, :, 0].tolist()
-        [4.0, 5.0, 4.0]
-    """
-    naive: NDArray[Any] = windows[:, seasonal_steps(horizon, season, window)]
-    return naive
-
-
-def seasonal_steps(horizon: int, season: int, window: int) -> NDArray[np.int64]:
-    """Return [horizon] the index of the step one season before each step to forecast.
-
-    It is the smallest number of whole seasons before that is in the window.
-
-    Example:
-        >>> seasonal_steps(horizon=3, season=2, window=6).tolist()
-        [4, 5, 4]
-    """
-    steps = np.arange(horizon)
-    return window + steps - season * (steps // season + 1)
-
-
 def _grams(tokens: TokenNumbers, size: int) -> Iterable[tuple[int, ...]]:
     listed: Sequence[int] = tokens.tolist()
     return zip(*(listed[begin:] for begin in range(size)), strict=False)

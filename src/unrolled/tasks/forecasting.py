@@ -11,12 +11,12 @@ from unrolled.data.dataset import Dataset, Split
 from unrolled.data.registry import load, load_config_data
 from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.tasks.base import Baselines, Prediction, Task
-from unrolled.tasks.baselines import seasonal_naive
 from unrolled.tasks.batches import predict_outputs
 from unrolled.tasks.forecast_charts import forecast_charts
+from unrolled.tasks.last_season import season_lags, seasonal_naive
 from unrolled.tasks.metrics import Evaluation, forecast_errors, naive_errors, season_differences
 from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor, window_level
-from unrolled.tasks.quantiles import MEDIAN, conformal_shifts, quantile_errors, residual_quantiles
+from unrolled.tasks.quantiles import MEDIAN, check_loss, conformal_shifts, quantile_errors, residual_quantiles
 from unrolled.tasks.sections import Sections
 from unrolled.tasks.windows import Channels, window_begins, windows_after, windows_of
 
@@ -37,6 +37,9 @@ class Forecasting(Task):
 
         y = (x[t + k] - x[t + k - season m]) / scale        k = 1 ... horizon, m the smallest that is in the window
 
+    Where that value is missing, the one before it stands in (see ``seasonal_naive``); where the value to forecast is
+    missing, ``y`` is NaN, and loss, metrics and baselines pass over it.
+
     With ``forecast.scale: window_mean`` the scale is multiplied by the mean of the window. With ``forecast.quantiles``
     there is an output for each quantile. Metrics and baselines concern the channels to forecast; what else the network
     reads, ``Channels`` says.
@@ -50,6 +53,7 @@ class Forecasting(Task):
     output_unit = "values"
     takes_other_data = False
     is_calibrated = True
+    has_gaps = True
 
     @classmethod
     def matches(cls, config: ExperimentConfig) -> bool:
@@ -64,7 +68,7 @@ class Forecasting(Task):
             metrics = config.training.metrics or ()
             training = config.training.model_copy(update={"loss": loss, "metrics": metrics})
             config = config.replaced(training=training)
-        _check_loss(config)
+        check_loss(config)
         return super().with_defaults(config)
 
     @property
@@ -122,9 +126,7 @@ class Forecasting(Task):
         length = self.settings.window + self.settings.horizon
         possible = sum(max(len(values) - length + 1, 0) for values in self._trained())
         missing = possible - sum(len(window_begins(values, self.settings)) for values in self._trained())
-        gaps = (
-            f"{missing:,} of {possible:,} windows are left out: a gap in their last season or in the steps to forecast"
-        )
+        gaps = f"{missing:,} of {possible:,} windows are left out: no value before or none in the steps to forecast"
         return [*super().notes, *([gaps] if missing > 0 else [])]
 
     def fit_preprocessor(self, train: Split) -> Preprocessor:
@@ -134,7 +136,7 @@ class Forecasting(Task):
     def encode(self, split: Split) -> Split:
         """Return what the network reads, and the scaled differences from one season earlier.
 
-        Those are [B, horizon * targets * Q], each as often as there are quantiles.
+        Those are [B, horizon * targets * Q], each as often as there are quantiles, NaN for a gap.
         """
         windows = np.stack(list(split.inputs))
         before, after = self._targets(windows)
@@ -261,7 +263,7 @@ class Forecasting(Task):
             [steps, targets] in the units of the data, of quantiles the median; or [steps, targets, Q].
 
         Raises:
-            InvalidInput: The series is too short, has other channels, or has a gap in its last season; or what is known
+            InvalidInput: The series is too short, has other channels, or no value in its last window; or what is known
                 of the steps to forecast is missing.
         """
         settings, channels, targets = self.settings, self.channels, len(self.output_names)
@@ -269,7 +271,7 @@ class Forecasting(Task):
         if wanted < 1:
             raise InvalidInput(f"forecast: expected at least one step, got {wanted}.")
         values = self.past_values(series)
-        ahead = self._known_ahead(future, wanted)
+        ahead = channels.check_ahead(future, wanted, settings.horizon)
         known, first = values[-settings.window :], len(channels.names) - len(channels.ahead)
         blocks, median = [], self.quantiles.index(MEDIAN)
         for begin in range(0, wanted, settings.horizon):
@@ -288,43 +290,11 @@ class Forecasting(Task):
         """Return a series [T, F] to forecast after checking it.
 
         Raises:
-            InvalidInput: It is too short, has other channels, or has a gap in its last season.
+            InvalidInput: It is too short, has other channels, or a channel to forecast has no value in its last window.
         """
-        settings, channels, targets = self.settings, self.channels, len(self.output_names)
         is_precise = self._series_preprocessor.offset is not None
         values: NDArray[Any] = np.asarray(series, np.float64 if is_precise else np.float32)
-        values = values[:, None] if values.ndim == 1 else values
-        if values.ndim != 2 or values.shape[1] != len(channels.names) or len(values) < settings.window:
-            raise InvalidInput(
-                f"forecast: expected a series [T, {len(channels.names)}] of at least {settings.window} steps, got "
-                f"{list(values.shape)}. Give more past steps, and the channels {', '.join(channels.names)}."
-            )
-        if np.isnan(values[-settings.season :, :targets]).any():
-            raise InvalidInput("forecast: the last season of the series has a gap. Fill it first.")
-        return values
-
-    def _known_ahead(self, future: Any, steps: int) -> NDArray[np.float64]:
-        """Return [whole horizons, known channels] what is known ahead.
-
-        Raises:
-            InvalidInput: It is missing.
-        """
-        names, horizon = self.channels.ahead, self.settings.horizon
-        whole = -(-steps // horizon) * horizon
-        if future is None and names:
-            raise InvalidInput(
-                f"forecast: expected {', '.join(names)} of the {steps} steps to forecast, which the network reads, got "
-                f"none. Give them: future=[{steps}, {len(names)}]."
-            )
-        given = np.empty((whole, 0)) if future is None else np.asarray(future, np.float64)
-        given = given[:, None] if given.ndim == 1 and len(names) == 1 else given
-        if given.ndim != 2 or given.shape[1] != len(names) or len(given) < steps:
-            raise InvalidInput(
-                f"forecast: expected future [{steps}, {len(names)}], got {list(given.shape)}. Give {steps} steps of "
-                f"{', '.join(names) or 'nothing: the network reads no channel that is known ahead'}."
-            )
-        given = given[:whole]
-        return np.concatenate([given, np.repeat(given[-1:], whole - len(given), axis=0)])
+        return self.channels.check_past(values, self.settings.window)
 
     def values(self, outputs: NDArray[Any], windows: NDArray[Any]) -> NDArray[Any]:
         """Return the forecast quantiles [B, horizon, targets, Q] in the units of the data.
@@ -373,24 +343,26 @@ class Forecasting(Task):
         naive, settings = self._naive(windows).astype(np.float64)[..., None], self.settings
         if not settings.quantiles:
             return naive
-        seasons = np.arange(settings.horizon) // settings.season + 1
-        of_seasons = {
-            count: residual_quantiles(
-                [season_differences(one, count * settings.season) for one in self._trained()], self.quantiles
-            )
-            for count in np.unique(seasons).tolist()
+        lags = season_lags(settings.horizon, settings.season).tolist()
+        spreads = {
+            lag: residual_quantiles([season_differences(one, lag) for one in self._trained()], self.quantiles)
+            for lag in set(lags)
         }
-        spread = np.stack([of_seasons[count] for count in seasons.tolist()], axis=1)
+        spread = np.stack([spreads[lag] for lag in lags], axis=1)
         spread[..., self.quantiles.index(MEDIAN)] = 0
         return naive + spread[owners]
 
     def _naive(self, windows: NDArray[Any]) -> NDArray[Any]:
         settings = self.settings
-        return seasonal_naive(windows, horizon=settings.horizon, season=settings.season, window=settings.window)
+        return seasonal_naive(windows, horizon=settings.horizon, season=settings.season)
 
     def targets_of(self, windows: Split) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return [B, window, targets] and [B, horizon, targets], the values before and after the end of windows."""
-        return self._targets(np.stack(list(windows.inputs)))
+        """Return [B, window, targets] and [B, horizon, targets], the values before and after the end of windows.
+
+        Those after it are NaN where a channel has no value before, so that no method is measured there.
+        """
+        before, after = self._targets(np.stack(list(windows.inputs)))
+        return before, np.where(np.isnan(before).all(axis=1, keepdims=True), np.nan, after)
 
     def _targets(self, windows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return [B, window, targets] and [B, horizon, targets], the values before and after the end of a window."""
@@ -425,28 +397,12 @@ class Forecasting(Task):
         return self._check(windows_of(series, settings, len(self.output_names)), "training")
 
     def _check(self, windows: Split, part: str) -> Split:
-        """Refuse a part of which every window has a gap where there may be none."""
+        """Refuse a part without a window."""
         if not windows.size:
             settings = self.settings
             raise InvalidSetting(
-                f"{self.config.where('forecast')}: every {part} window has a missing value in its last season of "
-                f"{settings.season} steps or in the {settings.horizon} steps to forecast. Fill the gaps, shorten "
-                "horizon and season, or leave the missing steps out of the table without their times."
+                f"{self.config.where('forecast')}: every {part} window has no value in its {settings.window} steps or "
+                f"none in the {settings.horizon} steps to forecast. Fill the gaps, widen the window, or leave the "
+                "missing steps out of the table without their times."
             )
         return windows
-
-
-def _check_loss(config: ExperimentConfig) -> None:
-    """Refuse a loss of other quantiles than those to forecast.
-
-    Raises:
-        InvalidSetting: It is.
-    """
-    loss, wanted = config.training.loss, config.forecast.quantiles if config.forecast else None
-    has_pinball = loss is not None and loss.name == "PinballLoss"
-    given = list(loss.arguments.get("quantiles", ())) if loss is not None and has_pinball else None
-    if loss is not None and given != wanted:
-        remedy = "Leave the loss out" if wanted else "Set forecast.quantiles to them, or name another loss"
-        expected = f"PinballLoss of the quantiles {wanted}" if wanted else "a loss of one value for each step"
-        got = f"PinballLoss of {given}" if has_pinball else loss.name
-        raise InvalidSetting(f"{config.where('training', 'loss')}: expected {expected}, got {got}. {remedy}.")

@@ -246,7 +246,7 @@ def forecast_errors(errors: NDArray[Any], naive: NDArray[Any], squared: NDArray[
         RMSSE = mean over windows and channels of sqrt (mean over the horizon of error^2 / squared naive)
 
     Args:
-        errors: [B, horizon, F], in the units of the data.
+        errors: [B, horizon, F], in the units of the data, NaN for a gap.
         naive: [B or 1, 1, F] the mean error of the naive forecast (see ``naive_errors``) of each window's series.
         squared: [B or 1, 1, F] the mean of its squared errors.
 
@@ -254,12 +254,13 @@ def forecast_errors(errors: NDArray[Any], naive: NDArray[Any], squared: NDArray[
         Hyndman and Koehler, "Another look at measures of forecast accuracy", 2006.
     """
     squared = np.where(squared > 0, squared, 1.0)
-    counts = np.maximum((~np.isnan(errors)).sum(axis=1), 1)
+    counts = (~np.isnan(errors)).sum(axis=1)
+    scaled = np.sqrt(np.nansum(errors**2 / squared, axis=1) / np.maximum(counts, 1))
     return {
         "MAE": float(np.nanmean(np.abs(errors))),
         "RMSE": float(np.sqrt(np.nanmean(errors**2))),
         "MASE": mase(errors, naive),
-        "RMSSE": float(np.sqrt(np.nansum(errors**2 / squared, axis=1) / counts).mean()),
+        "RMSSE": float(scaled[counts > 0].mean()),
     }
 
 

@@ -352,7 +352,8 @@ def _all_steps(
 
 def window_level(series: NDArray[Any]) -> NDArray[np.float64]:
     """Return [..., 1, F] the mean of series [..., T, F] over their steps; 1 where it is 0 or there is none."""
-    mean = np.nan_to_num(np.nanmean(series, axis=-2, keepdims=True, dtype=np.float64))
+    counts = (~np.isnan(series)).sum(axis=-2, keepdims=True)
+    mean = np.nansum(series, axis=-2, keepdims=True, dtype=np.float64) / np.maximum(counts, 1)
     return np.where(mean == 0, 1.0, mean)
 
 

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from unrolled.config.experiment import ExperimentConfig
+from unrolled.errors import InvalidSetting
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,23 +48,21 @@ def conformal_shifts(errors: NDArray[Any], levels: Sequence[float]) -> NDArray[n
     are, so it is a correction rather than a guarantee.
 
     Args:
-        errors: [N, F, Q] values less their forecast quantiles.
+        errors: [N, F, Q] values less their forecast quantiles, NaN for a gap.
         levels: [Q] the quantiles.
 
     Returns:
-        [F, Q].
+        [F, Q]; 0 without an error.
 
     Reference:
         Romano, Patterson and Candes, "Conformalized Quantile Regression", 2019.
     """
-    ordered = np.sort(errors, axis=0)
-    count = len(ordered)
-    shifts = np.zeros(errors.shape[1:])
-    for index, level in enumerate(levels):
-        if level != MEDIAN and count:
-            rank = np.ceil((count + 1) * level) if level > MEDIAN else np.floor((count + 1) * level)
-            shifts[:, index] = ordered[int(np.clip(rank, 1, count)) - 1, :, index]
-    return shifts
+    ordered = np.sort(errors, axis=0)  # NaN comes last
+    counts, shares = (~np.isnan(errors)).sum(axis=0), np.array(levels)
+    ranks = np.where(shares > MEDIAN, np.ceil((counts + 1) * shares), np.floor((counts + 1) * shares)).astype(int)
+    places = np.clip(ranks, 1, np.maximum(counts, 1)) - 1
+    shifts = np.take_along_axis(ordered, places[None], axis=0)[0] if len(ordered) else np.zeros(errors.shape[1:])
+    return np.where((shares == MEDIAN) | (counts == 0), 0.0, shifts)
 
 
 def residual_quantiles(residuals: Sequence[NDArray[Any]], levels: Sequence[float]) -> NDArray[np.float64]:
@@ -76,6 +77,22 @@ def residual_quantiles(residuals: Sequence[NDArray[Any]], levels: Sequence[float
         for one in residuals
     ]
     return np.array(found)
+
+
+def check_loss(config: ExperimentConfig) -> None:
+    """Refuse a loss of other quantiles than those to forecast.
+
+    Raises:
+        InvalidSetting: It is.
+    """
+    loss, wanted = config.training.loss, config.forecast.quantiles if config.forecast else None
+    has_pinball = loss is not None and loss.name == "PinballLoss"
+    given = list(loss.arguments.get("quantiles", ())) if loss is not None and has_pinball else None
+    if loss is not None and given != wanted:
+        remedy = "Leave the loss out" if wanted else "Set forecast.quantiles to them, or name another loss"
+        expected = f"PinballLoss of the quantiles {wanted}" if wanted else "a loss of one value for each step"
+        got = f"PinballLoss of {given}" if has_pinball else loss.name
+        raise InvalidSetting(f"{config.where('training', 'loss')}: expected {expected}, got {got}. {remedy}.")
 
 
 def format_interval(levels: Sequence[float]) -> str:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unrolled.config.task_sections import ForecastConfig
 from unrolled.data.anomalies import anomaly_schema
 from unrolled.data.choosing import MOST_CHANNELS
 from unrolled.data.columns import Column, find_columns, may_be_series
@@ -15,8 +14,8 @@ from unrolled.data.series import Series, read_series
 from unrolled.data.table import Table, format_list
 from unrolled.data.values import is_missing
 from unrolled.errors import DataError
+from unrolled.tasks.last_season import season_lags
 from unrolled.tasks.metrics import season_differences
-from unrolled.tasks.windows import windows_of
 
 import numpy as np
 from numpy.typing import NDArray
@@ -314,10 +313,8 @@ def _sizes(path: Path, found: Sequence[Series], grid: _Grid) -> tuple[dict[str, 
         season = 1
     else:
         reason = f"{name}, the season, has {season}" if name else "without a season, the last value is continued"
-    if not _has_windows(found, season, horizon, longest, test_steps):
-        season, reason = 1, "gaps leave no windows with a season, so the last value is continued"
-        horizon = next((some for some in (min(8, horizon), 2) if _has_windows(found, 1, some, longest, test_steps)), 1)
-    forecast: dict[str, Any] = {"window": _window(season, horizon, longest), "horizon": horizon, "season": season}
+    window = min(longest, max(2 * season, 2 * horizon))
+    forecast: dict[str, Any] = {"window": window, "horizon": horizon, "season": season}
     if _differ_in_level(found):
         forecast["scale"] = "window_mean"
         reason += "; the series differ in their level, so each window is divided by its mean"
@@ -342,8 +339,8 @@ def _is_better(found: Sequence[Series], season: int, horizon: int, test_steps: i
 
 def _naive_error(values: NDArray[np.float64], season: int, horizon: int) -> float:
     """Return the mean absolute error of the values one season before, over the steps up to the horizon."""
-    lags = season * (np.arange(horizon) // season + 1)
-    errors = [np.abs(season_differences(values, lag)) for lag in lags.tolist() if lag < len(values)]
+    lags = season_lags(horizon, season).tolist()
+    errors = [np.abs(season_differences(values, lag)) for lag in lags if lag < len(values)]
     known = [float(np.nanmean(one)) for one in errors if not np.isnan(one).all()]
     return float(np.mean(known)) if len(known) == horizon else np.nan
 
@@ -353,17 +350,6 @@ def _differ_in_level(found: Sequence[Series]) -> bool:
     values = [one.values[:, 0][~np.isnan(one.values[:, 0])] for one in found]
     levels = [float(one.mean()) for one in values if one.size]
     return len(levels) > 1 and all((one >= 0).all() for one in values) and max(levels) > _LEVELS_APART * min(levels) > 0
-
-
-def _window(season: int, horizon: int, longest: int) -> int:
-    return min(longest, max(2 * season, 2 * horizon))
-
-
-def _has_windows(found: Sequence[Series], season: int, horizon: int, longest: int, test_steps: int) -> bool:
-    """Return True if gaps leave windows to train on."""
-    window = _window(season, horizon, longest)
-    settings = ForecastConfig(window=window, horizon=horizon, season=season, test_steps=test_steps)
-    return windows_of([one.values[:-test_steps] for one in found], settings, 1).size > 0
 
 
 def _calendar(found: Sequence[Series], grid: _Grid) -> list[str]:

@@ -10,7 +10,8 @@ from unrolled.data.dataset import Split
 from unrolled.data.ragged import objects
 from unrolled.data.schema import TableSchema
 from unrolled.data.series import SINCE_LAST
-from unrolled.tasks.baselines import seasonal_steps
+from unrolled.errors import InvalidInput
+from unrolled.tasks.last_season import seasonal_steps
 from unrolled.tasks.preprocessing import SeriesPreprocessor, fit_series
 
 import numpy as np
@@ -90,6 +91,53 @@ class Channels:
         is_ahead[np.isnan(steps).all(axis=2)] = np.nan
         return np.concatenate([steps, earlier, is_ahead], axis=2)
 
+    def check_past(self, series: NDArray[Any], window: int) -> NDArray[Any]:
+        """Return a series [T, F] to forecast, of one channel also [T].
+
+        Raises:
+            InvalidInput: It is too short, has other channels, or a channel to forecast has no value in its last window.
+        """
+        values = series[:, None] if series.ndim == 1 else series
+        if values.ndim != 2 or values.shape[1] != len(self.names) or len(values) < window:
+            raise InvalidInput(
+                f"forecast: expected a series [T, {len(self.names)}] of at least {window} steps, got "
+                f"{list(values.shape)}. Give more past steps, and the channels {', '.join(self.names)}."
+            )
+        is_empty = np.isnan(values[-window:, : len(self.targets)]).all(axis=0)
+        for name in (name for name, empty in zip(self.targets, is_empty, strict=True) if empty):
+            raise InvalidInput(
+                f"forecast: expected a value of {name} in the last {window} steps of the series, got none. Give one."
+            )
+        return values
+
+    def check_ahead(self, future: Any, steps: int, horizon: int) -> NDArray[np.float64]:
+        """Return [whole horizons, known channels] what is known ahead, the last step repeated up to whole horizons.
+
+        Args:
+            future: [>= steps, known channels], or [>= steps] of one; None if nothing is known.
+            steps: Number of steps to forecast.
+            horizon: Number of steps that the network forecasts at once.
+
+        Raises:
+            InvalidInput: It is missing.
+        """
+        names = self.ahead
+        whole = -(-steps // horizon) * horizon
+        if future is None and names:
+            raise InvalidInput(
+                f"forecast: expected {', '.join(names)} of the {steps} steps to forecast, which the network reads, got "
+                f"none. Give them: future=[{steps}, {len(names)}]."
+            )
+        given = np.empty((whole, 0)) if future is None else np.asarray(future, np.float64)
+        given = given[:, None] if given.ndim == 1 and len(names) == 1 else given
+        if given.ndim != 2 or given.shape[1] != len(names) or len(given) < steps:
+            raise InvalidInput(
+                f"forecast: expected future [{steps}, {len(names)}], got {list(given.shape)}. Give {steps} steps of "
+                f"{', '.join(names) or 'nothing: the network reads no channel that is known ahead'}."
+            )
+        given = given[:whole]
+        return np.concatenate([given, np.repeat(given[-1:], whole - len(given), axis=0)])
+
     def fit(self, windows: Sequence[NDArray[Any]], settings: ForecastConfig) -> SeriesPreprocessor:
         """Fit the mean and the scale of each channel of the network's input.
 
@@ -126,7 +174,7 @@ class Channels:
 
 
 def windows_of(series: Sequence[NDArray[Any]], settings: ForecastConfig, targets: int) -> Split:
-    """Return the windows of all series without gaps to forecast, in their last season and target steps.
+    """Return the windows of all series that have something to forecast (see ``window_begins``).
 
     Args:
         series: [S] arrays [T, F].
@@ -146,18 +194,19 @@ def windows_of(series: Sequence[NDArray[Any]], settings: ForecastConfig, targets
 
 
 def window_begins(values: NDArray[Any], settings: ForecastConfig) -> NDArray[np.int64]:
-    """Return the first step of each window of a series without gaps to forecast.
+    """Return the first step of each window of a series that has something to forecast.
+
+    That is, one of the channels has a value in the window and one in the steps to forecast.
 
     Args:
-        values: [T, targets] the channels to forecast; their last season in the window and the target steps have no gap.
+        values: [T, targets] the channels to forecast, NaN for a gap.
         settings: Window, horizon and season.
     """
-    needed = settings.season + settings.horizon
-    gaps = np.concatenate([[0], np.isnan(values).any(axis=1).cumsum()])
+    known = np.concatenate([np.zeros((1, values.shape[1]), np.int64), (~np.isnan(values)).cumsum(axis=0)])
     begins = np.arange(max(len(values) - settings.window - settings.horizon + 1, 0))
-    first = begins + settings.window - settings.season
-    complete: NDArray[np.int64] = begins[gaps[first + needed] == gaps[first]]
-    return complete
+    now, end = begins + settings.window, begins + settings.window + settings.horizon
+    useful: NDArray[np.int64] = begins[((known[now] > known[begins]) & (known[end] > known[now])).any(axis=1)]
+    return useful
 
 
 def windows_after(
