@@ -21,7 +21,8 @@ class ForecastConfig(ConfigModel):
     """Number of steps after the window that it forecasts."""
     season: int = Field(default=1, ge=1)
     """Number of steps after which the series repeats itself, if it does. The network learns the difference from the
-    values one season before, which are also the baseline."""
+    values one season before, which are also the baseline; unusual ones are passed over if the window holds three
+    seasons."""
     scale: Literal["window_mean"] | None = None
     """``window_mean`` to divide each window by its own mean, for series whose swings grow with their level."""
     quantiles: Annotated[list[float], Field(min_length=1)] | None = None

@@ -13,7 +13,7 @@ from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.tasks.base import Baselines, Prediction, Task
 from unrolled.tasks.batches import predict_outputs
 from unrolled.tasks.forecast_charts import forecast_charts
-from unrolled.tasks.last_season import season_lags, seasonal_naive
+from unrolled.tasks.last_season import season_lags, seasonal_naive, usual_season
 from unrolled.tasks.metrics import Evaluation, forecast_errors, naive_errors, season_differences
 from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor, window_level
 from unrolled.tasks.quantiles import MEDIAN, check_loss, conformal_shifts, quantile_errors, residual_quantiles
@@ -35,10 +35,10 @@ class Forecasting(Task):
 
     ::
 
-        y = (x[t + k] - x[t + k - season m]) / scale        k = 1 ... horizon, m the smallest that is in the window
+        y = (x[t + k] - x[t + k - season m]) / scale        k = 1 ... horizon
 
-    Where that value is missing, the one before it stands in (see ``seasonal_naive``); where the value to forecast is
-    missing, ``y`` is NaN, and loss, metrics and baselines pass over it.
+    Here m is the smallest whose value is in the window, not missing, and not unusual (see ``find_unusual``). Where the
+    value to forecast is missing, ``y`` is NaN, and loss, metrics and baselines pass over it.
 
     With ``forecast.scale: window_mean`` the scale is multiplied by the mean of the window. With ``forecast.quantiles``
     there is an output for each quantile. Metrics and baselines concern the channels to forecast; what else the network
@@ -140,7 +140,7 @@ class Forecasting(Task):
         """
         windows = np.stack(list(split.inputs))
         before, after = self._targets(windows)
-        differences = (after - self._naive(before)) / self._unit(before)
+        differences = (after - self._base(before)) / self._unit(before)
         inputs = self._series_preprocessor.narrow(self.channels.inputs(windows, self.settings))
         targets = np.repeat(differences.reshape(len(inputs), -1).astype(np.float32), len(self.quantiles), axis=1)
         return Split(inputs, targets)
@@ -304,7 +304,7 @@ class Forecasting(Task):
             windows: [B, window, targets] past values.
         """
         differences = self._differences(outputs) * self._unit(windows)[..., None]
-        values: NDArray[Any] = self._naive(windows)[..., None] + differences
+        values: NDArray[Any] = self._base(windows)[..., None] + differences
         return values
 
     def _differences(self, outputs: NDArray[Any]) -> NDArray[Any]:
@@ -340,7 +340,8 @@ class Forecasting(Task):
             windows: [B, window, targets] past values.
             owners: [B] the index of the series of each window.
         """
-        naive, settings = self._naive(windows).astype(np.float64)[..., None], self.settings
+        settings = self.settings
+        naive = seasonal_naive(windows, horizon=settings.horizon, season=settings.season).astype(np.float64)[..., None]
         if not settings.quantiles:
             return naive
         lags = season_lags(settings.horizon, settings.season).tolist()
@@ -352,9 +353,8 @@ class Forecasting(Task):
         spread[..., self.quantiles.index(MEDIAN)] = 0
         return naive + spread[owners]
 
-    def _naive(self, windows: NDArray[Any]) -> NDArray[Any]:
-        settings = self.settings
-        return seasonal_naive(windows, horizon=settings.horizon, season=settings.season)
+    def _base(self, windows: NDArray[Any]) -> NDArray[Any]:
+        return usual_season(windows, horizon=self.settings.horizon, season=self.settings.season)
 
     def targets_of(self, windows: Split) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return [B, window, targets] and [B, horizon, targets], the values before and after the end of windows.

@@ -1,9 +1,18 @@
-"""The last season of a window, with its gaps filled: what a forecast starts from."""
+"""The last season of a window, without gaps and unusual values: what a forecast starts from."""
 
 from typing import Any
+from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from numpy.typing import NDArray
+
+# Turns the median of the absolute differences of normal values into their standard deviation.
+_MEDIAN_TO_DEVIATION = 1.4826
+_FEWEST_SEASONS, _MOST_SEASONS = 3, 4
+_DEVIATIONS = 5
+_ROUNDING = 1e-5  # of the largest value
+# So many values of a season may be unusual, or the season divided by this.
+_UNUSUAL, _PARTS = 2, 7
 
 
 def season_lags(horizon: int, season: int) -> NDArray[np.int64]:
@@ -51,6 +60,75 @@ def seasonal_naive(windows: NDArray[Any], *, horizon: int, season: int) -> NDArr
     return last[:, seasonal_steps(horizon, season, season)]
 
 
+def usual_season(windows: NDArray[Any], *, horizon: int, season: int) -> NDArray[Any]:
+    """Return ``seasonal_naive`` of windows in which unusual values of the last season count as gaps.
+
+    So a day on which a shop was closed does not come back every week. An ordinary window is unchanged.
+
+    Args:
+        windows: [B, >= season, F] past values, NaN for a gap.
+        horizon: Number of steps to forecast.
+        season: Length of a season, in steps.
+
+    Returns:
+        [B, horizon, F]; NaN where a channel has no value in the window.
+    """
+    usual = windows.copy()
+    usual[:, -season:][find_unusual(windows, season)] = np.nan
+    return seasonal_naive(usual, horizon=horizon, season=season)
+
+
+def usual_steps(windows: NDArray[Any], *, horizon: int, season: int) -> NDArray[np.int64]:
+    """Return [B, horizon] the index of the step of which ``usual_season`` has the value, in the first channel.
+
+    Where that is none, it is the step in the last season.
+
+    Args:
+        windows: [B, window, F] past values, NaN for a gap.
+        horizon: Number of steps to forecast.
+        season: Length of a season, in steps.
+    """
+    is_usable = ~np.isnan(windows[..., 0])
+    is_usable[:, -season:] &= ~find_unusual(windows[..., :1], season)[..., 0]
+    window = windows.shape[1]
+    usable = np.pad(np.where(is_usable, np.arange(window), -1), ((0, 0), (-window % season, 0)), constant_values=-1)
+    latest = usable.reshape(len(windows), -1, season).max(axis=1)
+    steps: NDArray[np.int64] = np.where(latest < 0, seasonal_steps(season, season, window), latest)
+    return steps[:, seasonal_steps(horizon, season, season)]
+
+
+def find_unusual(windows: NDArray[Any], season: int) -> NDArray[np.bool_]:
+    """Return [B, season, F] True for the values of the last season that are far from those of all other seasons.
+
+    ::
+
+        y[i, p]     = x[i, p] + median over p of (x[n, p] - x[i, p])        season i at the level of the last one, n
+        s           = 1.4826 * median over i and p of |y[i + 1, p] - y[i, p]|
+        unusual     : |y[n, p] - y[i, p]| > 5 s for all i < n               at least two of them have a value
+
+    The last four seasons are compared. Where there are fewer than three, it cannot be known which one is unusual, and
+    none is; nor is any if more than two are unusual, or a seventh of a longer season, as the season itself has then
+    changed.
+
+    Args:
+        windows: [B, >= season, F] past values, NaN for a gap.
+        season: Length of a season, in steps.
+    """
+    batch, window, channels = windows.shape
+    count = min(window // season, _MOST_SEASONS)
+    if season == 1 or count < _FEWEST_SEASONS:
+        return np.zeros((batch, season, channels), np.bool_)
+    seasons = windows[:, window - count * season :].reshape(batch, count, season, channels)
+    leveled = seasons + _median(seasons[:, -1:] - seasons, (2,))
+    spread = _MEDIAN_TO_DEVIATION * _median(np.abs(np.diff(leveled, axis=1)), (1, 2))[:, 0]
+    largest = np.nan_to_num(np.abs(seasons)).max(axis=(1, 2))[:, None]
+    distances = np.abs(leveled[:, -1:] - leveled[:, :-1])
+    is_far = np.isnan(distances) | (distances > (_DEVIATIONS * spread + _ROUNDING * largest)[:, None])
+    is_unusual = is_far.all(axis=1) & ((~np.isnan(distances)).sum(axis=1) >= _FEWEST_SEASONS - 1)
+    most = max(_UNUSUAL, season // _PARTS)
+    return np.asarray(is_unusual & (is_unusual.sum(axis=1, keepdims=True) <= most))
+
+
 def fill_gaps(values: NDArray[Any], season: int) -> NDArray[Any]:
     """Return series [B, T, F] whose gaps have the value one season before; those without one are interpolated.
 
@@ -69,3 +147,12 @@ def fill_gaps(values: NDArray[Any], season: int) -> NDArray[Any]:
         steps = np.flatnonzero(known[row, :, channel])
         filled[row, :, channel] = np.interp(np.arange(filled.shape[1]), steps, filled[row, steps, channel])
     return filled
+
+
+def _median(values: NDArray[Any], axes: tuple[int, ...]) -> NDArray[Any]:
+    """Return the median over axes, which are kept; NaN where there is no value."""
+    if not np.isnan(values).any():
+        return np.asarray(np.median(values, axis=axes, keepdims=True))
+    with catch_warnings():
+        simplefilter("ignore", RuntimeWarning)
+        return np.asarray(np.nanmedian(values, axis=axes, keepdims=True))

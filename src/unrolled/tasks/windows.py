@@ -11,7 +11,7 @@ from unrolled.data.ragged import objects
 from unrolled.data.schema import TableSchema
 from unrolled.data.series import SINCE_LAST
 from unrolled.errors import InvalidInput
-from unrolled.tasks.last_season import seasonal_steps
+from unrolled.tasks.last_season import usual_steps
 from unrolled.tasks.preprocessing import SeriesPreprocessor, fit_series
 
 import numpy as np
@@ -29,7 +29,7 @@ class Channels:
         to forecast       x[t]                          gap
         past              x[t]                          gap
         known             x[t]                          x[t]
-        known columns     gap                           x[t - season m]      m as in the naive forecast
+        known columns     gap                           x[t - season m]      m as in ``usual_steps``
         is ahead          0                             1
 
     As the network forecasts differences from the values one season earlier, it is given what was known of those steps
@@ -84,8 +84,9 @@ class Channels:
         steps = windows.copy()
         steps[:, window:, :first] = np.nan
         earlier = np.full((*windows.shape[:2], len(self.known)), np.nan, windows.dtype)
-        one_season = seasonal_steps(settings.horizon, settings.season, window)
-        earlier[:, window:] = windows[:, one_season, first : first + len(self.known)]
+        one_season = usual_steps(windows[:, :window], horizon=settings.horizon, season=settings.season)
+        known = windows[..., first : first + len(self.known)]
+        earlier[:, window:] = np.take_along_axis(known, one_season[..., None], axis=1)
         is_ahead = np.zeros((*windows.shape[:2], 1), windows.dtype)
         is_ahead[:, window:] = 1
         is_ahead[np.isnan(steps).all(axis=2)] = np.nan
