@@ -364,3 +364,19 @@ def test_steps_may_have_no_label(tmp_path: Path) -> None:
     run = unrolled.train(experiment(tmp_path / "words.parquet"), runs=tmp_path / "runs", quiet=True)
     assert run.task.data.classes == ("B-LOC", "B-PER", "I-PER", "O")
     assert run.evaluation.examples == sum(len(one) - 1 for one in run.task.data.test.inputs)
+
+
+def test_series_from_a_time_on_are_the_test(tmp_path: Path) -> None:
+    rows = [
+        {"id": f"p{person}", "when": f"2025-01-{1 + person:02d} 10:{minute:02d}", "x": minute % 2, "label": minute % 2}
+        for person in range(12)
+        for minute in range(5)
+    ]
+    pl.DataFrame(rows).write_csv(tmp_path / "steps.csv")
+    data = {"series": "id", "time": "when", "split": {"time": "2025-01-05"}}
+    network = [{"GRU": {"units": 4, "return_sequences": True}}]
+    _, task = prepare(ExperimentConfig.load(experiment(tmp_path / "steps.csv", network, data=data)))
+    assert (task.data.train.size, task.data.test.size) == (4, 8)
+    with pytest.raises(UnrolledError, match="got none"):
+        data["split"] = {"time": "2026-01-05"}
+        prepare(ExperimentConfig.load(experiment(tmp_path / "steps.csv", network, data=data)))

@@ -84,9 +84,8 @@ def load_labeled_table(
     kept = [schema.usable(one) for one in whole]
     parts = schema.parts(kept[0][0]) if test is None else {"train": kept[0][0], "test": kept[1][0]}
     if per == "step":
-        data = assemble_steps(
-            table.path.name, {part: labeled_steps(some, schema, divide_by) for part, some in parts.items()}
-        )
+        steps = {part: labeled_steps(some, schema, divide_by) for part, some in parts.items()}
+        data = assemble_steps(table.path.name, steps, chosen)
     else:
         labeled = {part: labeled_examples(some, schema, divide_by) for part, some in parts.items()}
         data = assemble(table.path.name, labeled, selection=chosen)

@@ -126,7 +126,7 @@ def assemble(
     splits = {part: split_of(labeled, outputs) for part, labeled in parts.items()}
     division = train.division
     if "test" not in splits:
-        stay, test = _choose_test(name, splits["train"], division, selection)
+        stay, test = choose_test(name, splits["train"], division, selection)
         splits["train"], splits["test"] = splits["train"].select(stay), splits["train"].select(test)
         division = division.select(stay) if division else None
     validation = splits.get("validation")
@@ -147,10 +147,20 @@ def assemble(
     return data.with_note(count_duplicates(data))
 
 
-def _choose_test(
+def choose_test(
     name: str, split: Split, division: Division | None, selection: Selection
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the indices of the training and of the test examples."""
+    """Return the indices of the training and of the test examples.
+
+    Args:
+        name: The name of the data set, for messages.
+        split: All examples.
+        division: What they are divided by; None to hold a sixth of each class out at random.
+        selection: The time from which on they are test examples, if any.
+
+    Raises:
+        DataError: One of the two would be empty.
+    """
     if division is None or selection.test_from is None:
         if division is not None and len(np.unique(division.values)) < 2:
             raise DataError(f"{name}: expected two groups or more to divide by, got one. Leave out data.split.")

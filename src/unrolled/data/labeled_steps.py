@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Division, Split
-from unrolled.data.labeled import TEST_SEED, TEST_SHARE
+from unrolled.data.labeled import ALL, Selection, choose_test
 from unrolled.data.precision import narrowed
 from unrolled.data.ragged import Ragged, objects
-from unrolled.data.splitting import choose_held_out
 from unrolled.data.targets import class_order
 from unrolled.errors import DataError
 
@@ -48,14 +47,19 @@ class LabeledSteps:
         return cls(inputs, labels, np.array([len(some) for some in names], np.int64), location)
 
 
-def assemble_steps(name: str, parts: Mapping[str, LabeledSteps]) -> Dataset:
+def assemble_steps(name: str, parts: Mapping[str, LabeledSteps], selection: Selection = ALL) -> Dataset:
     """Make a data set of examples with a label at each step.
 
     Without a test part a sixth of the examples is held out for the test, always the same; or what the division of the
     examples says. A class that occurs in one part alone is a class all the same.
 
+    Args:
+        name: The name of the data set.
+        parts: The examples of ``train``, and of ``validation`` and ``test`` if the data has such.
+        selection: The time from which on examples are test examples.
+
     Raises:
-        DataError: There is one example, or one class.
+        DataError: There is one example, or one class, or no example before or after that time.
     """
     parts = narrowed(parts)
     train = parts["train"]
@@ -68,7 +72,7 @@ def assemble_steps(name: str, parts: Mapping[str, LabeledSteps]) -> Dataset:
     splits = {part: steps_of_classes(one, classes) for part, one in parts.items()}
     division = train.division
     if "test" not in splits:
-        stay, test = choose_held_out(np.zeros(splits["train"].size, np.int64), TEST_SHARE, TEST_SEED, division)
+        stay, test = choose_test(name, splits["train"], division, selection)
         splits["train"], splits["test"] = splits["train"].select(stay), splits["train"].select(test)
         division = division.select(stay) if division else None
     data = Dataset(
