@@ -123,7 +123,16 @@ def test_examples_are_read_right(
         ("text,label\nHi there, you,A\nHi there, me,B\nHi there, we,A\n", "t.csv", "t.csv:2: expected as many cells"),
         ('size, city, label\n0, "Bonn, DE", A\n1, "Bonn, DE", B\n', "t.csv", "t.csv:2: expected as many cells"),
         ('{"x":["a","b"],"label":"A"}\n{"x":["c"],"label":"B"}\n', "t.jsonl", "expected numbers, got ['a', 'b']"),
-        ('{"x":[[0,1],[2,3]],"label":"A"}\n{"x":[[1,2]],"label":"B"}\n', "t.jsonl", "got lists of lists"),
+        (
+            '{"x":[[0,1],[2,3]],"label":"A"}\n{"x":[[1]],"label":"B"}\n',
+            "t.jsonl",
+            "t.jsonl:2: x: expected a list of 2 numbers for each step, got [[1]]",
+        ),
+        (
+            '{"x":[["a"],["b"]],"label":"A"}\n{"x":[["c"]],"label":"B"}\n',
+            "t.jsonl",
+            "t.jsonl:1: x: expected a list of 1 numbers for each step, got [['a'], ['b']]",
+        ),
         ("x,label\n1,NA\n2,yes\n3,no\n4,NA\n", "t.csv", 'expected a class, got "NA", which stands for a missing value'),
         ("x,label,split\n1,a,train\n2,b,train\n3,a,train\n4,b,holdout\n", "t.csv", 'validation or test, got "holdout"'),
         ("x,label,split\n1,a,train\n2,b,train\n3,a,train\n4,b,\n", "t.csv", "t.csv:5: split: expected train"),
@@ -134,6 +143,14 @@ def test_what_cannot_be_known_of_examples_is_asked(content: str, name: str, mess
         load_config_data(file=str(written(tmp_path, content, name)))
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_lists_of_lists_are_steps_of_several_channels(tmp_path: Path) -> None:
+    lines = [f'{{"x":[[{n},1.5],[{n},null]],"label":"{"AB"[n % 2]}"}}' for n in range(12)]
+    data = load_config_data(file=str(written(tmp_path, "\n".join(lines) + "\n", "t.jsonl")))
+    found = {float(one[0, 0]): one for one in (*data.train.inputs, *data.test.inputs)}
+    assert sorted(found) == list(range(12))
+    np.testing.assert_array_equal(found[7.0], [[7, 1.5], [7, np.nan]])
 
 
 def test_a_missing_marker_can_be_a_class_or_left_out(tmp_path: Path) -> None:

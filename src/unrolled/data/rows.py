@@ -90,22 +90,19 @@ def rows_as_series(table: Table, schema: TableSchema) -> tuple[NDArray[np.float6
 
 
 def read_sequences(table: Table, name: str) -> Ragged:
-    """Return the sequence of numbers in each cell of a column, [B] of [T, 1].
+    """Return the sequence of numbers in each cell of a column, [B] of [T, 1]; of lists of lists, [T, F].
 
     Raises:
-        DataError: A cell is empty, or holds something else than numbers.
+        DataError: A cell is empty, or holds something else than numbers, or steps have unequal numbers of channels.
     """
     cells = table.column(name)
+    if cells.dtype.is_nested() and cells.dtype.inner.is_nested():  # type: ignore[attr-defined]
+        return _read_lists_of_lists(table, name)
     if cells.dtype == pl.String:
         text, is_decimal = cells.str.strip_chars(" \t[]"), _has_decimal_commas(table, name)
         between = r"\s*;\s*|\s+" if is_decimal else r"\s*[,;]\s*|\s+"
         split = text.str.replace_all(between, " ").str.split(" ")
         decimal = "," if is_decimal else "."
-    elif cells.dtype.inner.is_nested():  # type: ignore[attr-defined]
-        raise DataError(
-            f"{table.location(0, name)}: expected a list of numbers in each cell, got lists of lists. Write one column "
-            "for each channel and one row for each step: data: {series: ...}"
-        )
     elif cells.dtype.inner == pl.String:  # type: ignore[attr-defined]
         split, decimal = cells.cast(pl.List(pl.String)), table.number_format.of(name)
     else:
@@ -123,6 +120,27 @@ def read_sequences(table: Table, name: str) -> Ragged:
             f"{table.location(row, name)}: expected numbers, got {shown(got)}. Write numbers, or words as one text."
         )
     return Ragged(numbers[:, None], ends - lengths, lengths)
+
+
+def _read_lists_of_lists(table: Table, name: str) -> Ragged:
+    """Return the sequence in each cell of a column, a list of a list of numbers for each step, [B] of [T, F]."""
+    cells = table.column(name)
+    steps, lengths = cells.explode(empty_as_null=True), np.maximum(_list_lengths(cells), 1)
+    widths = _list_lengths(steps)
+    is_wrong = (widths != widths.max()) | (widths == 0)
+    if is_wrong.any() or not steps.dtype.inner.is_numeric():  # type: ignore[attr-defined]
+        row = int(np.repeat(np.arange(table.size), lengths)[is_wrong.argmax()])
+        raise DataError(
+            f"{table.location(row, name)}: expected a list of {widths.max() or 'the'} numbers for each step, got "
+            f"{shown(cells[row].to_list())}. Give each step all channels, null for one that is missing."
+        )
+    numbers, _ = parse_numbers(steps.explode(empty_as_null=True))
+    return Ragged(numbers.reshape(-1, widths.max()), np.cumsum(lengths) - lengths, lengths)
+
+
+def _list_lengths(cells: pl.Series) -> NDArray[np.int64]:
+    lengths = cells.list.len() if isinstance(cells.dtype, pl.List) else cells.arr.len()
+    return lengths.fill_null(0).to_numpy().astype(np.int64)
 
 
 def _has_decimal_commas(table: Table, name: str) -> bool:
