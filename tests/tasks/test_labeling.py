@@ -208,7 +208,7 @@ def test_conll_u_is_read_with_its_ranges_and_empty_words(tmp_path: Path) -> None
         ("a.conllu", "1\tone\n\n", {}, r"a.conllu:1: "),
         ("a.conllu", "# x\n1\ta\ta\t_\tN\t_\t0\troot\t_\t_\n\n", {}, r"a.conllu:2: .* has no upos"),
         ("a.conllu", "1\ta\ta\tX\tN\t_\t0\troot\t_\t_\n\n", {"target": "pos"}, "unknown field"),
-        ("a.csv", "words,tags\na b,X\nc d,X Y\n", {}, r"a.csv:2: tags: expected 2 labels"),
+        ("a.csv", "words,tags\na b,X\nc d,X Y\n", {}, r"a.csv:2: tags: expected 2 values"),
         ("a.csv", "words,what\na b,X Y\nc d,X Y\n", {}, "cannot tell which column is the target"),
         ("a.csv", "words,tags\na b,X Y\n,X Y\n", {}, r"a.csv:3: words: expected text"),
         (

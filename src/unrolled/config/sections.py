@@ -120,6 +120,8 @@ class DataConfig(ConfigModel):
     """The table's text column, or its columns of values."""
     target: str | tuple[str, ...] | None = None
     """The table's column of the class, or its columns to forecast."""
+    per: Literal["sequence", "step"] | None = None
+    """With ``task: regress``, what has a number: each ``sequence``, the default, or each ``step`` of one."""
     columns: Literal["steps", "features"] | None = None
     """The meaning of the columns of numbers in a table with one row per example: the ``steps`` of one series, or
     ``features``, the channels of a single step, each scaled by itself. Found from their names where it is left out:

@@ -4,6 +4,7 @@ import gzip
 import lzma
 import math
 import zlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from unrolled.data.npz import (
     check_pair,
     read_npz,
     read_npz_inputs,
+    step_numbers,
 )
 from unrolled.data.precision import loses_differences
 from unrolled.data.ragged import objects
@@ -109,27 +111,28 @@ def is_array_file(path: Path) -> bool:
     return path.suffix.lower() in (".npz", ".npy") or is_idx(path)
 
 
-def read_arrays(path: Path, labels: Path | None = None, by: str | None = None) -> ArrayParts:
-    """Read examples and what each has in the dtypes of their file.
+def read_arrays(path: Path, labels: Path | None = None, per: str = "sequence", by: str | None = None) -> ArrayParts:
+    """Read examples and what each has, or each of their steps, in the dtypes of their file.
 
     Args:
         path: An NPZ file, or the examples of an IDX or NPY pair (see ``load_arrays``).
         labels: The labels of a pair, if their name does not follow the convention.
+        per: What has a target, each ``sequence`` or each ``step``.
         by: Of an NPZ file, the array with the group of each example.
 
     Raises:
         DataError: A file is missing or damaged, or there is not one label for each example.
     """
     if path.suffix.lower() == ".npz":
-        return read_npz(path, by)
+        return read_npz(path, per, by)
     if by is not None:
         raise DataError(f"{path}: data.split.by: expected an NPZ file with an array {by}. Save one, or leave it out.")
     test = next((pair for pair in _test_pairs(path) if pair.exists()), None) if labels is None else None
-    parts = {"train": _read_pair(path, labels or _labels_beside(path))}
-    return ArrayParts(parts | ({"test": _read_pair(test, _labels_beside(test))} if test else {}))
+    parts = {"train": _read_pair(path, labels or _labels_beside(path), per)}
+    return ArrayParts(parts | ({"test": _read_pair(test, _labels_beside(test), per)} if test else {}))
 
 
-def _read_pair(images: Path, labels: Path) -> Pair:
+def _read_pair(images: Path, labels: Path, per: str) -> Pair:
     if not images.exists():
         raise cannot_read(images, FileNotFoundError())
     if labels == images:
@@ -143,6 +146,8 @@ def _read_pair(images: Path, labels: Path) -> Pair:
             "experiment: data: {file: IMAGES, labels: LABELS}"
         )
     x, y = read_array(images), as_text(read_array(labels))
+    if per == "step":
+        return x, step_numbers(str(labels), x, y)
     check_pair(str(labels), x, y)
     return x, y
 
@@ -211,23 +216,16 @@ def load_arrays(
     Raises:
         DataError: A file is missing or damaged, or its arrays do not fit together.
     """
-    found = read_arrays(path, labels, by)
+    found = read_arrays(path, labels, by=by)
     has_numbers = target_kind is NUMBERS or (target_kind is None and are_measured(found.parts["train"][1]))
-    inputs = {part: _as_inputs(path, x) for part, (x, _) in found.parts.items()}
-    shapes = {part: x[0].shape[-1:] if x.dtype == object else x.shape[1:] for part, x in inputs.items()}
-    for part, shape in shapes.items():
-        if shape != shapes["train"]:
-            raise DataError(
-                f"{path}: expected {part} examples of the training examples' shape {list(shapes['train'])}, got "
-                f"{list(shape)}. Bring them to one size."
-            )
+    inputs = {part: as_inputs(path, x) for part, (x, _) in found.parts.items()}
+    check_shapes(path, inputs)
     if any(_has_gaps(part) for part in inputs.values()):
         inputs = {part: x if x.dtype == object else _as_series(x) for part, x in inputs.items()}
     targets = {part: y for part, (_, y) in found.parts.items()}
     if has_numbers:
         numbers = {part: _as_numbers(path, found.target, y) for part, y in targets.items()}
-        width = numbers["train"].shape[1]
-        names = [found.target] if width == 1 else [f"{found.target} {number}" for number in range(1, width + 1)]
+        names = numbered_names(found.target, numbers["train"].shape[1])
         outputs = NUMBERS.outputs(str(path), as_arrays(numbers["train"]), names, lambda example: str(path))
         splits = {part: Split(inputs[part], numbers[part]) for part in inputs}
     else:
@@ -258,6 +256,31 @@ def load_arrays(
     )
 
 
+def numbered_names(name: str, columns: int) -> tuple[str, ...]:
+    """Return the names of the columns of an array of targets.
+
+    Example:
+        >>> numbered_names("y", 1), numbered_names("y", 2)
+        (('y',), ('y 1', 'y 2'))
+    """
+    return (name,) if columns == 1 else tuple(f"{name} {number}" for number in range(1, columns + 1))
+
+
+def check_shapes(path: Path, inputs: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse parts whose examples have not the shape of the training examples, or series not as many channels.
+
+    Raises:
+        DataError: They have not.
+    """
+    shapes = {part: x[0].shape[-1:] if x.dtype == object else x.shape[1:] for part, x in inputs.items()}
+    for part, shape in shapes.items():
+        if shape != shapes["train"]:
+            raise DataError(
+                f"{path}: expected {part} examples of the training examples' shape {list(shapes['train'])}, got "
+                f"{list(shape)}. Bring them to one size."
+            )
+
+
 def load_test_examples(path: Path, outputs: tuple[str, ...], target_kind: TargetKind = CLASS) -> Split:
     """Read the examples of a file to evaluate a network on: the test part, or all if there is none.
 
@@ -273,8 +296,8 @@ def load_test_examples(path: Path, outputs: tuple[str, ...], target_kind: Target
     x, y = found.parts.get("test") or found.parts["train"]
     if target_kind is NUMBERS:
         numbers = as_arrays(_as_numbers(path, found.target, y))
-        return Split(_as_inputs(path, x), NUMBERS.encode(numbers, outputs, lambda example: str(path)))
-    return Split(_as_inputs(path, x), label_indices(path, _as_labels(y), outputs))
+        return Split(as_inputs(path, x), NUMBERS.encode(numbers, outputs, lambda example: str(path)))
+    return Split(as_inputs(path, x), label_indices(path, _as_labels(y), outputs))
 
 
 def read_examples(path: Path) -> NDArray[Any]:
@@ -284,7 +307,7 @@ def read_examples(path: Path) -> NDArray[Any]:
         DataError: The file is missing or damaged, or several of its arrays may be the examples.
     """
     is_one = is_idx(path) or path.suffix.lower() == ".npy"
-    return _as_inputs(path, read_array(path) if is_one else read_npz_inputs(path))
+    return as_inputs(path, read_array(path) if is_one else read_npz_inputs(path))
 
 
 def _as_labels(y: NDArray[Any]) -> NDArray[Any]:
@@ -334,7 +357,7 @@ def _class_names(path: Path, parts: list[NDArray[Any]]) -> tuple[str, ...]:
     return names
 
 
-def _as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
+def as_inputs(path: Path, x: NDArray[Any]) -> NDArray[Any]:
     """Return examples as [B, height, width], or [B, height, width, 3] in colours; series [B] of [T, F] as they are.
 
     A last axis of length 1 is left out; uint8 is kept, others become float32, as all series do.

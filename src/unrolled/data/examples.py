@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def load_labeled_table(
         split: ``by`` with a column of groups, or ``time`` with the time from which on examples are test examples.
         read_options: Those of ``read_table``.
         per: What has a target, each ``sequence`` or each ``step``.
-        target_kind: What an example has.
+        target_kind: What an example, or a step, has.
 
     Raises:
         DataError: A file is missing or damaged, a column is missing, or a class has a single example.
@@ -73,8 +72,8 @@ def load_labeled_table(
     table, columns = with_joined_times(table, columns, finds=needs_times)
     if "by" in split and split["by"] != columns.get("series"):
         columns["ignore"] = tuple(dict.fromkeys((*named_columns(columns.get("ignore")), split["by"])))
-    decide = steps_schema if per == "step" else partial(TableSchema.decide, target_kind=target_kind)
-    schema = decide(table, **columns, read_options=read_options)
+    decide = steps_schema if per == "step" else TableSchema.decide
+    schema = decide(table, **columns, read_options=read_options, target_kind=target_kind)
     table = replace(table, fill=schema.fill) if schema.fill else table
     if "time" in split:
         schema = schema if schema.time else replace(schema, time=find_time_column(table, find_columns(table)))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.anomalies import load_anomalies
+from unrolled.data.array_steps import load_array_steps, read_array_steps
 from unrolled.data.arrays import is_array_file, load_arrays, load_test_examples, read_examples
 from unrolled.data.audio import SOUNDS, read_sounds
 from unrolled.data.dataset import Dataset, Split
@@ -23,7 +24,7 @@ from unrolled.data.frames import Source, is_frame, read_source
 from unrolled.data.images import PICTURES, format_size, is_picture, read_image
 from unrolled.data.joined_times import without_joined_times
 from unrolled.data.labeled import LabeledExamples, Selection, assemble, of_known_classes, split_of
-from unrolled.data.labeled_steps import assemble_steps, steps_of_classes
+from unrolled.data.labeled_steps import assemble_steps, split_of_steps
 from unrolled.data.rows import RowIndices, extract_examples, labeled_examples
 from unrolled.data.schema import TableSchema
 from unrolled.data.steps import labeled_steps, step_inputs
@@ -94,6 +95,7 @@ class ReadContext:
         schema: The columns of a table, if the run was trained on one.
         target: The tags that a file of tagged words was read for, if the user named them.
         target_kind: What an example has, as of ``TargetKind``.
+        per: What has it, each ``sequence`` or each ``step``, as the experiment says.
         rare_classes: What became of the examples of rare classes: ``drop`` or ``other``; None if there are none.
         folder: The settings with which the pictures or sounds of a folder were read, if the run was trained on a
             folder; without it pictures are brought to MNIST's form.
@@ -105,6 +107,7 @@ class ReadContext:
     schema: TableSchema | None = None
     target: str | None = None
     target_kind: str = CLASS.name
+    per: str = "sequence"
     rare_classes: str | None = None
     folder: FolderSettings | None = None
 
@@ -314,9 +317,15 @@ def _load_series(path: Source, options: LoadOptions) -> Dataset:
     return load_series(path, test_steps=options.test_steps, columns=options.columns, read_options=options.read_options)
 
 
-def _load_labeled_steps(path: Source, options: LoadOptions) -> Dataset:
+def _load_labeled_steps(path: Source, options: LoadOptions, target_kind: TargetKind = CLASS) -> Dataset:
     return load_labeled_table(
-        path, options.test, columns=options.columns, split=options.split, read_options=options.read_options, per="step"
+        path,
+        options.test,
+        columns=options.columns,
+        split=options.split,
+        read_options=options.read_options,
+        per="step",
+        target_kind=target_kind,
     )
 
 
@@ -336,7 +345,7 @@ _SERIES_LOADER = Loader(_load_series, (*_COLUMNS, *_COVARIATES, *_TIMES, *READ_O
 def _read_labeled_table(path: Source, context: ReadContext) -> Split:
     schema = context.schema or TableSchema.decide(read_source(path))
     if schema.per == "step":
-        return steps_of_classes(labeled_steps(schema.usable(schema.read(path))[0], schema), context.classes)
+        return split_of_steps(labeled_steps(schema.usable(schema.read(path))[0], schema), context.classes)
     return context.split_of(labeled_examples(schema.usable(schema.read(path))[0], schema))
 
 
@@ -381,6 +390,9 @@ TABLES = FileFormat(
         "series": _SERIES_LOADER,
         "anomalies": Loader(_load_anomalies, (*_COLUMNS, *_TIMES, *READ_OPTIONS)),
         "labels": Loader(_load_labeled_steps, (*_COLUMNS, *_LABELED_STEPS, *_TIMES, *READ_OPTIONS)),
+        "step numbers": Loader(
+            partial(_load_labeled_steps, target_kind=NUMBERS), (*_COLUMNS, *_LABELED_STEPS, *_TIMES, *READ_OPTIONS)
+        ),
     },
     read_labeled=_read_labeled_table,
     read_inputs=_read_table_inputs,
@@ -402,7 +414,7 @@ TAGGED_WORDS = FileFormat(
     suffixes=(*TREEBANKS, *TAGGED),
     kinds=("tokens",),
     loaders={"labels": Loader(_load_tagged, ("target", "encoding"))},
-    read_labeled=lambda path, context: steps_of_classes(read_tagged(path, context.target), context.classes),
+    read_labeled=lambda path, context: split_of_steps(read_tagged(path, context.target), context.classes),
     read_inputs=lambda path, context: Inputs(read_words(path), is_batch=True),
 )
 
@@ -447,12 +459,18 @@ TEXT_FILES = FileFormat(
 # Many arrays in one file, or in a pair of files.
 
 
-def _load_arrays(path: Path, options: LoadOptions, target_kind: TargetKind | None = None) -> Dataset:
+def _load_arrays(path: Path, options: LoadOptions, load: Callable[..., Dataset] = load_arrays) -> Dataset:
     _check_no_test_file(path, options, "Leave test out, or save x_test and y_test in the same file.")
     split = options.split or {}
     if split.get("time") is not None:
         raise DataError(f"{path}: data.split.time: arrays have no times. Divide by an array: split: {{by: subject}}")
-    return load_arrays(path, options.labels, target_kind, by=split.get("by"))
+    return load(path, options.labels, by=split.get("by"))
+
+
+def _read_labeled_arrays(path: Path, context: ReadContext) -> Split:
+    if context.per == "step":
+        return read_array_steps(path, context.classes)
+    return load_test_examples(path, context.classes, KINDS[context.target_kind])
 
 
 ARRAYS = FileFormat(
@@ -461,9 +479,10 @@ ARRAYS = FileFormat(
     kinds=("arrays", "series"),
     loaders={
         "examples": Loader(_load_arrays, ("labels", "split")),
-        "numbers": Loader(partial(_load_arrays, target_kind=NUMBERS), ("labels", "split")),
+        "numbers": Loader(partial(_load_arrays, load=partial(load_arrays, target_kind=NUMBERS)), ("labels", "split")),
+        "step numbers": Loader(partial(_load_arrays, load=load_array_steps), ("labels", "split")),
     },
-    read_labeled=lambda path, context: load_test_examples(path, context.classes, KINDS[context.target_kind]),
+    read_labeled=_read_labeled_arrays,
     read_inputs=lambda path, context: Inputs(list(read_examples(path)), is_batch=True),
     is_match=is_array_file,
 )

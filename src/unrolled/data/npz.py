@@ -49,7 +49,8 @@ _HOW_TO_NAME = (
 
 Arrays = Mapping[str, NDArray[Any]]
 Pair = tuple[NDArray[Any], NDArray[Any]]
-"""Examples [B, ...], or [B] objects of unequal length; and what each has, [B] or [B, columns]."""
+"""Examples [B, ...], or [B] objects of unequal length; and what each has, [B] or [B, columns], or each of their steps,
+[B] objects [T, columns]."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ def open_npz(path: Path) -> dict[str, NDArray[Any]]:
         raise cannot_read(path, error) from None
 
 
-def read_npz(path: Path, by: str | None = None) -> ArrayParts:
-    """Read the examples of an NPZ file with what each has.
+def read_npz(path: Path, per: str = "sequence", by: str | None = None) -> ArrayParts:
+    """Read the examples of an NPZ file with what each has, or each of their steps.
 
     Names may be in any case, and of several usual words: ``X`` or ``data``, ``y`` or ``labels``. The parts are arrays
     of their own (``x_train``, ``y_test``, ``X_val``), or named for each example by an array ``split``. With an array
@@ -99,6 +100,7 @@ def read_npz(path: Path, by: str | None = None) -> ArrayParts:
 
     Args:
         path: The file.
+        per: What has a target, each ``sequence`` or each ``step``.
         by: The array with the group of each example, which stays in one part.
 
     Raises:
@@ -107,14 +109,13 @@ def read_npz(path: Path, by: str | None = None) -> ArrayParts:
     arrays = open_npz(path)
     if not arrays:
         raise DataError(f"{path}: expected an NPZ file of plain arrays, got none. {_HOW_TO_NAME}")
-    found = _Roles.of(path, arrays)
+    found = _Roles.of(path, arrays, per)
     parts = [part for part in _ORDER if found.names(part, _INPUTS)]
     if parts:
         return _read_parts(found, parts, by)
     inputs, used = found.inputs("")
     target = found.target("", len(inputs) if inputs.ndim else 0)
-    y = as_text(arrays[target])
-    check_pair(f"{path}: {target}", inputs, y)
+    y = found.values("", target, inputs)
     classes, of_classes = found.class_names(target, y)
     if classes:
         y = _named(path, target, y, classes)
@@ -167,7 +168,9 @@ def check_pair(where: str, x: NDArray[Any], y: NDArray[Any]) -> None:
     has_numbers = y.ndim == 2 and y.dtype.kind == "f" and not _is_one_hot(y)
     if (y.ndim != 1 and not has_numbers) or examples != len(y) or not examples:
         remedy = "Save as many labels as examples."
-        if y.ndim == 2:
+        if y.ndim > 1 and y.shape[:2] == x.shape[:2]:
+            remedy = "To predict a number at each step set task: regress and data: {per: step}"
+        elif y.ndim == 2:
             one_hot = "Give each class' index: y.argmax(axis=1)."
             remedy = "Leave the second axis out: y[:, 0]" if y.shape[1] == 1 else one_hot
         raise DataError(
@@ -175,6 +178,32 @@ def check_pair(where: str, x: NDArray[Any], y: NDArray[Any]) -> None:
         )
     if y.dtype.kind not in "iufbUS":
         raise DataError(f"{where}: expected numbers or text, got {y.dtype}. Convert them: y.astype(int)")
+
+
+def step_numbers(where: str, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
+    """Return the numbers of each step, [B] objects [T, columns] float64, NaN for one that is missing.
+
+    Args:
+        where: The array, for messages.
+        x: [B, T, F] examples, or [B] objects [T, F].
+        y: [B, T] or [B, T, columns] numbers, or [B] objects [T] or [T, columns].
+
+    Raises:
+        DataError: There is not a number for each step.
+    """
+    if x.dtype != object and (y.ndim not in (2, 3) or x.ndim < 3 or y.shape[:2] != x.shape[:2]):
+        raise DataError(
+            f"{where}: expected a number for each step, {list(x.shape[:2])}, or several in a last axis, got the shape "
+            f"{list(y.shape)}. Save as many numbers as steps."
+        )
+    numbers = [np.asarray(one) for one in y]
+    for index, (example, one) in enumerate(zip(x, numbers, strict=True)):
+        if one.dtype.kind not in "iufb" or len(one) != len(example) or np.isinf(one).any():
+            raise DataError(
+                f"{where}: expected {len(example)} finite numbers in example {index}, or NaN for one that is missing, "
+                f"got {one.dtype} {list(one.shape)}. Correct it."
+            )
+    return objects([one.astype(np.float64).reshape(len(one), -1) for one in numbers])
 
 
 def _is_one_hot(y: NDArray[Any]) -> bool:
@@ -223,16 +252,17 @@ class _Roles:
     path: Path
     arrays: Arrays
     by_word: Mapping[tuple[str, str], str]
+    per: str = "sequence"
 
     @classmethod
-    def of(cls, path: Path, arrays: Arrays) -> "_Roles":
+    def of(cls, path: Path, arrays: Arrays, per: str = "sequence") -> "_Roles":
         found: dict[tuple[str, str], str] = {}
         for name in arrays:
             key = _word_and_part(name)
             if key in found:
                 raise cls(path, arrays, found).unclear(f"{found[key]} and {name} mean the same")
             found[key] = name
-        return cls(path, arrays, found)
+        return cls(path, arrays, found, per)
 
     def unclear(self, reason: str) -> DataError:
         """Return the error for arrays that cannot be told apart."""
@@ -282,10 +312,19 @@ class _Roles:
             raise self.unclear(f"cannot tell {what} what each example has")
         return chosen[0]
 
+    def values(self, part: str, target: str, inputs: NDArray[Any]) -> NDArray[Any]:
+        """Return what each example of a part has, or each of its steps."""
+        where, y, lengths = f"{self.path}: {target}", as_text(self.arrays[target]), self.one(part, _LENGTHS)
+        if self.per == "step":
+            y = y if lengths is None else _divided(self.path, target, y, lengths, self.arrays[lengths])
+            return step_numbers(where, inputs, y)
+        check_pair(where, inputs, y)
+        return y
+
     def class_names(self, target: str, y: NDArray[Any]) -> tuple[list[str], list[str]]:
         """Return the names of the classes, and of the array that holds them; nothing if there is none."""
         names = [name for name in self.names("", _CLASS_NAMES) if name != target and self.arrays[name].ndim == 1]
-        if not names or are_measured(y):
+        if not names or are_measured(y) or self.per == "step":
             return [], []
         if len(names) > 1:
             raise self.unclear(f"cannot tell which of {format_list(names)} are the names of the classes")
@@ -360,7 +399,7 @@ class _Roles:
 
 def _read_parts(found: _Roles, parts: Sequence[str], by: str | None) -> ArrayParts:
     """Read the parts that are arrays of their own."""
-    arrays, path = found.arrays, found.path
+    path = found.path
     found.check_no_whole(found.names(parts[0], _INPUTS)[0])
     lone = next((name for part in _ORDER if part not in parts for name in found.names(part, _TARGETS)), None)
     if lone is not None or "train" not in parts:
@@ -371,9 +410,7 @@ def _read_parts(found: _Roles, parts: Sequence[str], by: str | None) -> ArrayPar
     for part in parts:
         inputs, read = found.inputs(part)
         target = found.target(part, len(inputs) if inputs.ndim else 0)
-        y = as_text(arrays[target])
-        check_pair(f"{path}: {target}", inputs, y)
-        pairs[part] = (inputs, y)
+        pairs[part] = (inputs, found.values(part, target, inputs))
         used |= {**read, target: "targets"}
         targets.append(target)
     names, of_names = found.class_names("", pairs["train"][1])

@@ -8,6 +8,7 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.images import to_grey, to_rgb
+from unrolled.data.labeled_steps import has_numbers
 from unrolled.data.pictures import save_png
 from unrolled.data.ragged import Ragged, lengths
 from unrolled.errors import DataError
@@ -75,6 +76,7 @@ def _describe_targets(split: Split, data: Dataset) -> dict[str, Any]:
     """Return the number of examples (or steps) of each class or label, or the range and the mean of each number."""
     targets = split.targets
     if data.target_kind == "numbers":
+        targets = targets.joined[has_numbers(targets.joined)] if isinstance(targets, Ragged) else targets
         figures = (targets.min(axis=0), targets.mean(axis=0), targets.max(axis=0))
         rows = zip(data.classes, *(values.tolist() for values in figures), strict=True)
         return {"targets": {name: {"least": low, "mean": mean, "most": high} for name, low, mean, high in rows}}

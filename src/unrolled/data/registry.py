@@ -7,7 +7,7 @@ from typing import Any
 
 from unrolled.data import bundled
 from unrolled.data.bundled import FASHION_MNIST, KMNIST
-from unrolled.data.columns import has_target
+from unrolled.data.columns import find_series_column, has_target
 from unrolled.data.dataset import Dataset
 from unrolled.data.folders import FolderSettings
 from unrolled.data.formats import FOLDERS, READ_OPTIONS, SELECTION, LoadOptions, load_file
@@ -18,6 +18,8 @@ from unrolled.data.targets import are_measurements
 from unrolled.data.values import is_absent
 from unrolled.errors import DataError, did_you_mean
 from unrolled.storage import looks_like_a_file
+
+import polars as pl
 
 DATASETS = {
     "mnist": bundled.load_mnist,
@@ -152,8 +154,18 @@ def load_to_show(
             )
         return load_config_data(file=name, purpose="series", **settings)
     if table and "target" in settings and _is_measured(table, settings["target"]):
-        return load_config_data(file=name, purpose="numbers", **settings)
+        purpose = "step numbers" if _differs_by_step(table, settings["target"], settings.get("series")) else "numbers"
+        return load_config_data(file=name, purpose=purpose, **settings)
     return load_config_data(file=name, **settings) if settings else load(name)
+
+
+def _differs_by_step(table: Table, name: str, series: str | None) -> bool:
+    """Return True if the rows of one series have different numbers in a column."""
+    series = series or find_series_column(table, (name,))
+    if series is None:
+        return False
+    pairs = pl.DataFrame({"series": table.column(series), "number": table.column(name)}).drop_nulls()
+    return pairs.n_unique() > pairs["series"].n_unique()
 
 
 def _is_measured(table: Table, name: str) -> bool:

@@ -169,14 +169,7 @@ class TableSchema:
         Raises:
             DataError: A column is missing, or the column of the target or of the input is ambiguous.
         """
-        targets = named_columns(target or table.target)
-        if has_target and not targets:
-            targets = (find_usual_column(table, target_kind.usual, "target"),)
-        if len(targets) > 1 and not target_kind.takes_several:
-            raise DataError(
-                f"{table.path}: expected one column of classes, got the targets {format_list(targets)}. Name one; or "
-                "several columns of numbers for task: regress, of labels for task: classes"
-            )
+        targets = find_targets(table, target, target_kind, target_kind.usual if has_target else ())
         named = named_columns(input)
         for name in (time, *(fill or ())):
             if name:
@@ -257,10 +250,12 @@ class TableSchema:
         """
         if self.missing != "drop":
             return table, []
-        needed = [name for name in (self.series, self.time) if name and name in table.columns]
-        finders = dict.fromkeys((*needed, *self.cell_columns), is_blank)
+        order = [name for name in (self.series, self.time) if name and name in table.columns]
+        finders = dict.fromkeys((*order, *self.cell_columns), is_blank)
         lacks = KINDS[self.target_kind].lacks if self.per == "sequence" else is_blank
-        finders |= {name: lacks for name in self.targets if name in table.columns}
+        # A step without a number is read all the same.
+        needed = () if self.per == "step" and self.target_kind == NUMBERS.name else self.targets
+        finders |= {name: lacks for name in needed if name in table.columns}
         is_empty = np.zeros(table.size, np.bool_)
         for name, find in finders.items():
             if name not in self.fill:
@@ -321,6 +316,29 @@ class TableSchema:
         else:
             reason = "it gives the class away"
         return replace(column, fact=f"{column.fact}, {reason}")
+
+
+def find_targets(
+    table: Table, named: str | Sequence[str] | None, kind: TargetKind, usual: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the columns of the target: those that the user names, that which the file marks, or one by its name.
+
+    Args:
+        table: The table.
+        named: The columns that the user names, if any.
+        kind: What the target is.
+        usual: The usual names of its column; empty if there need not be one.
+
+    Raises:
+        DataError: It is ambiguous, or there are several columns where one is read.
+    """
+    targets = named_columns(named or table.target)
+    if len(targets) > 1 and not kind.takes_several:
+        raise DataError(
+            f"{table.path}: expected one column of classes, got the targets {format_list(targets)}. Name one; or "
+            "several columns of numbers for task: regress, of labels for task: classes"
+        )
+    return targets if targets or not usual else (find_usual_column(table, usual, "target"),)
 
 
 def _has_fractions(table: Table, name: str) -> bool:

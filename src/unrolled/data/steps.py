@@ -1,4 +1,4 @@
-"""Tables with a label at each step: a row for each step of a series, or cells that hold words beside their labels."""
+"""Tables with a label or numbers at each step: a row for each step of a series, or cells that hold all steps of one."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,10 +14,12 @@ from unrolled.data.columns import (
 )
 from unrolled.data.labeled_steps import LabeledSteps
 from unrolled.data.lists import lists_of, separator_of_words
+from unrolled.data.ragged import Ragged
 from unrolled.data.rows import RowIndices, division_of, read_sequences
-from unrolled.data.schema import TableSchema
+from unrolled.data.schema import TableSchema, find_targets
 from unrolled.data.series import format_irregular, read_series
 from unrolled.data.table import Table, format_list
+from unrolled.data.targets import CLASS, KINDS, NUMBERS, TargetKind, as_arrays
 from unrolled.data.token_lists import TokenLists
 from unrolled.errors import DataError
 
@@ -35,52 +37,55 @@ def steps_schema(
     table: Table,
     *,
     input: str | Sequence[str] | None = None,  # noqa: A002 - the name of the setting
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     series: str | None = None,
     time: str | None = None,
     ignore: str | Sequence[str] = (),
     categories: str | Sequence[str] | None = None,
     read_options: Mapping[str, Any] | None = None,
+    target_kind: TargetKind = CLASS,
     **settings: Any,
 ) -> TableSchema:
-    """Choose the columns of a table with a label at each step: those that the user names, the others by their names.
+    """Choose the columns of a table with a target at each step: those that the user names, the others by their names.
 
     Args:
         table: The table.
         input: The column of words, or the columns of numbers.
-        target: The column of the labels.
+        target: The column of the labels, or the columns of the numbers.
         series: The column of series, in a table with a row for each step.
         time: The column that orders the rows of a series.
         ignore: Columns that are not read.
         categories: Columns whose values become channels.
         read_options: Those of ``read_table``.
+        target_kind: What a step has, a class or numbers.
         settings: Other attributes of the schema: ``missing``, ``fill``, ``every``, ``irregular``, ``hours``.
 
     Raises:
         DataError: A column is missing, or it cannot be known which column is the target or the input.
     """
-    target = target or table.target or find_usual_column(table, _TARGETS, "target")
+    targets = find_targets(table, target, target_kind, _TARGETS if target_kind is CLASS else target_kind.usual)
     named, wanted = named_columns(input), named_columns(categories)
     if time:
         table.column(time)
-    check_named_once(table, (target, series, *named_columns(ignore)), (*named, *wanted))
-    series, time, others = find_series_and_time(table, (target,), series, time, named_columns(ignore), named)
+    check_named_once(table, (*targets, series, *named_columns(ignore)), (*named, *wanted))
+    series, time, others = find_series_and_time(table, targets, series, time, named_columns(ignore), named)
     if settings.get("irregular") == "resample":
         raise DataError(
-            f"{table.path}: data.irregular: resample averages rows, but each has a label. Set irregular: delta"
+            f"{table.path}: data.irregular: resample averages rows, but each has a target. Set irregular: delta"
         )
     others = {name: one for name, one in others.items() if name not in (time, *wanted)}
     columns, kind = _choose_steps(table, named, others, series)
     schema = TableSchema(
         columns,
-        (target,),
+        targets,
         series,
         time,
         kind,
         categories={name: category_values(table, name) for name in wanted},
         read_options=dict(read_options or {}),
         per="step",
-        separator=" " if series is not None else separator_of_words(table, target),
+        target_kind=target_kind.name,
+        separator=" " if series is not None else separator_of_words(table, targets[0]),
         **settings,
     )
     return schema.with_formats(table)
@@ -89,28 +94,46 @@ def steps_schema(
 def _choose_steps(
     table: Table, named: tuple[str, ...], others: Mapping[str, Column], series: str | None
 ) -> tuple[tuple[str, ...], str]:
-    """Return the columns of the inputs, and their type."""
+    """Return the columns of the inputs, and their type.
+
+    Of several columns of lists of numbers, each is a channel.
+    """
     numbers = tuple(name for name, one in others.items() if one.kind == "numbers")
     has_words = any(name.lower() in TOKENS and one.kind in _TEXTUAL for name, one in others.items())
     if series is not None and not named and numbers and not has_words:
         return numbers, "steps"
+    if series is None and (lists := _lists_of_numbers(table, named, others)) and (named or not has_words):
+        return lists, "sequence"
     if named and (len(named) > 1 or (series is not None and others[named[0]].kind == "numbers")):
         return named, "steps"
     kinds = ("text", "category", "identifier") if series is not None else _TEXTUAL
     found = [name for name, one in others.items() if one.kind in kinds]
+    if not named and not found and numbers and series is None:
+        raise _one_step_in_each_row(table)
     if not named and not found:
         raise DataError(
             f"{table.path}: cannot tell which column holds the words or the numbers that are labeled. Columns: "
             f"{format_list(table.columns, 20)}. Name it: data: {{file: {table.path.name}, input: {table.columns[0]}}}"
         )
     name = named[0] if named else found[0] if len(found) == 1 else find_usual_column(table, TOKENS, "input")
-    holds_numbers = name in others and others[name].kind == "sequence" and not _holds_words(table, name)
-    return (name,), "sequence" if holds_numbers else "tokens"
+    return (name,), "sequence" if _lists_of_numbers(table, (name,), others) else "tokens"
 
 
-def _holds_words(table: Table, name: str) -> bool:
-    cells = table.frame[name]
-    return isinstance(cells.dtype, pl.List | pl.Array) and cells.dtype.inner == pl.String
+def _lists_of_numbers(table: Table, named: tuple[str, ...], others: Mapping[str, Column]) -> tuple[str, ...]:
+    """Return the columns that are named, or all that hold texts or lists, if each holds lists of numbers."""
+    names = named or tuple(name for name, one in others.items() if one.kind in _TEXTUAL)
+    dtypes = (table.frame[name].dtype for name in names)
+    have_words = [isinstance(dtype, pl.List | pl.Array) and dtype.inner == pl.String for dtype in dtypes]
+    are_lists = all(name in others and others[name].kind == "sequence" for name in names)
+    return names if are_lists and not any(have_words) else ()
+
+
+def _one_step_in_each_row(table: Table) -> DataError:
+    """Return the error for a table with a row for each step that does not say which of them are one series."""
+    return DataError(
+        f"{table.path}: expected several steps in each row, got one. If each row is a step, name the column of the "
+        "sentences or series: data: {series: ...}; a file with empty lines between sentences may be called .conll"
+    )
 
 
 def step_inputs(table: Table, schema: TableSchema) -> tuple[Any, RowIndices]:
@@ -141,12 +164,24 @@ def _read_steps(table: Table, schema: TableSchema) -> tuple[Any, RowIndices, str
         return [one.values for one in found], [one.step_rows for one in found], note
     cells = np.arange(table.size)[:, None]
     if schema.kind == "sequence":
-        return read_sequences(table, schema.columns[0]), cells, ""
+        return _joined_lists(table, schema.columns), cells, ""
     return TokenLists(lists_of(table, schema.columns[0], schema.separator)), cells, ""
 
 
+def _joined_lists(table: Table, names: Sequence[str]) -> Ragged:
+    """Return the numbers in the cells of some columns, [B] of [T, columns].
+
+    Raises:
+        DataError: A cell is empty or not a number, or the lists of a row are of unequal length.
+    """
+    first, *others = (read_sequences(table, name) for name in names)
+    for name, one in zip(names[1:], others, strict=True):
+        _check_lengths(table, name, names[0], first.lengths, one.lengths)
+    return Ragged(np.concatenate([one.joined for one in (first, *others)], axis=1), first.begins, first.lengths)
+
+
 def labeled_steps(table: Table, schema: TableSchema, divide_by: str | None = None) -> LabeledSteps:
-    """Read the examples of a table with the label of each step.
+    """Read the examples of a table with the label, or the numbers, of each step.
 
     Args:
         table: The table.
@@ -159,24 +194,54 @@ def labeled_steps(table: Table, schema: TableSchema, divide_by: str | None = Non
     """
     inputs, rows, note = _read_steps(table, schema)
     if schema.series is None:
-        labels = lists_of(table, schema.target, schema.separator)
-        _check_several(table, schema, labels)
-        lengths = np.array([len(one) for one in inputs]) if schema.kind == "sequence" else inputs.lengths
-        _check_lengths(table, schema, lengths, labels.list.len().to_numpy())
-        names = labels.explode(empty_as_null=True)
+        lengths = inputs.lengths
+        labels = _targets_in_cells(table, schema, lengths)
     else:
-        names, lengths = labels_of(table, schema.target, refuses_markers=False), np.array([len(some) for some in rows])
-        whole = np.concatenate(rows)
-        names = names[np.maximum(whole, 0)].set(pl.Series(whole < 0), None)
+        lengths = np.array([len(some) for some in rows])
+        labels = _targets_in_rows(table, schema, np.concatenate(rows))
+    kind = KINDS[schema.target_kind]
     return LabeledSteps(
         inputs,
-        names,
+        labels,
         lengths.astype(np.int64),
         lambda example, step: table.location(int(rows[example][step if schema.series else 0])),
         schema.to_json(),
         division_of(table, schema, divide_by, [some[some >= 0] for some in rows]),
         (note,),
+        kind,
+        schema.targets if kind is NUMBERS else (),
     )
+
+
+def _targets_in_cells(table: Table, schema: TableSchema, lengths: NDArray[np.int64]) -> pl.Series:
+    """Return the labels, or the numbers, in the cells of all rows, end to end.
+
+    Args:
+        table: The table.
+        schema: Its columns.
+        lengths: [B] the number of steps of each row.
+    """
+    if schema.target_kind == NUMBERS.name:
+        if table.column(schema.target).dtype.is_numeric():
+            raise _one_step_in_each_row(table)
+        numbers = _joined_lists(table, schema.targets)
+        _check_several(table, numbers.lengths)
+        _check_lengths(table, schema.target, schema.columns[0], lengths, numbers.lengths)
+        return as_arrays(numbers.joined)
+    labels = lists_of(table, schema.target, schema.separator)
+    counts = labels.list.len().to_numpy()
+    _check_several(table, counts)
+    _check_lengths(table, schema.target, schema.columns[0], lengths, counts)
+    return labels.explode(empty_as_null=True)
+
+
+def _targets_in_rows(table: Table, schema: TableSchema, rows: NDArray[np.int64]) -> pl.Series:
+    """Return the label, or the numbers, of some rows [N]; null or NaN for the row -1, a step that is missing."""
+    is_missing, rows = rows < 0, np.maximum(rows, 0)
+    if schema.target_kind == NUMBERS.name:
+        numbers = np.stack([table.numbers(name) for name in schema.targets], axis=1)
+        return as_arrays(np.where(is_missing[:, None], np.nan, numbers[rows]))
+    return labels_of(table, schema.target, refuses_markers=False)[rows].set(pl.Series(is_missing), None)
 
 
 def _rows_of_words(table: Table, schema: TableSchema) -> list[NDArray[np.int64]]:
@@ -191,20 +256,18 @@ def _rows_of_words(table: Table, schema: TableSchema) -> list[NDArray[np.int64]]
     return sorted(np.split(order, begins[1:]), key=lambda rows: int(rows.min()))
 
 
-def _check_several(table: Table, schema: TableSchema, labels: pl.Series) -> None:
+def _check_several(table: Table, counts: NDArray[np.int64]) -> None:
     """Refuse a table of words in rows that does not say which of them are one sentence."""
-    if table.size > 1 and labels.list.len().max() == 1:
-        raise DataError(
-            f"{table.path}: expected several steps in each row, got one. If each row is a step, name the column of the "
-            "sentences or series: data: {series: ...}; a file with empty lines between sentences may be called .conll"
-        )
+    if table.size > 1 and counts.max() == 1:
+        raise _one_step_in_each_row(table)
 
 
-def _check_lengths(table: Table, schema: TableSchema, steps: Any, labels: Any) -> None:
-    for row in np.flatnonzero(steps != labels)[:1].tolist():
+def _check_lengths(table: Table, name: str, other: str, steps: Any, counts: Any) -> None:
+    """Refuse a row whose cell in a column has another number of items than its cell in another one has steps."""
+    for row in np.flatnonzero(steps != counts)[:1].tolist():
         raise DataError(
-            f"{table.location(row, schema.target)}: expected {steps[row]} labels, one for each step in "
-            f"{schema.columns[0]}, got {labels[row]}. Correct the row."
+            f"{table.location(row, name)}: expected {steps[row]} values, one for each step in {other}, got "
+            f"{counts[row]}. Correct the row."
         )
 
 

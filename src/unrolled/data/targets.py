@@ -126,7 +126,10 @@ class NumberTargets(TargetKind):
 
     name = "numbers"
     usual = ("target", "y", "value", "rating", "stars", "score", "price", "label")
-    one_each = "give a series the same number in all of its rows, or forecast it with task: forecast"
+    one_each = (
+        "a number at each step needs data: {per: step}. Set it, give a series the same number in all of its rows, or "
+        "forecast it with task: forecast"
+    )
 
     def lacks(self, cells: pl.Series) -> pl.Series:
         """Return for each cell of a target whether it holds no number."""

@@ -65,7 +65,7 @@ def json_schema() -> dict[str, Any]:
     properties["network"]["items"] = {"$ref": "#/$defs/Layer"}
     branch = {"type": "array", "items": _or_search({"$ref": "#/$defs/Layer"})}
     properties["inputs"] = _nullable({"type": "object", "additionalProperties": branch}, properties["inputs"])
-    properties["task"] = _nullable({"enum": [task.name for task in TASKS]}, properties["task"])
+    properties["task"] = _nullable({"enum": list(dict.fromkeys(task.name for task in TASKS))}, properties["task"])
     training["optimizer"]["$ref"] = "#/$defs/Optimizer"
     training["loss"] = _nullable({"$ref": "#/$defs/Loss"}, training["loss"])
     metrics = {"type": "array", "items": {"anyOf": [{"const": "accuracy"}, {"$ref": "#/$defs/Metric"}]}}

@@ -352,6 +352,7 @@ class Run:
             schema=self.schema,
             target=None if isinstance(data, str) or not isinstance(data.target, str) else data.target,
             target_kind=getattr(self.task, "target_kind", "class"),
+            per=self.task.per or "sequence",
             folder=None
             if isinstance(data, str) or data.folder is None
             else FolderSettings(data.side, data.channels, data.rate),

@@ -43,6 +43,7 @@ class Task(ABC):
     Attributes:
         name: The word in experiment files.
         section: The setting that belongs to this task alone, if any.
+        per: The value of ``data.per`` that chooses this one of two tasks with one name; None if it has none.
         default_loss: Used where the experiment names no loss.
         default_metrics: Used where the experiment names no metrics.
         default_tokenizer: Used where the experiment names no tokenizer.
@@ -62,6 +63,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     section: ClassVar[str | None] = None
+    per: ClassVar[str | None] = None
     default_loss: ClassVar[str]
     default_metrics: ClassVar[tuple[str, ...]]
     default_tokenizer: ClassVar[str] = "words"
@@ -133,6 +135,7 @@ class Task(ABC):
         """
         if isinstance(data := self.config.data, DataConfig):
             settings: dict[str, Any] = data.model_dump(exclude_none=True)
+            settings.pop("per", None)  # which the task itself is chosen by
             settings |= {"inputs": tuple(self.config.inputs)} if self.config.inputs else {}
             return load_config_data(**settings, purpose=self.purpose)
         if self.config.inputs:

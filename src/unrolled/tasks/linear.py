@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from unrolled.data.dataset import Dataset, Split
+from unrolled.data.labeled_steps import has_numbers
 from unrolled.data.named_inputs import NamedInputs
 from unrolled.data.ragged import Ragged
 from unrolled.data.texts import Texts
@@ -23,6 +24,7 @@ ENOUGH_TO_LEARN = 4_000_000
 """Characters of the training texts."""
 _MOST_EXAMPLES = 50_000
 _TEXTS_AT_ONCE = 2_000
+_SERIES_AT_ONCE, _NEIGHBORS = 256, 2
 _BYTES_AT_ONCE, _BYTES_OF_NUMBERS = 1 << 21, 256
 _MOST_GRAMS = 200_000
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
@@ -68,6 +70,55 @@ class LinearInputs:
         if not any(map(issparse, found)):
             return np.concatenate(found, axis=1)
         return hstack([csr_matrix(one) for one in found], format="csr")
+
+
+class StepInputs:
+    """The inputs of each step that has numbers and of its neighbors, as a matrix that linear methods read.
+
+    Args:
+        data: The data set, series with numbers at each step.
+
+    Attributes:
+        train: The training examples that are learned from.
+        matrix: [N, 5 F] the inputs of their steps that have numbers, and of the two steps on either side.
+    """
+
+    def __init__(self, data: Dataset):
+        self._data = data
+        counts = np.array([has_numbers(one).sum() for one in data.train.targets])
+        train = data.train.select(np.flatnonzero(counts))
+        most = train.size * _MOST_EXAMPLES // max(int(counts.sum()), _MOST_EXAMPLES)
+        self.train = train.select(_evenly_spaced(train, max(1, most)))
+        around = _around_steps(self.train)
+        self._block = _FeaturesBlock(around)
+        self.matrix = self._block.matrix(around)
+
+    def describe(self, method: str) -> str:
+        """Return the name of a method with what it learns from, and from how many examples if not from all."""
+        note = f", {self.train.size:,} examples" if self.train.size < self._data.train.size else ""
+        return f"a step and {_NEIGHBORS} on either side, {method}{note}"
+
+    def predict(self, method: Any) -> NDArray[Any]:
+        """Return what a method, already fitted, predicts for the steps of the test examples that have numbers."""
+        test = self._data.test
+        pieces = np.array_split(np.arange(test.size), -(-test.size // _SERIES_AT_ONCE))
+        found = (_around_steps(test.select(piece)) for piece in pieces)
+        return np.concatenate([method.predict(self._block.matrix(some)) for some in found if len(some)])
+
+
+def linear_step_inputs(data: Dataset) -> StepInputs | None:
+    """Return the inputs of steps as a matrix; None for words, or without scikit-learn."""
+    return StepInputs(data) if data.kind == "series" and find_spec("sklearn") is not None else None
+
+
+def _around_steps(split: Split) -> NDArray[np.float64]:
+    """Return [N, 5 F] the inputs around each step that has numbers, NaN beyond the ends of its series."""
+    found = []
+    for one, numbers in zip(split.inputs, split.targets, strict=True):
+        series = np.pad(np.asarray(one, np.float64), ((_NEIGHBORS, _NEIGHBORS), (0, 0)), constant_values=np.nan)
+        windows = np.lib.stride_tricks.sliding_window_view(series, 2 * _NEIGHBORS + 1, axis=0)
+        found.append(windows[has_numbers(numbers)].reshape(-1, windows.shape[1] * windows.shape[2]))
+    return np.concatenate(found)
 
 
 def linear_inputs(data: Dataset) -> LinearInputs | None:

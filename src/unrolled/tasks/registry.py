@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
+from unrolled.config.sections import DataConfig
 from unrolled.data.schema import TableSchema
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.tasks.base import Task
@@ -15,6 +16,7 @@ from unrolled.tasks.labeling import Labeling
 from unrolled.tasks.multi_label import MultiLabel
 from unrolled.tasks.preprocessing import Preprocessor
 from unrolled.tasks.regression import Regression
+from unrolled.tasks.step_regression import StepRegression
 
 TASKS: list[type[Task]] = [
     Forecasting,
@@ -22,19 +24,25 @@ TASKS: list[type[Task]] = [
     Generation,
     Labeling,
     Regression,
+    StepRegression,
     MultiLabel,
     Classification,
 ]
 """An experiment that names no task has the first one that matches it."""
 
 
-def find_task(name: str, where: str) -> type[Task]:
+def find_task(name: str, where: str, per: str = "sequence") -> type[Task]:
     """Return the task of a name.
+
+    Args:
+        name: The name.
+        where: Its location, for messages.
+        per: What has a target of a task that predicts for each ``sequence`` or for each ``step``.
 
     Raises:
         InvalidSetting: There is no such task.
     """
-    known = {task.name: task for task in TASKS}
+    known = {task.name: task for task in TASKS if task.per in (None, per)}
     if name not in known:
         remedy = did_you_mean(name, known) or f" Choose among: {', '.join(known)}."
         raise InvalidSetting(f'{where}: unknown task "{name}".{remedy}')
@@ -47,10 +55,16 @@ def task_type(config: ExperimentConfig) -> type[Task]:
     Raises:
         InvalidSetting: There is no such task, or a setting belongs to another one.
     """
+    per = config.data.per if isinstance(config.data, DataConfig) else None
     if config.task is not None:
-        found = find_task(config.task, config.where("task"))
+        found = find_task(config.task, config.where("task"), per or "sequence")
     else:
         found = next(task for task in TASKS if task.matches(config))
+    if per is not None and found.per is None:
+        raise InvalidSetting(
+            f"{config.where('data', 'per')}: this setting belongs to task: {Regression.name}, but the task is "
+            f"{found.name}. Leave it out, or set task: {Regression.name}"
+        )
     if config.inputs and not found.takes_inputs:
         raise InvalidSetting(
             f"{config.where('inputs')}: the task {found.name} reads one input. Move its layers to network."

@@ -9,7 +9,7 @@ from unrolled.data.dataset import Split
 from unrolled.tasks.base import Baselines, Prediction
 from unrolled.tasks.batches import predict_outputs
 from unrolled.tasks.examples import ExampleTask
-from unrolled.tasks.linear import linear_inputs
+from unrolled.tasks.linear import LinearInputs, StepInputs, linear_inputs
 from unrolled.tasks.metrics import Evaluation, regression_errors
 from unrolled.tasks.sections import ScatterSection, Sections, TableSection
 
@@ -22,9 +22,10 @@ _ERRORS_SHOWN = 12
 
 
 class Regression(ExampleTask):
-    """One number or several; a linear last layer gives them in units of their standard deviations."""
+    """One number or several for each example; a linear last layer gives them in units of their standard deviations."""
 
     name = "regress"
+    per = "sequence"
     default_loss = "MeanSquaredError"
     default_metrics = ("MeanAbsoluteError",)
     output_activations = ("linear", None)
@@ -39,11 +40,19 @@ class Regression(ExampleTask):
     @cached_property
     def facts(self) -> Mapping[str, Sequence[float]]:
         """The mean and the standard deviation of each target over the training examples."""
-        targets = np.asarray(self._parts[0].targets, np.float64)
+        targets = self.numbers(self._parts[0])
         deviation = targets.std(axis=0)
         return {"mean": targets.mean(axis=0).tolist(), "deviation": np.where(deviation > 0, deviation, 1.0).tolist()}
 
-    def encode_targets(self, targets: Any) -> NDArray[np.float32]:
+    def numbers(self, split: Split) -> NDArray[np.float64]:
+        """Return the targets of examples that count in metrics, [N, columns]."""
+        return np.asarray(split.targets, np.float64)
+
+    def counted(self, outputs: Any, split: Split) -> NDArray[Any]:
+        """Return the outputs for these targets, [N, columns]."""
+        return np.asarray(outputs)
+
+    def encode_targets(self, targets: Any) -> Any:
         """Return [B, columns] targets, the mean subtracted and divided by the deviation."""
         scaled = (np.asarray(targets, np.float64) - self._mean) / self._deviation
         return scaled.astype(np.float32)
@@ -60,7 +69,7 @@ class Regression(ExampleTask):
         """Return [B, columns] in the units of the data."""
         return np.asarray(outputs, np.float64) * self._deviation + self._mean
 
-    def predict(self, model: keras.Model, split: Split, batch_size: int = 256) -> NDArray[np.float32]:
+    def predict(self, model: keras.Model, split: Split, batch_size: int = 256) -> Any:
         """Return a network's outputs [B, columns], in deviations from the mean."""
         return predict_outputs(model, split.inputs, batch_size)
 
@@ -68,16 +77,15 @@ class Regression(ExampleTask):
         """Return [B, columns] numbers in the units of the data."""
         return self.values(predict_outputs(model, self.preprocessor.encode(inputs), batch_size))
 
-    def evaluate(self, outputs: NDArray[Any], split: Split) -> Evaluation:
+    def evaluate(self, outputs: Any, split: Split) -> Evaluation:
         """Return MAE, RMSE and R2 in the units of the data; of several targets the mean R2, and all of each."""
-        errors = (np.asarray(split.targets, np.float64) - outputs) * self._deviation
-        spread = np.asarray(split.targets, np.float64) * self._deviation
-        metrics = self._metrics(errors, spread)
+        targets = self.numbers(split)
+        errors = targets - self.counted(outputs, split)
+        metrics = self._metrics(errors * self._deviation, targets * self._deviation)
         is_one = len(self.output_names) == 1
-        loss = float(((np.asarray(split.targets, np.float64) - outputs) ** 2).mean())
         return Evaluation(
-            examples=len(outputs),
-            metrics={**metrics, "loss": loss},
+            examples=len(targets),
+            metrics={**metrics, "loss": float((errors**2).mean())},
             headline=RMSE if is_one else R2,
             is_higher_better=not is_one,
         )
@@ -96,31 +104,39 @@ class Regression(ExampleTask):
 
     def baselines(self) -> Baselines:
         """Return the errors of the mean, and of ridge regression (if scikit-learn is installed)."""
-        train, test = (np.asarray(split.targets, np.float64) for split in (self.data.train, self.data.test))
+        train, test = (self.numbers(split) for split in (self.data.train, self.data.test))
         found = {"mean": self._metrics(test - train.mean(axis=0), test)}
-        inputs = linear_inputs(self.data)
+        inputs = self.linear_inputs()
         if inputs is not None:
             from sklearn.linear_model import Ridge
 
-            ridge = Ridge().fit(inputs.matrix, np.asarray(inputs.train.targets))
+            ridge = Ridge().fit(inputs.matrix, self.numbers(inputs.train))
             predicted = inputs.predict(ridge).reshape(test.shape)
             found[inputs.describe("ridge regression")] = self._metrics(test - predicted, test)
         return found
 
-    def report_sections(self, model: keras.Model, outputs: NDArray[Any]) -> Sections:
+    def linear_inputs(self) -> LinearInputs | StepInputs | None:
+        """Return the inputs that a linear method reads; None for inputs of other kinds, or without scikit-learn."""
+        return linear_inputs(self.data)
+
+    def report_sections(self, model: keras.Model, outputs: Any) -> Sections:
         """Show predicted beside true numbers, and the examples with the largest errors."""
-        predicted, true = self.values(outputs), np.asarray(self.data.test.targets, np.float64)
+        predicted, true = self.values(self.counted(outputs, self.data.test)), self.numbers(self.data.test)
         scatters = [
             ScatterSection(f"Predicted {name}", true[:, index].tolist(), predicted[:, index].tolist(), name)
             for index, name in enumerate(self.output_names)
         ]
         return Sections([*scatters, self._largest_errors(predicted, true)])
 
+    def located(self, index: int) -> str:
+        """Return in words what one of the targets that count of the test examples belongs to."""
+        return self.quoted(index)
+
     def _largest_errors(self, predicted: NDArray[np.float64], true: NDArray[np.float64]) -> TableSection:
         worst = np.argsort(-(np.abs(predicted - true) / self._deviation).max(axis=1), kind="stable")[:_ERRORS_SHOWN]
         rows = [
             (
-                self.quoted(index),
+                self.located(index),
                 *(
                     value
                     for pair in zip(true[index].tolist(), predicted[index].tolist(), strict=True)
