@@ -20,6 +20,7 @@ from unrolled.tasks.batches import EvaluationBatches, TrainingBatches, predict_o
 from unrolled.tasks.labeling import Labeling
 from unrolled.tasks.regression import Regression
 from unrolled.tasks.sections import ChartSection, ScatterSection
+from unrolled.tasks.starting import start
 from unrolled.tasks.step_regression import StepRegression
 
 import numpy as np
@@ -311,6 +312,15 @@ def test_numbers_that_differ_within_a_series_are_shown(table: Path) -> None:
     found = [one["targets"]["y"] for name, one in preview.describe(data).items() if name in ("train", "test")]
     assert min(one["least"] for one in found) == known.min()
     assert max(one["most"] for one in found) == known.max()
+
+
+def test_an_experiment_is_chosen_for_rows_with_numbers_and_no_times(tmp_path: Path) -> None:
+    rows().drop("when").rename({"id": "series_id"}).write_csv(tmp_path / "steps.csv")
+    chosen = start(tmp_path / "steps.csv", target="y").settings
+    assert chosen["task"] == "regress"
+    assert chosen["data"] == {"file": str(tmp_path / "steps.csv"), "target": "y", "series": "series_id", "per": "step"}
+    resolved, task = prepare(ExperimentConfig.load(dict(chosen)))
+    assert build_model(resolved, task).output_shape == (None, None, 1)
 
 
 def test_a_validation_part_without_numbers_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """An experiment to start from, chosen for a file by its columns, its size and its lengths."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -184,10 +185,10 @@ def _choose_for_table(
         )
     data |= {"target": named}
     if series is not None:
-        is_constant = table.frame.select(series, named).n_unique() == table.frame[series].n_unique()
         data |= {"series": series} | ({"time": list(parts)} if parts else {})
-        what = "series has a class" if is_constant else "row of a series has a class"
-        return {"task": "classify" if is_constant else "label", "data": data}, {"task": f"each {what} in {named}"}
+        is_constant = table.frame.select(series, named).n_unique() == table.frame[series].n_unique()
+        is_measured = is_number and are_measurements([*_counts(table, named)])
+        return _choose_for_series(data, named, is_constant=is_constant, is_measured=is_measured)
     if _are_words(table, lower, named):
         return {"task": "label", "data": data}, {"task": f"each word has a label in {named}"}
     return _choose_for_examples(table, data, named, wanted)
@@ -201,20 +202,37 @@ def _choose_for_examples(
     data, of_input = _with_input(table, data, [name for name, one in columns.items() if one.kind == "text"], named)
     if _are_label_sets(table, named, columns[named]):
         return {"task": "classes", "data": data}, {"task": f"{named} holds any number of labels"} | of_input
-    cells = table.texts(named)
-    different = cells.filter(~is_absent(cells)).str.strip_chars().unique().to_list()
+    counts = _counts(table, named)
     is_number = columns[named].kind in ("numbers", "calendar")
-    is_measured = is_number and (are_measurements(different) or named.lower() == "year")
+    is_measured = is_number and (are_measurements([*counts]) or named.lower() == "year")
     if wanted == "regress" or (wanted is None and is_measured):
         return {"task": "regress", "data": data}, {
-            "task": f"{named} holds {len(different):,} different numbers"
+            "task": f"{named} holds {len(counts):,} different numbers"
         } | of_input
-    rarest = int(cells.filter(~is_absent(cells)).value_counts()["count"].min() or 0)  # type: ignore[arg-type]
+    rarest = min(counts.values(), default=0)
     if rarest < _FEWEST_OF_A_CLASS:
         data |= {"min_class_count": 2}
         remark = f"classes with a single example are left out; the rarest has {rarest}"
         of_input["data"] = "; ".join(filter(None, (of_input.get("data"), remark)))
-    return {"task": "classify", "data": data}, {"task": f"{named} holds {len(different):,} classes"} | of_input
+    return {"task": "classify", "data": data}, {"task": f"{named} holds {len(counts):,} classes"} | of_input
+
+
+def _counts(table: Table, name: str) -> dict[str, int]:
+    """Return how often a column has each of its values."""
+    cells = table.texts(name)
+    return Counter(cells.filter(~is_absent(cells)).str.strip_chars().to_list())
+
+
+def _choose_for_series(
+    data: dict[str, Any], target: str, *, is_constant: bool, is_measured: bool
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the task for rows of series: a class of each or of its rows, or a number of each row."""
+    if is_measured and not is_constant:
+        return {"task": "regress", "data": data | {"per": "step"}}, {
+            "task": f"each row of a series has a number in {target}"
+        }
+    what = "series has a class" if is_constant else "row of a series has a class"
+    return {"task": "classify" if is_constant else "label", "data": data}, {"task": f"each {what} in {target}"}
 
 
 def _with_input(
