@@ -137,6 +137,8 @@ def test_each_row_gets_its_number(run: unrolled.Run, table: Path) -> None:
 def test_other_files_are_evaluated(run: unrolled.Run, table: Path) -> None:
     assert evaluate(run, table).examples == rows().drop_nulls().height
     assert evaluate(run, table).metrics["R2"] > 0.85
+    with pytest.raises(UnrolledError, match="evaluate: expected a number at some steps, got none"):
+        evaluate(run, rows().with_columns(y=pl.lit(None, pl.Float64)))
     assert evaluate(run).metrics["R2"] == pytest.approx(run.evaluation.metrics["R2"])
 
 
@@ -214,6 +216,7 @@ def test_several_numbers_are_told_together(tmp_path: Path) -> None:
 
 def test_list_columns_are_channels_and_several_targets(tmp_path: Path) -> None:
     x, y = arrays(tmp_path / "two.npz")
+    assert unrolled.load(tmp_path / "two.npz", per="step").classes == ("y 1", "y 2")
     columns: dict[str, NDArray[Any]] = {"a": x[..., 0], "b": x[..., 1], "up": y[..., 0], "down": y[..., 1]}
     frame = {name: [one.tolist() for one in values] for name, values in columns.items()}
     pl.DataFrame(frame).write_parquet(tmp_path / "two.parquet")
@@ -222,6 +225,10 @@ def test_list_columns_are_channels_and_several_targets(tmp_path: Path) -> None:
     found = np.concatenate([np.array(list(part.inputs)) for part in data.parts.values()])
     np.testing.assert_allclose(np.sort(found, axis=0), np.sort(x, axis=0), rtol=1e-6)
     assert int(np.isnan(data.train.targets.joined).sum() + np.isnan(data.test.targets.joined).sum()) == 10
+    frame["up"][4] = frame["down"][4] = None
+    pl.DataFrame(frame).write_parquet(tmp_path / "two.parquet")
+    settings = experiment(tmp_path / "two.parquet", target=["up", "down"], missing="drop")
+    assert sum(part.size for part in task_of(settings).data.parts.values()) == 29
 
 
 def test_words_may_have_numbers(tmp_path: Path) -> None:

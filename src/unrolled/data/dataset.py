@@ -23,8 +23,9 @@ class Split(NamedTuple):
         inputs: [B, height, width] or, in colours, [B, height, width, 3] uint8 pixels from 0 to 255; [B, T, F] float32;
             [B] ``Texts``; series [T, F] float32, each of its own length, as [B] objects or ``Ragged``; or several of
             these by name as ``NamedInputs``.
-        targets: [B] int64, the class index of each example, or, as ``Ragged``, of each of its steps, -1 for a step that
-            has none; [B, columns] float64, its numbers; or [B, labels] float32, 1 for each label that it has.
+        targets: [B] int64, the class index of each example; [B, columns] float64, its numbers; or [B, labels] float32,
+            1 for each label that it has. Of each of its steps, as ``Ragged``, the class index [T], -1 for a step that
+            has none, or the numbers [T, columns], NaN for one that is missing.
     """
 
     inputs: Any
@@ -137,7 +138,7 @@ class Dataset:
 
     @property
     def is_per_step(self) -> bool:
-        """True if each step has a class, not each example."""
+        """True if each step has a class or numbers, not each example."""
         return isinstance(self.train.targets, Ragged)
 
     @property

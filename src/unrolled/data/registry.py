@@ -32,6 +32,7 @@ DATASETS = {
 }
 NAMES = (*DATASETS, *SAMPLES)
 """The names of data sets: of those without settings, and of files that are read as the user's own."""
+_PURPOSES = {"sequence": "numbers", "step": "step numbers"}
 
 
 def load(name: str | Source, *, where: str = "data", test_steps: int | None = None, **columns: Any) -> Dataset:
@@ -82,6 +83,7 @@ def load_config_data(
     side: int | None = None,
     channels: str | None = None,
     rate: int | None = None,
+    per: str | None = None,
     purpose: str | None = None,
     test_steps: int | None = None,
     **columns: Any,
@@ -97,7 +99,8 @@ def load_config_data(
         side: The height and width of a square into which the pictures of a folder are scaled.
         channels: ``grey`` or ``rgb``, for the pictures of a folder.
         rate: The sampling rate to which the sounds of a folder are resampled, in Hz.
-        purpose: ``examples``, ``text`` or ``series``; without it the first that the format serves.
+        per: What has a number, each ``sequence`` or each ``step``.
+        purpose: ``examples``, ``text`` or ``series``; without it that of ``per``, or the first that the format serves.
         test_steps: The number of steps at the end of a series for the test.
         columns: The other settings of the section ``data``, such as ``target``, ``missing`` and ``deduplicate``.
 
@@ -116,6 +119,7 @@ def load_config_data(
     )
     if folder is not None:
         return load_file(Path(folder), options, file_format=FOLDERS)
+    purpose = purpose or _PURPOSES.get(per or "")
     loaded = load_file(file if is_frame(file) else Path(with_path(file or train or "")), options, purpose)
     sample = SAMPLES.get(str(file or train)) if not is_frame(file) else None
     return replace(loaded, source=sample.source) if sample else loaded
@@ -154,8 +158,8 @@ def load_to_show(
             )
         return load_config_data(file=name, purpose="series", **settings)
     if table and "target" in settings and _is_measured(table, settings["target"]):
-        purpose = "step numbers" if _differs_by_step(table, settings["target"], settings.get("series")) else "numbers"
-        return load_config_data(file=name, purpose=purpose, **settings)
+        per = "step" if _differs_by_step(table, settings["target"], settings.get("series")) else "sequence"
+        return load_config_data(file=name, per=per, **settings)
     return load_config_data(file=name, **settings) if settings else load(name)
 
 

@@ -253,8 +253,8 @@ class TableSchema:
         order = [name for name in (self.series, self.time) if name and name in table.columns]
         finders = dict.fromkeys((*order, *self.cell_columns), is_blank)
         lacks = KINDS[self.target_kind].lacks if self.per == "sequence" else is_blank
-        # A step without a number is read all the same.
-        needed = () if self.per == "step" and self.target_kind == NUMBERS.name else self.targets
+        # A row that is a step is read without a number, too.
+        needed = () if self.has_row_per_step and self.target_kind == NUMBERS.name else self.targets
         finders |= {name: lacks for name in needed if name in table.columns}
         is_empty = np.zeros(table.size, np.bool_)
         for name, find in finders.items():

@@ -135,7 +135,6 @@ class Task(ABC):
         """
         if isinstance(data := self.config.data, DataConfig):
             settings: dict[str, Any] = data.model_dump(exclude_none=True)
-            settings.pop("per", None)  # which the task itself is chosen by
             settings |= {"inputs": tuple(self.config.inputs)} if self.config.inputs else {}
             return load_config_data(**settings, purpose=self.purpose)
         if self.config.inputs:

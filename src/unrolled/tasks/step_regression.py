@@ -6,10 +6,11 @@ from typing import Any
 from unrolled.data.dataset import Split
 from unrolled.data.labeled_steps import has_numbers
 from unrolled.data.ragged import Ragged
-from unrolled.errors import InvalidSetting
+from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.tasks.base import Prediction
 from unrolled.tasks.batches import predict_steps
 from unrolled.tasks.linear import StepInputs, linear_step_inputs
+from unrolled.tasks.metrics import Evaluation
 from unrolled.tasks.regression import Regression
 from unrolled.tasks.sections import ChartSection, Sections
 
@@ -80,6 +81,16 @@ class StepRegression(Regression):
         """Return for each raw example, a series [T, F] or a list of words, [T, columns] in the units of the data."""
         encoded = self.preprocessor.encode(inputs)
         return [self.values(one) for one in predict_steps(model, encoded, batch_size, are_numbers=True)]
+
+    def evaluate(self, outputs: Any, split: Split) -> Evaluation:
+        """Return MAE, RMSE and R2 over the steps that have all numbers.
+
+        Raises:
+            InvalidInput: There are none.
+        """
+        if not len(self.numbers(split)):
+            raise InvalidInput("evaluate: expected a number at some steps, got none. Add one.")
+        return super().evaluate(outputs, split)
 
     def linear_inputs(self) -> StepInputs | None:
         """Return the inputs of each step and of its neighbors; None for words, or without scikit-learn."""
