@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -38,6 +38,7 @@ _ORDER = ("task", "data", "text", "forecast", "detect", "network", "training")
 _FEWEST_OF_A_CLASS = 4  # with fewer in all, one part may have a single one
 _FEW_EXAMPLES, _MANY_EXAMPLES = 1_000, 10_000
 _FEWEST_WORDS = 3
+_FEWEST_OF_A_CODE = 20
 
 
 @dataclass(frozen=True)
@@ -344,6 +345,8 @@ _CHARACTERS = _Rule(
     most_epochs=30,
     reason="characters are few, so that their combinations take many epochs to learn",
 )
+_CODES = replace(_CHARACTERS, pooling="GlobalMaxPooling1D")
+"""Of long rows of characters, such as DNA, in which a single place can decide; in a name all letters count."""
 
 
 def _rule_of(task: Task, sizes: _Sizes) -> _Rule:
@@ -351,7 +354,9 @@ def _rule_of(task: Task, sizes: _Sizes) -> _Rule:
         return _SERIES if sizes.length > 1 and sizes.kind != "pictures" else _LAST_STEP
     if task.is_per_step:
         return _TAGGED_WORDS
-    return _CHARACTERS if task.config.text.tokenizer == "characters" else _WORDS
+    if task.config.text.tokenizer != "characters":
+        return _WORDS
+    return _CODES if sizes.length >= _FEWEST_OF_A_CODE else _CHARACTERS
 
 
 def _network(task: Task, sizes: _Sizes, reasons: dict[str, str]) -> dict[str, Any]:
