@@ -389,8 +389,9 @@ def _network(task: Task, sizes: _Sizes, reasons: dict[str, str]) -> dict[str, An
     has_all_steps = task.is_per_step or rule.pooling is not None
     recurrent = {rule.cell: {"units": rule.units, **({"return_sequences": True} if has_all_steps else {})}}
     layers.append({"Bidirectional": {"layer": recurrent}})
-    if rule.pooling is not None and not task.is_per_step:
-        layers.append({rule.pooling: {}})
+    pooling = None if task.is_per_step else rule.pooling
+    if pooling is not None:
+        layers.append({pooling: {}})
     layers.append({"Dropout": {"rate": 0.5}})
     how = {
         "GlobalMaxPooling1D": "; the steps with the largest values decide",
@@ -398,7 +399,7 @@ def _network(task: Task, sizes: _Sizes, reasons: dict[str, str]) -> dict[str, An
     }
     reasons["network"] = (
         f"{sizes.examples:,} training examples of usually {sizes.length:,} steps, read from both ends"
-        f"{how.get(rule.pooling or '', '')}"
+        f"{how.get(pooling or '', '')}"
     )
     return {"network": layers, **({"text": {"min_count": 2}} if rule is _WORDS else {})}
 
