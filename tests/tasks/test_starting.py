@@ -272,12 +272,23 @@ def test_the_network_suits_the_input(tmp_path: Path) -> None:
     assert names["network"][1]["Dropout"]["rate"] < words["network"][2]["Dropout"]["rate"]
     assert names["training"]["epochs"] > words["training"]["epochs"]
     series = start(written(tmp_path, **FILES["classes of series"][1])).settings
-    assert layers_of(series) == ["Bidirectional", "GlobalMaxPooling1D", "Dropout"]
+    assert layers_of(series) == ["GaussianNoise", "Bidirectional", "GlobalAveragePooling1D", "Dropout"]
     features = start(written(tmp_path, **FILES["features"][1])).settings
     assert layers_of(features) == ["Bidirectional", "Dropout"]
     tagged = start(written(tmp_path, **FILES["words"][1])).settings
     assert layers_of(tagged) == ["Embedding", "Dropout", "Bidirectional", "Dropout"]
     assert tagged["network"][2]["Bidirectional"]["layer"]["LSTM"]["return_sequences"]
+
+
+def test_long_rows_are_read_in_another_way(tmp_path: Path) -> None:
+    codes = start(written(tmp_path, dna=["ACGT" * 6 + row for row in "ACGT" * (COUNT // 4)], label=CLASSES)).settings
+    assert layers_of(codes)[-2:] == ["GlobalMaxPooling1D", "Dropout"]
+    random = np.random.default_rng(3)
+    even, uneven = [(100 + add * np.arange(COUNT)).tolist() for add in (0, 1)]
+    for lengths in (even, uneven):
+        series = random.normal(size=(COUNT, max(lengths), 2)).astype(np.float32)
+        np.savez(tmp_path / "long.npz", X=series, y=np.arange(COUNT) % 2, lengths=lengths)
+        assert ("Conv1D" in layers_of(start(tmp_path / "long.npz").settings)) == (lengths is even)
 
 
 def test_grey_levels_are_scaled(tmp_path: Path) -> None:

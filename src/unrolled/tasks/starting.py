@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -27,18 +27,16 @@ from unrolled.errors import DataError, WriteError
 from unrolled.storage import write_text
 from unrolled.tasks.base import Task
 from unrolled.tasks.registry import find_task, load_task
+from unrolled.tasks.starting_network import Sizes, choose_network, choose_training
 from unrolled.tasks.starting_series import choose_detection, choose_forecast, find_series_of, is_one_column
 
-import numpy as np
 import polars as pl
 
 _WIDTH = 110
 _ANY_NETWORK = [{"GRU": {"units": 1}}]  # which does not matter before the data is loaded
 _ORDER = ("task", "data", "text", "forecast", "detect", "network", "training")
 _FEWEST_OF_A_CLASS = 4  # with fewer in all, one part may have a single one
-_FEW_EXAMPLES, _MANY_EXAMPLES = 1_000, 10_000
 _FEWEST_WORDS = 3
-_FEWEST_OF_A_CODE = 20
 
 
 @dataclass(frozen=True)
@@ -85,13 +83,13 @@ def start(file: Path, test: Path | None = None, target: str | None = None, task:
     if test is not None:
         data |= {"train": data.pop("file"), "test": str(test)}
     found = _task_of(settings)
-    chosen = _Sizes.of(found)
+    chosen = Sizes.of(found)
     if chosen.kind == "text" and found.name != "generate" and chosen.length < _FEWEST_WORDS:
         settings["text"], reasons["text"] = {"tokenizer": "characters"}, "texts of one word or two, read by characters"
         found = _task_of(settings)
-        chosen = _Sizes.of(found)
-    settings = {**_network(found, chosen, reasons), **settings}
-    settings["training"] = _training(found, chosen, reasons)
+        chosen = Sizes.of(found)
+    settings = {**choose_network(found, chosen, reasons), **settings}
+    settings["training"] = choose_training(found, chosen, reasons)
     return Start(settings, reasons)
 
 
@@ -277,147 +275,3 @@ def _are_label_sets(table: Table, name: str, column: Column) -> bool:
         return column.holds_words
     choices = ("|", ";", ",") if name.lower() in LABEL_SETS.usual else ("|", ";")
     return column.kind in ("text", "category") and separator_of_labels(table, name, choices) is not None
-
-
-@dataclass(frozen=True)
-class _Sizes:
-    """The facts that decide a network: the number of training examples, their usual length, and the kind of input."""
-
-    examples: int
-    length: int
-    kind: str
-
-    @classmethod
-    def of(cls, task: Task) -> "_Sizes":
-        train = task.train
-        lengths = getattr(train.inputs, "lengths", None)
-        usual = int(np.median(lengths)) if lengths is not None else int(np.shape(train.inputs)[1])
-        is_picture = task.data.kind == "arrays" and task.data.train.inputs.dtype == np.uint8
-        return cls(train.size, usual, "pictures" if is_picture else task.data.kind)
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """A network and a training for one kind of input.
-
-    Attributes:
-        units: Of the recurrent layer, in each direction.
-        cell: The class of the recurrent layer.
-        embedding: Size of the vector of a token; 0 for inputs that are numbers.
-        token_dropout: The share of the tokens that are dropped.
-        dropout: The share of the values of these vectors that is dropped.
-        pooling: The layer that joins the steps; without it the last ones of both directions are read.
-        batches: Number of batches of the training.
-        most_epochs: The largest number of epochs, for few examples.
-        reason: The reason of the training.
-    """
-
-    units: int
-    cell: str = "GRU"
-    embedding: int = 0
-    token_dropout: float = 0.0
-    dropout: float = 0.0
-    pooling: str | None = None
-    batches: int = 3_000
-    most_epochs: int = 60
-    reason: str = ""
-
-
-# Chosen on validation examples of public data sets of 200 to 15,000 training examples.
-_LAST_STEP = _Rule(units=64)  # of pictures, row by row, and of features, a single step
-_SERIES = _Rule(units=64, pooling="GlobalMaxPooling1D")
-_TAGGED_WORDS = _Rule(units=32, cell="LSTM", embedding=64, dropout=0.5)
-_WORDS = _Rule(
-    units=128,
-    embedding=256,
-    token_dropout=0.3,
-    dropout=0.5,
-    pooling="GlobalMaxPooling1D",
-    most_epochs=15,
-    reason="words are learned by heart after a few epochs, even where many are dropped",
-)
-_CHARACTERS = _Rule(
-    units=128,
-    embedding=64,
-    dropout=0.2,
-    pooling="GlobalAveragePooling1D",
-    batches=6_000,
-    most_epochs=30,
-    reason="characters are few, so that their combinations take many epochs to learn",
-)
-_CODES = replace(_CHARACTERS, pooling="GlobalMaxPooling1D")
-"""Of long rows of characters, such as DNA, in which a single place can decide; in a name all letters count."""
-
-
-def _rule_of(task: Task, sizes: _Sizes) -> _Rule:
-    if sizes.kind not in ("text", "tokens"):
-        return _SERIES if sizes.length > 1 and sizes.kind != "pictures" else _LAST_STEP
-    if task.is_per_step:
-        return _TAGGED_WORDS
-    if task.config.text.tokenizer != "characters":
-        return _WORDS
-    return _CODES if sizes.length >= _FEWEST_OF_A_CODE else _CHARACTERS
-
-
-def _network(task: Task, sizes: _Sizes, reasons: dict[str, str]) -> dict[str, Any]:
-    """Return the network, and the settings of texts."""
-    if task.name == "forecast":
-        reasons["network"] = "a small network, because windows overlap"
-        return {"network": [{"GRU": {"units": 32}}]}
-    if task.name == "detect":
-        reasons["network"] = "one layer, which forecasts each step from those before it"
-        return {"network": [{"GRU": {"units": 64, "return_sequences": True}}]}
-    if task.name == "generate":
-        reasons["network"] = "two layers, which read what came before alone"
-        return {
-            "network": [
-                {"Embedding": {"output_dim": 32}},
-                {"LSTM": {"units": 256, "return_sequences": True}},
-                {"Dropout": {"rate": 0.2}},
-                {"LSTM": {"units": 256, "return_sequences": True}},
-            ]
-        }
-    rule = _rule_of(task, sizes)
-    layers: list[dict[str, Any]] = []
-    if sizes.kind == "pictures":
-        layers.append({"Rescaling": {"scale": 1 / 255}})
-    if rule.embedding:
-        layers.append({"Embedding": {"output_dim": rule.embedding}})
-        if rule.token_dropout:
-            layers.append({"Dropout": {"rate": rule.token_dropout, "noise_shape": [None, None, 1]}})
-        layers.append({"Dropout": {"rate": rule.dropout}})
-    has_all_steps = task.is_per_step or rule.pooling is not None
-    recurrent = {rule.cell: {"units": rule.units, **({"return_sequences": True} if has_all_steps else {})}}
-    layers.append({"Bidirectional": {"layer": recurrent}})
-    pooling = None if task.is_per_step else rule.pooling
-    if pooling is not None:
-        layers.append({pooling: {}})
-    layers.append({"Dropout": {"rate": 0.5}})
-    how = {
-        "GlobalMaxPooling1D": "; the steps with the largest values decide",
-        "GlobalAveragePooling1D": "; all steps count the same",
-    }
-    reasons["network"] = (
-        f"{sizes.examples:,} training examples of usually {sizes.length:,} steps, read from both ends"
-        f"{how.get(pooling or '', '')}"
-    )
-    return {"network": layers, **({"text": {"min_count": 2}} if rule is _WORDS else {})}
-
-
-def _training(task: Task, sizes: _Sizes, reasons: dict[str, str]) -> dict[str, Any]:
-    rule = _rule_of(task, sizes)
-    batch = 16 if sizes.examples < _FEW_EXAMPLES else 32 if sizes.examples < _MANY_EXAMPLES else 64
-    epochs = int(np.clip(round(rule.batches * batch / max(sizes.examples, 1)), 3, rule.most_epochs))
-    has_validation = task.data.validation is not None
-    why = f"; {rule.reason}" if rule.reason else ""
-    reasons["training"] = (
-        f"about {epochs * -(-sizes.examples // batch):,} batches of {batch}, which usually take less than five minutes"
-        f"{why}; the weights of the best epoch in validation are kept"
-    )
-    return {
-        "epochs": epochs,
-        "batch_size": batch,
-        "optimizer": {"Adam": {"learning_rate": {"OneCycle": {"peak": 0.003}}, "clipnorm": 1.0}},
-        "validation": "given" if has_validation else 0.1,
-        "keep": "best",
-    }
