@@ -1,10 +1,12 @@
 """Forecasts of series with gaps: what is learned, measured and continued."""
 
+from pathlib import Path
 from typing import Any
 
 import unrolled
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.dataset import Split
-from unrolled.errors import InvalidInput
+from unrolled.errors import InvalidInput, InvalidSetting
 from unrolled.runs.run import Run
 from unrolled.tasks.forecasting import Forecasting
 from unrolled.tasks.last_season import fill_gaps, seasonal_naive
@@ -113,3 +115,14 @@ def test_a_gap_has_the_value_of_an_earlier_season_or_one_between_its_neighbors()
     np.testing.assert_array_equal(fill_gaps(values, 2)[..., 0], expected)
     np.testing.assert_array_equal(seasonal_naive(values, horizon=3, season=2)[..., 0], np.array(expected)[:, [4, 5, 4]])
     np.testing.assert_array_equal(fill_gaps(values[:1], 1)[0, :, 0], [1, 2, 3, 4, 4, 6])
+
+
+def test_a_column_without_a_value_is_not_forecast(tmp_path: Path) -> None:
+    path = tmp_path / "sales.csv"
+    days = np.datetime64("2024-01-01") + np.arange(DAYS)
+    rows = [f"{day},{index % SEASON},{'' if index < DAYS - 28 else 1}" for index, day in enumerate(days)]
+    path.write_text("date,sales,returns\n" + "\n".join(rows) + "\n")
+    experiment = {"data": {"file": str(path), "target": ["sales", "returns"]}, **EXPERIMENT}
+    task = load_task(ExperimentConfig.load(experiment))
+    with pytest.raises(InvalidSetting, match="no training window has a value of returns"):
+        task.split()

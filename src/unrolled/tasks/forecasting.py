@@ -394,7 +394,14 @@ class Forecasting(Task):
                 f"{longest} training steps beside {settings.test_steps} test steps and validation. "
                 "Lower one of them."
             )
-        return self._check(windows_of(series, settings, len(self.output_names)), "training")
+        windows = self._check(windows_of(series, settings, len(self.output_names)), "training")
+        for channel, name in enumerate(self.output_names):
+            if not any(len(window_begins(values[:, [channel]], settings)) for values in series):
+                raise InvalidSetting(
+                    f"{self.config.where('data')}: no training window has a value of {name} before and one in the "
+                    f"steps to forecast. Fill its gaps, or do not forecast {name}."
+                )
+        return windows
 
     def _check(self, windows: Split, part: str) -> Split:
         """Refuse a part without a window."""
