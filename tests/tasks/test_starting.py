@@ -1,5 +1,6 @@
 """Experiments that are chosen for a file: the task, the columns, the network and its training."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -384,3 +385,20 @@ def test_a_task_is_named_on_the_command_line(tmp_path: Path, unrolled_command: C
     assert "nobody knows which steps are anomalies; watched: load, heat" in (tmp_path / "rows.yaml").read_text()
     refused = unrolled_command("init", "--task", "detect")
     assert (refused.returncode, "--task belong to --data FILE" in refused.stderr) == (2, True)
+
+
+def test_lists_of_numbers_beside_lists_are_numbers_of_steps(tmp_path: Path) -> None:
+    path = tmp_path / "tracks.jsonl"
+    steps = range(4)
+    rows = [{"x": [[0.5 * row, step] for step in steps], "y": [row + step / 2 for step in steps]} for row in range(30)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = start(path).settings
+    assert found["task"] == "regress"
+    assert found["data"] == {"file": str(path), "target": "y", "per": "step"}
+
+
+def test_lists_of_numbers_beside_no_lists_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "curves.jsonl"
+    path.write_text("".join(json.dumps({"size": row, "y": [0.5, row]}) + "\n" for row in range(30)))
+    with pytest.raises(DataError, match="y: expected a number or a class, got a list of numbers"):
+        start(path)

@@ -201,6 +201,13 @@ def _choose_for_examples(
     data, of_input = _with_input(table, data, [name for name, one in columns.items() if one.kind == "text"], named)
     if _are_label_sets(table, named, columns[named]):
         return {"task": "classes", "data": data}, {"task": f"{named} holds any number of labels"} | of_input
+    if columns[named].kind == "sequence" and any(columns[name].kind == "sequence" for name in columns if name != named):
+        return {"task": "regress", "data": data | {"per": "step"}}, {"task": f"each step has a number in {named}"}
+    if table.frame[named].dtype.is_nested():
+        raise DataError(
+            f"{table.path}: {named}: expected a number or a class, got a list of numbers, and no other column has one "
+            "with as many steps. Name another column: --target"
+        )
     counts = _counts(table, named)
     is_number = columns[named].kind in ("numbers", "calendar")
     is_measured = is_number and (are_measurements([*counts]) or named.lower() == "year")
