@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from unrolled.config.experiment import ExperimentConfig, recipes
+from unrolled.errors import InvalidSetting
 from unrolled.gaps import LossOverGaps, MetricOverGaps
 from unrolled.losses import PinballLoss
+from unrolled.model.build import build_model
+from unrolled.tasks.registry import load_task
 
 import keras
 import numpy as np
@@ -64,3 +68,10 @@ def test_a_metric_over_gaps_is_that_of_the_known_targets() -> None:
     again = keras.metrics.deserialize(keras.metrics.serialize(MetricOverGaps(kinds[0]())))
     again.update_state(targets, outputs)
     assert float(again.result()) == pytest.approx(np.abs(errors).mean(), rel=1e-5)
+
+
+def test_a_loss_that_would_count_gaps_is_refused() -> None:
+    settings = recipes()["passengers-forecast"]
+    config = ExperimentConfig.load(settings, overrides=["training.loss=Hinge"])
+    with pytest.raises(InvalidSetting, match="expected a loss of differences, .* got Hinge. Use for example"):
+        build_model(config, load_task(config))

@@ -239,3 +239,25 @@ def test_groups_that_do_not_fit_are_refused(
 def test_times_do_not_divide_arrays(npz: Callable[..., Path], complaint: Complaint) -> None:
     path = str(npz(X=SERIES, y=LABELS, subject=GROUPS))
     assert "arrays have no times" in complaint(lambda: load_config_data(file=path, split={"time": 3.0}))
+
+
+STEPS = SERIES.sum(axis=2) / 3
+
+
+def test_an_experiment_for_a_number_at_each_step(npz: Callable[..., Path]) -> None:
+    more: list[dict[str, Any]] = [{}, {"lengths": LENGTHS}, {"subject": GROUPS}]
+    for arrays in more:
+        found = start(npz(X=SERIES, y=STEPS, **arrays)).settings
+        assert (found["task"], found["data"]["per"]) == ("regress", "step")
+        assert ("split" in found["data"]) == ("subject" in arrays)
+    assert "per" not in start(npz(X=SERIES, y=STEPS[:, :3])).settings["data"]
+
+
+@pytest.mark.parametrize("more", [{"lengths": LENGTHS}, {"y": np.where(STEPS > 1, np.nan, STEPS)}])
+def test_numbers_of_steps_are_not_taken_for_those_of_examples(
+    more: dict[str, Any], npz: Callable[..., Path], complaint: Complaint
+) -> None:
+    path = npz(**{"X": SERIES, "y": STEPS, **more})
+    assert "a number for each step. To predict a number at each step set task: regress and data: {per: step}" in (
+        complaint(lambda: load_arrays(path))
+    )

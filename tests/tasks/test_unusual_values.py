@@ -55,6 +55,15 @@ def test_a_day_that_was_closed_before_and_a_season_that_changed_are_not_unusual(
     assert found(earlier) == []
 
 
+def test_a_price_that_changed_and_rare_sales_are_not_unusual() -> None:
+    price = np.r_[np.full(26, 10.0), 12.0, 12.0][None, :, None]
+    assert found(price) == []
+    random = np.random.default_rng(1)
+    for _ in range(50):
+        rare = (random.random(28) < 0.2) * random.integers(1, 4, 28).astype(float)
+        assert found(rare[None, :, None]) == []
+
+
 @pytest.mark.parametrize("noise", [0.0, 1.0])
 def test_a_trend_and_a_new_level_are_not_unusual(noise: float) -> None:
     trend = np.arange(4.0 * SEASON)[None, :, None]

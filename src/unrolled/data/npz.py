@@ -42,6 +42,7 @@ _GROUPS = tuple(
     for ending in ("", "s", "_id", "_ids")
 )
 _ORDER = ("train", "validation", "test")
+_HOW_TO_PREDICT_STEPS = "To predict a number at each step set task: regress and data: {per: step}"
 _HOW_TO_NAME = (
     "Name the examples X and what each has y, or x_train, y_train, x_test and y_test; beside X and y may stand "
     "lengths, split, class_names and channels: numpy.savez(path, X=..., y=...)"
@@ -140,6 +141,20 @@ def find_groups(path: Path) -> str | None:
     return names[0] if len(names) == 1 else None
 
 
+def has_step_targets(path: Path) -> bool:
+    """Return True if the targets of an NPZ file are as many as the steps of its examples.
+
+    Raises:
+        DataError: The file is missing or damaged, or its arrays cannot be told apart.
+    """
+    arrays = open_npz(path)
+    found = _Roles.of(path, arrays)
+    part = "train" if found.names("train", _INPUTS) else ""
+    names = found.names(part, _INPUTS)
+    targets = found.names(part, _TARGETS)
+    return any(has_step_shape(arrays[name], arrays[target]) for name in names for target in targets)
+
+
 def read_npz_inputs(path: Path) -> NDArray[Any]:
     """Read examples without what they have: those of an array such as X_test, or all in their order, or the only array.
 
@@ -169,7 +184,7 @@ def check_pair(where: str, x: NDArray[Any], y: NDArray[Any]) -> None:
     if (y.ndim != 1 and not has_numbers) or examples != len(y) or not examples:
         remedy = "Save as many labels as examples."
         if y.ndim > 1 and y.shape[:2] == x.shape[:2]:
-            remedy = "To predict a number at each step set task: regress and data: {per: step}"
+            remedy = _HOW_TO_PREDICT_STEPS
         elif y.ndim == 2:
             one_hot = "Give each class' index: y.argmax(axis=1)."
             remedy = "Leave the second axis out: y[:, 0]" if y.shape[1] == 1 else one_hot
@@ -178,6 +193,11 @@ def check_pair(where: str, x: NDArray[Any], y: NDArray[Any]) -> None:
         )
     if y.dtype.kind not in "iufbUS":
         raise DataError(f"{where}: expected numbers or text, got {y.dtype}. Convert them: y.astype(int)")
+
+
+def has_step_shape(x: NDArray[Any], y: NDArray[Any]) -> bool:
+    """Return True if numbers [B, T] or [B, T, columns] are as many as the steps of the examples [B, T, F]."""
+    return x.ndim == 3 and y.ndim in (2, 3) and y.dtype.kind == "f" and y.shape[:2] == x.shape[:2]
 
 
 def step_numbers(where: str, x: NDArray[Any], y: NDArray[Any]) -> NDArray[Any]:
@@ -318,6 +338,11 @@ class _Roles:
         if self.per == "step":
             y = y if lengths is None else _divided(self.path, target, y, lengths, self.arrays[lengths])
             return step_numbers(where, inputs, y)
+        if has_step_shape(self.arrays[self.names(part, _INPUTS)[0]], y) and (lengths is not None or np.isnan(y).any()):
+            raise DataError(
+                f"{where}: expected as many numbers for each example, got {list(y.shape)} with lengths or missing "
+                f"ones: a number for each step. {_HOW_TO_PREDICT_STEPS}"
+            )
         check_pair(where, inputs, y)
         return y
 

@@ -21,6 +21,7 @@ from unrolled.tasks.columns import CategoryPreprocessor, ColumnPreprocessor, Col
 from unrolled.tasks.registry import load_task, task_type
 
 import keras
+import numpy as np
 
 CLASSES = "classes"
 """Stands for the number of outputs in a last layer: ``Dense: {units: classes}``."""
@@ -122,6 +123,7 @@ def build_model(config: ExperimentConfig, task: Task, *, steps: int | None = Non
     loss = builder.loss(from_logits=not gives_probabilities(model), is_weighted=task.weighs_steps)
     metrics = builder.metrics()
     if task.has_gaps:
+        _check_is_zero_at_zero(config, loss, model)
         loss = LossOverGaps(loss)
         metrics = [one if isinstance(one, str) else MetricOverGaps(one) for one in metrics]
     model.compile(
@@ -130,6 +132,16 @@ def build_model(config: ExperimentConfig, task: Task, *, steps: int | None = Non
         **{"weighted_metrics" if task.weighs_steps else "metrics": metrics},
     )
     return model
+
+
+def _check_is_zero_at_zero(config: ExperimentConfig, loss: keras.losses.Loss, model: keras.Model) -> None:
+    """Refuse a loss that would count missing values, which are given to it as 0 in target and output."""
+    zeros = np.zeros((1, model.output_shape[-1]), np.float32)
+    if np.any(keras.ops.convert_to_numpy(loss.call(zeros, zeros))):
+        raise InvalidSetting(
+            f"{config.where('training', 'loss')}: expected a loss of differences, because values to forecast may "
+            f"be missing, got {type(loss).__name__}. Use for example MeanSquaredError."
+        )
 
 
 def check_memory(config: ExperimentConfig, task: Task) -> None:

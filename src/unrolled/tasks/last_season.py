@@ -108,7 +108,7 @@ def find_unusual(windows: NDArray[Any], season: int) -> NDArray[np.bool_]:
 
     The last four seasons are compared. Where there are fewer than three, it cannot be known which one is unusual, and
     none is; nor is any if more than two are unusual, or a seventh of a longer season, as the season itself has then
-    changed.
+    changed; nor if the spread is 0, as of a price, which is changed for good, or of sales that are mostly 0.
 
     Args:
         windows: [B, >= season, F] past values, NaN for a gap.
@@ -125,6 +125,7 @@ def find_unusual(windows: NDArray[Any], season: int) -> NDArray[np.bool_]:
     distances = np.abs(leveled[:, -1:] - leveled[:, :-1])
     is_far = np.isnan(distances) | (distances > (_DEVIATIONS * spread + _ROUNDING * largest)[:, None])
     is_unusual = is_far.all(axis=1) & ((~np.isnan(distances)).sum(axis=1) >= _FEWEST_SEASONS - 1)
+    is_unusual &= spread > 0
     most = max(_UNUSUAL, season // _PARTS)
     return np.asarray(is_unusual & (is_unusual.sum(axis=1, keepdims=True) <= most))
 
