@@ -6,8 +6,7 @@ from unrolled.config.experiment import ExperimentConfig, recipes
 from unrolled.errors import InvalidSetting
 from unrolled.gaps import LossOverGaps, MetricOverGaps
 from unrolled.losses import PinballLoss
-from unrolled.model.build import build_model
-from unrolled.tasks.registry import load_task
+from unrolled.model.build import build_model, prepare
 
 import keras
 import numpy as np
@@ -73,5 +72,5 @@ def test_a_metric_over_gaps_is_that_of_the_known_targets() -> None:
 def test_a_loss_that_would_count_gaps_is_refused() -> None:
     settings = recipes()["passengers-forecast"]
     config = ExperimentConfig.load(settings, overrides=["training.loss=Hinge"])
-    with pytest.raises(InvalidSetting, match="expected a loss of differences, .* got Hinge. Use for example"):
-        build_model(config, load_task(config))
+    with pytest.raises(InvalidSetting, match=r"expected a loss of differences, .* got Hinge\. Use for example"):
+        build_model(*prepare(config))

@@ -294,3 +294,8 @@ def test_a_column_of_times_is_described_with_its_step(tmp_path: Path) -> None:
     path = written(tmp_path, "day,a\n2024-01-31,1\n2024-02-29,2\n2024-04-30,4\n")
     fact = find_columns(read_table(Path(path)))["day"].fact
     assert fact == "time, 2024-01-31 to 2024-04-30, monthly, 1 steps missing"
+
+
+def test_a_column_of_gaps_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"sales.csv: a: no value to forecast\. Name another column\."):
+        loaded(tmp_path, "time,a,b\n2024-01-01,,1\n2024-01-02,,2\n2024-01-03,,3\n", target="a", test_steps=1)

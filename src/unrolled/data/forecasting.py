@@ -58,6 +58,8 @@ def load_series(
     channels = named.pop("input", None) or named.pop("target", None)
     schema = replace(forecast_schema(table, channels, **named), read_options=read_options).with_formats(table)
     series, note = without_future(read_series(table, schema), schema)
+    if not any(len(one.values) for one in series):
+        raise DataError(f"{table.path}: {format_list(schema.columns)}: no value to forecast. Name another column.")
     file, values = table.path.name, [one.values for one in series]
     name = file if len(series) == 1 else f"{file} ({len(series):,} series)"
     targets = channels_of(schema)[: 1 if schema.is_wide else len(schema.columns)]
