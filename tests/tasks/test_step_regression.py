@@ -343,3 +343,22 @@ def test_a_validation_part_without_numbers_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", X_train=x, y_train=y, X_test=x[:2], y_test=np.full((2, 4), np.nan))
     with pytest.raises(DataError, match="a number at some steps of the test examples, got none"):
         task_of(experiment(tmp_path / "b.npz"))
+
+
+def test_a_network_that_joins_steps_is_refused(table: Path) -> None:
+    convolution = {"filters": 4, "kernel_size": 3, "strides": 2}
+    settings = {**experiment(table, series="id", time="when"), "network": [{"Conv1D": convolution}, *NETWORK]}
+    with pytest.raises(
+        UnrolledError, match=r"expected an output for each step, got 511 for 1,024\. Leave out the strides"
+    ):
+        describe(ExperimentConfig.load(settings))
+    settings["network"][0]["Conv1D"] = {**convolution, "strides": 1, "padding": "same"}
+    assert describe(ExperimentConfig.load(settings))["layers"][-1]["shape"] == "[B, T, 1]"
+
+
+def test_strides_suit_series_of_unequal_length(tmp_path: Path) -> None:
+    rows = [f"{series},{series * step},{series % 2}" for series in range(1, 13) for step in range(4 + series)]
+    (tmp_path / "rows.csv").write_text("series,x,label\n" + "\n".join(rows), encoding="utf-8")
+    network = [{"Conv1D": {"filters": 4, "kernel_size": 3, "strides": 2, "padding": "same"}}, {"GRU": {"units": 4}}]
+    data = {"file": str(tmp_path / "rows.csv"), "series": "series", "target": "label"}
+    assert describe(ExperimentConfig.load({"data": data, "network": network}))["layers"][-1]["shape"] == "[B, 2]"

@@ -114,11 +114,16 @@ def build_model(config: ExperimentConfig, task: Task, *, steps: int | None = Non
         _check_outputs(outputs, config, task)
         try:
             model = keras.Model(inputs, outputs, name=re.sub(r"\W", "_", config.name))
-            dry_run_network(model, inputs)
+            steps_in, steps_out = dry_run_network(model, inputs)
         except REFUSALS as error:
             raise InvalidSetting(
                 f"{config.where('network')}: the layers do not fit together ({one_line(error)}). Change one of them."
             ) from None
+    if task.is_per_step and steps_in != steps_out:
+        raise InvalidSetting(
+            f"{config.where('network')}: expected an output for each step, got {steps_out:,} for {steps_in:,}. Leave "
+            "out the strides and pooling of its layers, and set padding: same."
+        )
     task.check_model(model)
     loss = builder.loss(from_logits=not gives_probabilities(model), is_weighted=task.weighs_steps)
     metrics = builder.metrics()

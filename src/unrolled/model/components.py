@@ -132,6 +132,8 @@ SCHEDULES = {"OneCycle": one_cycle, "Cosine": cosine}
 # Stands for any number of classes: more than the k of any top-k metric.
 _CLASSES = 1000
 _EXAMPLES = 2
+# So many that strided layers have some left; JAX cannot compare the number of these with another while it is unknown.
+_DRY_STEPS = 1024
 
 
 def dry_run_optimizer(optimizer: keras.Optimizer) -> None:
@@ -150,18 +152,26 @@ def dry_run_optimizer(optimizer: keras.Optimizer) -> None:
     compute_output_spec(step, keras.KerasTensor(variable.shape))
 
 
-def dry_run_network(model: keras.Model, inputs: Any) -> None:
+def dry_run_network(model: keras.Model, inputs: Any) -> tuple[int, int]:
     """Pass a batch through a network; shapes are computed, no numbers.
 
     Args:
         model: The network.
         inputs: Its symbolic input, or several by name.
 
+    Returns:
+        The sizes of the first axes of input and output after the examples: their numbers of steps, if they have any.
+
     Raises:
         Exception: Keras' own error for its layers.
     """
-    batch = keras.tree.map_structure(lambda one: keras.KerasTensor((_EXAMPLES, *one.shape[1:]), one.dtype), inputs)
-    compute_output_spec(model, batch)
+
+    def of_known_size(one: Any) -> keras.KerasTensor:
+        return keras.KerasTensor((_EXAMPLES, *(size or _DRY_STEPS for size in one.shape[1:])), one.dtype)
+
+    batch = keras.tree.map_structure(of_known_size, inputs)
+    output = compute_output_spec(model, batch)
+    return keras.tree.flatten(batch)[0].shape[1], output.shape[1]
 
 
 def dry_run_loss(loss: keras.losses.Loss, *, one_hot: bool) -> None:
