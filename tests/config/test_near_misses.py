@@ -5,6 +5,7 @@ from subprocess import CompletedProcess
 
 from tests.conftest import Command
 from unrolled.config.experiment import ExperimentConfig
+from unrolled.data.registry import NAMES
 from unrolled.errors import InvalidSetting
 from unrolled.model import build
 from unrolled.model.build import describe
@@ -61,8 +62,7 @@ def test_an_option_that_is_no_setting_stays_an_unknown_option(unrolled_command: 
         (
             "data: {file: tiny.npz}",
             "data:",
-            "1: data: expected a data set (mnist, fashion-mnist, kmnist, movie-reviews, japanese-vowels, "
-            "pride-and-prejudice, air-passengers) or a file, got nothing. Write for example: data: mnist",
+            f"1: data: expected a data set ({', '.join(NAMES)}) or a file, got nothing. Write for example: data: mnist",
         ),
     ],
 )
