@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from unrolled.data.dataset import Split
 from unrolled.data.ragged import Ragged, lengths, pad
+from unrolled.data.texts import Texts
 from unrolled.data.token_lists import TokenLists
 from unrolled.tasks.batches import one_hot, step_labels
 
@@ -90,6 +91,6 @@ def hash_arrays(arrays: NDArray[Any]) -> list[bytes]:
     return [blake2b(np.ascontiguousarray(array).tobytes(), digest_size=16).digest() for array in arrays]
 
 
-def hash_lists(lists: TokenLists) -> list[bytes]:
-    """Hash each list of words; equal lists have equal hashes."""
+def hash_lists(lists: Texts | TokenLists) -> list[bytes]:
+    """Hash each text or list of words; equal ones have equal hashes."""
     return [blake2b("\0".join(words).encode(), digest_size=16).digest() for words in lists]

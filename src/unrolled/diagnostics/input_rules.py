@@ -223,8 +223,8 @@ def rows_out_of_order(moments: NDArray[np.int64], series: pl.Series | None = Non
     severity="info",
     summary="Steps of the series have no value, and nothing is learned or measured there.",
     unit="% of the steps",
-    threshold=5,
-    why="With a random gap in every twentieth step, one last season of 7 steps in three has one.",
+    threshold=20,
+    why="With a random gap in every fifth step, four last seasons of 7 steps in five have one.",
     fix="Fill them in, or average over longer steps with data.every and data.irregular=resample.",
 )
 def missing_steps(target: DiagnosticTarget, task: Task) -> Iterator[Measurement]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig, recipes
+from unrolled.data.texts import Texts
 from unrolled.data.token_lists import TokenLists
 from unrolled.diagnostics.examples import Examples, Labels, as_examples, hash_arrays, hash_lists, labels_of
 from unrolled.diagnostics.locations import ExperimentLocations, Locations, ModelLocations
@@ -44,7 +45,7 @@ class DiagnosticTarget:
         has_missing_values: True if NaN stands for a missing value or padding.
         has_quantities: True if inputs are quantities whose means can be compared, and not numbers of tokens.
         has_classes: True if targets that look like classes are classes.
-        originals: The lists of words of a split by its name, where their numbers may be equal and they are not.
+        originals: The texts or lists of words of a split by its name; different ones may have the same numbers.
         task: The task of an experiment or a run; None for a model and its arrays.
         run: The run whose trained network it is; None for an untrained one.
     """
@@ -61,7 +62,7 @@ class DiagnosticTarget:
     has_missing_values: bool = False
     has_quantities: bool = True
     has_classes: bool = True
-    originals: Mapping[str, TokenLists] = field(default_factory=dict)
+    originals: Mapping[str, Texts | TokenLists] = field(default_factory=dict)
     task: Task | None = None
     run: Run | None = None
 

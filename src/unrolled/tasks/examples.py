@@ -1,5 +1,6 @@
 """The common part of all tasks that predict something of each example."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -115,6 +116,15 @@ class ExampleTask(Task):
         example = self.shown(self.data.test.inputs[index])
         text = " ".join(example.split()) if isinstance(example, str) else f"example {index}"
         return text if len(text) <= _LONGEST_QUOTED else text[:_LONGEST_QUOTED] + "…"
+
+    @property
+    def originals(self) -> Mapping[str, Any]:
+        """Texts and lists of words: rare words have one number, or those of their forms."""
+        if self.data.kind not in ("text", "tokens"):
+            return {}
+        train, validation = self._parts
+        splits = {"train": train, "validation": validation, "test": self.data.test}
+        return {name: split.inputs for name, split in splits.items() if split is not None}
 
 
 def spectrogram(series: NDArray[Any]) -> NDArray[Any]:

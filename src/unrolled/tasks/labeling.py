@@ -1,7 +1,7 @@
 """Labeling: a class for each step of a sequence."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
@@ -95,15 +95,6 @@ class Labeling(Classification):
                 np.array([usual.get(word, commonest) for word in words]) for words in test.inputs
             ]
         return {name: self._baseline(test.targets, predicted) for name, predicted in found.items()}
-
-    @property
-    def originals(self) -> Mapping[str, Any]:
-        """The lists of words: rare words have the numbers of their forms."""
-        if self.data.kind != "tokens":
-            return {}
-        train, validation = self._parts
-        splits = {"train": train, "validation": validation, "test": self.data.test}
-        return {name: split.inputs for name, split in splits.items() if split is not None}
 
     @property
     def rules_left_out(self) -> tuple[str, ...]:

@@ -72,7 +72,7 @@ class _Rule:
 # Chosen on validation examples of public data sets of 200 to 15,000 training examples.
 _LAST_STEP = _Rule(units=64)  # of pictures, row by row, and of features, a single step
 _SERIES = _Rule(units=64, noise=0.3, pooling="GlobalAveragePooling1D")
-_LONG_SERIES = replace(_SERIES, convolution=64, dropout=0.3)
+_LONG_SERIES = replace(_SERIES, convolution=64, dropout=0.3, most_epochs=30)
 _TAGGED_WORDS = _Rule(units=32, cell="LSTM", embedding=64, dropout=0.5)
 _WORDS = _Rule(
     units=128,
