@@ -107,7 +107,8 @@ def _format_metrics(trainings: list[dict[str, Any]]) -> str:
     simple = "; ".join(f"{method}: {baselines[method][metric]:.{digits}f}" for method in best)
     minutes = sum(training["seconds"] for training in trainings) / len(trainings) / 60
     seeds = ", ".join(str(training["seed"]) for training in trainings)
-    return f"{trainings[0]['parameters']:,} | {text} | {simple} | {seeds} | {minutes:.1f}"
+    duration = f"{minutes:.1f}" if minutes >= 0.1 else "below 0.1"
+    return f"{trainings[0]['parameters']:,} | {text} | {simple} | {seeds} | {duration}"
 
 
 def _metrics(evaluation: Evaluation) -> dict[str, Any]:
