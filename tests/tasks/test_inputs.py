@@ -13,6 +13,7 @@ from unrolled.model.build import build_model, describe, prepare
 from unrolled.model.connect import layers_of
 from unrolled.runs.inference import evaluate, predict_table
 from unrolled.tasks.columns import format_example
+from unrolled.tasks.linear import logistic_regression
 
 import numpy as np
 import polars as pl
@@ -273,3 +274,14 @@ def test_inputs_of_unequal_lengths_share_the_rank_of_their_padded_length() -> No
         shapes.add((batch["title"].shape, batch["body"].shape))
         assert (batch["body"] != 0).sum() > 0
     assert 1 < len(shapes) <= 7
+
+
+def test_the_baseline_of_names_reads_characters(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    letters = {"a": "aeioulmn", "b": "strkpzgd"}
+    rows = [("".join(random.choice(list(letters[label]), 6)), label) for label in "ab" * 60]
+    path = tmp_path / "names.csv"
+    path.write_text("text,label\n" + "\n".join(map(",".join, rows)), encoding="utf-8")
+    found = logistic_regression(unrolled.load(path))
+    assert list(found) == ["TF-IDF of 1 to 4 characters, logistic regression"]
+    assert found["TF-IDF of 1 to 4 characters, logistic regression"]["accuracy"] == 1

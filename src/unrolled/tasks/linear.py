@@ -24,6 +24,7 @@ ENOUGH_TO_LEARN = 4_000_000
 """Characters of the training texts."""
 _MOST_EXAMPLES = 50_000
 _TEXTS_AT_ONCE = 2_000
+_COUNTED, _FEWEST_WORDS = 1_000, 3
 _SERIES_AT_ONCE, _NEIGHBORS = 256, 2
 _BYTES_AT_ONCE, _BYTES_OF_NUMBERS = 1 << 21, 256
 _MOST_GRAMS = 200_000
@@ -154,6 +155,12 @@ def _texts_of(split: Split) -> list[Texts]:
     return [part for part in parts if isinstance(part, Texts)]
 
 
+def _are_short(texts: Texts) -> bool:
+    """Return True if most of the first texts have fewer words than make sentences: they are names or codes."""
+    counts = [len(texts[number].split()) for number in range(min(len(texts), _COUNTED))]
+    return 2 * sum(count < _FEWEST_WORDS for count in counts) > len(counts)
+
+
 def _parts(data: Dataset, split: Split) -> list[tuple[str, str, Any]]:
     """Return the name, the type and the examples of each input."""
     if data.kind == "columns":
@@ -161,6 +168,8 @@ def _parts(data: Dataset, split: Split) -> list[tuple[str, str, Any]]:
     is_features = data.schema is not None and data.schema.get("kind") == "features"
     if is_features and isinstance(split.inputs, Ragged):
         return [("features", "features", split.inputs.joined)]
+    if data.kind == "text" and _are_short(data.train.inputs):
+        return [("input", "characters", split.inputs)]
     # Grey levels and colours are no series whose values can be summed up.
     kind = "pixels" if data.kind == "arrays" and split.inputs.dtype == np.uint8 else data.kind
     return [("input", {"arrays": "series"}.get(kind, kind), split.inputs)]
@@ -189,6 +198,20 @@ class _TfidfBlock:
         if not len(self.vocabulary):
             return csr_matrix((sum(len(lengths) for _, lengths in counted), 0))
         return vstack([_as_matrix(*some, self.vocabulary) for some in counted], format="csr")
+
+
+class _CharactersBlock:
+    """TF-IDF of the rows of one to four characters of texts such as names and codes."""
+
+    def __init__(self, train: Texts):
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        self.vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 4), max_features=_MOST_GRAMS)
+        self.vectorizer.fit(train[number] for number in range(len(train)))
+
+    def matrix(self, texts: Texts) -> Any:
+        """Return [B, V]."""
+        return self.vectorizer.transform(texts[number] for number in range(len(texts)))
 
 
 class _FeaturesBlock:
@@ -232,9 +255,16 @@ class _SeriesBlock(_FeaturesBlock):
         return super().matrix(_statistics(values))
 
 
-_BLOCKS = {"text": _TfidfBlock, "features": _FeaturesBlock, "category": _CategoryBlock, "series": _SeriesBlock}
+_BLOCKS = {
+    "text": _TfidfBlock,
+    "characters": _CharactersBlock,
+    "features": _FeaturesBlock,
+    "category": _CategoryBlock,
+    "series": _SeriesBlock,
+}
 _NAMES = {
     "text": "TF-IDF of 1 and 2 words",
+    "characters": "TF-IDF of 1 to 4 characters",
     "features": "features",
     "category": "categories",
     "series": "statistics of each channel",
