@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Division, Split
-from unrolled.data.labeled import TEST_SEED, TEST_SHARE
+from unrolled.data.labeled import ALL, check_groups, choose_test
 from unrolled.data.npz import (
     ERRORS_OF_DAMAGED_FILES,
     ArrayParts,
@@ -24,7 +24,6 @@ from unrolled.data.npz import (
 )
 from unrolled.data.precision import loses_differences
 from unrolled.data.ragged import objects
-from unrolled.data.splitting import choose_held_out
 from unrolled.data.targets import CLASS, NUMBERS, TargetKind, as_arrays
 from unrolled.data.values import LARGEST
 from unrolled.errors import DataError
@@ -233,10 +232,9 @@ def load_arrays(
         outputs = found.classes or _class_names(path, list(targets.values()))
         splits = {part: Split(inputs[part], label_indices(path, targets[part], outputs)) for part in inputs}
     division = None if found.groups is None else Division("group", found.groups)
-    if division is not None and len(np.unique(division.values)) < 2:
-        raise DataError(f"{path}: expected two groups or more to divide by, got one. Leave out data.split.")
+    check_groups(str(path), division)
     if "test" not in splits:
-        stay, test = choose_held_out(splits["train"].strata, TEST_SHARE, TEST_SEED, division)
+        stay, test = choose_test(str(path), splits["train"], division, ALL)
         division = division.select(stay) if division else None
         splits["train"], splits["test"] = splits["train"].select(stay), splits["train"].select(test)
         if not splits["test"].size:

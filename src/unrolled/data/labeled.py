@@ -147,6 +147,16 @@ def assemble(
     return data.with_note(count_duplicates(data))
 
 
+def check_groups(name: str, division: Division | None) -> None:
+    """Refuse a division by a single group.
+
+    Raises:
+        DataError: It is one.
+    """
+    if division is not None and len(np.unique(division.values)) < 2:
+        raise DataError(f"{name}: expected two groups or more to divide by, got one. Leave out data.split.")
+
+
 def choose_test(
     name: str, split: Split, division: Division | None, selection: Selection
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -162,8 +172,7 @@ def choose_test(
         DataError: One of the two would be empty.
     """
     if division is None or selection.test_from is None:
-        if division is not None and len(np.unique(division.values)) < 2:
-            raise DataError(f"{name}: expected two groups or more to divide by, got one. Leave out data.split.")
+        check_groups(name, division)
         return choose_held_out(split.strata, TEST_SHARE, TEST_SEED, division)
     is_test = division.values >= selection.test_from
     if is_test.all() or not is_test.any():
