@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -130,29 +131,22 @@ def read_npz(path: Path, per: str = "sequence", by: str | None = None) -> ArrayP
     return found.described(ArrayParts(pairs, target, tuple(classes), groups), used | of_groups)
 
 
-def find_groups(path: Path) -> str | None:
-    """Return the name of the array of the subjects or other groups of the examples; None if there is none or several.
+def outline_npz(path: Path) -> tuple[str | None, bool]:
+    """Return the array of the subjects or other groups of the examples, and whether each step has a target.
 
-    Raises:
-        DataError: The file is missing or damaged.
-    """
-    found = _Roles.of(path, open_npz(path))
-    names = [name for part in ("", "train") for name in found.names(part, _GROUPS)]
-    return names[0] if len(names) == 1 else None
-
-
-def has_step_targets(path: Path) -> bool:
-    """Return True if the targets of an NPZ file are as many as the steps of its examples.
+    Returns:
+        Its name, None if there is none or several; and True if the targets are as many as the steps of the examples.
 
     Raises:
         DataError: The file is missing or damaged, or its arrays cannot be told apart.
     """
     arrays = open_npz(path)
     found = _Roles.of(path, arrays)
+    groups = [name for part in ("", "train") for name in found.names(part, _GROUPS)]
     part = "train" if found.names("train", _INPUTS) else ""
-    names = found.names(part, _INPUTS)
-    targets = found.names(part, _TARGETS)
-    return any(has_step_shape(arrays[name], arrays[target]) for name in names for target in targets)
+    pairs = product(found.names(part, _INPUTS), found.names(part, _TARGETS))
+    has_step_targets = any(has_step_shape(arrays[name], arrays[target]) for name, target in pairs)
+    return groups[0] if len(groups) == 1 else None, has_step_targets
 
 
 def read_npz_inputs(path: Path) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from unrolled.data.columns import INPUTS, Column, find_columns, find_series_colu
 from unrolled.data.formats import FOLDERS, TABLES, TAGGED_WORDS, TEXT_FILES, format_of
 from unrolled.data.joined_times import find_time_parts, join_times, joined_name
 from unrolled.data.lists import separator_of_labels
-from unrolled.data.npz import find_groups, has_step_targets
+from unrolled.data.npz import outline_npz
 from unrolled.data.registry import load
 from unrolled.data.samples import SAMPLES, with_path
 from unrolled.data.steps import TOKENS
@@ -150,12 +150,12 @@ def _choose_task(file: Path, target: str | None, wanted: str | None) -> tuple[di
 
 
 def _choose_for_arrays(file: Path, data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    is_npz = file.suffix.lower() == ".npz"
+    groups, has_step_targets = outline_npz(file) if file.suffix.lower() == ".npz" else (None, False)
     reasons = {}
-    if is_npz and (groups := find_groups(file)) is not None:
+    if groups is not None:
         data |= {"split": {"by": groups}}
         reasons["data"] = f"all examples of one {groups} are in the same part, as new ones are of others"
-    if is_npz and has_step_targets(file):
+    if has_step_targets:
         return {"task": "regress", "data": data | {"per": "step"}}, reasons | {"task": "each step has a number"}
     has_numbers = load(file).target_kind == NUMBERS.name
     reasons["task"] = f"each example has {'numbers of its own' if has_numbers else 'a class'}"
