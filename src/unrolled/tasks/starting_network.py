@@ -70,7 +70,7 @@ class _Rule:
 
 
 # Chosen on validation examples of public data sets of 200 to 15,000 training examples.
-_LAST_STEP = _Rule(units=64)  # of pictures, row by row, and of features, a single step
+_PLAIN = _Rule(units=64)  # of pictures, row by row, of features, a single step, and of series with an output at each
 _SERIES = _Rule(units=64, noise=0.3, pooling="GlobalAveragePooling1D")
 _LONG_SERIES = replace(_SERIES, convolution=64, dropout=0.3, most_epochs=30)
 _TAGGED_WORDS = _Rule(units=32, cell="LSTM", embedding=64, dropout=0.5)
@@ -98,10 +98,10 @@ _CODES = replace(_CHARACTERS, pooling="GlobalMaxPooling1D")
 
 def _rule_of(task: Task, sizes: Sizes) -> _Rule:
     if sizes.kind not in ("text", "tokens"):
-        if sizes.length == 1 or sizes.kind == "pictures":
-            return _LAST_STEP
+        if task.is_per_step or sizes.length == 1 or sizes.kind == "pictures":
+            return _PLAIN
         is_long = sizes.length >= _FEWEST_OF_LONG_SERIES and sizes.is_even  # a convolution knows no mask
-        return _LONG_SERIES if is_long and not task.is_per_step else _SERIES
+        return _LONG_SERIES if is_long else _SERIES
     if task.is_per_step:
         return _TAGGED_WORDS
     if task.config.text.tokenizer != "characters":
@@ -134,7 +134,6 @@ def choose_network(task: Task, sizes: Sizes, reasons: dict[str, str]) -> dict[st
             ]
         }
     rule = _rule_of(task, sizes)
-    pooling = None if task.is_per_step else rule.pooling
     how = {
         "GlobalMaxPooling1D": "; the steps with the largest values decide",
         "GlobalAveragePooling1D": "; all steps count the same",
@@ -142,7 +141,7 @@ def choose_network(task: Task, sizes: Sizes, reasons: dict[str, str]) -> dict[st
     reasons["network"] = (
         f"{sizes.examples:,} training examples of usually {sizes.length:,} steps, read from both ends"
         f"{'; so many are read nine at a time, and every fourth time' if rule.convolution else ''}"
-        f"{how.get(pooling or '', '')}"
+        f"{how.get(rule.pooling or '', '')}"
     )
     return {"network": _layers(task, sizes, rule), **({"text": {"min_count": 2}} if rule is _WORDS else {})}
 
@@ -156,7 +155,7 @@ def _layers(task: Task, sizes: Sizes, rule: _Rule) -> list[dict[str, Any]]:
         if rule.token_dropout:
             layers.append({"Dropout": {"rate": rule.token_dropout, "noise_shape": [None, None, 1]}})
         layers.append({"Dropout": {"rate": rule.dropout}})
-    if rule.noise and not task.is_per_step and task.name != "regress":
+    if rule.noise and task.name != "regress":
         layers.append({"GaussianNoise": {"stddev": rule.noise}})
     if rule.convolution:
         filters = {"filters": rule.convolution, "kernel_size": 9, "strides": 4, "padding": "same", "activation": "relu"}
@@ -164,7 +163,7 @@ def _layers(task: Task, sizes: Sizes, rule: _Rule) -> list[dict[str, Any]]:
     has_all_steps = task.is_per_step or rule.pooling is not None
     recurrent = {rule.cell: {"units": rule.units, **({"return_sequences": True} if has_all_steps else {})}}
     layers.append({"Bidirectional": {"layer": recurrent}})
-    if rule.pooling is not None and not task.is_per_step:
+    if rule.pooling is not None:
         layers.append({rule.pooling: {}})
     return [*layers, {"Dropout": {"rate": 0.5}}]
 
