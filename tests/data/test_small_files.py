@@ -348,6 +348,40 @@ def test_a_cell_can_hold_a_sequence(tmp_path: Path, cells: list[str], lengths: s
 
 
 @pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (["54.9,15.5 37.6,23.1", "1,2 3,4 5,6"], [[54.9, 15.5], [37.6, 23.1]]),
+        (["1 2; 3 4", "5 6"], [[1, 2], [3, 4]]),
+        (["1, 2; 3, 4;", "5, 6"], [[1, 2], [3, 4]]),
+        (["[[1, 2], [3, 4]]", "[[5, 6]]"], [[1, 2], [3, 4]]),
+        (["[[1. 2.] [3. 4.]]", "[[5. 6.]]"], [[1, 2], [3, 4]]),
+        (["1,nan 3,4", "5,6 7,8"], [[1, NAN], [3, 4]]),
+        (["1,,3", "1 NA 3"], [[1], [NAN], [3]]),
+    ],
+)
+def test_two_separators_tell_the_channels_from_the_steps(
+    tmp_path: Path, cells: list[str], expected: list[list[float]]
+) -> None:
+    rows = [f'"{cells[n % 2]}"\t{"ab"[n % 2]}' for n in range(12)]
+    data = unrolled.load(written(tmp_path, "points\tlabel\n" + "\n".join(rows) + "\n", "t.tsv"))
+    first = next(one for one, target in zip(data.train.inputs, data.train.targets, strict=True) if target == 0)
+    np.testing.assert_array_equal(first, np.array(expected, np.float32))
+
+
+@pytest.mark.parametrize("cell", ["1,2 3", "1 2 3; 4 5", "3, 4 5 6"])
+def test_steps_of_unequal_numbers_of_channels_are_refused(tmp_path: Path, cell: str) -> None:
+    rows = ["1.5,2 3,4\ta", "5,6 7,8\tb"] * 6 + [f"{cell}\ta"]
+    message = refusal(written(tmp_path, "points\tlabel\n" + "\n".join(rows) + "\n", "t.tsv"))
+    assert message.startswith(f"{tmp_path / 't.tsv'}:14: points: expected 2 numbers in each step, got ")
+
+
+def test_a_text_beside_a_sequence_leaves_the_input_open(tmp_path: Path) -> None:
+    rows = [f"word number {n}\t1,2 {n},4\t{'ab'[n % 2]}" for n in range(12)]
+    message = refusal(written(tmp_path, "name\tpoints\tlabel\n" + "\n".join(rows) + "\n", "t.tsv"))
+    assert "cannot tell which column is the input. Columns: name, points, label" in message
+
+
+@pytest.mark.parametrize(
     ("rows", "series", "expected"),
     [
         ([("2024-01-03", 3), ("2024-01-01", 1), ("2024-01-02", 2)], False, [1, 2, 3]),

@@ -46,8 +46,8 @@ def print_columns(table: "FileTable", **named: Any) -> None:
     except DataError:  # which follows when the data is loaded
         roles = list(find_columns(table).values())
     for column in roles:
-        cells = table.frame[column.name].drop_nulls()
-        first = " ".join(str(cells[0]).split()) if len(cells) else ""
+        cells = table.frame[column.name].drop_nulls().head(1).to_list()
+        first = " ".join(str(cells[0]).split()) if cells else ""
         shown = first if len(first) <= _LONGEST_CELL else first[:_LONGEST_CELL] + "…"
         add_row(columns, column.name, column.role, column.fact, shown)
     console.print(columns)

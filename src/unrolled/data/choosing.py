@@ -204,10 +204,9 @@ def _inputs(
     texts, sequences, numbers = (by_kind.get(kind, []) for kind in ("text", "sequence", "numbers"))
     if series is not None:
         texts, sequences = _steps_of_numbers(table, [*texts, *by_kind.get("category", [])], numbers), []
-    if texts:
-        return (texts[0] if len(texts) == 1 else find_usual_column(table, INPUTS, "input"),), "text"
-    if sequences:
-        return (sequences[0] if len(sequences) == 1 else find_usual_column(table, INPUTS, "input"),), "sequence"
+    if cells := [*texts, *sequences]:
+        name = cells[0] if len(cells) == 1 else find_usual_column(table, INPUTS, "input")
+        return (name,), "sequence" if name in sequences else "text"
     if numbers:
         return tuple(numbers), "steps"
     if categories:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+from unrolled.data.cell_sequences import hold_sequences
 from unrolled.data.grids import find_step
 from unrolled.data.table import Table, format_list
 from unrolled.data.times import TIME_OF_DAY, Times, format_range, is_named_time, looks_like_time
@@ -98,7 +99,7 @@ def _find_column(table: Table, name: str) -> Column:
         holds_words = cells.dtype.inner == pl.String and not _are_numeric(filled)
         fact = f"a list of {'words' if holds_words else 'numbers'} in each cell"
         return Column(name, "sequence", fact, holds_words=holds_words)
-    if _hold_numbers(filled):
+    if filled.dtype == pl.String and hold_sequences(filled):
         return Column(name, "sequence", "a sequence in each cell")
     times = table.times(name)
     if times is not None and len(times.values.drop_nulls()):
@@ -143,21 +144,6 @@ def _describe_cells(cells: pl.Series, size: int) -> str:
 
 def _are_numeric(lists: pl.Series) -> bool:
     return bool(are_numbers(lists.explode(empty_as_null=True).drop_nulls()).all())
-
-
-def _hold_numbers(filled: pl.Series) -> bool:
-    """Return True if each cell holds several numbers, between spaces or commas."""
-    if filled.dtype != pl.String:
-        return False
-    number = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-    several = filled.str.strip_chars().str.contains(
-        rf"^\[?\s*{number}(?:\s*,\s*{number}|\s+{number}|\s*;\s*{number})*\s*\]?$"
-    )
-    # 101 102 103 is one number in groups of three digits, too; numbers so long would have short first groups.
-    groups = filled.str.strip_chars().str.contains(r"^\d{3}(?:[ ,]\d{3}){2,}$")
-    # A phone number has a plus or a zero in front, which numbers have not.
-    is_padded = filled.str.contains(r"(?:^|[ ,;])(?:\+\d|0\d)")
-    return bool(several.all()) and bool((~are_numbers(filled) | groups).all()) and not is_padded.all()
 
 
 def _find_numbers(table: Table, name: str) -> Column:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from unrolled.data.cell_sequences import read_sequences
 from unrolled.data.cells import categories_of, category_channels, check_filled, texts_of
 from unrolled.data.dataset import Division
 from unrolled.data.labeled import LabeledExamples
@@ -13,7 +14,7 @@ from unrolled.data.series import format_irregular, read_series
 from unrolled.data.table import Table
 from unrolled.data.targets import KINDS
 from unrolled.data.texts import ColumnOfTexts
-from unrolled.data.values import is_missing, parse_numbers, shown
+from unrolled.data.values import is_missing
 from unrolled.errors import DataError
 
 import numpy as np
@@ -87,82 +88,6 @@ def rows_as_series(table: Table, schema: TableSchema) -> tuple[NDArray[np.float6
     if schema.kind == "features":
         return values, np.ones(table.size, np.int64)
     return values.reshape(-1, 1), np.full(table.size, len(schema.columns))
-
-
-def read_sequences(table: Table, name: str) -> Ragged:
-    """Return the sequence of numbers in each cell of a column, [B] of [T, 1]; of lists of lists, [T, F].
-
-    Raises:
-        DataError: A cell is empty, or holds something else than numbers, or steps have unequal numbers of channels.
-    """
-    cells = table.column(name)
-    if cells.dtype.is_nested() and cells.dtype.inner.is_nested():  # type: ignore[attr-defined]
-        return _read_lists_of_lists(table, name)
-    if cells.dtype == pl.String:
-        text, is_decimal = cells.str.strip_chars(" \t[]"), _has_decimal_commas(table, name)
-        between = r"\s*;\s*|\s+" if is_decimal else r"\s*[,;]\s*|\s+"
-        split = text.str.replace_all(between, " ").str.split(" ")
-        decimal = "," if is_decimal else "."
-    elif cells.dtype.inner == pl.String:  # type: ignore[attr-defined]
-        split, decimal = cells.cast(pl.List(pl.String)), table.number_format.of(name)
-    else:
-        split, decimal = cells.cast(pl.List(pl.Float64), strict=False), "."
-    numbers, is_wrong = parse_numbers(split.explode(empty_as_null=True), decimal)
-    lengths = split.list.len().fill_null(0).to_numpy().astype(np.int64)
-    if not lengths.all():
-        row = int(np.flatnonzero(lengths == 0)[0])
-        raise DataError(f"{table.location(row, name)}: expected numbers, got an empty cell. Add them or drop the row.")
-    ends = np.cumsum(lengths)
-    if is_wrong.any():
-        row = int(np.searchsorted(ends, np.flatnonzero(is_wrong)[0], side="right"))
-        got = cells[row].to_list() if isinstance(cells[row], pl.Series) else cells[row]
-        raise DataError(
-            f"{table.location(row, name)}: expected numbers, got {shown(got)}. Write numbers, or words as one text."
-        )
-    return Ragged(numbers[:, None], ends - lengths, lengths)
-
-
-def _read_lists_of_lists(table: Table, name: str) -> Ragged:
-    """Return the sequence in each cell of a column, a list of a list of numbers for each step, [B] of [T, F]."""
-    cells = table.column(name)
-    steps, lengths = cells.explode(empty_as_null=True), np.maximum(_list_lengths(cells), 1)
-    widths = _list_lengths(steps)
-    is_wrong = (widths != widths.max()) | (widths == 0)
-    if is_wrong.any() or not steps.dtype.inner.is_numeric():  # type: ignore[attr-defined]
-        row = int(np.repeat(np.arange(table.size), lengths)[is_wrong.argmax()])
-        raise DataError(
-            f"{table.location(row, name)}: expected a list of {widths.max() or 'the'} numbers for each step, got "
-            f"{shown(cells[row].to_list())}. Give each step all channels, null for one that is missing."
-        )
-    numbers, _ = parse_numbers(steps.explode(empty_as_null=True))
-    return Ragged(numbers.reshape(-1, widths.max()), np.cumsum(lengths) - lengths, lengths)
-
-
-def _list_lengths(cells: pl.Series) -> NDArray[np.int64]:
-    lengths = cells.list.len() if isinstance(cells.dtype, pl.List) else cells.arr.len()
-    return lengths.fill_null(0).to_numpy().astype(np.int64)
-
-
-def _has_decimal_commas(table: Table, name: str) -> bool:
-    """Return True if the numbers in the cells of a column have decimal commas, and spaces or semicolons between them.
-
-    Raises:
-        DataError: They may have, and the file does not tell.
-    """
-    decimal = table.decimal or table.decimals.get(name)
-    first = table.frame[name].drop_nulls().str.strip_chars(" \t[]")
-    number = r"[-+]?\d+(?:,\d+)?"
-    may_have = (
-        first.str.contains(rf"^{number}(?:(?:\s*;\s*|\s+){number})+$").all() and first.str.contains(r"\d,\d").any()
-    )
-    if decimal is not None or not may_have:
-        return bool(may_have) and decimal == ","
-    if table.number_format.decimal == ",":
-        return True
-    raise DataError(
-        f"{table.path}: {name}: cannot tell if the commas in {shown(first[0])} are decimal or stand between numbers. "
-        "Set data: {decimal: ','} or {decimal: '.'}"
-    )
 
 
 def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = None) -> LabeledExamples:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from unrolled.data.cell_sequences import read_sequences
 from unrolled.data.cells import check_filled, labels_of, texts_of
 from unrolled.data.choosing import category_values
 from unrolled.data.columns import (
@@ -15,7 +16,7 @@ from unrolled.data.columns import (
 from unrolled.data.labeled_steps import LabeledSteps
 from unrolled.data.lists import lists_of, separator_of_words
 from unrolled.data.ragged import Ragged
-from unrolled.data.rows import RowIndices, division_of, read_sequences
+from unrolled.data.rows import RowIndices, division_of
 from unrolled.data.schema import TableSchema, find_targets
 from unrolled.data.series import format_irregular, read_series
 from unrolled.data.table import Table, format_list

@@ -58,10 +58,11 @@ def shown(cell: object) -> str:
     """Return a cell on one line for messages, and not more than its beginning.
 
     Example:
-        >>> shown("  two   words ")
-        'two words'
+        >>> shown("  two   words "), shown(pl.Series([1, 2]))
+        ('two words', '[1, 2]')
     """
-    return " ".join(str(cell).split())[:_LONGEST_SHOWN]
+    value = cell.to_list() if isinstance(cell, pl.Series) else cell
+    return " ".join(str(value).split())[:_LONGEST_SHOWN]
 
 
 def is_missing(cells: pl.Series) -> pl.Series:

@@ -1,0 +1,138 @@
+"""The sequence of numbers in each cell of a column: lists of the file, or numbers between separators."""
+
+from unrolled.data.ragged import Ragged
+from unrolled.data.table import Table
+from unrolled.data.values import are_numbers, parse_numbers, shown
+from unrolled.errors import DataError
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_ITEM = f"(?:{_NUMBER}|nan|NaN|NA|null|None)"
+_BETWEEN = r"(?:\s*[,;])+\s*|\s+|\s*\]\s*[,;]?\s*\[\s*"
+_AROUND = " \t\r\n[]"
+
+
+def hold_sequences(cells: pl.Series) -> bool:
+    """Return True if each of some texts has several numbers, between spaces, commas or semicolons."""
+    several = cells.str.contains(rf"^[\s\[]*{_ITEM}(?:(?:{_BETWEEN}){_ITEM})*[\s\];]*$")
+    several &= cells.str.contains(r"\d")
+    # 101 102 103 is one number in groups of three digits, too; numbers so long would have short first groups.
+    groups = cells.str.strip_chars().str.contains(r"^\d{3}(?:[ ,]\d{3}){2,}$")
+    # A phone number has a plus or a zero in front, which numbers have not.
+    is_padded = cells.str.contains(r"(?:^|[ ,;])(?:\+\d|0\d)")
+    return bool(several.all()) and bool((~are_numbers(cells) | groups).all()) and not is_padded.all()
+
+
+def read_sequences(table: Table, name: str) -> Ragged:
+    """Return the sequence of numbers in each cell of a column, [B] of [T, 1]; of lists of lists, [T, F].
+
+    In a text, numbers are channels where two separators tell them from the steps: ``1.5,2 3,4``, ``1 2; 3 4`` and
+    ``[[1, 2], [3, 4]]`` are two steps of two channels.
+
+    Raises:
+        DataError: A cell is empty, or holds something else than numbers, or steps have unequal numbers of channels.
+    """
+    cells = table.column(name)
+    if cells.dtype.is_nested() and cells.dtype.inner.is_nested():  # type: ignore[attr-defined]
+        return _read_lists_of_lists(table, name)
+    channels = 1
+    if cells.dtype == pl.String:
+        decimal = "," if _has_decimal_commas(table, name) else "."
+        steps = _split_steps(cells, decimal)
+        split, channels = steps.str.replace_all(";", " ").str.split(" "), _count_channels(table, name, steps)
+    elif cells.dtype.inner == pl.String:  # type: ignore[attr-defined]
+        split, decimal = cells.cast(pl.List(pl.String)), table.number_format.of(name)
+    else:
+        split, decimal = cells.cast(pl.List(pl.Float64), strict=False), "."
+    numbers, is_wrong = parse_numbers(split.explode(empty_as_null=True), decimal)
+    counts = split.list.len().fill_null(0).to_numpy().astype(np.int64)
+    if not counts.all():
+        row = int(np.flatnonzero(counts == 0)[0])
+        raise DataError(f"{table.location(row, name)}: expected numbers, got an empty cell. Add them or drop the row.")
+    if is_wrong.any():
+        row = int(np.searchsorted(np.cumsum(counts), np.flatnonzero(is_wrong)[0], side="right"))
+        raise DataError(
+            f"{table.location(row, name)}: expected numbers, got {shown(cells[row])}. Write numbers, or words as one "
+            "text."
+        )
+    lengths = counts // channels
+    return Ragged(numbers.reshape(-1, channels), np.cumsum(lengths) - lengths, lengths)
+
+
+def _split_steps(cells: pl.Series, decimal: str) -> pl.Series:
+    """Return cells with a semicolon between steps, and a space between the channels of a step."""
+    text = cells.str.replace_all(r"\]\s*[,;]?\s*\[", ";").str.strip_chars(_AROUND)
+    text = text.str.replace_all(r"\s+", " ").str.replace_all(" ?; ?", ";")
+    if decimal == ".":
+        text = text.str.replace_all(" ?, ?", ",")
+        has_pairs = text.str.contains(" ") & text.str.contains(",") & ~text.str.contains(";")
+        text = text.str.replace_all(" ", ";").zip_with(has_pairs.fill_null(False), text).str.replace_all(",", " ")
+    has_steps = text.str.contains(";") & text.str.contains(" ") | cells.str.contains(r"^\s*\[\s*\[")
+    if not has_steps.any():
+        return text.str.replace_all(" ", ";")
+    return text.str.strip_chars_end(";").zip_with(has_steps.fill_null(False), text)
+
+
+def _count_channels(table: Table, name: str, steps: pl.Series) -> int:
+    """Return how many numbers each step has.
+
+    Raises:
+        DataError: Steps have unequal numbers of them.
+    """
+    each = steps.str.split(";")
+    widths = each.explode(empty_as_null=True).str.count_matches(" ").fill_null(0).to_numpy() + 1
+    usual = int(np.bincount(widths).argmax())
+    for wrong in np.flatnonzero(widths != usual)[:1].tolist():
+        row = int(np.searchsorted(np.cumsum(np.maximum(_list_lengths(each), 1)), wrong, side="right"))
+        raise DataError(
+            f"{table.location(row, name)}: expected {usual} numbers in each step, got {widths[wrong]} in "
+            f"{shown(table.frame[name][row])}. Write the same character between all numbers; or, of several channels, "
+            "one between the numbers of a step and another between steps: 1,2 3,4"
+        )
+    return usual
+
+
+def _read_lists_of_lists(table: Table, name: str) -> Ragged:
+    """Return the sequence in each cell of a column, a list of a list of numbers for each step, [B] of [T, F]."""
+    cells = table.column(name)
+    steps, lengths = cells.explode(empty_as_null=True), np.maximum(_list_lengths(cells), 1)
+    widths = _list_lengths(steps)
+    is_wrong = (widths != widths.max()) | (widths == 0)
+    if is_wrong.any() or not steps.dtype.inner.is_numeric():  # type: ignore[attr-defined]
+        row = int(np.repeat(np.arange(table.size), lengths)[is_wrong.argmax()])
+        raise DataError(
+            f"{table.location(row, name)}: expected a list of {widths.max() or 'the'} numbers for each step, got "
+            f"{shown(cells[row])}. Give each step all channels, null for one that is missing."
+        )
+    numbers, _ = parse_numbers(steps.explode(empty_as_null=True))
+    return Ragged(numbers.reshape(-1, widths.max()), np.cumsum(lengths) - lengths, lengths)
+
+
+def _list_lengths(cells: pl.Series) -> NDArray[np.int64]:
+    lengths = cells.list.len() if isinstance(cells.dtype, pl.List) else cells.arr.len()
+    return lengths.fill_null(0).to_numpy().astype(np.int64)
+
+
+def _has_decimal_commas(table: Table, name: str) -> bool:
+    """Return True if the numbers in the cells of a column have decimal commas, and spaces or semicolons between them.
+
+    Raises:
+        DataError: They may have, and the file does not tell.
+    """
+    decimal = table.decimal or table.decimals.get(name)
+    first = table.frame[name].drop_nulls().str.strip_chars(" \t[]")
+    number = r"[-+]?\d+(?:,\d+)?"
+    may_have = (
+        first.str.contains(rf"^{number}(?:(?:\s*;\s*|\s+){number})+$").all() and first.str.contains(r"\d,\d").any()
+    )
+    if decimal is not None or not may_have:
+        return bool(may_have) and decimal == ","
+    if table.number_format.decimal == ",":
+        return True
+    raise DataError(
+        f"{table.path}: {name}: cannot tell if the commas in {shown(first[0])} are decimal or stand between numbers. "
+        "Set data: {decimal: ','} or {decimal: '.'}"
+    )
