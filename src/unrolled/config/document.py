@@ -20,6 +20,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedOrderedMap, CommentedSeq
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, SequenceNode
+from ruamel.yaml.representer import RoundTripRepresenter
 from ruamel.yaml.scalarbool import ScalarBoolean
 
 Key = str | int
@@ -145,8 +146,16 @@ def format_path(path: SettingPath) -> str:
     return text.removeprefix(".")
 
 
+class _Representer(RoundTripRepresenter):
+    """Writes ``null`` as a word, which an item of a list needs to be seen."""
+
+
+_Representer.add_representer(type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null"))
+
+
 def _yaml() -> YAML:
     yaml = YAML(typ="rt", pure=True)
+    yaml.Representer = _Representer
     yaml.version = None
     yaml.width = 110
     return yaml
