@@ -402,3 +402,21 @@ def test_lists_of_numbers_beside_no_lists_are_refused(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps({"size": row, "y": [0.5, row]}) + "\n" for row in range(30)))
     with pytest.raises(DataError, match="y: expected a number or a class, got a list of numbers"):
         start(path)
+
+
+def test_rows_with_an_empty_cell_are_left_out_and_counted(tmp_path: Path) -> None:
+    path = written(tmp_path, text=["", *TEXTS[1:]], label=[*CLASSES[:-2], "", "a"])
+    found = start(path)
+    assert found.settings["data"]["missing"] == "drop"
+    assert "rows.csv: 2 of 120 rows with an empty cell are left out: lines 2, 120" in found.reasons["data"]
+
+
+def test_the_longest_of_texts_and_sequences_is_the_input(tmp_path: Path) -> None:
+    points = [f"{row}.5,2 3,4 {row},{row} 1,1" for row in range(COUNT)]
+    found = start(
+        written(tmp_path, who=[f"{row[0]} {row[1]} {n}" for n, row in enumerate(WORDS)], points=points, label=CLASSES)
+    )
+    assert found.settings["data"]["input"] == "points"
+    assert found.reasons["data"] == (
+        "points is the longest; not read: who; with inputs each column has layers of its own"
+    )

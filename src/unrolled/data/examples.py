@@ -110,13 +110,15 @@ def _moment(table: Table, column: str | None, time: str | float) -> int:
 
 
 _MOST_NAMED = 10
+DROPPED = "rows with an empty cell are left out"
+"""What a note says of them."""
 
 
 def _format_dropped(path: Path, size: int, lines: Sequence[int]) -> str:
     if not lines:
         return ""
     named = format_list([str(line) for line in lines], _MOST_NAMED)
-    return f"{path.name}: {len(lines):,} of {size:,} rows with an empty cell are left out: lines {named}"
+    return f"{path.name}: {len(lines):,} of {size:,} {DROPPED}: lines {named}"
 
 
 def format_columns(schema: TableSchema, table: Table) -> str:

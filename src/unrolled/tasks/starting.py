@@ -12,6 +12,7 @@ from unrolled.config.document import write_yaml
 from unrolled.config.experiment import DATA_PATHS, ExperimentConfig
 from unrolled.data.anomalies import NAMES, are_told
 from unrolled.data.columns import INPUTS, Column, find_columns, find_series_column
+from unrolled.data.examples import DROPPED
 from unrolled.data.formats import FOLDERS, TABLES, TAGGED_WORDS, TEXT_FILES, format_of
 from unrolled.data.joined_times import find_time_parts, join_times, joined_name
 from unrolled.data.lists import separator_of_labels
@@ -35,6 +36,7 @@ import polars as pl
 _WIDTH = 110
 _ANY_NETWORK = [{"GRU": {"units": 1}}]  # which does not matter before the data is loaded
 _ORDER = ("task", "data", "text", "forecast", "detect", "network", "training")
+_OF_EXAMPLES = ("classify", "regress", "classes")
 _FEWEST_OF_A_CLASS = 4  # with fewer in all, one part may have a single one
 _FEWEST_WORDS = 3
 
@@ -82,7 +84,14 @@ def start(file: Path, test: Path | None = None, target: str | None = None, task:
         data["file"] = str(file)
     if test is not None:
         data |= {"train": data.pop("file"), "test": str(test)}
+    if settings["task"] in _OF_EXAMPLES and "target" in data and not data.keys() & {"series", "per"}:
+        data["missing"] = "drop"
     found = _task_of(settings)
+    dropped = [note for note in found.data.notes if DROPPED in note]
+    if dropped:
+        reasons["data"] = "; ".join([*filter(None, [reasons.get("data")]), *dropped])
+    else:
+        data.pop("missing", None)
     chosen = Sizes.of(found)
     if chosen.kind == "text" and found.name != "generate" and chosen.length < _FEWEST_WORDS:
         settings["text"], reasons["text"] = {"tokenizer": "characters"}, "texts of one word or two, read by characters"
@@ -205,7 +214,8 @@ def _choose_for_examples(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Choose the task of a table with an example in each row, by its target."""
     columns = find_columns(table)
-    data, of_input = _with_input(table, data, [name for name, one in columns.items() if one.kind == "text"], named)
+    cells = [name for name, one in columns.items() if one.kind in ("text", "sequence")]
+    data, of_input = _with_input(table, data, cells, named)
     if _are_label_sets(table, named, columns[named]):
         return {"task": "classes", "data": data}, {"task": f"{named} holds any number of labels"} | of_input
     if columns[named].kind == "sequence" and any(columns[name].kind == "sequence" for name in columns if name != named):
@@ -249,16 +259,16 @@ def _choose_for_series(
 
 
 def _with_input(
-    table: Table, data: dict[str, Any], texts: Sequence[str], target: str
+    table: Table, data: dict[str, Any], names: Sequence[str], target: str
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the data with the input among several texts, the longest if none has a usual name; and the reason."""
-    others = [name for name in texts if name != target]
+    """Return the data with the input among texts and sequences, the longest if none has a usual name; and why."""
+    others = [name for name in names if name != target]
     if len(others) < 2 or any(name.lower() in INPUTS for name in others):
         return data, {}
     longest = max(others, key=lambda name: table.texts(name).str.len_chars().mean() or 0)
     rest = format_list([name for name in others if name != longest])
     return data | {"input": longest}, {
-        "data": f"{longest} is the longest text; not read: {rest}; with inputs each text has layers of its own"
+        "data": f"{longest} is the longest; not read: {rest}; with inputs each column has layers of its own"
     }
 
 
