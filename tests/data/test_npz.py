@@ -224,6 +224,7 @@ def test_an_experiment_divides_by_the_subjects_of_arrays(npz: Callable[..., Path
         ("y", {"subject": GROUPS[:3]}, None),
         ("subject", {"subject": GROUPS[:3]}, "expected the group of each of 24 training examples"),
         ("subject", {"subject": np.zeros(COUNT, int)}, "expected two groups or more"),
+        ("subject", {"subject": np.where(np.arange(COUNT) == 5, "", GROUPS)}, "got an empty text in example 5"),
     ],
 )
 def test_groups_that_do_not_fit_are_refused(

@@ -166,6 +166,7 @@ def test_numbers_stand_in_files_of_several_forms(tmp_path: Path) -> None:
     is_padding = np.arange(longest) >= lengths[:, None]
     np.savez(tmp_path / "padded.npz", X=x, y=y, lengths=lengths)
     np.savez(tmp_path / "gaps.npz", X=np.where(is_padding[..., None], np.nan, x), y=np.where(is_padding, np.nan, y))
+    np.savez(tmp_path / "zeros.npz", X=np.where(is_padding[..., None], np.nan, x), y=y)
     np.savez(tmp_path / "joined.npz", X=np.concatenate(INPUTS), y=np.concatenate(MEANS), lengths=lengths)
     nested = [{"x": [[value] for value in one], "y": numbers} for one, numbers in zip(*lists.values(), strict=True)]
     (tmp_path / "nested.jsonl").write_text("\n".join(map(json.dumps, nested)))

@@ -61,12 +61,14 @@ def _read_parts(path: Path, labels: Path | None = None, by: str | None = None) -
 
 
 def _as_steps(path: Path, found: ArrayParts, series: NDArray[Any], y: NDArray[Any]) -> LabeledSteps:
-    pairs = [_without_padding(np.asarray(one, np.float32), numbers) for one, numbers in zip(series, y, strict=True)]
-    numbers = np.concatenate([some for _, some in pairs])
+    series = objects([np.asarray(one, np.float32) for one in series])
+    lengths = _lengths_without_padding(series, y)
+    kept = [numbers[:length] for numbers, length in zip(y, lengths, strict=True)]
+    numbers = np.concatenate(kept)
     return LabeledSteps(
-        [one for one, _ in pairs],
+        [one[:length] for one, length in zip(series, lengths, strict=True)],
         as_arrays(numbers),
-        np.array([len(some) for _, some in pairs], np.int64),
+        np.array(lengths, np.int64),
         lambda example, step: f"{path}: {found.target}: example {example}",
         notes=found.notes,
         kind=NUMBERS,
@@ -74,10 +76,19 @@ def _as_steps(path: Path, found: ArrayParts, series: NDArray[Any], y: NDArray[An
     )
 
 
-def _without_padding(
-    series: NDArray[np.float32], numbers: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Return a series [T, F] and its numbers [T, columns] without the steps at the end at which both are missing."""
-    is_used = ~np.isnan(series).all(axis=1) | has_numbers(numbers)
-    end = max(1, len(is_used) - int(is_used[::-1].argmax())) if is_used.any() else 1
-    return series[:end], numbers[:end]
+def _lengths_without_padding(series: NDArray[Any], y: NDArray[Any]) -> list[int]:
+    """Return the lengths of series without the steps at the end where nothing is known.
+
+    Args:
+        series: [B] objects [T, F], padded by NaN.
+        y: [B] objects [T, columns], padded by NaN; or by 0, if none has another number where its series is padded.
+    """
+    ends = [_end(~np.isnan(one).all(axis=1)) for one in series]
+    beyond = np.concatenate([numbers[end:] for numbers, end in zip(y, ends, strict=True)])
+    if not beyond[~np.isnan(beyond)].any():
+        return [max(1, end) for end in ends]
+    return [max(1, end, _end(has_numbers(numbers))) for numbers, end in zip(y, ends, strict=True)]
+
+
+def _end(is_used: NDArray[np.bool_]) -> int:
+    return len(is_used) - int(is_used[::-1].argmax()) if is_used.any() else 0

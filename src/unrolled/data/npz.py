@@ -389,6 +389,9 @@ class _Roles:
                 f"{self.path}: {name}: expected the group of each of {examples:,} training examples as a whole number "
                 f"or text, got {values.dtype} {list(values.shape)}. Name another array in data.split."
             )
+        texts = as_text(values)
+        for index in np.flatnonzero(np.char.strip(texts) == "")[:1] if texts.dtype.kind == "U" else ():
+            raise DataError(f"{self.path}: {name}: expected a group, got an empty text in example {index}. Add it.")
         return np.unique(values, return_inverse=True)[1].astype(np.int64), {name: "groups"}
 
     def described(self, found: ArrayParts, used: Mapping[str, str]) -> ArrayParts:
