@@ -164,7 +164,7 @@ def test_the_forecast_page_has_history_and_forecast_of_each_channel(trained: Run
     assert_needs_nothing_else(page)
     lengths = [len(points.split()) for points in re.findall(r'<polyline points="([^"]*)"', page)]
     assert lengths == [48, 10, 48, 10], "the forecast begins at the last known value"
-    assert "Forecast of the next 9 steps" in text_of(page)
+    assert "Forecast of height, depth, the next 9 steps" in text_of(page)
     assert "Beyond its horizon of 6 steps" in text_of(page)
     write_forecast_page(tmp_path / "next.html", trained, forecast_of(history, history[:6]))
     assert "Beyond its horizon" not in (tmp_path / "next.html").read_text()

@@ -30,15 +30,19 @@ def test_the_best_baseline_decides(
 
 
 @pytest.mark.parametrize(
-    ("metric", "value", "other", "is_beaten"),
-    [("accuracy", 0.9, 0.8, True), ("accuracy", 0.8, 0.8, False), ("MAE", 2.0, 3.0, True), ("MAE", 3.0, 2.0, False)],
+    ("metric", "value", "other", "words"),
+    [
+        ("accuracy", 0.9, 0.8, "better than"),
+        ("accuracy", 0.8, 0.8, "as good as"),
+        ("accuracy", 0.7, 0.8, "not better than"),
+        ("MAE", 2.0, 3.0, "better than"),
+        ("MAE", 3.0, 2.0, "not better than"),
+    ],
 )
-def test_less_error_and_more_accuracy_beat_a_baseline(
-    metric: str, value: float, other: float, *, is_beaten: bool
-) -> None:
+def test_less_error_and_more_accuracy_beat_a_baseline(metric: str, value: float, other: float, words: str) -> None:
     found = evaluation(metric, value, {"baseline": {metric: other}})
-    assert found.beats_baseline is is_beaten
-    assert found.verdict.startswith("better" if is_beaten else "not better")
+    assert found.beats_baseline is (words == "better than")
+    assert found.verdict == f"{words} the best baseline, baseline ({metric} {other:.4f})"
 
 
 def test_metrics_stand_at_the_top_level_too_and_read_back() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unrolled.data.preview import ACCENT, INK, PAPER, QUIET
+from unrolled.data.table import format_list
 from unrolled.reports import render, write_page
 from unrolled.reports.charts import choose_labels, format_tick, line_chart, round_ticks
 from unrolled.runs.forecasts import SeriesForecast, TableForecast
@@ -53,12 +54,14 @@ def write_forecast_page(path: Path, run: Run, forecast: TableForecast) -> None:
         bands = {"forecast": panel.band} if panel.band else None
         chart = line_chart(f"{panel.name} and its forecast", lines, bands, panel.steps)
         charts.append({"name": panel.name, "series": list(lines), "chart": chart})
-    steps = len(forecast.series[0].values)
+    steps, period = len(forecast.series[0].values), forecast.series[0].times
     page = render(
         "forecast.html",
         name=run.config.name,
         run=run.path.name,
         steps=steps,
+        channels=format_list(forecast.channels),
+        period=f", {period[0]} to {period[-1]}" if period else "",
         horizon=run.config.forecast.horizon if run.config.forecast else steps,
         charts=charts,
         notes=[*_format_shown(forecast), *forecast.notes],

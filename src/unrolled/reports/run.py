@@ -45,7 +45,7 @@ def write_report(run: Run) -> Path:
         headline=evaluation.headline,
         figures=[(name, format_headline(name, evaluation.metrics[name])) for name in _headline_first(evaluation)],
         verdict=evaluation.verdict[:1].upper() + evaluation.verdict[1:],
-        beats_baseline=evaluation.beats_baseline,
+        rating="good" if evaluation.beats_baseline else "" if evaluation.equals_baseline else "bad",
         evaluation_notes=evaluation.notes,
         baselines=_baseline_rows(evaluation),
         baseline_notes=sections.notes,

@@ -55,6 +55,8 @@ def forecast_charts(
             ends = lines[:, channel, [0, -1]].tolist()
             bands[title] = {"forecast": [(low, high) for low, high in ends]} if len(quantiles) > 1 else {}
             steps_of[title] = steps
+    if count > 1 and len(channels) == 1:
+        note = f"{channels[0]}: {note[:1].lower()}{note[1:]}"
     if len(quantiles) > 1:
         note += f" {format_interval(quantiles)}"
     if count > MOST_DRAWN:

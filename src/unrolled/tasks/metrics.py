@@ -97,6 +97,12 @@ class Evaluation:
         return own > best if self.is_higher_better else own < best
 
     @property
+    def equals_baseline(self) -> bool:
+        """True if the main metric is that of the best baseline."""
+        name = self.best_baseline
+        return name is not None and self.metrics[self.headline] == self.baselines[name][self.headline]
+
+    @property
     def verdict(self) -> str:
         """The comparison with the best baseline in words; empty if there is no baseline.
 
@@ -106,8 +112,10 @@ class Evaluation:
         """
         if (name := self.best_baseline) is None:
             return ""
-        words = "better" if self.beats_baseline else "not better"
-        return f"{words} than the best baseline, {name} ({self.headline} {self.baselines[name][self.headline]:.4f})"
+        best = self.baselines[name][self.headline]
+        words = "better than" if self.beats_baseline else "not better than"
+        words = "as good as" if self.equals_baseline else words
+        return f"{words} the best baseline, {name} ({self.headline} {best:.4f})"
 
     def with_headline(self, name: str, value: float) -> "Evaluation":
         """Return the evaluation with another main metric, of which a higher value is better."""
