@@ -12,6 +12,7 @@ from unrolled.errors import Diverged
 from unrolled.sklearn import as_sequences
 
 import numpy as np
+import pandas  # type: ignore[import-untyped]
 import polars as pl
 import pytest
 from numpy.typing import NDArray
@@ -228,6 +229,34 @@ def test_sequences_are_taken_as_lists_tuples_and_frames() -> None:
         for one, other in zip(as_sequences(form), expected, strict=True):
             np.testing.assert_array_equal(one, other)
     assert [item.shape for item in as_sequences([[1, 2, 3], [4.5]])] == [(3, 1), (1, 1)]
+
+
+def test_columns_of_frames_are_those_of_fit() -> None:
+    frames = [pl.DataFrame({"vib": [1.0, 2, 3 + n], "temp": [1.0 * n, 2, 1]}) for n in range(6)]
+    regressor = SequenceRegressor(units=2, epochs=1, random_state=0).fit(frames, np.arange(6.0))
+    np.testing.assert_array_equal(regressor.predict(frames), regressor.predict([one.to_numpy() for one in frames]))
+    turned = [one.select("temp", "vib") for one in frames]
+    with pytest.raises(ValueError, match="expected the columns vib, temp in this order as in fit, got temp, vib"):
+        regressor.predict(turned)
+    with pytest.raises(ValueError, match="sequence 1: expected the columns vib, temp in this order as in the first"):
+        regressor.predict([frames[0], turned[1]])
+    table = pl.DataFrame({"t1": np.arange(6.0), "t2": np.ones(6)})
+    regressor.fit(table, np.arange(6.0))
+    with pytest.raises(ValueError, match=r"expected the columns t1, t2 .* got t2, t1"):
+        regressor.predict(table.select("t2", "t1"))
+
+
+def test_a_frame_of_one_column_of_texts_is_that_column() -> None:
+    texts = ["good film", "bad plot", "good cast", "bad film"]
+    classifier = SequenceClassifier(units=2, epochs=1, random_state=0).fit(texts, list("abab"))
+    for frame in (pl.DataFrame({"text": texts}), pandas.DataFrame({"text": texts})):
+        np.testing.assert_array_equal(classifier.predict_proba(frame), classifier.predict_proba(texts))
+
+
+@pytest.mark.parametrize("label", [None, float("nan")])
+def test_a_missing_label_is_refused(label: Any) -> None:
+    with pytest.raises(ValueError, match=r"expected a label for each sequence, got none for 1: \[2\]. Leave them out"):
+        SequenceClassifier(units=2, epochs=1).fit(["a b", "b", "c d", "d"], pandas.Series(["x", "y", label, "x"]))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import unrolled
 from unrolled.data.frames import keep_frames, table_of
-from unrolled.errors import DataError
+from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.inference import evaluate
 
 import numpy as np
@@ -57,6 +57,8 @@ def test_a_network_is_trained_on_a_frame_and_predicts_and_evaluates_others(tmp_p
     np.testing.assert_array_equal(probabilities, run.predict(["an awful film", "a good film"]))
     assert probabilities.argmax(axis=1).tolist() == [0, 1]
     np.testing.assert_array_equal(run.predict(others["text"]), probabilities)  # a column is a list of texts
+    with pytest.raises(InvalidInput, match=r"^data frame: 1 of 2 rows lack an input and get no prediction: lines 2\."):
+        run.predict(pl.DataFrame({"text": ["a good film", None]}))
     assert evaluate(run, pl.DataFrame(ROWS)).accuracy == 1
     assert evaluate(unrolled.Run.open(run.path)).accuracy == run.evaluation.accuracy
     longer = unrolled.resume(run.path, epochs=7, quiet=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.errors import RunError, did_you_mean
+from unrolled.errors import InvalidInput, RunError, did_you_mean
 from unrolled.storage import cannot_write, is_locked, write_json, write_text
 from unrolled.tasks.metrics import Evaluation
 
@@ -435,14 +435,17 @@ class Run:
             for other tasks their outputs.
 
         Raises:
-            InvalidInput: The examples have another shape than the training examples, or the network was trained to
-                generate or to forecast.
+            InvalidInput: The examples have another shape than the training examples, a row of a data frame lacks an
+                input, or the network was trained to generate or to forecast.
         """
         from unrolled.data.formats import read_inputs  # which imports the readers of tables
         from unrolled.data.frames import is_frame
 
         if is_frame(inputs):
-            inputs = read_inputs(inputs, self.read_context).examples
+            read = read_inputs(inputs, self.read_context)
+            if read.note:
+                raise InvalidInput(f"{read.note}. Fill these rows in or leave them out, so that each gets one.")
+            inputs = read.examples
         return self.task.predict_inputs(self.model, inputs, batch_size)
 
     def warm_up(self, batch_size: int = 256) -> "Run":

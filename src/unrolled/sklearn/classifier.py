@@ -66,6 +66,11 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
             raise ValueError("requires y to be passed, but the target y is None.")
         examples = self._read(X)
         labels = column_or_1d(y, warn=True)
+        missing = [index for index, label in enumerate(labels.tolist()) if label is None or label != label]
+        if missing and labels.dtype == object:  # scikit-learn has words of its own for numbers
+            raise ValueError(
+                f"expected a label for each sequence, got none for {len(missing)}: {missing[:5]}. Leave them out."
+            )
         check_classification_targets(labels)
         check_lengths(examples, labels)
         self.classes_, targets = np.unique(labels, return_inverse=True)

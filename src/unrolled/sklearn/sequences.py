@@ -6,6 +6,7 @@ from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.ragged import objects
+from unrolled.data.table import format_list
 from unrolled.data.texts import Texts
 from unrolled.data.token_lists import TokenLists
 from unrolled.sklearn.base import Recurrent
@@ -53,6 +54,7 @@ class SequenceEstimator(Recurrent):
         """Return the examples to fit, and keep their kind and their number of channels."""
         examples = as_examples(inputs)
         self._kind = kind_of(examples)
+        self._channel_names = _channel_names(inputs)
         if self._kind == "series":
             self.channels_ = examples[0].shape[1]
             shape = np.shape(inputs) if isinstance(inputs, np.ndarray) and inputs.dtype != object else ()
@@ -78,7 +80,35 @@ class SequenceEstimator(Recurrent):
             raise ValueError(
                 f"expected {_KINDS[self._kind]} as in fit, got {_KINDS[kind_of(examples)]}. Pass the same."
             )
+        names = _channel_names(inputs)
+        if names and self._channel_names and names != self._channel_names:
+            raise ValueError(
+                f"expected the columns {format_list(self._channel_names)} in this order as in fit, got "
+                f"{format_list(names)}. Select them: frame[columns]"
+            )
         return examples
+
+
+def _channel_names(inputs: Any) -> tuple[str, ...]:
+    """Return the names of the columns of a data frame, or of the data frames in a list; none for anything else.
+
+    Raises:
+        ValueError: The data frames in a list have other columns, or in another order.
+    """
+    items = as_list(inputs)
+    found = [_column_names(item) for item in ([inputs] if items is None else items)]
+    for index, names in enumerate(found):
+        if names and names != found[0]:
+            raise ValueError(
+                f"sequence {index}: expected the columns {format_list(found[0]) or 'of an array'} in this order as in "
+                f"the first, got {format_list(names)}. Select them: frame[columns]"
+            )
+    return found[0] if found else ()
+
+
+def _column_names(item: Any) -> tuple[str, ...]:
+    names = list(getattr(item, "columns", ()))
+    return tuple(names) if all(isinstance(name, str) for name in names) else ()
 
 
 def kind_of(examples: Any) -> str:
@@ -117,6 +147,8 @@ def as_list(inputs: Any) -> list[Any] | None:
         raise ValueError(f"expected a list of examples, got one {type(inputs).__name__}. Put it in a list.")
     if isinstance(inputs, Sequence):
         return list(inputs)
+    if _column_names(inputs) and inputs.shape[1] == 1 and str(np.asarray(inputs).dtype.kind) in "OUT":
+        return [item[0] for item in np.asarray(inputs).tolist()]
     is_column = hasattr(inputs, "to_list") and len(getattr(inputs, "shape", ())) == 1
     return list(inputs.to_list()) if is_column else None
 
