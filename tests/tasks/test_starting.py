@@ -8,7 +8,7 @@ from typing import Any
 from tests.conftest import Command
 from unrolled.config.document import parse_yaml
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.errors import DataError, UnrolledError, WriteError
+from unrolled.errors import DataError, InvalidSetting, UnrolledError, WriteError
 from unrolled.model.build import build_model, prepare
 from unrolled.tasks.starting import start, write_start
 
@@ -89,6 +89,35 @@ FILES: dict[str, tuple[str, dict[str, Any], str | None]] = {
             "sales": [10 + row % 7 + row % 4 for row in range(4 * COUNT)],
         },
         "sales",
+    ),
+    "numbers of series": (
+        "regress",
+        {
+            "machine": [f"m{n // 6}" for n in range(COUNT)],
+            "time": [f"2024-01-{n // 6 + 1:02d} 0{n % 6}:00" for n in range(COUNT)],
+            "heat": SALES[:COUNT],
+            "wear": [SALES[n // 6] for n in range(COUNT)],
+        },
+        "wear",
+    ),
+    "words in rows": (
+        "label",
+        {
+            "sentence_id": [n // 6 for n in range(COUNT)],
+            "word": [row[0] for row in WORDS],
+            "tag": [row[0][0].upper() for row in WORDS],
+        },
+        "tag",
+    ),
+    "a label of 0 and 1 at each time": (
+        "detect",
+        {"time": [*DAYS_OF_2024], "load": SALES[:COUNT], "label": [int(day % 40 == 3) for day in range(COUNT)]},
+        None,
+    ),
+    "sales beside prices": (
+        "forecast",
+        {"date": [*DAYS_OF_2024], "sales": SALES[:COUNT], "price": SALES[COUNT:]},
+        None,
     ),
     "anomalies": (
         "detect",
@@ -420,3 +449,61 @@ def test_the_longest_of_texts_and_sequences_is_the_input(tmp_path: Path) -> None
     assert found.reasons["data"] == (
         "points is the longest; not read: who; with inputs each column has layers of its own"
     )
+
+
+def test_a_price_beside_other_numbers_is_not_forecast_unasked(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot tell which column is to be forecast: visits, price"):
+        start(written(tmp_path, date=[*DAYS_OF_2024], visits=SALES[:COUNT], price=SALES[COUNT:]))
+
+
+def test_series_whose_times_are_far_apart_are_found(tmp_path: Path) -> None:
+    times = [f"2024-01-{n // 12 + 1:02d} {n % 12:02d}:00" for n in range(COUNT)]
+    path = written(tmp_path, engine=[f"e{n // 12}" for n in range(COUNT)], time=times, load=SALES[:COUNT])
+    assert start(path, target="load").settings["data"]["series"] == "engine"
+    phases = ["low" if n < COUNT // 2 else "high" for n in range(COUNT)]
+    path = written(tmp_path, "phases.csv", phase=phases, date=[*DAYS_OF_2024], load=SALES[:COUNT])
+    assert "series" not in start(path, target="load").settings["data"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "section", "expected"),
+    [
+        (["data.input=title"], "data", {"input": "title"}),
+        (["data.missing=refuse", "data.fill={text: none}"], "data", {"missing": "refuse", "fill": {"text": "none"}}),
+        (["training.epochs=2"], "training", {"epochs": 2, "keep": "best"}),
+        (["data.target=label", "task=classify"], "data", {"target": "label"}),
+        (["data.ignore=title"], "data", {"ignore": "title"}),
+    ],
+)
+def test_settings_that_are_given_are_not_chosen(
+    overrides: list[str], section: str, expected: dict[str, Any], tmp_path: Path
+) -> None:
+    path = written(tmp_path, text=TEXTS, title=[f"{row[0]} {row[1]} {n}" for n, row in enumerate(WORDS)], label=CLASSES)
+    found = start(path, overrides=overrides).settings[section]
+    assert {name: found[name] for name in expected} == expected
+    assert ("input" in start(path).settings["data"], "input" in start(path, overrides=overrides).settings["data"]) == (
+        False,
+        "data.input=title" in overrides,
+    )
+
+
+def test_settings_that_say_how_a_file_is_read_are_given(tmp_path: Path, unrolled_command: Command) -> None:
+    rows = "".join(f'"{text}","{1 + row % 9},{200 + row}"\n' for row, text in enumerate(TEXTS))
+    (tmp_path / "flats.csv").write_text("text,price\n" + rows)
+    command = ("--data", "flats.csv", "--target", "price", "--set")
+    refused = unrolled_command("init", *command, "training.epochs=1")
+    assert "decimal" in refused.stderr
+    made = unrolled_command("init", *command, "data.decimal='.'")
+    assert made.returncode == 0, made.stderr
+    assert parse_yaml((tmp_path / "flats.yaml").read_text(), "")["data"]["decimal"] == "."
+    (tmp_path / "flats.yaml").unlink()
+    trained = unrolled_command("train", *command, "data.decimal=','", "--set", "training.epochs=1")
+    assert trained.returncode == 0, trained.stderr
+    assert parse_yaml((tmp_path / "flats.yaml").read_text(), "")["training"]["epochs"] == 1
+    assert "belongs to --data FILE" in unrolled_command("init", "--set", "training.epochs=1").stderr
+
+
+@pytest.mark.parametrize("override", ["data=mnist", "data.file=other.csv"])
+def test_the_file_is_not_a_setting_to_give(override: str, tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match="--data and --test name the files"):
+        start(written(tmp_path, text=TEXTS, label=CLASSES), overrides=[override])

@@ -112,6 +112,7 @@ def check(experiment: str, overrides: Sequence[str], as_json: bool) -> None:
 @click.command()
 @click.argument("recipe", default="mnist-rows")
 @start_options
+@OVERRIDES
 @click.option(
     "--output",
     "-o",
@@ -119,7 +120,13 @@ def check(experiment: str, overrides: Sequence[str], as_json: bool) -> None:
     help="The file to write.  [default: RECIPE.yaml, or that of the data]",
 )
 def init(
-    recipe: str, data: Path | None, test: Path | None, target: str | None, task: str | None, output: Path | None
+    recipe: str,
+    data: Path | None,
+    test: Path | None,
+    target: str | None,
+    task: str | None,
+    overrides: Sequence[str],
+    output: Path | None,
 ) -> None:
     """Write an experiment to edit: a recipe with every other setting as a comment, or one that suits a file.
 
@@ -130,9 +137,11 @@ def init(
     """  # noqa: D301 - click reads the backspace
     if data is not None:
         check_backend()
-    if written := chosen_start("recipe", data, test, target, task, output):
+    if written := chosen_start("recipe", data, test, target, task, overrides, output):
         click.echo(written)
         return
+    if overrides:
+        raise click.UsageError("--set belongs to --data FILE here. Edit the recipe's settings in the file.")
     from unrolled.config.template import write_template
 
     path = output or Path(f"{recipe}.yaml")

@@ -1,6 +1,6 @@
 """Options that several commands take."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ def chosen_start(
     test: Path | None,
     target: str | None,
     task: str | None,
+    overrides: Sequence[str],
     output: Path | None = None,
 ) -> Path | None:
     """Write an experiment for a file, and return its path: by default the name of the file, with .yaml.
@@ -47,6 +48,7 @@ def chosen_start(
         test: A file with the test examples.
         target: The column to predict.
         task: The task.
+        overrides: Settings that are not to be chosen.
         output: The experiment to write.
 
     Raises:
@@ -62,5 +64,5 @@ def chosen_start(
     from unrolled.tasks.starting import write_start
 
     path = output or Path(f"{data.resolve().stem}.yaml")
-    write_start(data, path, test, target, task)
+    write_start(data, path, test, target, task, overrides)
     return path

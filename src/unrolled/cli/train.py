@@ -46,8 +46,8 @@ def train(
 
         check_backend()
         progress = choose_progress(quiet=quiet)
-        if written := chosen_start("experiment", data, test, target, task):
-            experiment = str(written)
+        if written := chosen_start("experiment", data, test, target, task, overrides):
+            experiment, overrides = str(written), ()
             progress.log(f"experiment {written}")
         found = ExperimentConfig.load(experiment, overrides=overrides, name=name, seed=seed)
         progress.announce(found)

@@ -74,10 +74,10 @@ def _read(path: Path, options: ReadOptions) -> Table:
     return read_orange_header(table) if suffix == ".tab" else table
 
 
-def read_preview(path: Path) -> Table:
+def read_preview(path: Path, **options: Unpack[ReadOptions]) -> Table:
     """Read a table for display: all of its rows, or the first 4,096 of a Parquet file."""
     if path.suffix.lower() != ".parquet":
-        return read_table(path)
+        return read_table(path, **options)
     frame = with_simple_types(path, _collect(path, scan_parquet(path).head(_ROWS_SHOWN)))
     return Table(path, frame, {"format": "Parquet, first rows" if frame.height == _ROWS_SHOWN else "Parquet"})
 

@@ -1,19 +1,20 @@
 """An experiment to start from, chosen for a file by its columns, its size and its lengths."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from unrolled.config.document import write_yaml
+from unrolled.config.document import Document, write_yaml
 from unrolled.config.experiment import DATA_PATHS, ExperimentConfig
 from unrolled.data.anomalies import NAMES, are_told
-from unrolled.data.columns import INPUTS, Column, find_columns, find_series_column
+from unrolled.data.columns import INPUTS, Column, find_columns, find_series_column, named_columns
 from unrolled.data.examples import DROPPED
-from unrolled.data.formats import FOLDERS, TABLES, TAGGED_WORDS, TEXT_FILES, format_of
+from unrolled.data.formats import FOLDERS, READ_OPTIONS, TABLES, TAGGED_WORDS, TEXT_FILES, format_of
 from unrolled.data.joined_times import find_time_parts, join_times, joined_name
 from unrolled.data.lists import separator_of_labels
 from unrolled.data.npz import outline_npz
@@ -24,12 +25,20 @@ from unrolled.data.table import Table, format_list
 from unrolled.data.tables import read_preview
 from unrolled.data.targets import CLASS, LABEL_SETS, NUMBERS, are_measurements
 from unrolled.data.values import is_absent
-from unrolled.errors import DataError, WriteError
+from unrolled.errors import DataError, InvalidSetting, WriteError
 from unrolled.storage import write_text
 from unrolled.tasks.base import Task
 from unrolled.tasks.registry import find_task, load_task
 from unrolled.tasks.starting_network import Sizes, choose_network, choose_training
-from unrolled.tasks.starting_series import choose_detection, choose_forecast, find_series_of, is_one_column
+from unrolled.tasks.starting_series import (
+    choose_detection,
+    choose_forecast,
+    find_apart,
+    find_owner_of,
+    find_series_of,
+    is_of_each,
+    is_one_column,
+)
 
 import polars as pl
 
@@ -37,6 +46,8 @@ _WIDTH = 110
 _ANY_NETWORK = [{"GRU": {"units": 1}}]  # which does not matter before the data is loaded
 _ORDER = ("task", "data", "text", "forecast", "detect", "network", "training")
 _OF_EXAMPLES = ("classify", "regress", "classes")
+_FORECAST = ("target", "y", "value", "sales", "demand")
+_SENTENCES = re.compile(r"sentence|(?:sent|sentence|doc|document|utterance)[ _-]?(?:id|no|nr|num|number|idx|index|#)")
 _FEWEST_OF_A_CLASS = 4  # with fewer in all, one part may have a single one
 _FEWEST_WORDS = 3
 
@@ -54,7 +65,13 @@ class Start:
     reasons: Mapping[str, str]
 
 
-def start(file: Path, test: Path | None = None, target: str | None = None, task: str | None = None) -> Start:
+def start(
+    file: Path,
+    test: Path | None = None,
+    target: str | None = None,
+    task: str | None = None,
+    overrides: Sequence[str] = (),
+) -> Start:
     """Choose an experiment for a file.
 
     The task follows from the format and the target; the network from the kind of input (words, characters, numbers) and
@@ -66,20 +83,27 @@ def start(file: Path, test: Path | None = None, target: str | None = None, task:
         target: The column of what is to be predicted; without it one with a usual name, or for a table with times its
             numbers, which are forecast.
         task: The task, where the columns leave a choice.
+        overrides: Settings that are not to be chosen, ``PATH=VALUE`` each.
 
     Raises:
         DataError: The file cannot be read, it cannot be known what is to be predicted, or it does not suit the task.
-        InvalidSetting: There is no such task, or what the targets hold does not suit it.
+        InvalidSetting: There is no such task or setting, or what the targets hold does not suit it.
     """
+    wanted = Document({}, "--set").override(overrides).values
+    given = wanted.get("data", {})
+    if not isinstance(given, Mapping) or given.keys() & DATA_PATHS:
+        raise InvalidSetting("--set: --data and --test name the files. Leave data out, or name a setting within it.")
+    task = task or wanted.get("task")
     if task is not None:
         find_task(task, "--task")
-    settings, reasons = _choose_task(Path(with_path(str(file))), target, task)
+    settings, reasons = _choose_task(Path(with_path(str(file))), target or given.get("target"), task, given)
     if task not in (None, settings["task"]):
         raise DataError(
             f"{file}: expected data for the task {task}, got data for {settings['task']}: {reasons['task']}. Leave "
             "--task out, or name another column: --target"
         )
     data = settings["data"]
+    data |= given
     if str(file) in SAMPLES:
         data["file"] = str(file)
     if test is not None:
@@ -90,7 +114,7 @@ def start(file: Path, test: Path | None = None, target: str | None = None, task:
     dropped = [note for note in found.data.notes if DROPPED in note]
     if dropped:
         reasons["data"] = "; ".join([*filter(None, [reasons.get("data")]), *dropped])
-    else:
+    elif "missing" not in given:
         data.pop("missing", None)
     chosen = Sizes.of(found)
     if chosen.kind == "text" and found.name != "generate" and chosen.length < _FEWEST_WORDS:
@@ -99,7 +123,7 @@ def start(file: Path, test: Path | None = None, target: str | None = None, task:
         chosen = Sizes.of(found)
     settings = {**choose_network(found, chosen, reasons), **settings}
     settings["training"] = choose_training(found, chosen, reasons)
-    return Start(settings, reasons)
+    return Start(Document(settings, "--set").override(overrides).values, reasons)
 
 
 def _task_of(settings: Mapping[str, Any]) -> Task:
@@ -109,7 +133,12 @@ def _task_of(settings: Mapping[str, Any]) -> Task:
 
 
 def write_start(
-    file: Path, path: Path, test: Path | None = None, target: str | None = None, task: str | None = None
+    file: Path,
+    path: Path,
+    test: Path | None = None,
+    target: str | None = None,
+    task: str | None = None,
+    overrides: Sequence[str] = (),
 ) -> None:
     """Write an experiment for a file, with a comment to each section, to a file that does not exist yet.
 
@@ -119,14 +148,18 @@ def write_start(
         test: As of ``start``.
         target: As of ``start``.
         task: As of ``start``.
+        overrides: As of ``start``.
 
     Raises:
         DataError, InvalidSetting: As of ``start``.
         WriteError: The experiment exists, or cannot be written.
     """
     if path.exists():
-        raise WriteError(f"{path} already exists. Train it with: unrolled train {path}; or choose another --output.")
-    found = start(file, test, target, task)
+        raise WriteError(
+            f"{path} already exists. Train it with: unrolled train {path}; or write another one with: unrolled init "
+            f"--data {file} -o OTHER.yaml"
+        )
+    found = start(file, test, target, task, overrides)
     data = {
         name: os.path.relpath(value, path.parent) if name in DATA_PATHS and value not in SAMPLES else value
         for name, value in found.settings["data"].items()
@@ -143,7 +176,9 @@ def write_start(
     write_text(path, "\n".join(lines) + "\n")
 
 
-def _choose_task(file: Path, target: str | None, wanted: str | None) -> tuple[dict[str, Any], dict[str, str]]:
+def _choose_task(
+    file: Path, target: str | Sequence[str] | None, wanted: str | None, given: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the task with the data of the experiment, and the reasons."""
     found = format_of(file)
     if found is FOLDERS:
@@ -155,7 +190,8 @@ def _choose_task(file: Path, target: str | None, wanted: str | None) -> tuple[di
         return {"task": "generate", "data": data}, {"task": "one text, to be continued"}
     if found is not TABLES:
         return _choose_for_arrays(file, data)
-    return _choose_for_table(read_preview(file), data, target, wanted)
+    options = {name: value for name, value in given.items() if name in READ_OPTIONS}
+    return _choose_for_table(read_preview(file, **options), data | dict(given), target, wanted)
 
 
 def _choose_for_arrays(file: Path, data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -172,27 +208,38 @@ def _choose_for_arrays(file: Path, data: dict[str, Any]) -> tuple[dict[str, Any]
 
 
 def _choose_for_table(
-    table: Table, data: dict[str, Any], target: str | None, wanted: str | None
+    table: Table, data: dict[str, Any], target: str | Sequence[str] | None, wanted: str | None
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    parts = find_time_parts(table)
+    ignored = [name for name in named_columns(data.get("ignore")) if name in table.columns]
+    table = replace(table, frame=table.frame.drop(ignored)) if ignored else table
+    given_time = data.pop("time", None)
+    parts = find_time_parts(table) if given_time is None else () if isinstance(given_time, str) else tuple(given_time)
     table = join_times(table, parts) if parts else table
     columns = find_columns(table)
     lower = {name.lower(): name for name in table.columns}
-    usual = dict.fromkeys((*CLASS.usual, *LABEL_SETS.usual, *NUMBERS.usual))
-    times = [joined_name(parts)] if parts else [name for name, one in columns.items() if one.kind in ("time", "step")]
-    named = target or table.target or next((lower[name] for name in usual if name in lower), None)
+    times = [name for name, one in columns.items() if one.kind in ("time", "step")]
+    time = given_time if isinstance(given_time, str) else joined_name(parts) if parts else next(iter(times), None)
+    targets = [target] if isinstance(target, str) else list(target or ())
+    usual = _first_of(lower, (*CLASS.usual, *LABEL_SETS.usual, *NUMBERS.usual))
+    named = targets[0] if targets else table.target or usual
     if named is not None:
         table.column(named)
-    series = find_series_column(table, ()) or (find_series_of(table, times[0], named) if times else None)
-    told = next((lower[name] for name in NAMES if name in lower), None)
-    is_told = told is not None and target in (None, told) and bool(times) and are_told(table, told)
-    may_be_steps = not _has_words(columns, series) and not (times and _are_at_once(table, times[0], series))
-    if (wanted == "detect" and may_be_steps) or (wanted is None and is_told):
-        return choose_detection(table, data, target or told, times[0] if times else None, series)
+    series = data.get("series") or find_series_column(table, ()) or _find_sentences(table, lower)
+    if series is None and time is not None:
+        series = find_series_of(table, time, named) or find_owner_of(table, named) or find_apart(table, time)
+    is_constant = named is not None and series is not None and is_of_each(table, named, series)
     is_number = named is not None and columns[named].kind in ("numbers", "calendar")
-    is_future = bool(times) and may_be_steps and (named is None or is_number)
+    told = _first_of(lower, NAMES) or (named if is_number and not is_constant else None)
+    told = told if told is not None and are_told(table, told) else None
+    may_be_steps = not _has_words(columns, series) and not (time and _are_at_once(table, time, series))
+    is_told = told is not None and targets in ([], [told]) and time is not None
+    if (wanted == "detect" and may_be_steps) or (wanted is None and is_told):
+        return choose_detection(table, data, named if targets else told, time, series)
+    is_future = time is not None and may_be_steps and not is_constant and (named is None or is_number)
     if (wanted == "forecast" and may_be_steps) or (wanted is None and (is_future or is_one_column(columns, named))):
-        return choose_forecast(table, data, named, times[0] if times else None, series)
+        # Of several numbers a price or a rating is as likely to be what a forecast reads.
+        to_forecast = named if targets else _first_of(lower, _FORECAST) or (None if len(columns) > 2 else named)
+        return choose_forecast(table, data, to_forecast, time, series)
     if named is None:
         raise DataError(
             f"{table.path}: cannot tell which column is to be predicted. Columns: {format_list(table.columns, 20)}. "
@@ -201,12 +248,27 @@ def _choose_for_table(
     data |= {"target": named}
     if series is not None:
         data |= {"series": series} | ({"time": list(parts)} if parts else {})
-        is_constant = table.frame.select(series, named).n_unique() == table.frame[series].n_unique()
         is_measured = is_number and are_measurements([*_counts(table, named)])
         return _choose_for_series(data, named, is_constant=is_constant, is_measured=is_measured)
+    if len(targets) > 1:
+        task = "regress" if is_number and are_measurements([*_counts(table, named)]) else "classes"
+        return {"task": wanted or task, "data": data}, {"task": f"each row has {format_list(targets)}"}
     if _are_words(table, lower, named):
         return {"task": "label", "data": data}, {"task": f"each word has a label in {named}"}
     return _choose_for_examples(table, data, named, wanted)
+
+
+def _first_of(lower: Mapping[str, str], names: Sequence[str]) -> str | None:
+    """Return the column with the first of some usual names."""
+    return next((lower[name] for name in names if name in lower), None)
+
+
+def _find_sentences(table: Table, lower: Mapping[str, str]) -> str | None:
+    """Return the column that numbers the sentences of a table with a word in each row."""
+    names = [lower[name] for name in lower if _SENTENCES.fullmatch(name)]
+    if len(names) != 1 or _first_of(lower, TOKENS) in (None, names[0]):
+        return None
+    return names[0] if 2 * table.frame[names[0]].n_unique() < table.size else None
 
 
 def _choose_for_examples(
@@ -249,11 +311,10 @@ def _counts(table: Table, name: str) -> dict[str, int]:
 def _choose_for_series(
     data: dict[str, Any], target: str, *, is_constant: bool, is_measured: bool
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the task for rows of series: a class of each or of its rows, or a number of each row."""
-    if is_measured and not is_constant:
-        return {"task": "regress", "data": data | {"per": "step"}}, {
-            "task": f"each row of a series has a number in {target}"
-        }
+    """Return the task for rows of series: a class of each or of its rows, or a number of each."""
+    if is_measured:
+        per, what = ({}, "series") if is_constant else ({"per": "step"}, "row of a series")
+        return {"task": "regress", "data": data | per}, {"task": f"each {what} has a number in {target}"}
     what = "series has a class" if is_constant else "row of a series has a class"
     return {"task": "classify" if is_constant else "label", "data": data}, {"task": f"each {what} in {target}"}
 
@@ -263,7 +324,7 @@ def _with_input(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the data with the input among texts and sequences, the longest if none has a usual name; and why."""
     others = [name for name in names if name != target]
-    if len(others) < 2 or any(name.lower() in INPUTS for name in others):
+    if "input" in data or len(others) < 2 or any(name.lower() in INPUTS for name in others):
         return data, {}
     longest = max(others, key=lambda name: table.texts(name).str.len_chars().mean() or 0)
     rest = format_list([name for name in others if name != longest])

@@ -33,6 +33,7 @@ _MOST_REPEATED = 0.05
 _RARE = 0.1  # of the rows at a usual time of the day
 _DAYS_OF_A_WEEK, _DAYS_OF_A_YEAR = 7, 400
 _FEWEST_STEPS = 6
+_APART = 5  # steps, after which another series begins
 _QUANTILES = (0.1, 0.5, 0.9)
 _LEVELS_APART = 2
 _WATCHED, _SHORTEST_WINDOW = 128, 8
@@ -53,11 +54,45 @@ def find_series_of(table: Table, time: str, target: str | None) -> str | None:
     others = [target] if target else []
     if exact := may_be_series(table, time, others):
         return exact[0]
-    kinds = ("category", "text", "identifier")
-    names = [one.name for one in find_columns(table).values() if one.kind in kinds and one.name not in others]
-    pairs = {name: table.frame.select(time, name).n_unique() for name in names if 2 * times <= table.size}
+    names = _names(table, target) if 2 * times <= table.size else []
+    pairs = {name: table.frame.select(time, name).n_unique() for name in names}
     fewest = (1 - _MOST_REPEATED) * table.size
     return next((name for name, count in pairs.items() if count >= fewest and _repeats(table, name)), None)
+
+
+def find_owner_of(table: Table, target: str | None) -> str | None:
+    """Return the column each of whose values has one value of the target, and a few rows or more."""
+    if target is None:
+        return None
+    names = _names(table, target)
+    return next((name for name in names if _repeats(table, name) and is_of_each(table, target, name)), None)
+
+
+def find_apart(table: Table, time: str) -> str | None:
+    """Return the column each of whose values has rows that follow each other, long before or after the others."""
+    moments = table.moments(time)
+    order = np.argsort(moments, kind="stable")
+    steps = np.diff(moments[order])
+    usual = np.median(steps) if len(steps) else 0
+    for name in _names(table):
+        cells = table.texts(name)[order].fill_null("")
+        begins = (cells != cells.shift(1)).to_numpy()[1:].astype(bool)
+        is_once = begins.sum() + 1 == cells.n_unique() > 1
+        if is_once and _repeats(table, name) and (steps[begins] > _APART * usual).all():
+            return name
+    return None
+
+
+def _names(table: Table, target: str | None = None) -> list[str]:
+    """Return the columns whose values may name series."""
+    kinds = ("category", "text", "identifier")
+    return [one.name for one in find_columns(table).values() if one.kind in kinds and one.name != target]
+
+
+def is_of_each(table: Table, target: str, series: str) -> bool:
+    """Return True if all rows of a series have the same value of the target, and not all series the same."""
+    count = table.frame[series].n_unique()
+    return table.frame.select(series, target).n_unique() == count > 1 < table.frame[target].n_unique()
 
 
 def _repeats(table: Table, name: str) -> bool:
