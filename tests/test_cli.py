@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.conftest import ROOT, Command, environment
 from unrolled.config.experiment import ExperimentConfig
@@ -129,7 +130,7 @@ def test_progress_is_plain_lines_without_a_terminal(tiny: Path, unrolled_command
         (["training.epochs=15"], "better than the best baseline, majority class"),
         (
             ["training.epochs=20", 'training.class_weights={"0": 0, "1": 0, "2": 1}'],
-            "not better than the best baseline, majority class",
+            "as good as the best baseline, majority class",
         ),
     ],
 )
@@ -225,19 +226,39 @@ def test_debug_shows_the_traceback(unrolled_command: Command) -> None:
     assert finished.returncode == 2
 
 
-def test_show_prints_the_columns_of_a_table_before_it_asks_which_is_which(
-    tmp_path: Path, unrolled_command: Command
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"text": "a good film", "tags": ["drama", "war"]}, ["drama, war", "a good film"]),
+        ({"tokens": ["a", "good", "film"], "tags": ["O", "O", "X"]}, ["least steps", "X"]),
+    ],
+)
+def test_show_reads_lists_of_words(
+    columns: dict[str, Any], words: list[str], tmp_path: Path, unrolled_command: Command
 ) -> None:
+    (tmp_path / "lists.jsonl").write_text((json.dumps(columns) + "\n") * 12)
+    shown = unrolled_command("show", "lists.jsonl", "--target", "tags")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert all(word in shown.stdout for word in words)
+    assert "Series" not in shown.stdout
+
+
+def test_show_prints_the_columns_of_a_table_and_asks_which_is_which(tmp_path: Path, unrolled_command: Command) -> None:
     rows = [f'2020-01-{n:02},"film, {n}",{"good" if n % 2 else "bad"},{n % 3}' for n in range(1, 9)]
     (tmp_path / "odd.csv").write_text("when,words,mood,stars\n" + "\n".join(rows), encoding="utf-8")
     finished = unrolled_command("show", "odd.csv")
-    assert [line.split()[:4] for line in finished.stdout.splitlines()[3:]] == [
+    assert [line.split()[:4] for line in finished.stdout.splitlines()[3:7]] == [
         ["when", "time,", "2020-01-01", "to"],
         ["words", "text,", "8", "different"],
         ["mood", "category,", "2", "different"],
         ["stars", "numbers", "1"],
     ]
-    assert finished.stderr == (
+    assert finished.stdout.endswith(
+        "\nTo see examples, name what is to be predicted: --target COLUMN; or forecast: --input COLUMN\n"
+    )
+    assert finished.returncode == 0
+    asked = unrolled_command("show", "odd.csv", "--json")
+    assert asked.stderr == (
         "odd.csv: cannot tell which column is the target. Columns: when, words, mood, stars. "
         "Name it with --target, or the columns to forecast with --input\n"
     )

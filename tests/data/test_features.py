@@ -12,6 +12,7 @@ from unrolled.data.tables import read_table
 from unrolled.errors import DataError
 from unrolled.runs.inference import predict_table
 from unrolled.tasks.preprocessing import fit_series
+from unrolled.tasks.sections import TableSection
 
 import numpy as np
 import polars as pl
@@ -89,6 +90,21 @@ def test_a_trained_network_reads_the_categories_of_other_tables(tmp_path: Path) 
     _, predictions, _ = predict_table(run, tmp_path / "new.csv")
     assert [one["label"] for one in predictions[:2]] == ["a", "b"]
     assert predictions[2]["probabilities"] == predictions[3]["probabilities"]
+
+
+def test_mistakes_on_features_are_a_table_of_them(tmp_path: Path) -> None:
+    columns = {"age": np.arange(COUNT) % 7 + 0.5, "city": ["Bern", "Ulm", "Ulm"] * (COUNT // 3), "label": LABELS}
+    pl.DataFrame(columns).write_csv(tmp_path / "rows.csv")
+    experiment = {"data": {"file": str(tmp_path / "rows.csv")}, "network": [{"GRU": {"units": 1}}]}
+    run = unrolled.train({**experiment, "training": {"epochs": 1}}, runs=tmp_path / "runs", quiet=True)
+    test = run.task.data.test
+    wrong = 1.0 - np.eye(2)[test.targets]
+    section = next(one for one in run.task.report_sections(run.model, wrong).sections if "mistakes" in one.title)
+    assert isinstance(section, TableSection)
+    assert section.columns == ("example", "true", "predicted", "probability", "age", "city=Bern", "city=Ulm")
+    rows = {row[0]: row[4:] for row in section.rows}
+    assert rows["example 0"] == tuple(f"{value:g}" for value in test.inputs[0][0])
+    assert section.note.startswith(f"{test.size} mistakes in the test set")
 
 
 def test_too_many_categories_are_refused_where_they_are_named(tmp_path: Path) -> None:

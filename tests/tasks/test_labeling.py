@@ -9,9 +9,9 @@ from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.ragged import Ragged
 from unrolled.data.token_lists import TokenLists
 from unrolled.data.treebanks import read_words
-from unrolled.errors import UnrolledError
+from unrolled.errors import InvalidInput, UnrolledError
 from unrolled.model.build import build_model, prepare
-from unrolled.runs.inference import evaluate, predict_files, predict_inputs, predict_table
+from unrolled.runs.inference import evaluate, predict_files, predict_inputs, predict_table, predict_texts
 from unrolled.tasks.batches import EvaluationBatches, predict_outputs
 from unrolled.tasks.spans import are_span_tags, find_spans, span_f1
 from unrolled.tasks.words import PADDING, UNKNOWN, WordsPreprocessor
@@ -78,6 +78,9 @@ def test_texts_and_files_are_labeled(run: unrolled.Run, tmp_path: Path) -> None:
     assert predicted["words"] == ["in", "Bruno", "Mr", "Anna", "Carla"]
     assert predicted["labels"] == ["O", "B-LOC", "O", "B-PER", "I-PER"]
     assert len(predicted["probabilities_of_labels"]) == 5
+    assert predict_texts(run, ["in Bruno Mr Anna Carla"]) == [predicted]
+    with pytest.raises(InvalidInput, match="expected names of files, got an empty one"):
+        predict_inputs(run, ["", str(tmp_path / "new.conll")])
     path = tmp_path / "new.conll"
     path.write_text("in\nBruno\n\nMr\nAnna\nCarla\n")
     first, second = predict_files(run, [path])

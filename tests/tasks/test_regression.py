@@ -208,7 +208,8 @@ def test_several_labels_are_learned_and_told(tagged: unrolled.Run, unrolled_comm
     ("probabilities", "is_true", "expected"),
     [
         ([0.9, 0.4, 0.3, 0.1], [1, 0, 1, 0], 0.3),
-        ([0.9, 0.4, 0.3, 0.1], [1, 0, 0, 0], 0.9),
+        ([0.9, 0.4, 0.3, 0.1], [1, 0, 0, 0], 0.5),
+        ([0.9, 0.7, 0.3, 0.1], [1, 0, 0, 0], 0.9),
         ([0.2, 0.2, 0.2, 0.1], [1, 0, 1, 1], 0.1),
         ([0.3, 0.3, 0.3, 0.1], [0, 0, 1, 0], 0.3),
     ],
@@ -218,7 +219,7 @@ def test_the_best_threshold_is_that_of_the_highest_f1(
 ) -> None:
     assert best_threshold(np.array(probabilities), np.array(is_true) > 0) == expected
     metrics = pytest.importorskip("sklearn.metrics")
-    scores = {at: metrics.f1_score(is_true, np.array(probabilities) >= at) for at in probabilities}
+    scores = {at: metrics.f1_score(is_true, np.array(probabilities) >= at) for at in [*probabilities, expected]}
     assert scores[expected] == max(scores.values())
 
 

@@ -41,6 +41,7 @@ def show(
     unrolled show survey.csv --input comment --target mood
     """  # noqa: D301 - click reads the backspace
     from unrolled.cli.datasets import print_columns, print_dataset
+    from unrolled.data.columns import has_target
     from unrolled.data.folders import FolderSettings
     from unrolled.data.formats import preview_table
     from unrolled.data.preview import save_picture
@@ -50,6 +51,9 @@ def show(
     table = preview_table(Path(with_path(data)))
     if table and not as_json:
         print_columns(table, input=inputs or None, time=time or None, **columns)
+        if not (inputs or columns["target"] or has_target(table)):
+            click.echo("\nTo see examples, name what is to be predicted: --target COLUMN; or forecast: --input COLUMN")
+            return
     loaded = load_to_show(data, table, inputs, folder=FolderSettings(side, channels, rate), time=time, **columns)
     if picture:
         save_picture(loaded, picture)

@@ -221,12 +221,16 @@ def _without_rare_classes(
     rare = {label: count for label, count in _count(parts["train"]).items() if count < selection.min_class_count}
     if not rare:
         return dict(parts), ""
-    what = f"{len(rare):,} classes of fewer than {selection.min_class_count} examples"
+    count = sum(rare.values())
+    what = (
+        f"{len(rare):,} {'class' if len(rare) == 1 else 'classes'} of fewer than {selection.min_class_count} examples"
+    )
     named = format_list(sorted(rare), _MOST_NAMED)
     does = f'joined as "{OTHER}"' if selection.rare_classes == OTHER else "left out"
     classes = [label for label in _count(parts["train"]) if label not in rare]
     kept = {part: of_known_classes(labeled, classes, selection.rare_classes) for part, labeled in parts.items()}
-    return kept, f"{what} ({named}), {sum(rare.values()):,} examples, are {does}"
+    are = f"{count:,} {'example' if count == 1 else 'examples'}, {'is' if len(rare) == 1 else 'are'}"
+    return kept, f"{what} ({named}), {are} {does}"
 
 
 def of_known_classes(labeled: LabeledExamples, classes: Sequence[str], rare_classes: str) -> LabeledExamples:

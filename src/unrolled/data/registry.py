@@ -7,7 +7,7 @@ from typing import Any
 
 from unrolled.data import bundled
 from unrolled.data.bundled import FASHION_MNIST, KMNIST
-from unrolled.data.columns import find_series_column, has_target
+from unrolled.data.columns import find_columns, find_series_column, has_target
 from unrolled.data.dataset import Dataset
 from unrolled.data.folders import FolderSettings
 from unrolled.data.formats import FOLDERS, READ_OPTIONS, SELECTION, LoadOptions, load_file
@@ -157,6 +157,10 @@ def load_to_show(
                 "Name it with --target, or the columns to forecast with --input"
             )
         return load_config_data(file=name, purpose="series", **settings)
+    kinds = find_columns(table) if table else {}
+    if "target" in settings and settings["target"] in kinds and kinds[settings["target"]].holds_words:
+        has_words = sum(one.holds_words for one in kinds.values()) > 1
+        return load_config_data(file=name, purpose="labels" if has_words else "label sets", **settings)
     if table and "target" in settings and _is_measured(table, settings["target"]):
         per = "step" if _differs_by_step(table, settings["target"], settings.get("series")) else "sequence"
         return load_config_data(file=name, per=per, **settings)

@@ -129,12 +129,15 @@ class Table:
             ) from None
 
     def texts(self, name: str) -> pl.Series:
-        """Return a column as texts, with null for an empty cell.
+        """Return a column as texts, with null for an empty cell; a list is written as Python writes it.
 
         Raises:
             DataError: No column has that name.
         """
-        texts = self.column(name).cast(pl.String)
+        cells = self.column(name)
+        if cells.dtype.is_nested():
+            return pl.Series(name, [None if cell is None else str(cell) for cell in cells.to_list()], pl.String)
+        texts = cells.cast(pl.String)
         return texts.set(is_blank(texts), str(self.fill[name])) if name in self.fill else texts
 
     def times(self, name: str) -> Times | None:

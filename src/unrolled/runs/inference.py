@@ -46,7 +46,9 @@ def predict_inputs(run: Run, inputs: Sequence[str], explain_input: Path | None =
     """
     context = run.read_context
     if isinstance(run.preprocessor, WordsPreprocessor) and not any(names_a_file(name) for name in inputs):
-        return predict_words(run, [run.preprocessor.split(text) for text in inputs])
+        return predict_texts(run, inputs)
+    if "" in inputs and context.kind != "text":
+        raise InvalidInput("predict: expected names of files, got an empty one. Leave it out.")
     if context.kind != "text":
         return predict_files(run, [Path(name) for name in inputs], explain_input)
     if explain_input:
@@ -61,14 +63,16 @@ def predict_inputs(run: Run, inputs: Sequence[str], explain_input: Path | None =
 
 
 def predict_texts(run: Run, texts: Sequence[str]) -> list[Prediction]:
-    """Predict the class of texts.
+    """Predict the class of texts, or the labels of their words.
 
     Returns:
-        For each text ``text``, ``label`` and ``probabilities`` by class.
+        For each text ``text``, ``label`` and ``probabilities`` by class; or what ``predict_words`` returns.
 
     Raises:
         InvalidInput: There are no texts, or the network reads another type of input.
     """
+    if isinstance(run.preprocessor, WordsPreprocessor):
+        return predict_words(run, [run.preprocessor.split(text) for text in texts])
     if run.read_context.kind != "text":
         raise InvalidInput("predict: expected files, because the network does not read texts. Name files.")
     if not texts:

@@ -233,9 +233,10 @@ class Task(ABC):
         if self.data.kind != "series":
             return ()
         channels = self.data.example_shape[-1] or 0
-        names = channels_of(self.schema) if self.schema else ()
-        if len(names) == channels:
-            return names
+        named = (channels_of(self.schema) if self.schema else (), self.data.columns)
+        for names in named:
+            if len(names) == channels:
+                return names
         return tuple(f"channel {index}" for index in range(1, channels + 1))
 
     @property

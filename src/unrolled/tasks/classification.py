@@ -1,5 +1,6 @@
 """Classification: one class for each example."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MISTAKES_SHOWN = 24
+_FEATURES_SHOWN = 8
 
 
 class Classification(ExampleTask):
@@ -110,7 +112,7 @@ class Classification(ExampleTask):
         probabilities = {name: float(value) for name, value in zip(self.output_names, output, strict=True)}
         return {"label": self.output_names[int(np.argmax(output))], "probabilities": probabilities}
 
-    def _mistakes(self, probabilities: NDArray[Any]) -> MistakesSection:
+    def _mistakes(self, probabilities: NDArray[Any]) -> MistakesSection | TableSection:
         test = self.data.test
         predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
         wrong = np.flatnonzero(predicted != test.targets)
@@ -126,4 +128,25 @@ class Classification(ExampleTask):
             for index in shown
         ]
         channels = () if self.data.has_sounds else self.channel_names
+        if mistakes and self.data.kind == "series" and all(len(one.example) == 1 for one in mistakes):
+            return _features_of(mistakes, channels, len(wrong))
         return MistakesSection("Most confident mistakes", mistakes, len(wrong), channels)
+
+
+def _features_of(mistakes: Sequence[Mistake], channels: Sequence[str], total: int) -> TableSection:
+    """Return mistakes as a table of their features: a single step makes no curve."""
+    shown = list(channels[:_FEATURES_SHOWN])
+    rows = [
+        (
+            f"example {one.index}",
+            one.truth,
+            one.predicted,
+            one.probability,
+            *(f"{value:.6g}" for value in np.ravel(one.example)[:_FEATURES_SHOWN]),
+        )
+        for one in mistakes
+    ]
+    more = f" The first {len(shown)} of {len(channels)} features are shown." if len(channels) > len(shown) else ""
+    note = f"{total:,} mistakes in the test set, the {len(mistakes):,} with the highest probability here."
+    columns = ("example", "true", "predicted", "probability", *shown)
+    return TableSection("Most confident mistakes", columns, rows, note + more)

@@ -113,7 +113,7 @@ class Labeling(Classification):
         evaluation = self.evaluate(outputs, self.data.test)
         confusion = ConfusionSection("Confusion matrix of steps", self.output_names, evaluation.confusion)
         words = [self._wrong_words(outputs)] if self.data.kind == "tokens" else []
-        return Sections([confusion, self.class_scores(evaluation), *words])
+        return Sections([confusion, self.class_scores(evaluation), *(one for one in words if one.rows)])
 
     def _wrong_words(self, outputs: Sequence[NDArray[Any]]) -> TableSection:
         test = self.data.test

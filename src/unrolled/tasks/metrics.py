@@ -186,6 +186,9 @@ def label_scores(
     return _scores(right, true, positive, names)
 
 
+_HALF = 0.5
+
+
 def best_threshold(probabilities: NDArray[np.floating[Any]], is_true: NDArray[np.bool_]) -> float:
     """Return the probability from which on everything is predicted, so that F1 is highest.
 
@@ -198,17 +201,22 @@ def best_threshold(probabilities: NDArray[np.floating[Any]], is_true: NDArray[np
         is_true: [B], with at least one True.
 
     Returns:
-        One of the probabilities; of several that are equally good, the highest.
+        0.5 where none is better; otherwise one of the probabilities, the highest of several that are equally good.
 
     Example:
         >>> best_threshold(np.array([0.9, 0.2, 0.3, 0.1]), np.array([True, False, True, False]))
         0.3
+        >>> best_threshold(np.array([0.9, 0.2, 0.8, 0.1]), np.array([True, False, True, False]))
+        0.5
     """
     order = np.argsort(-probabilities, kind="stable")
     found = probabilities[order]
     f1 = 2 * np.cumsum(is_true[order]) / (np.arange(1, len(order) + 1) + is_true.sum())
     f1[:-1][found[:-1] == found[1:]] = 0  # equal probabilities are predicted together
-    return float(found[f1.argmax()])
+    is_best = f1 == f1.max()
+    if (is_best & (found >= _HALF) & (np.append(found[1:], -np.inf) < _HALF)).any():
+        return _HALF
+    return float(found[is_best.argmax()])
 
 
 def _scores(
