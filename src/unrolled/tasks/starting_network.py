@@ -8,7 +8,7 @@ from unrolled.tasks.base import Task
 import numpy as np
 
 _FEW_EXAMPLES, _MANY_EXAMPLES = 1_000, 10_000
-_FEWEST_OF_A_CODE, _FEWEST_OF_LONG_SERIES = 20, 100
+_FEWEST_OF_A_CODE, _SHORT, _FEWEST_OF_LONG_SERIES = 20, 50, 100  # steps
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class _Rule:
         embedding: Size of the vector of a token; 0 for inputs that are numbers.
         token_dropout: The share of the tokens that are dropped.
         dropout: The share of the values of these vectors that is dropped.
-        noise: Standard deviation of the noise that is added to inputs that are numbers, where classes are learned.
+        noise: Standard deviation of the noise that is added to few examples that are numbers, where classes are
+            learned; many have a third of it.
         convolution: Filters of a convolution over nine steps, which moves on by four; 0 for none.
         pooling: The layer that joins the steps; without it the last ones of both directions are read.
         batches: Number of batches of the training.
@@ -72,6 +73,7 @@ class _Rule:
 # Chosen on validation examples of public data sets of 200 to 15,000 training examples.
 _PLAIN = _Rule(units=64)  # of pictures, row by row, of features, a single step, and of series with an output at each
 _SERIES = _Rule(units=64, noise=0.3, pooling="GlobalAveragePooling1D")
+_SHORT_SERIES = replace(_SERIES, batches=9_000)  # which are fast
 _LONG_SERIES = replace(_SERIES, convolution=64, dropout=0.3, most_epochs=30)
 _TAGGED_WORDS = _Rule(units=32, cell="LSTM", embedding=64, dropout=0.5)
 _WORDS = _Rule(
@@ -101,7 +103,7 @@ def _rule_of(task: Task, sizes: Sizes) -> _Rule:
         if task.is_per_step or sizes.length == 1 or sizes.kind == "pictures":
             return _PLAIN
         is_long = sizes.length >= _FEWEST_OF_LONG_SERIES and sizes.is_even  # a convolution knows no mask
-        return _LONG_SERIES if is_long else _SERIES
+        return _LONG_SERIES if is_long else _SHORT_SERIES if sizes.length < _SHORT else _SERIES
     if task.is_per_step:
         return _TAGGED_WORDS
     if task.config.text.tokenizer != "characters":
@@ -156,7 +158,8 @@ def _layers(task: Task, sizes: Sizes, rule: _Rule) -> list[dict[str, Any]]:
             layers.append({"Dropout": {"rate": rule.token_dropout, "noise_shape": [None, None, 1]}})
         layers.append({"Dropout": {"rate": rule.dropout}})
     if rule.noise and task.name != "regress":
-        layers.append({"GaussianNoise": {"stddev": rule.noise}})
+        noise = rule.noise if sizes.examples < _FEW_EXAMPLES else round(rule.noise / 3, 2)
+        layers.append({"GaussianNoise": {"stddev": noise}})
     if rule.convolution:
         filters = {"filters": rule.convolution, "kernel_size": 9, "strides": 4, "padding": "same", "activation": "relu"}
         layers += [{"Conv1D": filters}, {"Dropout": {"rate": rule.dropout}}]
