@@ -91,7 +91,7 @@ def load_labeled_table(
     for note in dict.fromkeys(one.format_detected() for one in whole):
         data = data.with_note(note)
     for one, (_, lines) in zip(whole, kept, strict=True):
-        data = data.with_note(_format_dropped(one.path, one.size, lines))
+        data = data.with_note(_format_dropped(one.path, one.size, lines)).with_note(one.note)
     return data.with_note(format_columns(schema, table))
 
 

@@ -99,6 +99,7 @@ class ReadContext:
         rare_classes: What became of the examples of rare classes: ``drop`` or ``other``; None if there are none.
         folder: The settings with which the pictures or sounds of a folder were read, if the run was trained on a
             folder; without it pictures are brought to MNIST's form.
+        notes: Remarks for the user, added while labeled examples are read.
     """
 
     kind: str
@@ -110,6 +111,7 @@ class ReadContext:
     per: str = "sequence"
     rare_classes: str | None = None
     folder: FolderSettings | None = None
+    notes: list[str] = field(default_factory=list)
 
     def split_of(self, labeled: LabeledExamples) -> Split:
         """Return labeled examples with the index of each label among the network's classes.
@@ -131,14 +133,14 @@ class Inputs:
         is_batch: True if the file can hold several examples; predictions then have their index.
         table: The table that the examples are read from, if it is one.
         rows: The indices of the table's rows of each example.
-        note: A remark for the user; empty if there is none.
+        notes: Remarks for the user.
     """
 
     examples: Any
     is_batch: bool = False
     table: Table | None = None
     rows: RowIndices = ()
-    note: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -344,9 +346,12 @@ _SERIES_LOADER = Loader(_load_series, (*_COLUMNS, *_COVARIATES, *_TIMES, *READ_O
 
 def _read_labeled_table(path: Source, context: ReadContext) -> Split:
     schema = context.schema or TableSchema.decide(read_source(path))
+    table, _ = schema.usable(schema.read(path))
+    if table.note:
+        context.notes.append(table.note)
     if schema.per == "step":
-        return split_of_steps(labeled_steps(schema.usable(schema.read(path))[0], schema), context.classes)
-    return context.split_of(labeled_examples(schema.usable(schema.read(path))[0], schema))
+        return split_of_steps(labeled_steps(table, schema), context.classes)
+    return context.split_of(labeled_examples(table, schema))
 
 
 def _read_table_inputs(path: Source, context: ReadContext) -> Inputs:
@@ -362,14 +367,14 @@ def _read_table_inputs(path: Source, context: ReadContext) -> Inputs:
         positions = {line: row for row, line in enumerate(table.lines)}
         places = np.array([*(positions[line] for line in kept.lines), -1])
         rows = [places[some] for some in rows]
-    note = f"{len(lines):,} of {table.size:,} rows lack an input and get no prediction" if lines else ""
     named = format_list([str(line) for line in lines], _MOST_LINES)
+    lacking = f"{len(lines):,} of {table.size:,} rows lack an input and get no prediction: lines {named}"
     return Inputs(
         examples,
         is_batch=True,
         table=without_joined_times(table),
         rows=rows,
-        note=f"{table.path.name}: {note}: lines {named}" if lines else "",
+        notes=(table.note, *([f"{table.path.name}: {lacking}"] if lines else [])),
     )
 
 

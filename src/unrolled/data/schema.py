@@ -23,7 +23,7 @@ from unrolled.data.joined_times import join_times, joined_name
 from unrolled.data.lists import separator_of_labels
 from unrolled.data.table import Table, format_list
 from unrolled.data.targets import CLASS, KINDS, LABEL_SETS, NUMBERS, TargetKind
-from unrolled.data.values import is_blank
+from unrolled.data.values import SEPARATORS, decimals_of, is_blank
 from unrolled.errors import DataError
 
 import numpy as np
@@ -54,7 +54,7 @@ class TableSchema:
         read_options: The ``delimiter``, ``encoding``, ``header``, ``decimal`` and ``time_format`` that the user sets;
             the others are detected, except those below.
         decimals: The decimal separator of each column in which the training table decided it: another table may hold
-            nothing but 1.234, which has two readings.
+            nothing but 1.234, which has two readings. One whose cells show another separator is read by that.
         day_first: The format of times of the training table, where day and month can be exchanged.
         past: Columns that a forecast reads up to its last known value alone; ``columns`` are those to forecast.
         known: Columns that a forecast reads for the steps to forecast too.
@@ -240,8 +240,20 @@ class TableSchema:
         options = ({"time_format": self.day_first} if self.day_first else {}) | dict(self.read_options)
         if self.encoding and "encoding" not in options and isinstance(source, Path) and can_be(source, self.encoding):
             options["encoding"] = self.encoding
-        table = replace(read_source(source, **options), decimals=self.decimals, fill=self.fill)
+        table = read_source(source, **options)
+        decimals = decimals_of(table.frame, self.decimals)
+        note = self._format_decimals(table, decimals)
+        table = replace(table, decimals=decimals, fill=self.fill, note=note)
         return join_times(table, self.joined) if self.joined else table
+
+    def _format_decimals(self, table: Table, decimals: Mapping[str, str]) -> str:
+        """Return a note on the columns whose decimal separator is not that of the training table; empty without one."""
+        changed = [name for name, decimal in decimals.items() if decimal != self.decimals[name]]
+        if not changed:
+            return ""
+        here, there = (SEPARATORS[some[changed[0]]] for some in (decimals, self.decimals))
+        names = format_list(changed)
+        return f"{table.path.name}: numbers are read with a decimal {here}, in training with a decimal {there}: {names}"
 
     def usable(self, table: Table) -> tuple[Table, list[int]]:
         """Return the rows that have all that an example needs, and the lines of the others.

@@ -6,7 +6,15 @@ from functools import cached_property
 from pathlib import Path
 
 from unrolled.data.times import Times, find_times
-from unrolled.data.values import LARGEST, NumberFormat, format_of_numbers, is_blank, parse_numbers, shown
+from unrolled.data.values import (
+    LARGEST,
+    SEPARATORS,
+    NumberFormat,
+    format_of_numbers,
+    is_blank,
+    parse_numbers,
+    shown,
+)
 from unrolled.errors import DataError, did_you_mean
 
 import numpy as np
@@ -28,6 +36,7 @@ class Table:
         time_format: The format of times, as of ``strptime``, that the user sets.
         fill: By column, what stands in for its empty cells.
         joined: The columns whose times the last one of the frame joins (see ``join_times``).
+        note: What the user should know of how it was read; empty if there is nothing.
         find_lines: Function that returns the line number of each row in the file.
     """
 
@@ -40,6 +49,7 @@ class Table:
     time_format: str | None = None
     fill: Mapping[str, str | float] = field(default_factory=dict)
     joined: tuple[str, ...] = ()
+    note: str = ""
     find_lines: Callable[[], Sequence[int]] | None = None
 
     @property
@@ -107,10 +117,12 @@ class Table:
             )
         values, is_wrong = parse_numbers(cells, self.number_format.of(name))
         for row in np.flatnonzero(is_wrong)[:1].tolist():
-            raise DataError(
-                f'{self.location(row, name)}: expected a number, got "{shown(cells[row])}". '
-                "Write a number, or leave the cell empty."
-            )
+            expected, remedy = "a number", "Write a number, or leave the cell empty."
+            decimal = self.number_format.of(name)
+            if not parse_numbers(cells[row : row + 1], "," if decimal == "." else ".")[1].any():
+                expected = f"a number with a decimal {SEPARATORS[decimal]}"
+                remedy = "Write the numbers of a column alike."
+            raise DataError(f'{self.location(row, name)}: expected {expected}, got "{shown(cells[row])}". {remedy}')
         for row in np.flatnonzero(np.abs(values) > LARGEST)[:1].tolist():
             raise DataError(
                 f"{self.location(row, name)}: expected a number below {LARGEST:.1e}, got {values[row]:g}. "

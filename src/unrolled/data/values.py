@@ -13,6 +13,9 @@ MISSING = ("", "\\n", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", "--"
 _LONGEST_WRITTEN = 8
 _WRITTEN_BY_PROGRAMS = ("\\N", "NA", "N/A", "#N/A", "<NA>", "NaN", "nan", "NULL", "?")
 
+SEPARATORS = {".": "point", ",": "comma"}
+"""The decimal separators and their names."""
+
 LARGEST = 3.4e38
 """The largest number that float32 holds, about."""
 
@@ -131,6 +134,35 @@ def format_of_numbers(frame: pl.DataFrame) -> NumberFormat:
     return NumberFormat(decimal, by_column, {} if by_column else undecided)
 
 
+def decimals_of(frame: pl.DataFrame, known: Mapping[str, str]) -> dict[str, str]:
+    """Return the decimal separators of columns that are known from another table, or which the cells show instead.
+
+    The cells of a column show another one where only that reads all of them: 0.375 where commas are known. Columns
+    that can be read with both, such as 193.375, follow those that show another one if none shows the one known.
+
+    Args:
+        frame: The cells.
+        known: The decimal separators by column.
+    """
+    shown_by, both = {}, []
+    for name in known:
+        if frame.schema.get(name) != pl.String:
+            continue
+        cells = frame[name].drop_nulls().str.strip_chars()
+        numbers = cells.filter(cells.str.contains(_ANY))
+        if len(numbers) * 2 < len(cells) - int(is_missing(cells).sum()):
+            continue
+        numbers = numbers.filter(numbers.str.contains("[.,]"))
+        fitting = [decimal for decimal in ".," if len(numbers) and not parse_numbers(numbers, decimal)[1].any()]
+        if len(fitting) == 1:
+            shown_by[name] = fitting[0]
+        elif fitting:
+            both.append(name)
+    if all(decimal != known[name] for name, decimal in shown_by.items()):
+        shown_by |= {name: "," if known[name] == "." else "." for name in both if shown_by}
+    return {**known, **shown_by}
+
+
 def _are_open(numbers: pl.Series) -> pl.Series:
     """Return for each number whether it has two readings where no other decides: 1,234, or 1.234 beside 567.
 
@@ -186,8 +218,9 @@ def parse_numbers(cells: pl.Series, decimal: str = ".") -> tuple[NDArray[np.floa
         text = cells.str.strip_chars().str.replace("\u2212", "-", literal=True)
         text = text.str.replace(r"^\p{Sc}\s*", "").str.replace(r"\s*(?:\p{Sc}|%)$", "")
         group, point = (r"\.", ",") if decimal == "," else (",", r"\.")
-        whole = rf"\d{{1,3}}(?:(?:{group}|{_SPACES})\d{{3}})+|\d+"
-        form = rf"^{_SIGN}(?:{whole})?(?:{point}\d*)?{_EXPONENT}$"
+        grouped = rf"[1-9]\d{{0,2}}(?:(?:{group}|{_SPACES})\d{{3}})+(?:{point}\d*)?"
+        plain = rf"(?:\d{{1,3}}(?:{_SPACES}\d{{3}})+|\d+)?(?:{point}\d*)?{_EXPONENT}"
+        form = rf"^{_SIGN}(?:{grouped}|{plain})$"
         bare = text.str.replace_all(rf"{group}|{_SPACES}", "")
         bare = bare.str.replace(",", ".", literal=True) if decimal == "," else bare
         numbers = bare.cast(pl.Float64, strict=False).set(~text.str.contains(form).fill_null(False), None)

@@ -155,6 +155,7 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
     unknown = unknown_categories(table if later is None else later, schema.categories)
     names, ends = _format_names(run, found, refused), _format_ends(run.task, found, schema, now)
     gaps = _format_gaps(run.task, found, schema)
+    read = [one.note for one in (table, later) if one is not None]
     if refused and not forecasts:
         raise refused[0][1]
     return TableForecast(
@@ -163,7 +164,7 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
         "series" if schema.is_wide else schema.series,
         schema.time,
         tuple(run.task.settings.quantiles or ()),
-        tuple(note for note in (*names, ends, gaps, irregular, unknown, _format_quantiles(run.task)) if note),
+        tuple(note for note in (*read, *names, ends, gaps, irregular, unknown, _format_quantiles(run.task)) if note),
     )
 
 

@@ -209,7 +209,7 @@ def predict_table(run: Run, path: Path) -> tuple[Table, list[Prediction], tuple[
     rows = range(inputs.table.size)
     known = next(iter(by_row.values()), {})
     nothing = {key: dict.fromkeys(value) if isinstance(value, dict) else None for key, value in known.items()}
-    notes = (inputs.note, unseen_categories(run, inputs.table))
+    notes = (*inputs.notes, unseen_categories(run, inputs.table))
     predictions = [{"file": str(path), "index": row, **by_row.get(row, nothing)} for row in rows]
     return inputs.table, predictions, tuple(note for note in notes if note)
 
@@ -282,19 +282,21 @@ def evaluate(run: Run, data: str | Source | Dataset | Split | None = None) -> Ev
         return replace(evaluation, baselines=known)
     if not task.takes_other_data:
         raise InvalidInput(f"evaluate: the task {task.name} is evaluated on its own data. Leave the other data out.")
-    split = task.encode(_split(run, data))
-    return task.evaluate(task.predict(run.model, split), split)
+    context = run.read_context
+    split = task.encode(_split(run, data, context))
+    evaluation = task.evaluate(task.predict(run.model, split), split)
+    return replace(evaluation, notes=(*evaluation.notes, *context.notes))
 
 
-def _split(run: Run, data: str | Source | Dataset | Split) -> Split:
+def _split(run: Run, data: str | Source | Dataset | Split, context: ReadContext) -> Split:
     """Return the labeled examples to evaluate a network on."""
     if isinstance(data, Split):
         return data
     if is_frame(data):
-        return read_labeled(data, run.read_context)
+        return read_labeled(data, context)
     if not isinstance(data, Dataset):
         if str(data) not in DATASETS and looks_like_a_file(data):
-            return read_labeled(Path(data), run.read_context)
+            return read_labeled(Path(data), context)
         data = load(data)
     if data.classes != run.output_names:
         raise DataError(
