@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from unrolled.data.formats import ReadContext, read_inputs, read_labeled
+from unrolled.data.registry import load_config_data
 from unrolled.data.schema import TableSchema
 from unrolled.data.tables import read_table
 from unrolled.errors import DataError
@@ -80,3 +81,29 @@ def test_predictions_and_evaluations_say_that_the_separator_differs(tmp_path: Pa
     assert "numbers are read with a decimal point" in "".join(read_inputs(path, context).notes)
     assert np.asarray(read_labeled(path, context).inputs[0]).tolist() == [[193.37, 1200.5]]
     assert ["numbers are read with a decimal point" in note for note in context.notes] == [True]
+
+
+def test_dots_before_three_digits_are_asked_for_where_semicolons_divide_the_cells(tmp_path: Path) -> None:
+    path = written(tmp_path, "n;label\n1.284;a\n2.345;b\n13.456;a\n4.567;b\n")
+    with pytest.raises(DataError) as refused:
+        load_config_data(file=str(path))
+    message = "n: cannot tell if 1.284 means 1.284 or 1284. Set decimal: '.' for 1.284, or decimal: ',' for 1284"
+    assert message in str(refused.value)
+    np.testing.assert_allclose(read_table(path, decimal=".").numbers("n"), [1.284, 2.345, 13.456, 4.567])
+    np.testing.assert_allclose(read_table(path, decimal=",").numbers("n"), [1284, 2345, 13456, 4567])
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("n;label\n1.284;a\n0.345;b\n", [1.284, 0.345]),
+        ("n;label\n1.284;a\n2.34;b\n", [1.284, 2.34]),
+        ("n;label\n1.284;a\n1234.567;b\n", [1.284, 1234.567]),
+        ("n;m;label\n1.284;0.5;a\n2.345;1.5;b\n", [1.284, 2.345]),
+        ("n;m;label\n1.284;0,5;a\n2.345;1,5;b\n", [1284, 2345]),
+        ("n,label\n1.284,a\n2.345,b\n", [1.284, 2.345]),
+        ("n\tlabel\n1.284\ta\n2.345\tb\n", [1.284, 2.345]),
+    ],
+)
+def test_dots_are_decimal_where_the_file_tells(content: str, expected: list[float], tmp_path: Path) -> None:
+    np.testing.assert_allclose(read_table(written(tmp_path, content)).numbers("n"), expected)

@@ -72,7 +72,7 @@ class Table:
         """The decimal and the thousands separator of the numbers in the file."""
         if self.decimal:
             return NumberFormat(self.decimal)
-        found = format_of_numbers(self.frame)
+        found = format_of_numbers(self.frame, may_group_by_dots=self.detected.get("delimiter") == ";")
         undecided = {name: number for name, number in found.undecided.items() if name not in self.decimals}
         return NumberFormat(found.decimal, {**found.by_column, **self.decimals}, undecided)
 

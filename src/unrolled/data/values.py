@@ -108,7 +108,7 @@ def are_numbers(cells: pl.Series) -> pl.Series:
     return cells.str.strip_chars().str.contains(_ANY).fill_null(False)
 
 
-def format_of_numbers(frame: pl.DataFrame) -> NumberFormat:
+def format_of_numbers(frame: pl.DataFrame, *, may_group_by_dots: bool = False) -> NumberFormat:
     """Decide how the numbers of a table are written.
 
     A column decides for itself where one of its numbers has one reading only: ``3,14``, ``1.234,5``, ``1,234.5``. The
@@ -116,6 +116,7 @@ def format_of_numbers(frame: pl.DataFrame) -> NumberFormat:
 
     Args:
         frame: The cells.
+        may_group_by_dots: True if decimal commas are usual in the file, so that 1.284 may be 1284.
     """
     by_column, undecided = {}, {}
     for name, dtype in frame.schema.items():
@@ -127,7 +128,7 @@ def format_of_numbers(frame: pl.DataFrame) -> NumberFormat:
             continue
         if decimal := _decimal_of(numbers):
             by_column[name] = decimal
-        elif (is_open := _are_open(numbers)).any():
+        elif (is_open := _are_open(numbers, may_group_by_dots=may_group_by_dots)).any():
             undecided[name] = numbers.filter(is_open)[0]
     commas = [name for name, decimal in by_column.items() if decimal == ","]
     decimal = "," if len(commas) * 2 > len(by_column) else "."
@@ -163,14 +164,16 @@ def decimals_of(frame: pl.DataFrame, known: Mapping[str, str]) -> dict[str, str]
     return {**known, **shown_by}
 
 
-def _are_open(numbers: pl.Series) -> pl.Series:
+def _are_open(numbers: pl.Series, *, may_group_by_dots: bool) -> pl.Series:
     """Return for each number whether it has two readings where no other decides: 1,234, or 1.234 beside 567.
 
-    A program that rounds to three decimals writes them all, so dots before three digits in all numbers are decimal.
+    A program that rounds to three decimals writes them all, so dots before three digits in all numbers are decimal,
+    unless decimal commas are usual in the file.
     """
     with_dot = numbers.str.contains(_OPEN_DOT)
     is_short = ~numbers.str.contains(".", literal=True) & ~numbers.str.contains(r"\d{4}")
-    has_both = with_dot.any() and bool((with_dot | is_short).all()) and (is_short.any() or _has_commas(numbers))
+    may_be_groups = may_group_by_dots or is_short.any() or _has_commas(numbers)
+    has_both = with_dot.any() and bool((with_dot | is_short).all()) and may_be_groups
     return numbers.str.contains(_OPEN_COMMA) | (with_dot if has_both else pl.repeat(False, len(numbers), eager=True))
 
 
