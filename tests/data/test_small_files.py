@@ -2,6 +2,7 @@
 """Small files as programs and people write them: each is read right, or refused in one line that says what to do."""
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,35 @@ def test_an_encoding_that_nothing_decides_is_asked_for(tmp_path: Path) -> None:
     assert '"naïve,a" (cp1252)' in message
     assert "Name its encoding: encoding: " in message
     assert read_table(path, encoding="cp1252").column("text").to_list() == ["naïve", "naïve too"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "text,label\nvoilà c est bon,y\ndéjà vu,n\n",
+        *("text,label\n" + f"Le café à {n} € est trop cher où ça,{'xy'[n % 2]}\n" * 9 for n in range(2)),
+    ],
+)
+def test_no_reading_has_words_of_two_alphabets(tmp_path: Path, text: str) -> None:
+    _, *rows = text.splitlines()
+    table = read_table(written(tmp_path, text.encode("cp1252")))
+    assert table.frame.rows() == [tuple(row.split(",")) for row in rows]
+
+
+def test_words_in_latin_letters_make_a_latin_encoding_the_likeliest(tmp_path: Path) -> None:
+    message = refusal(written(tmp_path, "text,label\nà la ville,a\nà pied,b\n".encode("cp1252")))
+    assert 'cannot tell if it says "à" (cp1252)' in message
+    assert not re.search("[\u0370-\u06ff]", message)
+    assert message.endswith("Name its encoding: encoding: cp1252")
+
+
+def test_each_excerpt_shows_what_differs(tmp_path: Path) -> None:
+    message = refusal(
+        written(tmp_path, ("text,label\n" + "Anmeldung für contraseña,a\nmi envío,b\n" * 9).encode("cp1252"))
+    )
+    excerpts = re.findall('"(.*?)" \\(', message)
+    assert len(set(excerpts)) == len(excerpts) > 2
+    assert excerpts[0] == "contraseña,a ... envío,b"
 
 
 @pytest.mark.parametrize(

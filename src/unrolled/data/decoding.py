@@ -2,6 +2,7 @@
 
 import codecs
 import re
+from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +14,13 @@ _UTF8_SEQUENCES = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}
 _LINES_BEYOND_ASCII = re.compile(rb"[^\n]*[\x80-\xff][^\n]*\n?")
 # Signs that words do not have within them.
 _WITHIN_WORDS = re.compile("(?<=\\w)[^\\w\\s\x00-\x7f\u2018\u2019](?=\\w)")
+_BEYOND_ASCII = re.compile("\\w*[^\\W\x00-\x7f]\\w*")
+# A letter of the Latin alphabet beside a Greek, Cyrillic, Hebrew or Arabic one, or a Chinese or Korean one among them.
+_OTHER = "\u0370-\u06ff"
+_OF_TWO_SCRIPTS = re.compile(f"[A-Za-z][{_OTHER}]|[{_OTHER}][A-Za-z]|[a-z][\u4e00-\u9fff\uac00-\ud7af][a-z]")
+_NOT_LATIN = re.compile(f"[{_OTHER}\u0e00-\u0e7f\u3040-\ud7af]")
+# A reading with more words of two scripts than this, of those beyond ASCII, is none.
+_MOST_OF_TWO_SCRIPTS = 0.2
 # Enough text to tell one encoding from another.
 _DETECTION_BYTES = 1 << 17
 _PIECE = 1 << 22
@@ -24,6 +32,7 @@ _ENCODINGS = (
 )
 # A reading that is less likely than the best by more than this is none.
 _CLOSE = 0.7
+_AROUND = 10
 
 
 def read_text(path: Path, encoding: str | None = None) -> tuple[str, str]:
@@ -195,16 +204,20 @@ def _most_likely(path: Path, content: bytes) -> str:
         text = sample.decode(name, "ignore")
         if not _CONTROLS.search(text):
             readings.setdefault(text, []).append((one["confidence"], name))
+    is_ascii = _is_mostly_ascii(sample)
+    are_likely = {text: not (_mixes_scripts(text) or (is_ascii and _has_single_letters(text))) for text in readings}
+    readings = {text: names for text, names in readings.items() if are_likely[text]} or readings
     if not readings:
         raise DataError(f"{path}: cannot tell its encoding. Name it: encoding: cp1252")
     ranked = sorted(((max(names)[0], text) for text, names in readings.items()), reverse=True)
     close = [text for likelihood, text in ranked if likelihood > _CLOSE * ranked[0][0]]
     fewest = min(len(_WITHIN_WORDS.findall(text)) for text in close)
     close = [text for text in close if len(_WITHIN_WORDS.findall(text)) == fewest]
+    if is_ascii:
+        close.sort(key=lambda text: _NOT_LATIN.search(text) is not None)
     names = [_usual(readings[text]) for text in close]
     if len(close) > 1:
-        words = _first_difference(close)
-        shown = [f'"{" ".join(word[:20].split())}" ({name})' for word, name in zip(words, names, strict=True)][:4]
+        shown = [f'"{excerpt}" ({name})' for excerpt, name in zip(_differences(close), names, strict=True)][:4]
         raise DataError(
             f"{path}: cannot tell if it says {', '.join(shown[:-1])} or {shown[-1]}. "
             f"Name its encoding: encoding: {names[0]}"
@@ -217,7 +230,37 @@ def _usual(names: list[tuple[float, str]]) -> str:
     return next((name for _, name in names if name == "cp1252"), max(names)[1])
 
 
-def _first_difference(texts: list[str]) -> list[str]:
-    """Return the first words that are not the same in all texts."""
-    words = zip(*(text.split() for text in texts), strict=False)
-    return next((list(one) for one in words if len(set(one)) == len(one)), texts)
+def _mixes_scripts(text: str) -> bool:
+    """Return True if many words of a text have letters of two scripts, as those of no language have."""
+    words = _BEYOND_ASCII.findall(text)
+    mixed = sum(_OF_TWO_SCRIPTS.search(word) is not None for word in words)
+    return mixed > _MOST_OF_TWO_SCRIPTS * len(words)
+
+
+def _is_mostly_ascii(text: bytes) -> bool:
+    """Return True if most words of a text are of ASCII letters: then the other ones are of the Latin alphabet too."""
+    words = re.findall(rb"[A-Za-z\x80-\xff]+", text)
+    return bool(2 * sum(word.isascii() for word in words) > len(words))
+
+
+def _has_single_letters(text: str) -> bool:
+    """Return True if a text has letters of another alphabet, but no two of them together."""
+    letters = re.findall(f"[{_OTHER}]+", text)
+    return bool(letters) and all(len(one) == 1 and not one.isupper() for one in letters)
+
+
+def _differences(texts: list[str]) -> list[str]:
+    """Return what differs in each text: the first word that does, and more of them until no two are the same."""
+    found = [""] * len(texts)
+    for words in zip(*(re.split(r"[ \t\r\n]+", text) for text in texts), strict=False):
+        first = next((at for at, signs in enumerate(zip_longest(*words)) if len(set(signs)) > 1), None)
+        if first is None:
+            continue
+        begin = max(0, first - _AROUND)
+        excerpts = [word[begin : first + _AROUND].strip() for word in words]
+        longer = [" ... ".join(filter(None, pair)) for pair in zip(found, excerpts, strict=True)]
+        if len(set(longer)) > len(set(found)):
+            found = longer
+        if len(set(found)) == len(texts):
+            break
+    return found
