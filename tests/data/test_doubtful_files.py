@@ -38,6 +38,13 @@ def examples(cells: list[Any], separator: str = ";") -> str:
         ("date,hour,x\n2024-01-02,0,5\n2024-01-01,23,7\n2024-01-02,1,9\n", {}, [[7], [5], [9]]),
         ("timestamp,x\n190,5\n180,7\n200,9\n", {}, [[7], [5], [9]]),
         ("Month,x\nFeb 2023,5\nJan 2023,7\nMar 2023,9\n", {}, [[7], [5], [9]]),
+        ("Monat;x\n02.2023;5\n01.2023;7\n03.2023;9\n", {}, [[7], [5], [9]]),
+        ("Monat;x\n2. 2023;5\n1. 2023;7\n3. 2023;9\n", {}, [[7], [5], [9]]),
+        ("date;x\n02.2023;5\n01.2023;7\n03.2023;9\n", {}, [[7], [5], [9]]),
+        ("month,x\n202302,5\n202301,7\n202303,9\n", {}, [[7], [5], [9]]),
+        ("year_month,x\n2/2023,5\n1/2023,7\n3/2023,9\n", {}, [[7], [5], [9]]),
+        ("Monat;x\n02-23;5\n01-23;7\n12-22;9\n", {"time_format": "%m-%y"}, [[9], [7], [5]]),
+        ("time,x\n2.2015,5\n1.2015,7\n3.2015,9\n", {}, [[7], [5], [9]]),
         ("week,x\n2024-W06,5\n2024-W05,7\n2024-W07,9\n", {}, [[7], [5], [9]]),
         ("date,1,2\n2024-01-02,5,6\n2024-01-01,7,8\n2024-01-03,9,1\n", {}, [[7, 8], [5, 6], [9, 1]]),
         ("date,bid,ask\n2024-01-01,5,6\n2024-01-02,7,9\n2024-01-03,8,1\n", {}, [[5, 6], [7, 9], [8, 1]]),
@@ -63,6 +70,13 @@ def test_a_series_is_read_in_the_order_of_time(
         ("date,sales\n2024-01-02,5\n2024-01-01,7\nTotal,12\n", 't.csv:4: date: expected a time, got "Total"'),
         ("date,sales\n2024-01-02,5\n2024-13-01,7\n2024-01-01,12\n", 't.csv:3: date: expected a time, got "2024-13-01"'),
         ("Datum;x\n20. Januar 2024;0\n19. Januar 2024;1\n", "Datum: expected times, as its name says"),
+        ("Monat;x\n01-15;0\n02-15;1\n12-14;5\n", "got \"01-15\". Name their format: data: {time_format: '%m-%y'}"),
+        (
+            "mois;x\nJan 2015;0\nM\u00e4r 2015;1\n",
+            'mois: expected times, as its name says, got "M\u00e4r 2015". Write months',
+        ),
+        ("Jahr;x\n2014/15;0\n2015/16;1\n2013/14;5\n", 'Jahr: expected times, as its name says, got "2014/15"'),
+        ("KW;x\n05/2015;0\n06/2015;1\n04/2015;5\n", 'KW: expected times, as its name says, got "05/2015"'),
         ("year;week;x\n2019;2;0\n2019;1;1\n2018;1;5\n", "the rows are not in the order of year, week"),
         ("year;month;day;x\n2019;2;28;0\n2019;2;29;1\n", "t.csv:3: day: expected a day of 2019-02, got 29."),
         ("year;month;x\n2019;2;0\n2019;;1\n2019;3;1\n", "t.csv:3: year month: expected a time"),
@@ -78,6 +92,23 @@ def test_what_cannot_be_known_of_a_series_is_asked(content: str, message: str, t
         load_config_data(file=str(written(tmp_path, content)), purpose="series", test_steps=1)
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "month,x\n3,5\n1,7\n2,9\n",
+        "Monat;x\n3;5\n1;7\n2;9\n",
+        "quarter,x\nQ1,5\nQ2,7\nQ1,9\nQ2,3\n",
+        "week,x\n201503,5\n201501,7\n201502,9\n",
+        "month,x\n1.5,5\n2.5,7\n0.5,9\n",
+    ],
+)
+def test_parts_of_a_time_are_no_times(content: str, tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, content))
+    assert table.times(table.columns[0]) is None
+    data = load_config_data(file=str(written(tmp_path, content)), purpose="series", test_steps=1, target="x")
+    assert data.train.inputs[0][:2, 0].tolist() == [5, 7]
 
 
 @pytest.mark.parametrize(

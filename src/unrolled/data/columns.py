@@ -8,7 +8,16 @@ from weakref import WeakKeyDictionary
 from unrolled.data.cell_sequences import hold_sequences
 from unrolled.data.grids import find_step
 from unrolled.data.table import Table, format_list
-from unrolled.data.times import TIME_OF_DAY, Times, format_range, is_named_time, looks_like_time
+from unrolled.data.times import (
+    TIME_OF_DAY,
+    Times,
+    find_times,
+    format_range,
+    have_years,
+    is_named_period,
+    is_named_time,
+    looks_like_time,
+)
 from unrolled.data.values import are_numbers, is_missing, shown
 from unrolled.errors import DataError
 
@@ -99,7 +108,8 @@ def _find_column(table: Table, name: str) -> Column:
         holds_words = cells.dtype.inner == pl.String and not _are_numeric(filled)
         fact = f"a list of {'words' if holds_words else 'numbers'} in each cell"
         return Column(name, "sequence", fact, holds_words=holds_words)
-    if filled.dtype == pl.String and hold_sequences(filled):
+    are_months = is_named_period(name) and table.times(name) is not None
+    if filled.dtype == pl.String and not are_months and hold_sequences(filled):
         return Column(name, "sequence", "a sequence in each cell")
     times = table.times(name)
     if times is not None and len(times.values.drop_nulls()):
@@ -350,6 +360,28 @@ def _check_clock(table: Table, times: Sequence[str]) -> None:
         )
 
 
+def _says_when(table: Table, column: Column) -> bool:
+    """Return True if a column that holds no times is named after time; months and years may be numbers or words."""
+    if is_named_time(column.name):
+        return column.kind not in ("calendar", "empty")
+    is_word = column.kind in ("text", "category", "identifier")
+    return is_word and is_named_period(column.name) and have_years(table.frame[column.name])
+
+
+def _no_times(table: Table, name: str) -> DataError:
+    """Return the error that shows a cell which is no time; some of the months may have the same name in English."""
+    cells = table.frame[name].drop_nulls().cast(pl.String)
+    wrong = (cell for cell in cells.head(_DETECTION_ROWS) if find_times(name, pl.Series([cell])) is None)
+    cell = shown(next(wrong, cells[0]))
+    short = re.fullmatch(r"\d{1,2}(\D)\d\d", cell)
+    form = f"%m{short[1]}%y" if short and is_named_period(name) else "%d.%m.%Y"
+    months = "Write months as numbers, 2015-03, or name" if re.search(r"[^\W\d_]", cell) else "Name"
+    return DataError(
+        f'{table.path}: {name}: expected times, as its name says, got "{cell}". {months} their format: data: '
+        f"{{time_format: '{form}'}}, or leave the column out: data: {{ignore: {name}}}"
+    )
+
+
 def _find_calendar(table: Table, columns: Mapping[str, Column], series: str | None) -> str | None:
     """Return a column of years that orders the rows, if there is one and no other part of a date.
 
@@ -358,12 +390,8 @@ def _find_calendar(table: Table, columns: Mapping[str, Column], series: str | No
             order of the parts of their dates.
     """
     for name, one in columns.items():
-        if is_named_time(name) and one.kind not in ("calendar", "empty"):
-            cell = shown(table.frame[name].drop_nulls()[0])
-            raise DataError(
-                f'{table.path}: {name}: expected times, as its name says, got "{cell}". Name their format: data: '
-                f"{{time_format: '%d.%m.%Y'}}, or leave the column out: data: {{ignore: {name}}}"
-            )
+        if _says_when(table, one):
+            raise _no_times(table, name)
     parts = [
         name for part in _CALENDAR for name, one in columns.items() if one.kind == "calendar" and name.lower() == part
     ]

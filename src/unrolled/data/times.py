@@ -42,11 +42,20 @@ _COMPACT = {8: ("%Y%m%d", "%d%m%Y", "%m%d%Y"), 10: ("%Y%m%d%H",), 12: ("%Y%m%d%H
 TIME_OF_DAY = "time of day"
 """The form of times without a date."""
 _WORDS = (
-    r"date|datetime|time|timestamp|ds|ts|epoch|unix|datum|zeit|zeitpunkt|zeitstempel|fecha|dato"
+    r"date|datetime|time|timestamp|ds|ts|epoch|unix|datum|zeit|uhrzeit|zeitpunkt|zeitstempel|fecha|dato"
     r"|\u0434\u0430\u0442\u0430|\u0432\u0440\u0435\u043c\u044f|\u65e5\u671f|\u65f6\u95f4|\u65e5\u4ed8|\u65e5\u6642"
 )
 _NAMES = re.compile(rf"(?i)(?:^|[ _-])(?:{_WORDS}|day|when)(?:$|[ _\[(-])|(?-i:Date|Time)$")
 _NAME = re.compile(rf"(?i)(?:{_WORDS})")
+_MONTH_WORDS = r"months?|monat|mois|mes|mese"
+_WEEK_WORDS = r"weeks?|woche|kw|kalenderwoche|semaine|semana|settimana|quarter|quartal|trimestre"
+_YEAR_WORDS = r"years?|jahr|ann[\u00e9e]e|a[\u00f1n]o|anno|period|periode"
+_PERIOD = re.compile(rf"(?i)(?:(?:{_MONTH_WORDS}|{_WEEK_WORDS}|{_YEAR_WORDS})(?:[ _-]|$|(?=[mj]onat|month)))+")
+_OF_MONTHS, _OF_WEEKS = (re.compile(rf"(?i)(?:^|[ _-]|year|jahr)(?:{some})$") for some in (_MONTH_WORDS, _WEEK_WORDS))
+# A month before its year: 01.2015, 1/2015, 1. 2015.
+_MONTH_FIRST = r"^(0?[1-9]|1[0-2])(?:\. ?|[-/ ])(\d{4})$"
+# A year with something else: 2015/16, M\u00e4r 2015, 01-15. Q1 and 12.5 have no year.
+_WITH_YEAR = r"\p{L}.*\d{4}|\d{4}.*\p{L}|\d\D+\d"
 # By the number of digits: seconds, milliseconds, microseconds, nanoseconds from 1970, between 1973 and 2286.
 _EPOCHS = ((1e8, 1e10, "s"), (1e11, 1e13, "ms"), (1e14, 1e16, "us"), (1e17, 1e19, "ns"))
 _DETECTION_ROWS = 200
@@ -86,9 +95,10 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
         return Times(cells.cast(pl.Datetime("us")), "typed")
     if isinstance(cells.dtype, pl.Datetime):
         return Times(_local(_in_utc(cells), cells.dt.replace_time_zone(None).cast(pl.Datetime("us"))), "typed")
-    is_named = looks_like_time(name)
+    is_named = looks_like_time(name) or is_named_period(name)
     if cells.dtype.is_numeric():
-        return _of_numbers(name, cells) if is_named else None
+        digits = cells.cast(pl.String)
+        return (_by_month(name, digits, digits.drop_nulls()) or _of_numbers(name, cells)) if is_named else None
     if cells.dtype != pl.String:
         return None
     sample = _filled(cells.head(_DETECTION_ROWS)).drop_nulls()
@@ -99,8 +109,17 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
     if are_numbers and not is_named and form is None:
         return None
     text = _filled(cells)
-    if form is not None and (read := text.str.to_datetime(form, strict=False)).null_count() < len(cells):
+    if form is not None and (read := _read_named(text, form)).null_count() < len(cells):
         return Times(_in_utc(read), form)
+    return _of_text(name, text, sample, are_numbers=are_numbers)
+
+
+def _of_text(name: str, text: pl.Series, sample: pl.Series, *, are_numbers: bool) -> Times | None:
+    is_named = looks_like_time(name) or is_named_period(name)
+    if _OF_WEEKS.search(name) and sample.str.contains(rf"^{_MONTH.pattern}$|{_MONTH_FIRST}").any():
+        return None  # 05/2015 may be the fifth week
+    if is_named and (months := _by_month(name, text, sample)):
+        return months
     if are_numbers:
         found = _of_numbers(name, text.cast(pl.Float64, strict=False), text) if is_named else None
         return found or (_by_period(text, sample, is_named=True) if is_named else None)
@@ -110,6 +129,38 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
 def is_named_time(name: str) -> bool:
     """Return True if the name of a column is a word for its time and nothing else, as that of time_spent is not."""
     return _NAME.fullmatch(name.strip()) is not None
+
+
+def is_named_period(name: str) -> bool:
+    """Return True if the name of a column is that of a month, week, quarter or year and nothing else."""
+    return _PERIOD.fullmatch(name.strip()) is not None
+
+
+def have_years(cells: pl.Series) -> bool:
+    """Return True if most cells hold a year with a month or another part of a time, in whatever form."""
+    filled = _filled(cells.cast(pl.String)).drop_nulls()
+    return 2 * int(filled.str.contains(_WITH_YEAR).sum()) > len(filled)
+
+
+def _read_named(text: pl.Series, form: str) -> pl.Series:
+    """Read times in the format that the user names; without a day it is the first of the month."""
+    if "%m" in form or "%b" in form or "%B" in form:
+        has_day = any(day in form for day in ("%d", "%e"))
+        text, form = (text, form) if has_day else ("1 " + text, f"%d {form}")
+    return text.str.to_datetime(form, strict=False)
+
+
+def _by_month(name: str, text: pl.Series, sample: pl.Series) -> Times | None:
+    """Read months before years, or both in six digits; in a column of seconds 1.2015 is a fraction."""
+    is_month = _OF_MONTHS.search(name) is not None
+    if sample.str.contains(_MONTH_FIRST).all() and (is_month or sample.str.starts_with("0").any()):
+        first, form = text.str.replace(_MONTH_FIRST, "${2}-${1}-01"), "month and year"
+    elif is_month and sample.str.contains(r"^(?:1[5-9]|2[01])\d{2}(?:0[1-9]|1[0-2])$").all():
+        first, form = text + "01", "%Y%m"
+    else:
+        return None
+    values = first.str.to_datetime("%Y%m%d" if form == "%Y%m" else "%Y-%m-%d", strict=False, time_unit="us")
+    return Times(values, form) if values.drop_nulls().dt.year().is_between(*_PLAUSIBLE).all() else None
 
 
 def _of_numbers(name: str, numbers: pl.Series, text: pl.Series | None = None) -> Times | None:
