@@ -38,12 +38,34 @@ def joined(parts: tuple[str, ...], **columns: list[Any]) -> list[str]:
         ({"year": [2024], "month": ["February"], "day": [29], "hour": [24]}, ["2024-03-01"]),
         ({"year": [2024], "month": [2], "day": [3], "time": ["04:05:06"]}, ["2024-02-03 04:05:06"]),
         ({"date": ["2024-02-03"], "time": ["4:05"]}, ["2024-02-03 04:05"]),
+        ({"Datum": ["2024-02-03"], "clock": ["04:05"]}, ["2024-02-03 04:05"]),
+        ({"year": [2024], "month": [2], "day": [3], "Beginn": ["4:05"]}, ["2024-02-03 04:05"]),
         ({"date": ["03.02.2024", "13.02.2024"], "hour": [4, 0]}, ["2024-02-03 04:00", "2024-02-13 00:00"]),
         ({"date": ["2024-02-03"], "h": [4], "m": [5], "s": [6.5]}, ["2024-02-03 04:05:06.500000"]),
     ],
 )
 def test_columns_that_say_when_together_are_one_time(columns: dict[str, list[Any]], expected: list[str]) -> None:
     assert joined(tuple(columns), **columns) == expected
+
+
+@pytest.mark.parametrize(("clock", "settings"), [("start", {"time": ["day", "start"]}), ("Uhrzeit", {})])
+def test_hours_and_minutes_are_times_of_the_day_in_columns_so_named(
+    clock: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    rows = "".join(f"2024-01-0{1 + n // 3},{8 + n % 3:02d}:00,{n}\n" for n in reversed(range(9)))
+    path = tmp_path / "t.csv"
+    path.write_text(f"day,{clock},x\n{rows}")
+    data = load_config_data(file=str(path), purpose="series", test_steps=2, **settings)
+    assert data.classes == ("x",)
+    values = data.train.inputs[0][:, 0]
+    assert values[np.isfinite(values)].tolist() == list(range(7))
+
+
+def test_two_rows_of_one_date_name_the_column_of_the_times_of_the_day(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("day,start,x\n2024-01-01,08:00,1\n2024-01-01,09:00,2\n2024-01-02,08:00,3\n")
+    with pytest.raises(DataError, match=r"Join it with the time of the day: data: \{time: \[day, start\]\}; or drop"):
+        load_config_data(file=str(path), purpose="series", test_steps=1)
 
 
 @pytest.mark.parametrize(

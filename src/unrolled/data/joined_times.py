@@ -8,7 +8,7 @@ from typing import Any
 from unrolled.data.columns import find_columns, find_series_column, named_columns
 from unrolled.data.grids import DAY
 from unrolled.data.table import Table, format_list
-from unrolled.data.times import TIME_OF_DAY
+from unrolled.data.times import TIME_OF_DAY, times_of_day
 from unrolled.errors import DataError
 
 import numpy as np
@@ -40,6 +40,7 @@ def with_joined_times(table: Table, settings: Mapping[str, Any], *, finds: bool)
         DataError: A column is missing, or its cells are no parts of a time.
     """
     time, found = settings.get("time"), dict(settings)
+    table = replace(table, clocks=named_columns(time))
     if isinstance(time, str) or (time is None and not finds):
         return table, found
     parts = named_columns(time) or find_time_parts(table, found.get("series"), named_columns(found.get("ignore")))
@@ -123,6 +124,7 @@ def join_times(table: Table, parts: Sequence[str]) -> Table:
     name = joined_name(parts)
     if name in table.columns:
         raise DataError(f'{table.path}: the column "{name}" has the name of the joined times. Rename it.')
+    table = replace(table, clocks=tuple(parts))
     for part in parts:
         table.column(part)
     dates, clock = _date_of(table, parts[0]), list(parts[-1:]) if _is_clock(table, parts[-1]) else []
@@ -151,6 +153,12 @@ def join_times(table: Table, parts: Sequence[str]) -> Table:
         moments = moments + of_day.values.to_physical().fill_null(0).to_numpy()
     times = pl.Series(name, moments, dtype=pl.Int64).set(pl.Series(~known), None).cast(pl.Datetime("us"))
     return replace(table, frame=table.frame.with_columns(times), joined=tuple(parts))
+
+
+def find_clock(table: Table, time: str) -> str:
+    """Return a column beside that of times which holds times of the day; empty if there is none."""
+    others = (name for name in table.columns if name not in (time, *table.joined))
+    return next((name for name in others if times_of_day(table.frame[name]) is not None), "")
 
 
 def without_joined_times(table: Table) -> Table:

@@ -20,6 +20,7 @@ from unrolled.data.grids import (
     parse_hours,
     parse_step,
 )
+from unrolled.data.joined_times import find_clock
 from unrolled.data.schema import TableSchema
 from unrolled.data.table import Table
 from unrolled.errors import DataError
@@ -284,9 +285,15 @@ class _Rows:
             first, second = (int(row) for row in rows[index : index + 2])
             table, _ = self._at(first)
             line = self._location(first) if table is not self._at(second)[0] else f"line {table.lines[first]}"
+            time = self.schema.time or ""
+            has_hours = moments[index] % DAY or not self.has_times
+            clock = "" if has_hours or table.joined else find_clock(table, time)
+            joined = (
+                f" Join it with the time of the day: data: {{time: [{time}, {clock}]}}; or drop" if clock else " Drop"
+            )
             raise DataError(
-                f"{self._location(second)}: {self._time(second)} is also the time of {line}. Drop one of the rows; if "
-                "they are of two series, name the column that tells them apart: series"
+                f"{self._location(second)}: {self._time(second)} is also the time of {line}.{joined} one of the rows; "
+                "if they are of two series, name the column that tells them apart: series"
             )
 
     def _at(self, row: int) -> tuple[Table, int]:

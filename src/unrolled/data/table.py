@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from unrolled.data.times import Times, find_times
+from unrolled.data.times import Times, find_times, times_of_day
 from unrolled.data.values import (
     LARGEST,
     SEPARATORS,
@@ -36,6 +36,7 @@ class Table:
         time_format: The format of times, as of ``strptime``, that the user sets.
         fill: By column, what stands in for its empty cells.
         joined: The columns whose times the last one of the frame joins (see ``join_times``).
+        clocks: The columns of times that the user names, in which 08:00 is a time of the day.
         note: What the user should know of how it was read; empty if there is nothing.
         find_lines: Function that returns the line number of each row in the file.
     """
@@ -49,6 +50,7 @@ class Table:
     time_format: str | None = None
     fill: Mapping[str, str | float] = field(default_factory=dict)
     joined: tuple[str, ...] = ()
+    clocks: tuple[str, ...] = ()
     note: str = ""
     find_lines: Callable[[], Sequence[int]] | None = None
 
@@ -159,7 +161,10 @@ class Table:
             DataError: No column has that name.
         """
         if name not in self._found_times:
-            self._found_times[name] = find_times(name, self.column(name), self.time_format)
+            found = find_times(name, self.column(name), self.time_format)
+            self._found_times[name] = (
+                times_of_day(self.column(name)) if found is None and name in self.clocks else found
+            )
         return self._found_times[name]
 
     @cached_property

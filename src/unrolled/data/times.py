@@ -131,6 +131,12 @@ def is_named_time(name: str) -> bool:
     return _NAME.fullmatch(name.strip()) is not None
 
 
+def times_of_day(cells: pl.Series) -> Times | None:
+    """Read a column as times of the day, whatever its name; None if it holds none."""
+    found = find_times("time", cells) if cells.dtype == pl.String else None
+    return found if found is not None and found.form == TIME_OF_DAY else None
+
+
 def is_named_period(name: str) -> bool:
     """Return True if the name of a column is that of a month, week, quarter or year and nothing else."""
     return _PERIOD.fullmatch(name.strip()) is not None
