@@ -12,6 +12,7 @@ from unrolled.data.columns import find_columns
 from unrolled.data.registry import load_config_data
 from unrolled.data.schema import TableSchema
 from unrolled.data.tables import read_table
+from unrolled.data.values import MISSING
 from unrolled.errors import DataError
 
 import numpy as np
@@ -169,6 +170,24 @@ def test_another_column_decides_what_a_comma_means(tmp_path: Path) -> None:
 def test_a_cell_that_is_no_number_among_numbers_is_refused_with_its_line(tmp_path: Path, wrong: str) -> None:
     path = written(tmp_path, f"n\tlabel\n1\ta\n2\tb\n3\ta\n{wrong}\tb\n", "t.tsv")
     assert refusal(path).startswith(f'{path}:5: n: expected a number, got "{wrong}"')
+
+
+@pytest.mark.parametrize("word", MISSING)
+def test_what_stands_for_a_missing_number_is_documented(word: str) -> None:
+    told = " ".join(Path(__file__).parents[2].joinpath("docs", "data.md").read_text(encoding="utf-8").split())
+    listed = re.search("Empty cells(.*?)are missing numbers", told)
+    assert listed is not None
+    assert not word or f"`{word}`" in listed[1].lower()
+
+
+def test_words_that_are_classes_are_not_counted_as_empty(tmp_path: Path) -> None:
+    rows = "".join(
+        f"{'none' if n % 2 else 'gold'},{'NA' if n % 4 else 'west'},it is the {chr(97 + n)} one\n" for n in range(8)
+    )
+    columns = find_columns(read_table(written(tmp_path, "segment,area,notes\n" + rows + "none,west,none\n")))
+    assert columns["segment"].fact == "category, 2 different"
+    assert columns["area"].fact == "category, 1 different, 6 empty"
+    assert columns["notes"].fact == "text, 9 different"
 
 
 JANUARY_5, JANUARY_25 = datetime(2024, 1, 5), datetime(2024, 1, 25)

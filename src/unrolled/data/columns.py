@@ -1,7 +1,7 @@
 """The kind of each column of a table, found from its cells and its name, with the reason for people."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -18,7 +18,7 @@ from unrolled.data.times import (
     is_named_time,
     looks_like_time,
 )
-from unrolled.data.values import are_numbers, is_missing, shown
+from unrolled.data.values import are_numbers, is_absent, is_blank, is_missing, shown
 from unrolled.errors import DataError
 
 import numpy as np
@@ -128,11 +128,15 @@ def _find_column(table: Table, name: str) -> Column:
         and different * 2 <= len(filled)
         and not words.str.contains(r"\S\s+\S+\s+\S").any()
     ):
-        return Column(name, "category", f"category, {_describe_cells(cells, table.size)}")
+        return Column(name, "category", f"category, {_describe_cells(cells, table.size, is_absent)}")
     if name.lower() not in INPUTS and _are_codes(words):
-        what = "it identifies the rows" if different == len(filled) else f"codes, {_describe_cells(cells, table.size)}"
+        what = (
+            "it identifies the rows"
+            if different == len(filled)
+            else f"codes, {_describe_cells(cells, table.size, is_absent)}"
+        )
         return Column(name, "identifier", what)
-    return Column(name, "text", f"text, {_describe_cells(cells, table.size)}")
+    return Column(name, "text", f"text, {_describe_cells(cells, table.size, is_blank)}")
 
 
 def _are_codes(words: pl.Series) -> bool:
@@ -145,10 +149,11 @@ def _are_codes(words: pl.Series) -> bool:
     return bool(may_be.sum() >= _MOSTLY * len(words)) and usual >= _MOSTLY * len(words)
 
 
-def _describe_cells(cells: pl.Series, size: int) -> str:
-    """Return how many different values the first cells of a column have, and how many of them are empty."""
-    empty = int(is_missing(cells).sum())
-    fact = f"{cells.filter(~is_missing(cells)).n_unique():,} different" + (f", {empty:,} empty" if empty else "")
+def _describe_cells(cells: pl.Series, size: int, find: Callable[[pl.Series], pl.Series]) -> str:
+    """Return how many different values the first cells of a column have, and how many are empty as ``find`` says."""
+    is_empty = find(cells)
+    empty = int(is_empty.sum())
+    fact = f"{cells.filter(~is_empty).n_unique():,} different" + (f", {empty:,} empty" if empty else "")
     return fact + (f" in the first {len(cells):,} rows" if size > len(cells) else "")
 
 
