@@ -18,6 +18,7 @@ from unrolled.errors import DataError
 import numpy as np
 import polars as pl
 import pytest
+from xlsxwriter import Workbook
 
 NAN = float("nan")
 
@@ -277,6 +278,26 @@ TWO_ROWS = {"text": ["good one", "bad one"], "label": ["p", "n"]}
 )
 def test_one_table_in_many_forms(tmp_path: Path, content: str, name: str) -> None:
     assert read_table(written(tmp_path, content, name)).frame.to_dict(as_series=False) == TWO_ROWS
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"target": "label"}, 'unknown column "label". Columns: note.'),
+        ({}, "cannot tell which column is the target. Columns: note."),
+    ],
+)
+def test_a_column_that_is_missing_may_be_on_another_sheet(
+    settings: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "t.xlsx"
+    with Workbook(path) as book:
+        pl.DataFrame({"note": ["made today"]}).write_excel(book, "notes")
+        pl.DataFrame({"text": ["a", "b"] * 4, "label": ["x", "y"] * 4}).write_excel(book, "my data")
+    told = refusal(path, **settings)
+    assert message in told
+    assert told.endswith(". Other sheets: my data. To read one: data: {sheet: my data}")
+    assert load_config_data(file=str(path), sheet="my data").classes == ("x", "y")
 
 
 @pytest.mark.parametrize("suffix", [".xlsx", ".parquet", ".arrow"])

@@ -248,6 +248,7 @@ def _no_input(table: Table, columns: Mapping[str, Column]) -> DataError:
     return DataError(
         f"{table.path}: cannot tell which column is the input: {found}. Name it: data: {{file: {table.path.name}, "
         f"input: {first}}}; to forecast a column, name it as the input and leave the target out"
+        + (f".{table.format_sheets()}" if table.other_sheets else "")
     )
 
 

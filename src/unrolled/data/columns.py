@@ -210,6 +210,7 @@ def find_usual_column(table: Table, names: Sequence[str], setting: str) -> str:
     raise DataError(
         f"{table.path}: cannot tell which column is the {setting}. Columns: {format_list(table.columns, 20)}. "
         f"Name it: data: {{file: {table.path.name}, {setting}: {table.columns[-1]}}}"
+        + (f".{table.format_sheets()}" if table.other_sheets else "")
     )
 
 

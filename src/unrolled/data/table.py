@@ -30,6 +30,7 @@ class Table:
         path: The file.
         frame: The cells: text from text files, with null for an empty cell; typed values from the other formats.
         detected: The detected encoding, delimiter and header, for people.
+        other_sheets: The names of the sheets of the workbook that are not read.
         target: The column that the file itself marks as the class, if it does.
         decimal: The decimal separator that the user sets.
         decimals: The decimal separators of columns that are known from another table.
@@ -44,6 +45,7 @@ class Table:
     path: Path
     frame: pl.DataFrame
     detected: dict[str, str] = field(default_factory=dict)
+    other_sheets: tuple[str, ...] = ()
     target: str | None = None
     decimal: str | None = None
     decimals: Mapping[str, str] = field(default_factory=dict)
@@ -86,12 +88,20 @@ class Table:
         """
         if name not in self.frame.columns:
             remedy = did_you_mean(name, self.columns) or f" Columns: {format_list(self.columns, 20)}."
-            raise DataError(f'{self.path}: unknown column "{name}".{remedy}')
+            raise DataError(f'{self.path}: unknown column "{name}".{remedy}{self.format_sheets()}')
         return self.frame[name]
 
     def take(self, rows: NDArray[np.int64]) -> "Table":
         """Return some of the rows, which know their lines in the file."""
         return replace(self, frame=self.frame[rows], find_lines=lambda: [self.lines[row] for row in rows.tolist()])
+
+    def format_sheets(self) -> str:
+        """Return a sentence on the sheets of the workbook that are not read, for messages; empty without one."""
+        if not self.other_sheets:
+            return ""
+        return (
+            f" Other sheets: {format_list(self.other_sheets, 20)}. To read one: data: {{sheet: {self.other_sheets[0]}}}"
+        )
 
     def format_detected(self) -> str:
         """Return the size and the detected format, in one line."""

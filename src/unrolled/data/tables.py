@@ -193,7 +193,8 @@ def _read_binary(path: Path, suffix: str, sheet: str | None) -> Table:
     detected = {"format": name}
     if len(sheets) > 1:
         detected["sheet"] = f'"{sheet or sheets[0]}" of {", ".join(sheets)}'
-    return Table(path, with_simple_types(path, frame), detected)
+    others = tuple(one for one in sheets if one != (sheet or sheets[0]))
+    return Table(path, with_simple_types(path, frame), detected, other_sheets=others)
 
 
 def _read_sheet(path: Path, sheet: str | None) -> tuple[pl.DataFrame, list[str]]:
