@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 # Turns the median of the absolute differences of normal values into their standard deviation.
 _MEDIAN_TO_DEVIATION = 1.4826
-_FEWEST_SEASONS, _MOST_SEASONS = 3, 4
-_DEVIATIONS = 5
+_FEWEST_SEASONS, _COMPARED, _MOST_SEASONS = 3, 4, 8
+_DEVIATIONS, _WIDEST = 4, 1.5
+_SMALL = 0.02  # of the usual value, added before the logarithm
 _ROUNDING = 1e-5  # of the largest value
-# So many values of a season may be unusual, or the season divided by this.
-_UNUSUAL, _PARTS = 2, 7
+# So many values of a season may be too low, and as many too high, or the season divided by this.
+_UNUSUAL, _PARTS = 2, 14
 
 
 def season_lags(horizon: int, season: int) -> NDArray[np.int64]:
@@ -102,13 +103,18 @@ def find_unusual(windows: NDArray[Any], season: int) -> NDArray[np.bool_]:
 
     ::
 
-        y[i, p]     = x[i, p] + median over p of (x[n, p] - x[i, p])        season i at the level of the last one, n
+        z[i, p]     = log(x[i, p] + 0.02 * median |x|)      of values that are never negative; x[i, p] of others
+        y[i, p]     = z[i, p] + median over p of (z[n, p] - z[i, p])        season i at the level of the last one, n
         s           = 1.4826 * median over i and p of |y[i + 1, p] - y[i, p]|
-        unusual     : |y[n, p] - y[i, p]| > 5 s for all i < n               at least two of them have a value
+        s[p]        = 1.4826 * 2**0.5 * median over i < n of |y[i, p] - median over i < n of y[i, p]|
+        unusual     : |y[n, p] - y[i, p]| > 4 max(s, min(s[p], 1.5 s))      for i = n - 3 ... n - 1
 
-    The last four seasons are compared. Where there are fewer than three, it cannot be known which one is unusual, and
-    none is; nor is any if more than two are unusual, or a seventh of a longer season, as the season itself has then
-    changed; nor if the spread is 0, as of a price, which is changed for good, or of sales that are mostly 0.
+    In logarithms a Monday without sales is far from other Mondays, whatever is sold on Saturdays. The last four
+    seasons are compared, of which three have to have a value; up to eight show the spread. With fewer than three it
+    cannot be known which one is unusual, and none is. Nor are those that are too low, or too high, if they are more
+    than two, or than a fourteenth of a longer season, or if both are as many, as the season itself has then changed;
+    nor is any if the spread is 0, as of a price, which is changed for good, or if most values are 0, as of rare sales.
+    Places that are 0 in all of these seasons do not count.
 
     Args:
         windows: [B, >= season, F] past values, NaN for a gap.
@@ -118,16 +124,35 @@ def find_unusual(windows: NDArray[Any], season: int) -> NDArray[np.bool_]:
     count = min(window // season, _MOST_SEASONS)
     if season == 1 or count < _FEWEST_SEASONS:
         return np.zeros((batch, season, channels), np.bool_)
-    seasons = windows[:, window - count * season :].reshape(batch, count, season, channels)
+    seasons = _comparable(windows[:, window - count * season :].reshape(batch, count, season, channels))
     leveled = seasons + _median(seasons[:, -1:] - seasons, (2,))
-    spread = _MEDIAN_TO_DEVIATION * _median(np.abs(np.diff(leveled, axis=1)), (1, 2))[:, 0]
-    largest = np.nan_to_num(np.abs(seasons)).max(axis=(1, 2))[:, None]
-    distances = np.abs(leveled[:, -1:] - leveled[:, :-1])
-    is_far = np.isnan(distances) | (distances > (_DEVIATIONS * spread + _ROUNDING * largest)[:, None])
-    is_unusual = is_far.all(axis=1) & ((~np.isnan(distances)).sum(axis=1) >= _FEWEST_SEASONS - 1)
-    is_unusual &= spread > 0
+    earlier, last = leveled[:, :-1], leveled[:, -1:]
+    pooled = _median(np.abs(np.diff(leveled, axis=1)), (1, 2))
+    own = np.sqrt(2) * _median(np.abs(earlier - _median(earlier, (1,))), (1,))
+    largest = np.nan_to_num(np.abs(seasons)).max(axis=(1, 2), keepdims=True)
+    far = _DEVIATIONS * _MEDIAN_TO_DEVIATION * np.fmax(pooled, np.fmin(own, _WIDEST * pooled)) + _ROUNDING * largest
+    distances = last - earlier[:, 1 - _COMPARED :]
+    has_enough = ((~np.isnan(distances)).sum(axis=1) >= _FEWEST_SEASONS - 1) & (pooled[:, 0] > 0)
     most = max(_UNUSUAL, season // _PARTS)
-    return np.asarray(is_unusual & (is_unusual.sum(axis=1, keepdims=True) <= most))
+    found = np.zeros((batch, season, channels), np.bool_)
+    for side in (distances, -distances):
+        is_far = (np.isnan(side) | (side > far)).all(axis=1) & has_enough
+        found |= is_far & (is_far.sum(axis=1, keepdims=True) <= most)
+    return np.asarray(found & (found.sum(axis=1, keepdims=True) < 2 * most))
+
+
+def _comparable(seasons: NDArray[Any]) -> NDArray[np.float64]:
+    """Return seasons [B, n, season, F] as logarithms unless some are negative, without places that are always 0.
+
+    Where most other values are 0 as well, all are NaN.
+    """
+    is_idle = (np.nan_to_num(seasons) == 0).all(axis=1, keepdims=True)
+    values = np.where(is_idle, np.nan, seasons.astype(np.float64))
+    usual = _median(np.abs(values), (1, 2))
+    has_sign = (values < 0).any(axis=(1, 2), keepdims=True)
+    is_rare = ~(usual > 0)
+    logarithms = np.log(np.where(is_rare | has_sign, 1.0, values + _SMALL * usual))
+    return np.where(is_rare, np.nan, np.where(has_sign, values, logarithms))
 
 
 def fill_gaps(values: NDArray[Any], season: int) -> NDArray[Any]:
