@@ -204,6 +204,12 @@ def test_the_command_writes_csv_json_a_page_and_a_picture(
         ("sales.csv", "plan.csv", 20, "plan.csv: shop 2: expected promotion of the 20 steps after 2024-09-30, got 14"),
         ("sales.csv", "gap.csv", 7, "gap.csv: shop 1: expected promotion of 2024-10-03, got none. Add it to the row"),
         ("sales.csv", "none.csv", 7, 'none.csv: unknown column "promotion".'),
+        (
+            "sales.csv",
+            "again.csv",
+            7,
+            "again.csv:44: date: 2024-10-01 is also the time of line 2. Drop one",
+        ),
     ],
 )
 def test_what_is_not_known_is_refused_with_its_columns_and_steps(
@@ -216,6 +222,7 @@ def test_what_is_not_known_is_refused_with_its_columns_and_steps(
             for line in plan.splitlines(keepends=True)
         )
     )
+    (folder / "again.csv").write_text(plan + plan.splitlines()[1] + "\n")
     (folder / "none.csv").write_text("\n".join(line.rsplit(",", 1)[0] for line in plan.splitlines()) + "\n")
     with pytest.raises(DataError) as caught:
         unrolled.forecast_table(run, folder / file, steps, future=None if future is None else folder / future)

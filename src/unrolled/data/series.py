@@ -283,8 +283,9 @@ class _Rows:
     def _check_different(self, moments: Moments, rows: NDArray[np.int64]) -> None:
         for index in np.flatnonzero(moments[1:] == moments[:-1])[:1].tolist():
             first, second = (int(row) for row in rows[index : index + 2])
-            table, _ = self._at(first)
-            line = self._location(first) if table is not self._at(second)[0] else f"line {table.lines[first]}"
+            table, index_in_table = self._at(first)
+            is_same = table is self._at(second)[0]
+            line = f"line {table.lines[index_in_table]}" if is_same else self._location(first)
             time = self.schema.time or ""
             has_hours = moments[index] % DAY or not self.has_times
             clock = "" if has_hours or table.joined else find_clock(table, time)
