@@ -248,6 +248,20 @@ def test_each_column_of_a_wide_table_is_a_series_where_that_is_asked_for(tmp_pat
     assert [one.name for one in loaded(tmp_path, named, series="columns").timelines] == ["x", "y"]
 
 
+def test_a_column_of_two_values_among_wide_series_is_refused_until_it_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        loaded(tmp_path, WIDE, test_steps=2, series="columns")
+    assert str(caught.value).endswith(
+        "sales.csv: price: expected a series in each column, got the values 0 and 1 alone. Name what is known ahead: "
+        "known, or the columns to forecast: input"
+    )
+    assert "price" not in [one.name for one in loaded(tmp_path, WIDE, series="columns", ignore="price").timelines]
+    named = loaded(tmp_path, WIDE, test_steps=2, series="columns", input=["north", "price"])
+    assert [one.name for one in named.timelines] == ["north", "price"]
+    rare = "day,a,b,c\n" + "".join(f"2024-01-{day:02d},{day % 2},{day % 3 == 0:d},0\n" for day in range(1, 9))
+    assert len(loaded(tmp_path, rare, series="columns").timelines) == 3, "all of them are like that"
+
+
 def test_small_differences_of_large_numbers_are_kept(tmp_path: Path) -> None:
     rows = [f"2024-01-{day:02d},{1_000_000_000 + day % 3}" for day in range(1, 20)]
     data = loaded(tmp_path, "day,count\n" + "\n".join(rows) + "\n")

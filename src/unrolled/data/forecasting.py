@@ -25,6 +25,8 @@ EACH_COLUMN = "columns"
 """The value of the setting ``series`` that makes a series of each column."""
 # Fewer columns beside a time are rather the channels of one series.
 _FEWEST_WIDE = 6
+# The number of different values of a column that says yes or no.
+_OF_SWITCH = 2
 
 
 def load_series(
@@ -48,8 +50,8 @@ def load_series(
         read_options: Those of ``read_table``.
 
     Raises:
-        DataError: The file is missing or damaged, a column is missing, a cell is not a number, or a series has two rows
-            of the same time.
+        DataError: The file is missing or damaged, a column is missing, a cell is not a number, a series has two rows
+            of the same time, or one of many columns that are a series each has two values alone.
     """
     named, read_options = dict(columns or {}), dict(read_options or {})
     table, named = with_joined_times(read_source(path, **read_options), named, finds=True)
@@ -57,6 +59,8 @@ def load_series(
         raise DataError(f"{table.path}: input and target both name columns to forecast. Leave target out.")
     channels = named.pop("input", None) or named.pop("target", None)
     schema = replace(forecast_schema(table, channels, **named), read_options=read_options).with_formats(table)
+    if schema.is_wide and not channels:
+        _check_wide(table, schema.columns)
     series, note = without_future(read_series(table, schema), schema)
     if not any(len(one.values) for one in series):
         raise DataError(f"{table.path}: {format_list(schema.columns)}: no value to forecast. Name another column.")
@@ -161,6 +165,24 @@ def until(series: Series, end: int) -> Series:
         values=series.values[:end],
         timeline=replace(series.timeline, moments=None if moments is None else moments[:end]),
     )
+
+
+def _check_wide(table: Table, columns: Sequence[str]) -> None:
+    """Refuse a column of two values among series of more: rather a covariate, such as holidays, than a series.
+
+    Raises:
+        DataError: There is one.
+    """
+    found = {name: np.unique(values[~np.isnan(values)]) for name in columns for values in [table.numbers(name)]}
+    if np.median([len(values) for values in found.values()]) <= _OF_SWITCH:
+        return
+    switches = [name for name, values in found.items() if len(values) == _OF_SWITCH]
+    if switches:
+        low, high = found[switches[0]]
+        raise DataError(
+            f"{table.path}: {format_list(switches, 4)}: expected a series in each column, got the values {low:g} and "
+            f"{high:g} alone. Name what is known ahead: known, or the columns to forecast: input"
+        )
 
 
 def _format_wide(table: Table, schema: TableSchema) -> str:
