@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import unrolled
@@ -173,16 +174,23 @@ def test_the_forecast_page_has_history_and_forecast_of_each_channel(trained: Run
 def test_the_forecast_page_and_picture_have_dates_and_the_first_eight_series(trained: Run, tmp_path: Path) -> None:
     days = [f"2024-01-{day:02d}" for day in range(1, 16)]
     values = np.arange(30.0).reshape(15, 2)
-    series = [SeriesForecast(f"shop {n}", values[:12], values[12:], days[:12], days[12:]) for n in range(9)]
-    forecast = TableForecast(series, ("height", "depth"), "shop", "day", notes=("shop 8 is new",))
+    series = [SeriesForecast(f"shop {n}", values[:12], values[12:], days[:12], days[12:]) for n in range(101)]
+    forecast = TableForecast(series[:9], ("height", "depth"), "shop", "day", notes=("shop 8 is new",))
     write_forecast_page(tmp_path / "next.html", trained, forecast)
-    page = text_of((tmp_path / "next.html").read_text())
-    for words in ("shop 0: height", "shop 7: depth", "2024-01-01", "The first 8 of 9 series.", "shop 8 is new"):
-        assert words in page
-    assert "shop 8: height" not in page
+    page = (tmp_path / "next.html").read_text()
+    for words in ("shop 0: height", "shop 7: depth", "2024-01-01", "shop 8 is new"):
+        assert words in text_of(page)
+    folded = page[page.index("<details>") : page.index("</details>")]
+    assert all(words in folded for words in ("2 more", "shop 8: height", "shop 8: depth"))
+    assert folded.count("<figcaption>") == 2
+    assert "The option --output FILE.csv writes the values of all series as a table." in text_of(page)
     picture = np.asarray(draw_forecast(forecast))
     assert (picture == (214, 96, 20)).all(axis=2).any(), "the color of the forecast"
     assert picture.shape[0] > 16 * 260
+    write_forecast_page(tmp_path / "next.html", trained, replace(forecast, series=series))
+    assert "The first 100 of 101 series." in text_of((tmp_path / "next.html").read_text())
+    write_forecast_page(tmp_path / "next.html", trained, replace(forecast, series=series[:1]))
+    assert "<details>" not in (tmp_path / "next.html").read_text()
 
 
 def test_a_page_replaces_an_earlier_page_and_no_other_file(trained: Run, tmp_path: Path) -> None:

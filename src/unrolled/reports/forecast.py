@@ -19,6 +19,8 @@ from PIL import Image, ImageDraw, ImageFont
 _HISTORY_PER_STEP = 4
 _SHORTEST_HISTORY = 48
 _MOST_SERIES = 8
+# Further series on a page, in a part that is folded.
+_MOST_FOLDED = 92
 # In pixels.
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM, _MARGIN = 960, 260, 84, 40, 36, 24
 _LABEL_WIDTH, _LINE, _DASH = 120, 3, 6
@@ -38,7 +40,7 @@ class _Panel:
 
 
 def write_forecast_page(path: Path, run: Run, forecast: TableForecast) -> None:
-    """Write a page with a chart for each channel of the first series.
+    """Write a page with a chart for each channel of the first series; those of further series are folded.
 
     Args:
         path: The page to write.
@@ -48,13 +50,14 @@ def write_forecast_page(path: Path, run: Run, forecast: TableForecast) -> None:
     Raises:
         WriteError: The path holds a file that is not a page of unrolled, or cannot be written.
     """
-    charts = []
-    for panel in _panels(forecast):
+    charts, most = [], _MOST_SERIES + _MOST_FOLDED
+    for panel in _panels(forecast, most):
         lines = {"history": panel.history, "forecast": panel.forecast}
         bands = {"forecast": panel.band} if panel.band else None
         chart = line_chart(f"{panel.name} and its forecast", lines, bands, panel.steps)
         charts.append({"name": panel.name, "series": list(lines), "chart": chart})
     steps, period = len(forecast.series[0].values), forecast.series[0].times
+    shown = _MOST_SERIES * len(forecast.channels)
     page = render(
         "forecast.html",
         name=run.config.name,
@@ -63,15 +66,17 @@ def write_forecast_page(path: Path, run: Run, forecast: TableForecast) -> None:
         channels=format_list(forecast.channels),
         period=f", {period[0]} to {period[-1]}" if period else "",
         horizon=run.config.forecast.horizon if run.config.forecast else steps,
-        charts=charts,
-        notes=[*_format_shown(forecast), *forecast.notes],
+        charts=charts[:shown],
+        more=charts[shown:],
+        several=len(forecast.series) > 1,
+        notes=[*_format_shown(forecast, most), *forecast.notes],
     )
     write_page(page, path)
 
 
 def draw_forecast(forecast: TableForecast) -> Image.Image:
     """Draw a panel for each channel of the first series, with the times of the steps on its axis."""
-    panels, shown = list(_panels(forecast)), _format_shown(forecast)
+    panels, shown = list(_panels(forecast, _MOST_SERIES)), _format_shown(forecast, _MOST_SERIES)
     sheet = Image.new("RGB", (_WIDTH, len(panels) * _HEIGHT + _MARGIN + _MARGIN * len(shown)), PAPER)
     draw, font = ImageDraw.Draw(sheet, "RGBA"), ImageFont.load_default(14)
     for number, panel in enumerate(panels):
@@ -81,8 +86,8 @@ def draw_forecast(forecast: TableForecast) -> Image.Image:
     return sheet
 
 
-def _panels(forecast: TableForecast) -> Iterator[_Panel]:
-    for one in forecast.series[:_MOST_SERIES]:
+def _panels(forecast: TableForecast, most: int) -> Iterator[_Panel]:
+    for one in forecast.series[:most]:
         steps = len(one.values)
         length = min(len(one.history), max(_SHORTEST_HISTORY, _HISTORY_PER_STEP * steps))
         labels = _labels(one, length)
@@ -108,11 +113,11 @@ def _labels(one: SeriesForecast, length: int) -> list[str]:
     return [f"{step:+d}" if step else "now" for step in range(1 - length, len(one.values) + 1)]
 
 
-def _format_shown(forecast: TableForecast) -> list[str]:
-    """Return what is to be known of the charts, a sentence each."""
+def _format_shown(forecast: TableForecast, most: int) -> list[str]:
+    """Return what is to be known of the charts of the first series, a sentence each."""
     count = len(forecast.series)
     band = [format_interval(forecast.quantiles)] if len(forecast.quantiles) > 1 else []
-    return [*band, *([f"The first {_MOST_SERIES} of {count:,} series."] if count > _MOST_SERIES else [])]
+    return [*band, *([f"The first {most} of {count:,} series."] if count > most else [])]
 
 
 def _draw_panel(draw: ImageDraw.ImageDraw, panel: _Panel, top: int) -> None:
