@@ -226,6 +226,23 @@ def test_values_on_no_weekend_make_workdays_although_prices_are_known(tmp_path: 
     assert str(data.timelines[0].step) == "on workdays"
 
 
+def test_times_that_are_read_in_utc_are_noted(tmp_path: Path) -> None:
+    clock = [f"2024-10-27T0{hour}:00+0{offset}:00" for hour, offset in ((0, 2), (1, 2), (2, 2), (2, 1), (3, 1), (4, 1))]
+    text = "time,a\n" + "".join(f"{time},{number}\n" for number, time in enumerate(clock))
+    note = "sales.csv: time has offsets: its times are read and written in UTC, and the calendar is that of UTC"
+    data = loaded(tmp_path, text)
+    assert note in data.notes
+    assert steps(data) == [
+        f"2024-10-{day}" for day in ("26 22:00", "26 23:00", "27 00:00", "27 01:00", "27 02:00", "27 03:00")
+    ]
+    assert note in loaded(tmp_path, text, time_format="%Y-%m-%dT%H:%M%z").notes
+    as_shown = loaded(tmp_path, "\n".join(text.splitlines()[:4]) + "\n")
+    assert not as_shown.notes or note not in as_shown.notes
+    assert (steps(as_shown) or [""])[0] == "2024-10-27 00:00"
+    log = "time,a\n" + "".join(f"27/Oct/2024:0{hour}:00:00 -0700,{hour}\n" for hour in range(4))
+    assert note in loaded(tmp_path, log).notes
+
+
 WIDE = "day,north,south,east,west,centre,port,price\n" + "".join(
     f"2024-01-{day:02d},{day},{10 + day},{20 + day},{30 + day},{40 + day},{50 + day},{day % 2}\n" for day in range(1, 9)
 )

@@ -191,6 +191,17 @@ def test_the_command_writes_csv_json_a_page_and_a_picture(
     assert table[-1] == "next.html"
 
 
+def test_a_forecast_in_utc_says_so(tmp_path: Path) -> None:
+    hours = pl.datetime_range(pl.datetime(2024, 10, 26), pl.datetime(2024, 10, 30), "1h", time_zone="UTC", eager=True)
+    clock = hours.dt.convert_time_zone("Europe/Berlin").dt.to_string("%Y-%m-%dT%H:%M:%S%:z")
+    pl.DataFrame({"time": clock, "sales": np.arange(len(hours)) % 24}).write_csv(tmp_path / "sales.csv")
+    run = trained(tmp_path, {}, training={"epochs": 1})
+    found = unrolled.forecast_table(run, tmp_path / "sales.csv")
+    assert found.rows[0]["time"] == "2024-10-30 01:00"
+    note = "sales.csv: time has offsets: its times are read and written in UTC, and the calendar is that of UTC"
+    assert note in found.notes
+
+
 @pytest.mark.parametrize(
     ("file", "future", "steps", "message"),
     [

@@ -13,7 +13,7 @@ from unrolled.data.joined_times import with_joined_times
 from unrolled.data.precision import converted, narrowest
 from unrolled.data.ragged import Ragged, objects
 from unrolled.data.schema import TableSchema
-from unrolled.data.series import format_irregular, read_series
+from unrolled.data.series import format_time_notes, read_series
 from unrolled.data.table import Table, format_list
 from unrolled.data.values import is_absent
 from unrolled.errors import DataError
@@ -167,7 +167,7 @@ def _read(table: Table, schema: TableSchema) -> tuple[_Part, str]:
     series = read_series(table, schema, keeps_rows=True)
     classes = _classes_of(table, schema.target)
     labels = [np.where(one.step_rows < 0, UNKNOWN, classes[one.step_rows]) for one in series]
-    note = format_irregular(series, schema, table.path.name)
+    note = format_time_notes(series, schema, table)
     return _Part([one.values for one in series], labels, [one.timeline for one in series]), note
 
 

@@ -14,7 +14,7 @@ from unrolled.data.joined_times import with_joined_times
 from unrolled.data.precision import converted, narrowest
 from unrolled.data.ragged import objects
 from unrolled.data.schema import TableSchema
-from unrolled.data.series import Series, channels_of, format_irregular, read_series
+from unrolled.data.series import Series, channels_of, format_time_notes, read_series
 from unrolled.data.table import Table, format_list
 from unrolled.errors import DataError
 
@@ -71,7 +71,7 @@ def load_series(
         name, converted(values, narrowest(values)), targets, test_steps, timelines=[one.timeline for one in series]
     )
     data = replace(data, schema=schema.to_json()).with_note(note)
-    data = data.with_note(format_irregular(series, schema, file)).with_note(_format_wide(table, schema))
+    data = data.with_note(format_time_notes(series, schema, table)).with_note(_format_wide(table, schema))
     return data.with_note(format_columns(schema, table))
 
 

@@ -10,7 +10,7 @@ from unrolled.data.labeled import LabeledExamples
 from unrolled.data.named_inputs import NamedInputs
 from unrolled.data.ragged import Ragged
 from unrolled.data.schema import TableSchema
-from unrolled.data.series import format_irregular, read_series
+from unrolled.data.series import format_time_notes, read_series
 from unrolled.data.table import Table
 from unrolled.data.targets import KINDS
 from unrolled.data.texts import ColumnOfTexts
@@ -110,7 +110,7 @@ def labeled_examples(table: Table, schema: TableSchema, divide_by: str | None = 
     else:
         series = read_series(table, schema)
         inputs, rows = [one.values for one in series], [one.rows for one in series]
-        note = format_irregular(series, schema, table.path.name)
+        note = format_time_notes(series, schema, table)
         _check_one_value(table, values, schema.target, rows, kind.one_each)
         values = values[[int(some[0]) for some in rows]]
     return LabeledExamples(

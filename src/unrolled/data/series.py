@@ -351,14 +351,24 @@ def _means(values: NDArray[np.float64], groups: NDArray[np.int64], count: int) -
     return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
 
 
-def format_irregular(series: Sequence[Series], schema: TableSchema, name: str) -> str:
-    """Return a note on series whose times have no regular distance, with the settings for them; empty for others.
+def format_time_notes(series: Sequence[Series], schema: TableSchema, table: Table) -> str:
+    """Return notes on times in UTC, and on those at no regular distance with the settings for them; empty for others.
 
     Args:
         series: The series.
         schema: Their columns.
-        name: The name of the table.
+        table: Their table.
     """
+    times, name = None if schema.time is None else table.times(schema.time), table.path.name
+    utc = (
+        f"{name}: {schema.time} has offsets: its times are read and written in UTC, and the calendar is that of UTC"
+        if times is not None and times.in_utc
+        else ""
+    )
+    return "; ".join(note for note in (utc, _format_irregular(series, schema, name)) if note)
+
+
+def _format_irregular(series: Sequence[Series], schema: TableSchema, name: str) -> str:
     irregular = [
         one.timeline.moments
         for one in series

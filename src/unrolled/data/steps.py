@@ -18,7 +18,7 @@ from unrolled.data.lists import lists_of, separator_of_words
 from unrolled.data.ragged import Ragged
 from unrolled.data.rows import RowIndices, division_of
 from unrolled.data.schema import TableSchema, find_targets
-from unrolled.data.series import format_irregular, read_series
+from unrolled.data.series import format_time_notes, read_series
 from unrolled.data.table import Table, format_list
 from unrolled.data.targets import CLASS, KINDS, NUMBERS, TargetKind, as_arrays
 from unrolled.data.token_lists import TokenLists
@@ -161,7 +161,7 @@ def _read_steps(table: Table, schema: TableSchema) -> tuple[Any, RowIndices, str
         return TokenLists(_listed(words, [len(some) for some in rows])), rows, ""
     if schema.has_row_per_step:
         found = read_series(table, schema, keeps_rows=True)
-        note = format_irregular(found, schema, table.path.name)
+        note = format_time_notes(found, schema, table)
         return [one.values for one in found], [one.step_rows for one in found], note
     cells = np.arange(table.size)[:, None]
     if schema.kind == "sequence":

@@ -30,6 +30,7 @@ _ZONE, _UTC, _WEEKDAY = (
     r"\s?(?:UTC|GMT)$",
     r"^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+",
 )
+_OFFSET = r":\d\d(?:\.\d+)? ?([-+]\d\d:?\d\d)$"
 _LOG, _LOG_FORMAT = r"^\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d ?[-+]\d{4}$", "%d/%b/%Y:%H:%M:%S%z"
 _MONTH = re.compile(r"\d{4}[-/.](?:0?[1-9]|1[0-2])")
 _QUARTER = r"(?:(\d{4})[- ]?Q([1-4])|Q([1-4])[- ]?(\d{4}))"
@@ -74,11 +75,13 @@ class Times:
         values: [N] Datetime in microseconds; null where a cell holds none.
         form: The format, as of ``strptime``, or a word for it.
         other: Another format that reads all of the cells as other times, if there is one.
+        in_utc: True if they are in UTC, and the cells show another clock.
     """
 
     values: pl.Series
     form: str
     other: str | None = None
+    in_utc: bool = False
 
 
 def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | None:
@@ -94,7 +97,9 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
     if isinstance(cells.dtype, pl.Date):
         return Times(cells.cast(pl.Datetime("us")), "typed")
     if isinstance(cells.dtype, pl.Datetime):
-        return Times(_local(_in_utc(cells), cells.dt.replace_time_zone(None).cast(pl.Datetime("us"))), "typed")
+        shown_times = cells.dt.replace_time_zone(None).cast(pl.Datetime("us"))
+        values = _local(_in_utc(cells), shown_times)
+        return Times(values, "typed", in_utc=not values.equals(shown_times))
     is_named = looks_like_time(name) or is_named_period(name)
     if cells.dtype.is_numeric():
         digits = cells.cast(pl.String)
@@ -110,7 +115,7 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
         return None
     text = _filled(cells)
     if form is not None and (read := _read_named(text, form)).null_count() < len(cells):
-        return Times(_in_utc(read), form)
+        return Times(_in_utc(read), form, in_utc=_has_offset(text))
     return _of_text(name, text, sample, are_numbers=are_numbers)
 
 
@@ -232,7 +237,8 @@ def looks_like_time(name: str) -> bool:
 def _by_format(text: pl.Series, sample: pl.Series, *, is_named: bool) -> Times | None:
     has_zones = 2 * sample.str.contains(_ZONE).sum() > len(sample)
     if sample.str.contains(_LOG).all():
-        return Times(_in_utc(text.str.to_datetime(_LOG_FORMAT, strict=False)), _LOG_FORMAT)
+        values = _in_utc(text.str.to_datetime(_LOG_FORMAT, strict=False))
+        return Times(values, _LOG_FORMAT, in_utc=_has_offset(text))
     offsets = text.str.extract(_ZONE, 2) if has_zones else None
     for extra, kept in ((_WEEKDAY, ""), (_UTC, ""), *([(_ZONE, "${1}")] if has_zones else [])):
         sample, text = sample.str.replace(extra, kept), text.str.replace(extra, kept)
@@ -257,7 +263,7 @@ def _by_format(text: pl.Series, sample: pl.Series, *, is_named: bool) -> Times |
         best = ordered
     different = [form for form in best[1:] if not read[form].equals(read[best[0]])]
     values = read[best[0]] if offsets is None else _with_offsets(read[best[0]], offsets)
-    return Times(values, best[0], different[0] if different else None)
+    return Times(values, best[0], different[0] if different else None, in_utc=not values.equals(read[best[0]]))
 
 
 def _count(sample: pl.Series, form: str) -> int:
@@ -282,6 +288,12 @@ def _with_offsets(values: pl.Series, offsets: pl.Series) -> pl.Series:
     minutes = 60 * digits.str.slice(1, 2).cast(pl.Int64) + digits.str.slice(3, 2).cast(pl.Int64)
     minutes = (-minutes).zip_with(digits.str.starts_with("-"), minutes).fill_null(0)
     return _local(values - (minutes * 60_000_000).cast(pl.Duration("us")), values)
+
+
+def _has_offset(text: pl.Series) -> bool:
+    """Return True if times are written with an offset from UTC other than 0."""
+    offsets = text.str.extract(_OFFSET, 1).drop_nulls()
+    return bool(offsets.str.contains("[1-9]").any())
 
 
 def _local(utc: pl.Series, shown: pl.Series) -> pl.Series:

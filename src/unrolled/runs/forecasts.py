@@ -14,7 +14,7 @@ from unrolled.data.forecasting import EACH_COLUMN, forecast_schema, last_filled,
 from unrolled.data.frames import Source, read_source
 from unrolled.data.grids import Moments, format_moments
 from unrolled.data.schema import TableSchema
-from unrolled.data.series import Series, format_irregular, read_series
+from unrolled.data.series import Series, format_time_notes, read_series
 from unrolled.data.table import Table, format_list
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
@@ -151,7 +151,7 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
             forecasts.append(_forecast(run, run.task, one, schema, wanted, source, now))
         except InvalidInput as error:
             refused.append((one.timeline.name, error))
-    irregular = format_irregular(found, schema, table.path.name)
+    times = format_time_notes(found, schema, table)
     unknown = unknown_categories(table if later is None else later, schema.categories)
     names, ends = _format_names(run, found, refused), _format_ends(run.task, found, schema, now)
     gaps = _format_gaps(run.task, found, schema)
@@ -164,7 +164,7 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
         "series" if schema.is_wide else schema.series,
         schema.time,
         tuple(run.task.settings.quantiles or ()),
-        tuple(note for note in (*read, *names, ends, gaps, irregular, unknown, _format_quantiles(run.task)) if note),
+        tuple(note for note in (*read, *names, ends, gaps, times, unknown, _format_quantiles(run.task)) if note),
     )
 
 
