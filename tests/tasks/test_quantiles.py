@@ -132,6 +132,31 @@ def test_quantiles_are_corrected_on_the_validation_part(run: Run) -> None:
     assert task.calibration["shifts"][0][1] == 0, "the median stays"
 
 
+def test_what_was_0_but_never_negative_is_not_forecast_below_0(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    values = np.stack([random.poisson(1, 400), random.normal(0, 1, 400), 5 + random.normal(0, 1, 400)], axis=1)
+    rows = [f"{np.datetime64('2024-01-01') + day},{a},{b:.3f},{c:.3f}" for day, (a, b, c) in enumerate(values)]
+    (tmp_path / "shop.csv").write_text("date,sales,change,level\n" + "\n".join(rows) + "\n")
+    data = {"file": str(tmp_path / "shop.csv"), "target": ["sales", "change", "level"]}
+    training = {**EXPERIMENT["training"], "epochs": 3}
+    run = Run.open(unrolled.train({**EXPERIMENT, "data": data, "training": training}, runs=tmp_path, quiet=True).path)
+    task, evaluation = run.task, run.evaluation
+    assert isinstance(task, Forecasting)
+    assert evaluation is not None
+    before, after = task.targets_of(task._test_windows)
+    zeros = np.zeros((len(before), task.num_outputs), np.float32) - 9
+    lowest = task.values(zeros, before).min(axis=(0, 1, 3))
+    assert lowest[0] == 0
+    assert (lowest[1:] < 0).all(), "a channel that was never 0 may fall below it"
+    found = task.values(run.test_outputs, before)
+    assert found[..., 0, 0].min() == 0
+    assert evaluation.metrics["pinball"] == pytest.approx(quantile_errors(after[..., None] - found, LEVELS)["pinball"])
+    assert task.naive_quantiles(before, task._test_windows.targets)[..., 0, :].min() == 0
+    forecast = unrolled.forecast_table(run, tmp_path / "shop.csv", 40)
+    assert min(row["sales_0.1"] for row in forecast.rows) == 0
+    assert min(row["change_0.1"] for row in forecast.rows) < 0
+
+
 def test_without_conformal_the_quantiles_are_those_of_the_network(table: Path) -> None:
     data = {"file": str(table), "target": "sales", "series": "shop"}
     settings = {**EXPERIMENT["forecast"], "conformal": False}

@@ -1,6 +1,7 @@
 """Forecasting: the next values of a series from the values before them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -130,8 +131,10 @@ class Forecasting(Task):
         return [*super().notes, *([gaps] if missing > 0 else [])]
 
     def fit_preprocessor(self, train: Split) -> Preprocessor:
-        """Fit the mean and the scale of each channel."""
-        return self.channels.fit(list(train.inputs), self.settings)
+        """Fit the mean and the scale of each channel, and find those to forecast that are counted from 0."""
+        fitted = self.channels.fit(list(train.inputs), self.settings)
+        lowest = np.fmin.reduce(np.concatenate(self._trained()), axis=0)
+        return replace(fitted, from_zero=tuple((lowest == 0).tolist())) if (lowest == 0).any() else fitted
 
     def encode(self, split: Split) -> Split:
         """Return what the network reads, and the scaled differences from one season earlier.
@@ -177,8 +180,9 @@ class Forecasting(Task):
         The loss is that of the scaled differences.
         """
         settings = self.settings
-        scaled = self._scaled(split) - self._differences(outputs)
-        errors = scaled * self._unit(self._targets(np.asarray(split.inputs))[0])[..., None]
+        before, after = self.targets_of(self._test_windows)
+        errors = after[..., None] - self.values(outputs, before)
+        scaled = errors / self._unit(before)[..., None]
         metrics = self.score(errors, self._test_windows.targets)
         is_mean = not settings.quantiles
         loss = float(np.nanmean(scaled**2)) if is_mean else quantile_errors(scaled, self.quantiles)["pinball"]
@@ -299,13 +303,19 @@ class Forecasting(Task):
     def values(self, outputs: NDArray[Any], windows: NDArray[Any]) -> NDArray[Any]:
         """Return the forecast quantiles [B, horizon, targets, Q] in the units of the data.
 
+        Of a channel that was 0 in training, but never negative, they are not negative either.
+
         Args:
             outputs: [B, horizon * targets * Q] scaled differences from one season before.
             windows: [B, window, targets] past values.
         """
         differences = self._differences(outputs) * self._unit(windows)[..., None]
-        values: NDArray[Any] = self._base(windows)[..., None] + differences
-        return values
+        return self._from_zero(self._base(windows)[..., None] + differences)
+
+    def _from_zero(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values [B, horizon, targets, Q], 0 instead of negative ones of channels that are counted from 0."""
+        from_zero = np.array(self._series_preprocessor.from_zero or False)
+        return np.where(from_zero[..., None] & (values < 0), 0, values)
 
     def _differences(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return [B, horizon, targets, Q] the scaled differences, shifted as calibrated; crossing quantiles are sorted.
@@ -351,7 +361,7 @@ class Forecasting(Task):
         }
         spread = np.stack([spreads[lag] for lag in lags], axis=1)
         spread[..., self.quantiles.index(MEDIAN)] = 0
-        return naive + spread[owners]
+        return self._from_zero(naive + spread[owners])
 
     def _base(self, windows: NDArray[Any]) -> NDArray[Any]:
         return usual_season(windows, horizon=self.settings.horizon, season=self.settings.season)

@@ -139,6 +139,7 @@ class SeriesPreprocessor:
         divided: With ``by_window``, the number of the first channels that are divided; all if None.
         offset: [F] what is subtracted in float64 before the network reads float32, or None: a channel around 1e9 with
             small differences.
+        from_zero: [targets] True for a channel to forecast that was 0 in training, but never negative; or None.
     """
 
     mean: tuple[float, ...]
@@ -147,6 +148,7 @@ class SeriesPreprocessor:
     longest: int = 1
     divided: int | None = None
     offset: tuple[float, ...] | None = None
+    from_zero: tuple[bool, ...] | None = None
     dtype: str = "float32"
     vocabulary: int | None = None
     notes: tuple[str, ...] = ()
@@ -202,7 +204,11 @@ class SeriesPreprocessor:
     def to_json(self) -> dict[str, Any]:
         """Return the content of ``preprocessor.json``."""
         values = {"kind": "series", "mean": list(self.mean), "scale": list(self.scale), "by_window": self.by_window}
-        more = {"divided": self.divided, "offset": None if self.offset is None else list(self.offset)}
+        more = {
+            "divided": self.divided,
+            "offset": None if self.offset is None else list(self.offset),
+            "from_zero": None if self.from_zero is None else list(self.from_zero),
+        }
         return {**values, "longest": self.longest, **{name: one for name, one in more.items() if one is not None}}
 
 
@@ -373,6 +379,7 @@ def _series_from_json(values: Mapping[str, Any]) -> SeriesPreprocessor:
         values.get("longest", 1),
         values.get("divided"),
         _tuple(values.get("offset")),
+        None if values.get("from_zero") is None else tuple(values["from_zero"]),
     )
 
 
