@@ -134,6 +134,7 @@ class Inputs:
         table: The table that the examples are read from, if it is one.
         rows: The indices of the table's rows of each example.
         notes: Remarks for the user.
+        lacking: That of them which counts the rows without an input; empty if there are none.
     """
 
     examples: Any
@@ -141,6 +142,7 @@ class Inputs:
     table: Table | None = None
     rows: RowIndices = ()
     notes: tuple[str, ...] = ()
+    lacking: str = ""
 
 
 @dataclass(frozen=True)
@@ -368,13 +370,15 @@ def _read_table_inputs(path: Source, context: ReadContext) -> Inputs:
         places = np.array([*(positions[line] for line in kept.lines), -1])
         rows = [places[some] for some in rows]
     named = format_list([str(line) for line in lines], _MOST_LINES)
-    lacking = f"{len(lines):,} of {table.size:,} rows lack an input and get no prediction: lines {named}"
+    counted = f"{table.path.name}: {len(lines):,} of {table.size:,} rows lack an input and get no prediction"
+    lacking = f"{counted}: lines {named}" if lines else ""
     return Inputs(
         examples,
         is_batch=True,
         table=without_joined_times(table),
         rows=rows,
-        notes=(table.note, *([f"{table.path.name}: {lacking}"] if lines else [])),
+        notes=tuple(note for note in (table.note, lacking) if note),
+        lacking=lacking,
     )
 
 

@@ -443,8 +443,8 @@ class Run:
 
         if is_frame(inputs):
             read = read_inputs(inputs, self.read_context)
-            if read.note:
-                raise InvalidInput(f"{read.note}. Fill these rows in or leave them out, so that each gets one.")
+            if read.lacking:
+                raise InvalidInput(f"{read.lacking}. Fill these rows in or leave them out, so that each gets one.")
             inputs = read.examples
         return self.task.predict_inputs(self.model, inputs, batch_size)
 

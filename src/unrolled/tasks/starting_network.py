@@ -8,6 +8,7 @@ from unrolled.tasks.base import Task
 import numpy as np
 
 _FEW_EXAMPLES, _MANY_EXAMPLES = 1_000, 10_000
+_FEW_CHANNELS = 4
 _FEWEST_OF_A_CODE, _SHORT, _FEWEST_OF_LONG_SERIES = 20, 50, 100  # steps
 
 
@@ -20,12 +21,14 @@ class Sizes:
         length: Their usual number of steps.
         kind: The kind of input, as of ``Dataset.kind``, or ``pictures``.
         is_even: True if all have the same number of steps.
+        channels: The number of channels of numbers.
     """
 
     examples: int
     length: int
     kind: str
     is_even: bool
+    channels: int = 1
 
     @classmethod
     def of(cls, task: Task) -> "Sizes":
@@ -35,7 +38,8 @@ class Sizes:
         usual = int(np.median(lengths)) if lengths is not None else int(np.shape(train.inputs)[1])
         is_even = lengths is None or len(np.unique(lengths)) == 1
         is_picture = task.data.kind == "arrays" and task.data.train.inputs.dtype == np.uint8
-        return cls(train.size, usual, "pictures" if is_picture else task.data.kind, is_even)
+        kind = "pictures" if is_picture else task.data.kind
+        return cls(train.size, usual, kind, is_even, len(task.channel_names))
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,8 @@ class _Rule:
         embedding: Size of the vector of a token; 0 for inputs that are numbers.
         token_dropout: The share of the tokens that are dropped.
         dropout: The share of the values of these vectors that is dropped.
-        noise: Standard deviation of the noise that is added to few examples that are numbers, where classes are
-            learned; many have a third of it.
+        noise: Standard deviation of the noise that is added to inputs of many channels that are numbers, where classes
+            are learned; few channels, none of which says what another does, have a third of it.
         convolution: Filters of a convolution over nine steps, which moves on by four; 0 for none.
         pooling: The layer that joins the steps; without it the last ones of both directions are read.
         batches: Number of batches of the training.
@@ -158,7 +162,7 @@ def _layers(task: Task, sizes: Sizes, rule: _Rule) -> list[dict[str, Any]]:
             layers.append({"Dropout": {"rate": rule.token_dropout, "noise_shape": [None, None, 1]}})
         layers.append({"Dropout": {"rate": rule.dropout}})
     if rule.noise and task.name != "regress":
-        noise = rule.noise if sizes.examples < _FEW_EXAMPLES else round(rule.noise / 3, 2)
+        noise = rule.noise if sizes.channels > _FEW_CHANNELS else round(rule.noise / 3, 2)
         layers.append({"GaussianNoise": {"stddev": noise}})
     if rule.convolution:
         filters = {"filters": rule.convolution, "kernel_size": 9, "strides": 4, "padding": "same", "activation": "relu"}
