@@ -101,6 +101,7 @@ def test_dots_before_three_digits_are_asked_for_where_semicolons_divide_the_cell
         ("n;label\n1.284;a\n1234.567;b\n", [1.284, 1234.567]),
         ("n;m;label\n1.284;0.5;a\n2.345;1.5;b\n", [1.284, 2.345]),
         ("n;m;label\n1.284;0,5;a\n2.345;1,5;b\n", [1284, 2345]),
+        ("Monat;n;m\n01.2023;1.284;0,5\n02.2023;2.345;1,5\n", [1284, 2345]),
         ("n,label\n1.284,a\n2.345,b\n", [1.284, 2.345]),
         ("n\tlabel\n1.284\ta\n2.345\tb\n", [1.284, 2.345]),
     ],

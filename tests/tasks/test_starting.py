@@ -1,6 +1,7 @@
 """Experiments that are chosen for a file: the task, the columns, the network and its training."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -471,14 +472,14 @@ def test_series_whose_times_are_far_apart_are_found(tmp_path: Path) -> None:
         (["data.input=title"], "data", {"input": "title"}),
         (["data.missing=refuse", "data.fill={text: none}"], "data", {"missing": "refuse", "fill": {"text": "none"}}),
         (["training.epochs=2"], "training", {"epochs": 2, "keep": "best"}),
-        (["data.target=label", "task=classify"], "data", {"target": "label"}),
-        (["data.ignore=title"], "data", {"ignore": "title"}),
+        (["data.target=mark", "task=regress"], "data", {"target": "mark"}),
     ],
 )
 def test_settings_that_are_given_are_not_chosen(
     overrides: list[str], section: str, expected: dict[str, Any], tmp_path: Path
 ) -> None:
-    path = written(tmp_path, text=TEXTS, title=[f"{row[0]} {row[1]} {n}" for n, row in enumerate(WORDS)], label=CLASSES)
+    titles, marks = [f"{row[0]} {row[1]} {n}" for n, row in enumerate(WORDS)], [n % 5 for n in range(COUNT)]
+    path = written(tmp_path, text=TEXTS, title=titles, label=CLASSES, mark=marks)
     found = start(path, overrides=overrides).settings[section]
     assert {name: found[name] for name in expected} == expected
     assert ("input" in start(path).settings["data"], "input" in start(path, overrides=overrides).settings["data"]) == (
@@ -503,7 +504,44 @@ def test_settings_that_say_how_a_file_is_read_are_given(tmp_path: Path, unrolled
     assert "belongs to --data FILE" in unrolled_command("init", "--set", "training.epochs=1").stderr
 
 
-@pytest.mark.parametrize("override", ["data=mnist", "data.file=other.csv"])
-def test_the_file_is_not_a_setting_to_give(override: str, tmp_path: Path) -> None:
-    with pytest.raises(InvalidSetting, match="--data and --test name the files"):
-        start(written(tmp_path, text=TEXTS, label=CLASSES), overrides=[override])
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data=mnist", "--data and --test name the files"),
+        ("data.file=other.csv", "--data and --test name the files"),
+        ("data.time=nope", 'unknown column "nope"'),
+        ("data.series=nope", 'unknown column "nope"'),
+        ("data.ignore=5", 'unknown column "5"'),
+        ("data.missing=nope", "data.missing"),
+        ("task=5", 'unknown task "5"'),
+        ("task=", "expected the task once, and not empty"),
+        ("data.target=[]", "expected the target once, and not empty"),
+        ("training.epochs=x", "training.epochs"),
+        ("nope=1", "nope"),
+    ],
+)
+def test_impossible_settings_are_refused_and_nothing_is_written(override: str, message: str, tmp_path: Path) -> None:
+    path = written(tmp_path, text=TEXTS, label=CLASSES)
+    with pytest.raises(UnrolledError, match=re.escape(message)):
+        write_start(path, tmp_path / "rows.yaml", overrides=[override])
+    assert not (tmp_path / "rows.yaml").exists()
+
+
+def test_a_target_and_a_task_are_given_once(tmp_path: Path) -> None:
+    path = written(tmp_path, text=TEXTS, label=CLASSES)
+    with pytest.raises(InvalidSetting, match="expected the target once"):
+        start(path, target="text", overrides=["data.target=label"])
+    with pytest.raises(InvalidSetting, match="expected the task once"):
+        start(path, task="classify", overrides=["task=regress"])
+
+
+def test_zeros_and_ones_that_are_no_rare_events_are_not_detected(tmp_path: Path) -> None:
+    path = written(tmp_path, date=[*DAYS_OF_2024], load=SALES[:COUNT], rain=[day % 2 for day in range(COUNT)])
+    assert start(path, target="rain").settings["task"] == "forecast"
+
+
+def test_sentences_that_are_named_in_their_first_row_alone_are_asked_for(tmp_path: Path) -> None:
+    numbers, words = ["s1", *[None] * 5] * 20, [row[0] for row in WORDS]
+    path = written(tmp_path, **{"Sentence #": numbers, "Word": words, "Tag": CLASSES})  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="expected the sentence of each word, got 100 empty cells"):
+        start(path, target="Tag")

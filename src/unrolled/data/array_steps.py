@@ -65,12 +65,14 @@ def _as_steps(path: Path, found: ArrayParts, series: NDArray[Any], y: NDArray[An
     lengths = _lengths_without_padding(series, y)
     kept = [numbers[:length] for numbers, length in zip(y, lengths, strict=True)]
     numbers = np.concatenate(kept)
+    zeros = sum(np.isfinite(y[row][length:]).any() for row, length in enumerate(lengths))
+    padding = f"{path.name}: 0 beside missing inputs at the end of {zeros:,} examples is padding, not a target"
     return LabeledSteps(
         [one[:length] for one, length in zip(series, lengths, strict=True)],
         as_arrays(numbers),
         np.array(lengths, np.int64),
         lambda example, step: f"{path}: {found.target}: example {example}",
-        notes=found.notes,
+        notes=(*found.notes, *([padding] if zeros else [])),
         kind=NUMBERS,
         names=numbered_names(found.target, numbers.shape[1]),
     )

@@ -12,18 +12,21 @@ from numpy.typing import NDArray
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _ITEM = f"(?:{_NUMBER}|nan|NaN|NA|null|None)"
 _BETWEEN = r"(?:\s*[,;])+\s*|\s+|\s*\]\s*[,;]?\s*\[\s*"
-_AROUND = " \t\r\n[]"
+_BRACKETS = " \t\r\n[];"
 
 
 def hold_sequences(cells: pl.Series) -> bool:
     """Return True if each of some texts has several numbers, between spaces, commas or semicolons."""
     several = cells.str.contains(rf"^[\s\[]*{_ITEM}(?:(?:{_BETWEEN}){_ITEM})*[\s\];]*$")
     several &= cells.str.contains(r"\d")
+    is_complete = cells.str.contains(rf"^[\s\[]*{_NUMBER}(?:(?:{_BETWEEN}){_NUMBER})*[\s\];]*$")
     # 101 102 103 is one number in groups of three digits, too; numbers so long would have short first groups.
     groups = cells.str.strip_chars().str.contains(r"^\d{3}(?:[ ,]\d{3}){2,}$")
     # A phone number has a plus or a zero in front, which numbers have not.
     is_padded = cells.str.contains(r"(?:^|[ ,;])(?:\+\d|0\d)")
-    return bool(several.all()) and bool((~are_numbers(cells) | groups).all()) and not is_padded.all()
+    if not several.all() or 2 * int(is_complete.sum()) < len(cells) or is_padded.all():
+        return False
+    return bool((~are_numbers(cells) | groups).all())
 
 
 def read_sequences(table: Table, name: str) -> Ragged:
@@ -41,7 +44,7 @@ def read_sequences(table: Table, name: str) -> Ragged:
     channels = 1
     if cells.dtype == pl.String:
         decimal = "," if _has_decimal_commas(table, name) else "."
-        steps = _split_steps(cells, decimal)
+        steps = _split_steps(table, name, decimal)
         split, channels = steps.str.replace_all(";", " ").str.split(" "), _count_channels(table, name, steps)
     elif cells.dtype.inner == pl.String:  # type: ignore[attr-defined]
         split, decimal = cells.cast(pl.List(pl.String)), table.number_format.of(name)
@@ -62,18 +65,30 @@ def read_sequences(table: Table, name: str) -> Ragged:
     return Ragged(numbers.reshape(-1, channels), np.cumsum(lengths) - lengths, lengths)
 
 
-def _split_steps(cells: pl.Series, decimal: str) -> pl.Series:
-    """Return cells with a semicolon between steps, and a space between the channels of a step."""
-    text = cells.str.replace_all(r"\]\s*[,;]?\s*\[", ";").str.strip_chars(_AROUND)
+def _split_steps(table: Table, name: str, decimal: str) -> pl.Series:
+    """Return cells with a semicolon between steps, and a space between the channels of a step.
+
+    Raises:
+        DataError: A cell has three separators.
+    """
+    cells = table.column(name)
+    text = cells.str.replace_all(r"\]\s*[,;]?\s*\[", ";").str.strip_chars(_BRACKETS)
     text = text.str.replace_all(r"\s+", " ").str.replace_all(" ?; ?", ";")
     if decimal == ".":
-        text = text.str.replace_all(" ?, ?", ",")
-        has_pairs = text.str.contains(" ") & text.str.contains(",") & ~text.str.contains(";")
-        text = text.str.replace_all(" ", ";").zip_with(has_pairs.fill_null(False), text).str.replace_all(",", " ")
+        joined = text.str.replace_all(" ?, ?", ",")
+        has_both = (joined.str.contains(",") & joined.str.contains(" ")).fill_null(False)
+        for row in np.flatnonzero((has_both & text.str.contains(";")).fill_null(False).to_numpy())[:1].tolist():
+            raise DataError(
+                f"{table.location(row, name)}: expected two separators, one between steps and one between channels, "
+                f"got three in {shown(cells[row])}. Write two: 1.5,2 3,4"
+            )
+        is_spaced = text.str.contains(r", | ,") & ~text.str.contains("[^ ],[^ ]")  # 48.1 11.5, 48.2 11.6
+        steps = joined.str.replace_all(",", ";").zip_with(
+            is_spaced.fill_null(False), joined.str.replace_all(" ", ";").str.replace_all(",", " ")
+        )
+        text = steps.zip_with(has_both, joined.str.replace_all(",", " "))
     has_steps = text.str.contains(";") & text.str.contains(" ") | cells.str.contains(r"^\s*\[\s*\[")
-    if not has_steps.any():
-        return text.str.replace_all(" ", ";")
-    return text.str.strip_chars_end(";").zip_with(has_steps.fill_null(False), text)
+    return text if has_steps.any() else text.str.replace_all(" ", ";")
 
 
 def _count_channels(table: Table, name: str, steps: pl.Series) -> int:
@@ -88,7 +103,8 @@ def _count_channels(table: Table, name: str, steps: pl.Series) -> int:
     for wrong in np.flatnonzero(widths != usual)[:1].tolist():
         row = int(np.searchsorted(np.cumsum(np.maximum(_list_lengths(each), 1)), wrong, side="right"))
         raise DataError(
-            f"{table.location(row, name)}: expected {usual} numbers in each step, got {widths[wrong]} in "
+            f"{table.location(row, name)}: expected {usual} {'number' if usual == 1 else 'numbers'} in each step, got "
+            f"{widths[wrong]} in "
             f"{shown(table.frame[name][row])}. Write the same character between all numbers; or, of several channels, "
             "one between the numbers of a step and another between steps: 1,2 3,4"
         )

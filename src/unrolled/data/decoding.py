@@ -21,6 +21,7 @@ _OF_TWO_SCRIPTS = re.compile(f"[A-Za-z][{_OTHER}]|[{_OTHER}][A-Za-z]|[a-z][\u4e0
 _NOT_LATIN = re.compile(f"[{_OTHER}\u0e00-\u0e7f\u3040-\ud7af]")
 # A reading with more words of two scripts than this, of those beyond ASCII, is none.
 _MOST_OF_TWO_SCRIPTS = 0.2
+_WORD = 3  # letters of another script in a row
 # Enough text to tell one encoding from another.
 _DETECTION_BYTES = 1 << 17
 _PIECE = 1 << 22
@@ -32,7 +33,7 @@ _ENCODINGS = (
 )
 # A reading that is less likely than the best by more than this is none.
 _CLOSE = 0.7
-_AROUND = 10
+_QUOTED_AROUND = 10
 
 
 def read_text(path: Path, encoding: str | None = None) -> tuple[str, str]:
@@ -205,8 +206,7 @@ def _most_likely(path: Path, content: bytes) -> str:
         if not _CONTROLS.search(text):
             readings.setdefault(text, []).append((one["confidence"], name))
     is_ascii = _is_mostly_ascii(sample)
-    are_likely = {text: not (_mixes_scripts(text) or (is_ascii and _has_single_letters(text))) for text in readings}
-    readings = {text: names for text, names in readings.items() if are_likely[text]} or readings
+    readings = {text: names for text, names in readings.items() if not _mixes_scripts(text)} or readings
     if not readings:
         raise DataError(f"{path}: cannot tell its encoding. Name it: encoding: cp1252")
     ranked = sorted(((max(names)[0], text) for text, names in readings.items()), reverse=True)
@@ -214,7 +214,10 @@ def _most_likely(path: Path, content: bytes) -> str:
     fewest = min(len(_WITHIN_WORDS.findall(text)) for text in close)
     close = [text for text in close if len(_WITHIN_WORDS.findall(text)) == fewest]
     if is_ascii:
-        close.sort(key=lambda text: _NOT_LATIN.search(text) is not None)
+        latin = [text for _, text in ranked if not _NOT_LATIN.search(text)]
+        if all(_has_single_letters(text) for text in close):
+            close += latin[:1]
+        close.sort(key=lambda text: text not in latin)
     names = [_usual(readings[text]) for text in close]
     if len(close) > 1:
         shown = [f'"{excerpt}" ({name})' for excerpt, name in zip(_differences(close), names, strict=True)][:4]
@@ -231,10 +234,15 @@ def _usual(names: list[tuple[float, str]]) -> str:
 
 
 def _mixes_scripts(text: str) -> bool:
-    """Return True if many words of a text have letters of two scripts, as those of no language have."""
+    """Return True if many words of a text have a letter or two of another script, and few words are all of it.
+
+    So a Latin word with accents looks where it is read wrongly; a brand in a Russian word stands beside Russian words.
+    """
     words = _BEYOND_ASCII.findall(text)
-    mixed = sum(_OF_TWO_SCRIPTS.search(word) is not None for word in words)
-    return mixed > _MOST_OF_TWO_SCRIPTS * len(words)
+    runs = [max(map(len, re.findall(f"[{_OTHER}]+", word)), default=0) for word in words]
+    mixed = sum(_OF_TWO_SCRIPTS.search(word) is not None and run < _WORD for word, run in zip(words, runs, strict=True))
+    others = sum(run >= _WORD for run in runs)
+    return mixed > _MOST_OF_TWO_SCRIPTS * len(words) and 2 * others < mixed
 
 
 def _is_mostly_ascii(text: bytes) -> bool:
@@ -246,7 +254,7 @@ def _is_mostly_ascii(text: bytes) -> bool:
 def _has_single_letters(text: str) -> bool:
     """Return True if a text has letters of another alphabet, but no two of them together."""
     letters = re.findall(f"[{_OTHER}]+", text)
-    return bool(letters) and all(len(one) == 1 and not one.isupper() for one in letters)
+    return bool(letters) and all(len(one) == 1 for one in letters)
 
 
 def _differences(texts: list[str]) -> list[str]:
@@ -256,8 +264,8 @@ def _differences(texts: list[str]) -> list[str]:
         first = next((at for at, signs in enumerate(zip_longest(*words)) if len(set(signs)) > 1), None)
         if first is None:
             continue
-        begin = max(0, first - _AROUND)
-        excerpts = [word[begin : first + _AROUND].strip() for word in words]
+        begin = max(0, first - _QUOTED_AROUND)
+        excerpts = [word[begin : first + _QUOTED_AROUND].strip() for word in words]
         longer = [" ... ".join(filter(None, pair)) for pair in zip(found, excerpts, strict=True)]
         if len(set(longer)) > len(set(found)):
             found = longer

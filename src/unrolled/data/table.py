@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from unrolled.data.times import Times, find_times, times_of_day
+from unrolled.data.times import Times, find_times, is_named_as_time, times_of_day
 from unrolled.data.values import (
     LARGEST,
     SEPARATORS,
@@ -76,7 +76,8 @@ class Table:
         """The decimal and the thousands separator of the numbers in the file."""
         if self.decimal:
             return NumberFormat(self.decimal)
-        found = format_of_numbers(self.frame, may_group_by_dots=self.detected.get("delimiter") == ";")
+        times = [name for name in self.columns if is_named_as_time(name) and self.times(name) is not None]
+        found = format_of_numbers(self.frame.drop(times), may_group_by_dots=self.detected.get("delimiter") == ";")
         undecided = {name: number for name, number in found.undecided.items() if name not in self.decimals}
         return NumberFormat(found.decimal, {**found.by_column, **self.decimals}, undecided)
 

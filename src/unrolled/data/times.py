@@ -62,7 +62,7 @@ _EPOCHS = ((1e8, 1e10, "s"), (1e11, 1e13, "ms"), (1e14, 1e16, "us"), (1e17, 1e19
 _DETECTION_ROWS = 200
 # The longest form is "September 30, 2024 12:00:00.000000000 PM".
 _MAY_BE_TIME = r"^[^\n]{0,34}\d[^\n]{0,34}$"
-_FIRST_YEAR, _PLAUSIBLE = 1000, (1500, 2200)
+_FIRST_YEAR, _PLAUSIBLE, _USUAL_YEARS = 1000, (1500, 2200), (1900, 2100)
 # Two digits of a year are those of 1950 to 2049.
 _FIRST_OF_TWO_DIGITS = 1950
 
@@ -100,7 +100,7 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
         shown_times = cells.dt.replace_time_zone(None).cast(pl.Datetime("us"))
         values = _local(_in_utc(cells), shown_times)
         return Times(values, "typed", in_utc=not values.equals(shown_times))
-    is_named = looks_like_time(name) or is_named_period(name)
+    is_named = is_named_as_time(name)
     if cells.dtype.is_numeric():
         digits = cells.cast(pl.String)
         return (_by_month(name, digits, digits.drop_nulls()) or _of_numbers(name, cells)) if is_named else None
@@ -120,7 +120,7 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
 
 
 def _of_text(name: str, text: pl.Series, sample: pl.Series, *, are_numbers: bool) -> Times | None:
-    is_named = looks_like_time(name) or is_named_period(name)
+    is_named = is_named_as_time(name)
     if _OF_WEEKS.search(name) and sample.str.contains(rf"^{_MONTH.pattern}$|{_MONTH_FIRST}").any():
         return None  # 05/2015 may be the fifth week
     if is_named and (months := _by_month(name, text, sample)):
@@ -140,6 +140,11 @@ def times_of_day(cells: pl.Series) -> Times | None:
     """Read a column as times of the day, whatever its name; None if it holds none."""
     found = find_times("time", cells) if cells.dtype == pl.String else None
     return found if found is not None and found.form == TIME_OF_DAY else None
+
+
+def is_named_as_time(name: str) -> bool:
+    """Return True if the name of a column says that it holds times, or that it is a month, week, quarter or year."""
+    return looks_like_time(name) or is_named_period(name)
 
 
 def is_named_period(name: str) -> bool:
@@ -171,7 +176,7 @@ def _by_month(name: str, text: pl.Series, sample: pl.Series) -> Times | None:
     else:
         return None
     values = first.str.to_datetime("%Y%m%d" if form == "%Y%m" else "%Y-%m-%d", strict=False, time_unit="us")
-    return Times(values, form) if values.drop_nulls().dt.year().is_between(*_PLAUSIBLE).all() else None
+    return Times(values, form) if values.drop_nulls().dt.year().is_between(*_USUAL_YEARS).all() else None
 
 
 def _of_numbers(name: str, numbers: pl.Series, text: pl.Series | None = None) -> Times | None:

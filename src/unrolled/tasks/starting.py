@@ -11,6 +11,7 @@ from typing import Any
 
 from unrolled.config.document import Document, write_yaml
 from unrolled.config.experiment import DATA_PATHS, ExperimentConfig
+from unrolled.config.sections import DataConfig
 from unrolled.data.anomalies import NAMES, are_told
 from unrolled.data.columns import INPUTS, Column, find_columns, find_series_column, named_columns
 from unrolled.data.examples import DROPPED
@@ -24,7 +25,7 @@ from unrolled.data.steps import TOKENS
 from unrolled.data.table import Table, format_list
 from unrolled.data.tables import read_preview
 from unrolled.data.targets import CLASS, LABEL_SETS, NUMBERS, are_measurements
-from unrolled.data.values import is_absent
+from unrolled.data.values import is_absent, is_missing
 from unrolled.errors import DataError, InvalidSetting, WriteError
 from unrolled.storage import write_text
 from unrolled.tasks.base import Task
@@ -34,12 +35,12 @@ from unrolled.tasks.starting_series import (
     choose_detection,
     choose_forecast,
     find_apart,
-    find_owner_of,
     find_series_of,
     is_of_each,
     is_one_column,
 )
 
+import numpy as np
 import polars as pl
 
 _WIDTH = 110
@@ -48,6 +49,7 @@ _ORDER = ("task", "data", "text", "forecast", "detect", "network", "training")
 _OF_EXAMPLES = ("classify", "regress", "classes")
 _FORECAST = ("target", "y", "value", "sales", "demand")
 _SENTENCES = re.compile(r"sentence|(?:sent|sentence|doc|document|utterance)[ _-]?(?:id|no|nr|num|number|idx|index|#)")
+_RARE = 0.25
 _FEWEST_OF_A_CLASS = 4  # with fewer in all, one part may have a single one
 _FEWEST_WORDS = 3
 
@@ -89,14 +91,8 @@ def start(
         DataError: The file cannot be read, it cannot be known what is to be predicted, or it does not suit the task.
         InvalidSetting: There is no such task or setting, or what the targets hold does not suit it.
     """
-    wanted = Document({}, "--set").override(overrides).values
-    given = wanted.get("data", {})
-    if not isinstance(given, Mapping) or given.keys() & DATA_PATHS:
-        raise InvalidSetting("--set: --data and --test name the files. Leave data out, or name a setting within it.")
-    task = task or wanted.get("task")
-    if task is not None:
-        find_task(task, "--task")
-    settings, reasons = _choose_task(Path(with_path(str(file))), target or given.get("target"), task, given)
+    given, named, task = _read_overrides(overrides, target, task)
+    settings, reasons = _choose_task(Path(with_path(str(file))), named, task, given)
     if task not in (None, settings["task"]):
         raise DataError(
             f"{file}: expected data for the task {task}, got data for {settings['task']}: {reasons['task']}. Leave "
@@ -108,14 +104,7 @@ def start(
         data["file"] = str(file)
     if test is not None:
         data |= {"train": data.pop("file"), "test": str(test)}
-    if settings["task"] in _OF_EXAMPLES and "target" in data and not data.keys() & {"series", "per"}:
-        data["missing"] = "drop"
-    found = _task_of(settings)
-    dropped = [note for note in found.data.notes if DROPPED in note]
-    if dropped:
-        reasons["data"] = "; ".join([*filter(None, [reasons.get("data")]), *dropped])
-    elif "missing" not in given:
-        data.pop("missing", None)
+    found = _leave_out_incomplete(settings, reasons, is_given="missing" in given)
     chosen = Sizes.of(found)
     if chosen.kind == "text" and found.name != "generate" and chosen.length < _FEWEST_WORDS:
         settings["text"], reasons["text"] = {"tokenizer": "characters"}, "texts of one word or two, read by characters"
@@ -123,7 +112,51 @@ def start(
         chosen = Sizes.of(found)
     settings = {**choose_network(found, chosen, reasons), **settings}
     settings["training"] = choose_training(found, chosen, reasons)
-    return Start(Document(settings, "--set").override(overrides).values, reasons)
+    final = Document(settings, "--set").override(overrides)
+    ExperimentConfig.parse(final)
+    return Start(final.values, reasons)
+
+
+def _read_overrides(
+    overrides: Sequence[str], target: str | None, task: str | None
+) -> tuple[Mapping[str, Any], str | Sequence[str] | None, str | None]:
+    """Return what is given of the section ``data``, the target and the task.
+
+    Raises:
+        InvalidSetting: A setting of the data is unknown or has an impossible value, or the target or the task is given
+            twice.
+    """
+    wanted = Document({}, "--set").override(overrides).values
+    given = wanted.get("data", {})
+    if not isinstance(given, Mapping) or given.keys() & DATA_PATHS:
+        raise InvalidSetting("--set: --data and --test name the files. Leave data out, or name a setting within it.")
+    if given:
+        parts = {"data": {"file": "", **given}, "network": _ANY_NETWORK, "training": {}}
+        parsed = ExperimentConfig.parse(Document(parts, "--set")).data
+        assert isinstance(parsed, DataConfig)
+        values = parsed.model_dump(mode="json", exclude_none=True)
+        given = {name: values[name] for name in given if name in values}
+    for name, section, option in (("target", wanted.get("data", {}), target), ("task", wanted, task)):
+        if name in section and (option is not None or not section[name]):
+            raise InvalidSetting(f"--set: expected the {name} once, and not empty. Leave out --set or --{name}.")
+    task = task or wanted.get("task")
+    if task is not None:
+        find_task(str(task), "--task")
+    return given, target or given.get("target"), task
+
+
+def _leave_out_incomplete(settings: dict[str, Any], reasons: dict[str, str], *, is_given: bool) -> Task:
+    """Return the task; rows that lack a text or a target are left out, if there are any and nothing else is given."""
+    data = settings["data"]
+    if settings["task"] in _OF_EXAMPLES and "target" in data and not data.keys() & {"series", "per", "missing"}:
+        data["missing"] = "drop"
+    found = _task_of(settings)
+    dropped = [note for note in found.data.notes if DROPPED in note]
+    if dropped:
+        reasons["data"] = "; ".join([*filter(None, [reasons.get("data")]), *dropped])
+    elif not is_given:
+        data.pop("missing", None)
+    return found
 
 
 def _task_of(settings: Mapping[str, Any]) -> Task:
@@ -210,8 +243,11 @@ def _choose_for_arrays(file: Path, data: dict[str, Any]) -> tuple[dict[str, Any]
 def _choose_for_table(
     table: Table, data: dict[str, Any], target: str | Sequence[str] | None, wanted: str | None
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    ignored = [name for name in named_columns(data.get("ignore")) if name in table.columns]
-    table = replace(table, frame=table.frame.drop(ignored)) if ignored else table
+    for name in (
+        name for setting in ("series", "time", "ignore", "input") for name in named_columns(data.get(setting))
+    ):
+        table.column(name)
+    table = replace(table, frame=table.frame.drop(named_columns(data.get("ignore"))))
     given_time = data.pop("time", None)
     parts = find_time_parts(table) if given_time is None else () if isinstance(given_time, str) else tuple(given_time)
     table = join_times(table, parts) if parts else table
@@ -226,11 +262,12 @@ def _choose_for_table(
         table.column(named)
     series = data.get("series") or find_series_column(table, ()) or _find_sentences(table, lower)
     if series is None and time is not None:
-        series = find_series_of(table, time, named) or find_owner_of(table, named) or find_apart(table, time)
+        series = find_series_of(table, time, named) or find_apart(table, time)
     is_constant = named is not None and series is not None and is_of_each(table, named, series)
+    is_constant &= any(one.kind == "numbers" for name, one in columns.items() if name not in (named, series))
     is_number = named is not None and columns[named].kind in ("numbers", "calendar")
     told = _first_of(lower, NAMES) or (named if is_number and not is_constant else None)
-    told = told if told is not None and are_told(table, told) else None
+    told = told if told is not None and _tells(table, told, is_named=told.lower() in NAMES) else None
     may_be_steps = not _has_words(columns, series) and not (time and _are_at_once(table, time, series))
     is_told = told is not None and targets in ([], [told]) and time is not None
     if (wanted == "detect" and may_be_steps) or (wanted is None and is_told):
@@ -263,11 +300,23 @@ def _first_of(lower: Mapping[str, str], names: Sequence[str]) -> str | None:
     return next((lower[name] for name in names if name in lower), None)
 
 
+def _tells(table: Table, name: str, *, is_named: bool) -> bool:
+    """Return True if a column tells anomalies: by its name, or because its ones are rare."""
+    if not are_told(table, name):
+        return False
+    return is_named or float(np.nanmean(table.numbers(name))) <= _RARE
+
+
 def _find_sentences(table: Table, lower: Mapping[str, str]) -> str | None:
     """Return the column that numbers the sentences of a table with a word in each row."""
     names = [lower[name] for name in lower if _SENTENCES.fullmatch(name)]
     if len(names) != 1 or _first_of(lower, TOKENS) in (None, names[0]):
         return None
+    if empty := int(is_missing(table.frame[names[0]]).sum()):
+        raise DataError(
+            f"{table.path}: {names[0]}: expected the sentence of each word, got {empty:,} empty cells. Fill them from "
+            f"above: frame[{names[0]!r}].ffill()"
+        )
     return names[0] if 2 * table.frame[names[0]].n_unique() < table.size else None
 
 

@@ -60,14 +60,6 @@ def find_series_of(table: Table, time: str, target: str | None) -> str | None:
     return next((name for name, count in pairs.items() if count >= fewest and _repeats(table, name)), None)
 
 
-def find_owner_of(table: Table, target: str | None) -> str | None:
-    """Return the column each of whose values has one value of the target, and a few rows or more."""
-    if target is None:
-        return None
-    names = _names(table, target)
-    return next((name for name in names if _repeats(table, name) and is_of_each(table, target, name)), None)
-
-
 def find_apart(table: Table, time: str) -> str | None:
     """Return the column each of whose values has rows that follow each other, long before or after the others."""
     moments = table.moments(time)
