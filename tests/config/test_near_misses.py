@@ -24,12 +24,15 @@ def assert_one_line(finished: CompletedProcess[str], message: str) -> None:
         (["--epochs", "5"], "No such option '--epochs'. Set it with: --set training.epochs=VALUE"),
         (["--batch-size", "5"], "No such option '--batch-size'. Set it with: --set training.batch_size=VALUE"),
         (["--scan", "rows"], "No such option '--scan'. Set it with: --set scan=VALUE"),
+        (
+            ["--set", "training.seed=5"],
+            '--set training.seed: unknown setting "seed". "seed" belongs to no section. Move it out of training.',
+        ),
         (["--set", "epochs=5"], '--set epochs: unknown setting "epochs". Did you mean "training.epochs"?'),
         (
             ["--set", "patience=5"],
             '--set patience: unknown setting "patience". Did you mean "training.early_stopping.patience"?',
         ),
-        (["--set", "training.seed=5"], '--set training.seed: unknown setting "seed". Did you mean "seed"?'),
     ],
 )
 def test_a_setting_in_the_wrong_position_is_named_with_its_path(

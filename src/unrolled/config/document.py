@@ -315,6 +315,8 @@ def _likely_setting(path: SettingPath, schema: type[BaseModel]) -> str:
     """Return the remedy for an unknown setting: the path that was likely meant, or those that there are."""
     name, known = str(path[-1]), _keys(schema, path[:-1])
     elsewhere = setting_paths(name, schema)
+    if elsewhere and len(elsewhere[0]) == 1 and len(path) > 1:
+        return f' "{name}" belongs to no section. Move it out of {path[-2]}.'
     if elsewhere:
         return f' Did you mean "{".".join(elsewhere[0])}"?'
     return did_you_mean(name, known) or f" Choose among: {', '.join(known)}."
