@@ -76,7 +76,10 @@ def test_a_series_is_read_in_the_order_of_time(
             'mois: expected times, as its name says, got "M\u00e4r 2015". Write months',
         ),
         ("Jahr;x\n2014/15;0\n2015/16;1\n2013/14;5\n", 'Jahr: expected times, as its name says, got "2014/15"'),
-        ("KW;x\n05/2015;0\n06/2015;1\n04/2015;5\n", 'KW: expected times, as its name says, got "05/2015"'),
+        (
+            "KW;x\n05/2015;0\n06/2015;1\n04/2015;5\n",
+            'KW: expected times, as its name says, got "05/2015". Write weeks as 2015-W05, or leave the column out',
+        ),
         ("year;week;x\n2019;2;0\n2019;1;1\n2018;1;5\n", "the rows are not in the order of year, week"),
         ("year;month;day;x\n2019;2;28;0\n2019;2;29;1\n", "t.csv:3: day: expected a day of 2019-02, got 29."),
         ("year;month;x\n2019;2;0\n2019;;1\n2019;3;1\n", "t.csv:3: year month: expected a time"),

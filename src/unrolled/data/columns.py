@@ -16,6 +16,7 @@ from unrolled.data.times import (
     have_years,
     is_named_period,
     is_named_time,
+    is_named_week,
     looks_like_time,
 )
 from unrolled.data.values import are_numbers, is_absent, is_blank, is_missing, shown
@@ -381,10 +382,12 @@ def _no_times(table: Table, name: str) -> DataError:
     cell = shown(next(wrong, cells[0]))
     short = re.fullmatch(r"\d{1,2}(\D)\d\d", cell)
     form = f"%m{short[1]}%y" if short and is_named_period(name) else "%d.%m.%Y"
-    months = "Write months as numbers, 2015-03, or name" if re.search(r"[^\W\d_]", cell) else "Name"
+    named = f"their format: data: {{time_format: '{form}'}}"
+    remedy = f"Write months as numbers, 2015-03, or name {named}" if re.search(r"[^\W\d_]", cell) else f"Name {named}"
+    remedy = "Write weeks as 2015-W05" if is_named_week(name) else remedy
     return DataError(
-        f'{table.path}: {name}: expected times, as its name says, got "{cell}". {months} their format: data: '
-        f"{{time_format: '{form}'}}, or leave the column out: data: {{ignore: {name}}}"
+        f'{table.path}: {name}: expected times, as its name says, got "{cell}". {remedy}, or leave the column out: '
+        f"data: {{ignore: {name}}}"
     )
 
 

@@ -152,6 +152,11 @@ def is_named_period(name: str) -> bool:
     return _PERIOD.fullmatch(name.strip()) is not None
 
 
+def is_named_week(name: str) -> bool:
+    """Return True if the name of a column is that of a week and nothing else."""
+    return _OF_WEEKS.search(name) is not None and is_named_period(name)
+
+
 def have_years(cells: pl.Series) -> bool:
     """Return True if most cells hold a year with a month or another part of a time, in whatever form."""
     filled = _filled(cells.cast(pl.String)).drop_nulls()
