@@ -303,7 +303,12 @@ def test_the_network_suits_the_input(tmp_path: Path) -> None:
     assert names["network"][1]["Dropout"]["rate"] < words["network"][2]["Dropout"]["rate"]
     assert names["training"]["epochs"] > words["training"]["epochs"]
     series = start(written(tmp_path, **FILES["classes of series"][1])).settings
+    assert layers_of(series) == ["GaussianNoise", "Bidirectional", "Dropout"]
+    assert series["network"][0]["GaussianNoise"]["stddev"] == 0.1  # of a single channel
+    np.savez(tmp_path / "sounds.npz", X=_RANDOM.normal(size=(COUNT, 60, 6)), y=[n % 2 for n in range(COUNT)])
+    series = start(tmp_path / "sounds.npz").settings
     assert layers_of(series) == ["GaussianNoise", "Bidirectional", "GlobalAveragePooling1D", "Dropout"]
+    assert series["network"][0]["GaussianNoise"]["stddev"] == 0.3
     features = start(written(tmp_path, **FILES["features"][1])).settings
     assert layers_of(features) == ["Bidirectional", "Dropout"]
     tagged = start(written(tmp_path, **FILES["words"][1])).settings

@@ -39,7 +39,9 @@ class Sizes:
         is_even = lengths is None or len(np.unique(lengths)) == 1
         is_picture = task.data.kind == "arrays" and task.data.train.inputs.dtype == np.uint8
         kind = "pictures" if is_picture else task.data.kind
-        return cls(train.size, usual, kind, is_even, len(task.channel_names))
+        shape = task.data.example_shape if kind in ("series", "arrays") else ()
+        channels = shape[-1] if len(shape) == 2 else 1  # a single channel has no axis in arrays
+        return cls(train.size, usual, kind, is_even, channels or 1)
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class _Rule:
 # Chosen on validation examples of public data sets of 200 to 15,000 training examples.
 _PLAIN = _Rule(units=64)  # of pictures, row by row, of features, a single step, and of series with an output at each
 _SERIES = _Rule(units=64, noise=0.3, pooling="GlobalAveragePooling1D")
-_SHORT_SERIES = replace(_SERIES, batches=9_000)  # which are fast
+_SHORT_SERIES = _Rule(units=128, noise=0.3, batches=9_000)  # which both ends remember whole, and which are fast
 _LONG_SERIES = replace(_SERIES, convolution=64, dropout=0.3, most_epochs=30)
 _TAGGED_WORDS = _Rule(units=32, cell="LSTM", embedding=64, dropout=0.5)
 _WORDS = _Rule(
