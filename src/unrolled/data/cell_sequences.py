@@ -17,9 +17,8 @@ _BRACKETS = " \t\r\n[];"
 
 def hold_sequences(cells: pl.Series) -> bool:
     """Return True if each of some texts has several numbers, between spaces, commas or semicolons."""
-    several = cells.str.contains(rf"^[\s\[]*{_ITEM}(?:(?:{_BETWEEN}){_ITEM})*[\s\];]*$")
-    several &= cells.str.contains(r"\d")
-    is_complete = cells.str.contains(rf"^[\s\[]*{_NUMBER}(?:(?:{_BETWEEN}){_NUMBER})*[\s\];]*$")
+    several = _consist_of(cells, _ITEM) & cells.str.contains(r"\d")
+    is_complete = _consist_of(cells, _NUMBER)
     # 101 102 103 is one number in groups of three digits, too; numbers so long would have short first groups.
     groups = cells.str.strip_chars().str.contains(r"^\d{3}(?:[ ,]\d{3}){2,}$")
     # A phone number has a plus or a zero in front, which numbers have not.
@@ -27,6 +26,10 @@ def hold_sequences(cells: pl.Series) -> bool:
     if not several.all() or 2 * int(is_complete.sum()) < len(cells) or is_padded.all():
         return False
     return bool((~are_numbers(cells) | groups).all())
+
+
+def _consist_of(cells: pl.Series, item: str) -> pl.Series:
+    return cells.str.contains(rf"^[\s\[]*{item}(?:(?:{_BETWEEN}){item})*[\s\];]*$")
 
 
 def read_sequences(table: Table, name: str) -> Ragged:

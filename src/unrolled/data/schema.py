@@ -243,7 +243,7 @@ class TableSchema:
         table = read_source(source, **options)
         decimals = decimals_of(table.frame, self.decimals)
         note = self._format_decimals(table, decimals)
-        table = replace(table, decimals=decimals, fill=self.fill, clocks=(self.time or "",), note=note)
+        table = replace(table, decimals=decimals, fill=self.fill, clocks=named_columns(self.time), note=note)
         return join_times(table, self.joined) if self.joined else table
 
     def _format_decimals(self, table: Table, decimals: Mapping[str, str]) -> str:

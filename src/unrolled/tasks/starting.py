@@ -104,7 +104,7 @@ def start(
         data["file"] = str(file)
     if test is not None:
         data |= {"train": data.pop("file"), "test": str(test)}
-    found = _leave_out_incomplete(settings, reasons, is_given="missing" in given)
+    found = _leave_out_incomplete(settings, reasons)
     chosen = Sizes.of(found)
     if chosen.kind == "text" and found.name != "generate" and chosen.length < _FEWEST_WORDS:
         settings["text"], reasons["text"] = {"tokenizer": "characters"}, "texts of one word or two, read by characters"
@@ -145,17 +145,18 @@ def _read_overrides(
     return given, target or given.get("target"), task
 
 
-def _leave_out_incomplete(settings: dict[str, Any], reasons: dict[str, str], *, is_given: bool) -> Task:
+def _leave_out_incomplete(settings: dict[str, Any], reasons: dict[str, str]) -> Task:
     """Return the task; rows that lack a text or a target are left out, if there are any and nothing else is given."""
     data = settings["data"]
-    if settings["task"] in _OF_EXAMPLES and "target" in data and not data.keys() & {"series", "per", "missing"}:
+    is_chosen = settings["task"] in _OF_EXAMPLES and "target" in data and not data.keys() & {"series", "per", "missing"}
+    if is_chosen:
         data["missing"] = "drop"
     found = _task_of(settings)
     dropped = [note for note in found.data.notes if DROPPED in note]
     if dropped:
         reasons["data"] = "; ".join([*filter(None, [reasons.get("data")]), *dropped])
-    elif not is_given:
-        data.pop("missing", None)
+    elif is_chosen:
+        del data["missing"]
     return found
 
 
@@ -243,11 +244,7 @@ def _choose_for_arrays(file: Path, data: dict[str, Any]) -> tuple[dict[str, Any]
 def _choose_for_table(
     table: Table, data: dict[str, Any], target: str | Sequence[str] | None, wanted: str | None
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    for name in (
-        name for setting in ("series", "time", "ignore", "input") for name in named_columns(data.get(setting))
-    ):
-        table.column(name)
-    table = replace(table, frame=table.frame.drop(named_columns(data.get("ignore"))))
+    table = _without_ignored(table, data)
     given_time = data.pop("time", None)
     parts = find_time_parts(table) if given_time is None else () if isinstance(given_time, str) else tuple(given_time)
     table = join_times(table, parts) if parts else table
@@ -293,6 +290,18 @@ def _choose_for_table(
     if _are_words(table, lower, named):
         return {"task": "label", "data": data}, {"task": f"each word has a label in {named}"}
     return _choose_for_examples(table, data, named, wanted)
+
+
+def _without_ignored(table: Table, data: Mapping[str, Any]) -> Table:
+    """Return the table without the columns that are not to be read.
+
+    Raises:
+        DataError: A column that the user names is missing.
+    """
+    for setting in ("series", "time", "ignore", "input"):
+        for name in named_columns(data.get(setting)):
+            table.column(name)
+    return replace(table, frame=table.frame.drop(named_columns(data.get("ignore"))))
 
 
 def _first_of(lower: Mapping[str, str], names: Sequence[str]) -> str | None:
