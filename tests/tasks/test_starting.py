@@ -289,6 +289,16 @@ def test_more_examples_are_read_less_often(tmp_path: Path) -> None:
     assert few["keep"] == "best"
 
 
+@pytest.mark.parametrize("people, kept", [(7, "none"), (40, 0.1)])
+def test_one_of_few_groups_chooses_no_epoch(people: int, kept: object, tmp_path: Path) -> None:
+    series, classes = _RANDOM.normal(size=(COUNT, 60, 6)), np.arange(COUNT) % 2
+    np.savez(tmp_path / "watch.npz", X=series, y=classes, subject=np.arange(COUNT) % people)
+    found = start(tmp_path / "watch.npz")
+    training = found.settings["training"]
+    assert (training["validation"], training.get("keep")) == (kept, None if kept == "none" else "best")
+    assert ("groups are trained on" in found.reasons["training"]) == (kept == "none")
+
+
 def layers_of(settings: Mapping[str, Any]) -> list[str]:
     return [name for layer in settings["network"] for name in layer]
 
