@@ -41,10 +41,11 @@ struct Sizes {
 };
 
 // Arrays in C order, read only, which may not overlap any output and must stay valid during the call. Null means
-// absent: no mask, zero state, no dropout, no bias.
+// absent: no mask, no resets, zero state, no dropout, no bias.
 struct Inputs {
   const float* sequences;           // [B, T, F]
   const uint8_t* mask;              // [B, T], 0 = masked: the step keeps the state
+  const uint8_t* resets;            // [B, T], not 0 = the first step in time of a sequence of its own
   const float* initial_h;           // [B, H]
   const float* initial_c;           // [B, H], LSTM only
   const float* input_dropout;       // [M, B, F] factors of the inputs

@@ -43,6 +43,7 @@ Inputs check_inputs(const Recurrence& recurrence, const Sizes& sizes, const Inpu
   inputs.initial_h = optional(arrays.initial_h, {batch, units});
   inputs.initial_c = check_cell_state(arrays.initial_c, recurrence, sizes);
   inputs.mask = optional<uint8_t>(arrays.mask, {batch, time});
+  inputs.resets = optional<uint8_t>(arrays.resets, {batch, time});
   inputs.input_dropout_masks = check_masks(arrays.input_dropout, recurrence);
   inputs.input_dropout = optional(arrays.input_dropout, {inputs.input_dropout_masks, batch, features});
   inputs.recurrent_dropout_masks = check_masks(arrays.recurrent_dropout, recurrence);

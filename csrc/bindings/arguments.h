@@ -25,6 +25,7 @@ namespace unrolled {
 #define UNROLLED_INPUTS(X)                              \
   UNROLLED_DIFFERENTIABLE_INPUTS(X)                     \
   X(mask, bool, optional)               /* [B, T] */    \
+  X(resets, bool, optional)             /* [B, T] */    \
   X(input_dropout, float, optional)     /* [M, B, F] */ \
   X(recurrent_dropout, float, optional) /* [M, B, H] */
 

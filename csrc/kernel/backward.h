@@ -135,11 +135,12 @@ class BackwardSlice {
   void add_output_gradient(int64_t s, int64_t r) const {
     if (cotangents_.outputs == nullptr) return;
     const int64_t b = schedule_.batch_index(begin_ + r), length = schedule_.length(begin_ + r);
-    const bool repeats = schedule_.has_masked_steps() && !recurrence_.zero_output_for_mask;
+    const bool repeats = schedule_.has_gaps() && !recurrence_.zero_output_for_mask;
     const int64_t position = schedule_.position(begin_ + r, s);
-    const int64_t next = s + 1 < length ? schedule_.position(begin_ + r, s + 1) : dims_.time;
+    const int64_t next = s + 1 < length ? schedule_.position(begin_ + r, s + 1) : schedule_.end(begin_ + r);
     if (!recurrence_.return_sequences) {
-      if (s + 1 == length && (repeats || position + 1 == dims_.time)) add(dh(r), cotangents_.outputs + b * dims_.units);
+      const bool is_returned = s + 1 == length && next == dims_.time && (repeats || position + 1 == next);
+      if (is_returned) add(dh(r), cotangents_.outputs + b * dims_.units);
       return;
     }
     for (int64_t p = position; p < (repeats ? next : position + 1); ++p) {
@@ -215,7 +216,7 @@ class BackwardWorkspace {
  public:
   BackwardWorkspace(BackwardPass& pass, GradientOperands& operands)
       : max_rows(rows_of_chunk(pass, operands)), workspace_(size(pass, operands, max_rows)) {
-    const int64_t states = pass.dims.batch * pass.dims.padded_units;
+    const int64_t states = pass.schedule.rows() * pass.dims.padded_units;
     pass.dh = workspace_.data();
     pass.dc = pass.dh + states;
     pass.recurrent_kernel.packed = pass.dc + states;
@@ -235,11 +236,12 @@ class BackwardWorkspace {
   static int64_t rows_of_chunk(const BackwardPass& pass, const GradientOperands& operands) {
     constexpr int64_t kChunk = 1 << 20;  // floats
     const int64_t rows = kChunk / (pass.gate_gradients.stride() + operands.row_size());
-    return at_most(rows < pass.dims.batch ? pass.dims.batch : rows, pass.schedule.row_offset(pass.schedule.steps()));
+    return at_most(rows < pass.schedule.rows() ? pass.schedule.rows() : rows,
+                   pass.schedule.row_offset(pass.schedule.steps()));
   }
 
   static int64_t size(const BackwardPass& pass, const GradientOperands& operands, int64_t max_rows) {
-    return 2 * pass.dims.batch * pass.dims.padded_units + pass.recurrent_kernel.size() + kernel_size(pass) +
+    return 2 * pass.schedule.rows() * pass.dims.padded_units + pass.recurrent_kernel.size() + kernel_size(pass) +
            max_rows * (pass.gate_gradients.stride() + operands.row_size());
   }
 
@@ -248,20 +250,25 @@ class BackwardWorkspace {
 
 UNROLLED_INLINE void read_final_cotangents(const BackwardPass& pass) {
   const Dims& dims = pass.dims;
-  for (int64_t r = 0; r < dims.batch; ++r) {
+  for (int64_t r = 0; r < pass.schedule.rows(); ++r) {
     const int64_t b = pass.schedule.batch_index(r), row = r * dims.padded_units;
-    copy_padded(pass.dh + row, row_of(pass.cotangents.h, b, dims.units), dims.units, dims.padded_units);
-    copy_padded(pass.dc + row, row_of(pass.cotangents.c, b, dims.units), dims.units, dims.padded_units);
+    const bool is_zero = !pass.schedule.is_last(r);
+    const float* const from_h = is_zero ? nullptr : row_of(pass.cotangents.h, b, dims.units);
+    const float* const from_c = is_zero ? nullptr : row_of(pass.cotangents.c, b, dims.units);
+    copy_padded(pass.dh + row, from_h, dims.units, dims.padded_units);
+    copy_padded(pass.dc + row, from_c, dims.units, dims.padded_units);
   }
 }
 
 UNROLLED_INLINE void write_initial_gradients(const BackwardPass& pass) {
   const Dims& dims = pass.dims;
-  const size_t bytes = static_cast<size_t>(dims.units) * sizeof(float);
-  for (int64_t r = 0; r < dims.batch; ++r) {
+  for (int64_t r = 0; r < pass.schedule.rows(); ++r) {
+    if (pass.schedule.begin(r) > 0) continue;
     const int64_t to = pass.schedule.batch_index(r) * dims.units, row = r * dims.padded_units;
-    if (pass.gradients.initial_h != nullptr) std::memcpy(pass.gradients.initial_h + to, pass.dh + row, bytes);
-    if (pass.gradients.initial_c != nullptr) std::memcpy(pass.gradients.initial_c + to, pass.dc + row, bytes);
+    const bool is_zero = !pass.schedule.has_initial_state(r);
+    const float *const dh = is_zero ? nullptr : pass.dh + row, *const dc = is_zero ? nullptr : pass.dc + row;
+    if (pass.gradients.initial_h != nullptr) copy_padded(pass.gradients.initial_h + to, dh, dims.units, dims.units);
+    if (pass.gradients.initial_c != nullptr) copy_padded(pass.gradients.initial_c + to, dc, dims.units, dims.units);
   }
 }
 
@@ -283,7 +290,7 @@ void run_backward(const Recurrence& recurrence, const Sizes& sizes, const Inputs
                   const Cotangents& cotangents, const Gradients& gradients) {
   const CellType cell(recurrence);
   const Dims dims(recurrence, sizes);
-  const BatchSchedule schedule(recurrence, sizes, inputs.mask);
+  const BatchSchedule schedule(recurrence, sizes, inputs.mask, inputs.resets);
   const Tape tape(dims, schedule, tape_data);
   BackwardPass pass(recurrence, dims, schedule, inputs, tape, cotangents, gradients);
   GradientOperands operands(pass);
@@ -291,11 +298,11 @@ void run_backward(const Recurrence& recurrence, const Sizes& sizes, const Inputs
   const WeightGradients weight_gradients(pass, operands);
 
   read_final_cotangents(pass);
-  if (gradients.sequences != nullptr && schedule.has_masked_steps()) {
+  if (gradients.sequences != nullptr && schedule.has_gaps()) {
     std::memset(gradients.sequences, 0, static_cast<size_t>(sizes.batch * sizes.time * sizes.features) * sizeof(float));
   }
   const int64_t work = schedule.row_offset(schedule.steps()) * (sizes.features + sizes.units) * dims.gate_columns;
-  TaskGroup threads(useful_threads(sizes.batch, work));
+  TaskGroup threads(useful_threads(schedule.rows(), work));
   pack_weights(pass, threads);
   const bool weights_wanted = operands.count() > 0 || gradients.bias != nullptr;
   const int slices = threads.size();

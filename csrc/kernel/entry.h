@@ -19,7 +19,7 @@ class CellStream final : public Stream {
       : cell_(recurrence),
         recurrence_(one_step(recurrence)),
         dims_(recurrence_, sizes),
-        schedule_(recurrence_, sizes, nullptr),
+        schedule_(recurrence_, sizes, nullptr, nullptr),
         inputs_(weights),
         weights_(recurrence_, dims_, dims_.all_units(), weights),
         states_(pass_, 0, sizes.batch, false),

@@ -57,10 +57,13 @@ class ForwardStates {
   void read_initial_states() const {
     const Inputs& inputs = pass_.inputs;
     for (int64_t r = 0; r < rows_; ++r) {
+      const bool is_zero = !pass_.schedule.has_initial_state(begin_ + r);
+      if (training_ && is_zero) continue;
       const int64_t b = pass_.schedule.batch_index(begin_ + r);
-      copy_padded(h(0, r), row_of(inputs.initial_h, b, dims_.units), dims_.units, dims_.padded_units);
-      if (!dims_.has_cell_state) continue;
-      copy_padded(c(0, r), row_of(inputs.initial_c, b, dims_.units), dims_.units, dims_.padded_units);
+      const float* const from_h = is_zero ? nullptr : row_of(inputs.initial_h, b, dims_.units);
+      const float* const from_c = is_zero ? nullptr : row_of(inputs.initial_c, b, dims_.units);
+      copy_padded(h(0, r), from_h, dims_.units, dims_.padded_units);
+      if (dims_.has_cell_state) copy_padded(c(0, r), from_c, dims_.units, dims_.padded_units);
     }
   }
 
@@ -71,6 +74,7 @@ class ForwardStates {
     const BatchSchedule& schedule = pass_.schedule;
     const size_t bytes = static_cast<size_t>(dims_.units) * sizeof(float);
     for (int64_t r = 0; r < rows_; ++r) {
+      if (!schedule.is_last(begin_ + r)) continue;
       const int64_t b = schedule.batch_index(begin_ + r), length = schedule.length(begin_ + r);
       std::memcpy(outputs.h + b * dims_.units, h(length, r), bytes);
       if (dims_.has_cell_state) std::memcpy(outputs.c + b * dims_.units, c(length, r), bytes);
@@ -79,7 +83,7 @@ class ForwardStates {
       const bool zero = length == 0 || (ends_masked && recurrence.zero_output_for_mask);
       copy_padded(outputs.outputs + b * dims_.units, zero ? nullptr : h(length, r), dims_.units, dims_.units);
     }
-    if (recurrence.return_sequences && schedule.has_masked_steps()) fill_masked_outputs();
+    if (recurrence.return_sequences && schedule.has_gaps()) fill_masked_outputs();
   }
 
  private:
@@ -90,7 +94,7 @@ class ForwardStates {
     for (int64_t r = 0; r < rows_; ++r) {
       float* const outputs = pass_.outputs.outputs + schedule.batch_index(begin_ + r) * dims_.time * dims_.units;
       int64_t s = 0;
-      for (int64_t p = 0; p < dims_.time; ++p) {
+      for (int64_t p = schedule.begin(begin_ + r), end = schedule.end(begin_ + r); p < end; ++p) {
         if (s < schedule.length(begin_ + r) && schedule.position(begin_ + r, s) == p) {
           ++s;
           continue;
@@ -283,7 +287,7 @@ class UnitShare {
 
 template <class CellType>
 void divide_units(const CellType& cell, const ForwardPass& pass, TaskGroup& threads, int count) {
-  const ForwardStates states(pass, 0, pass.dims.batch, true);
+  const ForwardStates states(pass, 0, pass.schedule.rows(), true);
   const int64_t vectors = pass.dims.padded_units / kLanes;
   const std::unique_ptr<std::unique_ptr<UnitShare<CellType>>[]> shares(new std::unique_ptr<UnitShare<CellType>>[count]);
   for (int i = 0; i < count; ++i) {
@@ -326,17 +330,18 @@ void run_forward(const Recurrence& recurrence, const Sizes& sizes, const Inputs&
                  float* tape) {
   const CellType cell(recurrence);
   const Dims dims(recurrence, sizes);
-  const BatchSchedule schedule(recurrence, sizes, inputs.mask);
+  const BatchSchedule schedule(recurrence, sizes, inputs.mask, inputs.resets);
+  if (tape != nullptr) Tape(dims, schedule, tape).clear_shared_state();
   const ForwardPass pass{recurrence, dims, schedule, inputs, outputs, tape};
   const int64_t work = schedule.row_offset(schedule.steps()) * (sizes.features + sizes.units) * dims.gate_columns;
-  const int for_rows = useful_threads(sizes.batch, work);
+  const int for_rows = useful_threads(schedule.rows(), work);
   const int64_t most =
-      at_most(dims.padded_units / kLanes, sizes.batch * sizes.units * dims.gate_columns / kMinWorkPerStage);
+      at_most(dims.padded_units / kLanes, schedule.rows() * sizes.units * dims.gate_columns / kMinWorkPerStage);
   int for_units = useful_threads(most < 1 ? 1 : most, work);
   if (for_units > for_rows && !StagedTasks::are_worthwhile()) for_units = for_rows;
   TaskGroup threads(for_rows > for_units ? for_rows : for_units);
   const int shares = static_cast<int>(at_most(threads.size(), for_units));
-  if (sizes.batch < shares) {
+  if (schedule.rows() < shares) {
     divide_units(cell, pass, threads, shares);
   } else {
     divide_rows(cell, pass, threads);

@@ -107,7 +107,7 @@ struct Dims {
         gate_columns(layout.slots * padded_units) {}
 
   int64_t tape_size() const {
-    return batch * time * gate_columns + (batch + batch * time) * padded_units * (has_cell_state ? 2 : 1);
+    return batch * time * gate_columns + (batch + 1 + batch * time) * padded_units * (has_cell_state ? 2 : 1);
   }
 
   UnitRange all_units() const { return {0, padded_units}; }
@@ -128,16 +128,26 @@ class Tape {
         schedule_(schedule),
         gates_(const_cast<float*>(data)),
         h_(gates_ + dims.batch * dims.time * dims.gate_columns),
-        c_(h_ + (dims.batch + dims.batch * dims.time) * dims.padded_units) {}
+        c_(h_ + (dims.batch + 1 + dims.batch * dims.time) * dims.padded_units) {}
 
   // [slots, H] padded: for each gate of row r at step s its value, or its input where the slope needs that.
   float* gates(int64_t s, int64_t r) const { return gates_ + (schedule_.row_offset(s) + r) * dims_.gate_columns; }
-  // [H] padded: the states before step s; those after it are the states before step s + 1.
+  // [H] padded: the states before step s; those after it are the states before step s + 1. All rows that begin without
+  // an initial state share that before their first step, which is zero.
   float* h(int64_t s, int64_t r) const { return h_ + state_row(s, r) * dims_.padded_units; }
   float* c(int64_t s, int64_t r) const { return c_ + state_row(s, r) * dims_.padded_units; }
 
+  void clear_shared_state() const {
+    const size_t bytes = static_cast<size_t>(dims_.padded_units) * sizeof(float);
+    std::memset(h_ + dims_.batch * dims_.padded_units, 0, bytes);
+    if (dims_.has_cell_state) std::memset(c_ + dims_.batch * dims_.padded_units, 0, bytes);
+  }
+
  private:
-  int64_t state_row(int64_t s, int64_t r) const { return s == 0 ? r : dims_.batch + schedule_.row_offset(s - 1) + r; }
+  int64_t state_row(int64_t s, int64_t r) const {
+    if (s > 0) return dims_.batch + 1 + schedule_.row_offset(s - 1) + r;
+    return schedule_.has_initial_state(r) ? schedule_.batch_index(r) : dims_.batch;
+  }
 
   const Dims& dims_;
   const BatchSchedule& schedule_;

@@ -52,7 +52,7 @@ struct BackwardPass {
   const GateGroups input_groups, recurrent_groups;
   WeightMatrix kernel, recurrent_kernel;  // transposed
   GateGradients gate_gradients;           // rows of the chunk
-  float* dh = nullptr;                    // [B, H] padded, in the order of the schedule
+  float* dh = nullptr;                    // [rows, H] padded, in the order of the schedule
   float* dc = nullptr;
   int64_t chunk_begin = 0, chunk_end = 0;  // steps
   int64_t depth = 0;                       // rows of the chunk

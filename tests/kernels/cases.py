@@ -30,6 +30,7 @@ CELLS = {
 }
 DIFFERENTIABLE = ("sequences", "kernel", "recurrent_kernel", "bias", "initial_h", "initial_c")
 MASKS = ("none", "all true", "holes", "leading", "trailing", "one row", "every row")
+RESETS = ("none", "nowhere", "some", "first", "last", "everywhere")
 
 every_cell = pytest.mark.parametrize("cell", CELLS)
 
@@ -65,11 +66,26 @@ def make_mask(pattern: str, batch: int, time: int) -> Array | None:
     return masks[pattern]
 
 
+def make_resets(pattern: str, batch: int, time: int) -> Array | None:
+    """Return one of `RESETS`, [B, T], True at the first step of a sequence."""
+    steps = np.broadcast_to(np.arange(time), (batch, time))
+    resets: dict[str, Array | None] = {
+        "none": None,
+        "nowhere": np.zeros((batch, time), bool),
+        "some": np.random.default_rng(5).random((batch, time)) < 0.3,
+        "first": steps == 0,
+        "last": steps == time - 1,
+        "everywhere": np.ones((batch, time), bool),
+    }
+    return resets[pattern]
+
+
 def make_inputs(
     recurrence: RecurrenceSpec,
     sizes: Sizes,
     *,
     mask: str = "none",
+    resets: str = "none",
     input_masks: int = 0,
     recurrent_masks: int = 0,
     without: Iterable[str] = (),
@@ -96,6 +112,7 @@ def make_inputs(
         initial_h=normal(batch, units),
         initial_c=normal(batch, units) if recurrence.cell == "lstm" else None,
         mask=make_mask(mask, batch, time),
+        resets=make_resets(resets, batch, time),
         input_dropout=dropout(input_masks, features),
         recurrent_dropout=dropout(recurrent_masks, units),
     )

@@ -11,6 +11,7 @@ from tests.kernels.cases import (
     FORWARD,
     GRADIENTS,
     MASKS,
+    RESETS,
     Array,
     Sizes,
     assert_close,
@@ -97,6 +98,20 @@ def test_every_option_under_every_mask(cell: str, mask: str) -> None:
             zero_output_for_mask=zero_output_for_mask,
         )
         check(recurrence, make_inputs(recurrence, SMALL, mask=mask))
+
+
+@every_cell
+@pytest.mark.parametrize("resets", RESETS)
+@pytest.mark.parametrize("mask", ["none", "holes", "leading", "every row"])
+def test_every_option_where_sequences_begin_within_a_row(cell: str, mask: str, resets: str) -> None:
+    for go_backwards, return_sequences, zero_output_for_mask in itertools.product(BOOLEANS, repeat=3):
+        recurrence = replace(
+            CELLS[cell],
+            go_backwards=go_backwards,
+            return_sequences=return_sequences,
+            zero_output_for_mask=zero_output_for_mask,
+        )
+        check(recurrence, make_inputs(recurrence, SMALL, mask=mask, resets=resets))
 
 
 @every_cell
@@ -387,12 +402,19 @@ any_sizes = st.builds(Sizes, st.integers(1, 40), st.integers(1, 12), st.integers
     recurrence=recurrences,
     sizes=any_sizes,
     mask=st.sampled_from(MASKS),
+    resets=st.sampled_from(RESETS),
     dropout=st.tuples(*[st.sampled_from(["none", "one", "each"])] * 2),
     without=st.sets(st.sampled_from(["bias", "initial_h", "initial_c"])),
     seed=st.integers(0, 2**32 - 1),
 )
 def test_any_recurrence_of_any_size(
-    recurrence: RecurrenceSpec, sizes: Sizes, mask: str, dropout: tuple[str, str], without: set[str], seed: int
+    recurrence: RecurrenceSpec,
+    sizes: Sizes,
+    mask: str,
+    resets: str,
+    dropout: tuple[str, str],
+    without: set[str],
+    seed: int,
 ) -> None:
     counts = {"none": 0, "one": 1, "each": recurrence.gates}
     input_masks, recurrent_masks = (counts[count] for count in dropout)
@@ -402,6 +424,7 @@ def test_any_recurrence_of_any_size(
             recurrence,
             sizes,
             mask=mask,
+            resets=resets,
             input_masks=input_masks,
             recurrent_masks=recurrent_masks,
             without=without,

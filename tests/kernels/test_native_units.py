@@ -9,6 +9,7 @@ from typing import Any
 from tests.kernels.cases import (
     CELLS,
     MASKS,
+    RESETS,
     Sizes,
     assert_same_bits,
     check,
@@ -63,6 +64,16 @@ def check_bits(recurrence: RecurrenceSpec, inputs: Inputs) -> None:
 @pytest.mark.usefixtures("every_isa")
 def test_no_bit_depends_on_the_number_of_threads_under_any_mask(cell: str, batch: int, mask: str) -> None:
     check_bits(with_outputs(cell), make(cell, batch, mask=mask))
+
+
+@every_cell
+@every_batch
+@pytest.mark.parametrize("resets", RESETS)
+@pytest.mark.usefixtures("every_isa")
+def test_no_bit_depends_on_the_number_of_threads_where_sequences_begin_within_a_row(
+    cell: str, batch: int, resets: str
+) -> None:
+    check_bits(with_outputs(cell), make(cell, batch, mask="holes", resets=resets))
 
 
 @every_cell

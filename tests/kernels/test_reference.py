@@ -1,5 +1,6 @@
 """The reference: gradients equal finite differences, outputs equal Keras' own layers."""
 
+import itertools
 from dataclasses import replace
 from typing import Any, TypedDict
 
@@ -226,6 +227,52 @@ def test_two_halves_in_turn_equal_the_whole(cell: str) -> None:
     second = run(recurrence, inputs._replace(sequences=inputs.sequences[:, 2:], initial_h=first.h, initial_c=first.c))
     np.testing.assert_allclose(np.concatenate([first.outputs, second.outputs], 1), whole.outputs, **ROUNDING)
     np.testing.assert_allclose(second.h, whole.h, **ROUNDING)
+
+
+@every_cell
+@pytest.mark.parametrize("go_backwards", [False, True])
+@pytest.mark.parametrize("zero_output_for_mask", [False, True])
+def test_resets_equal_sequences_of_their_own(cell: str, go_backwards: bool, zero_output_for_mask: bool) -> None:
+    recurrence = replace(
+        CELLS[cell], return_sequences=True, go_backwards=go_backwards, zero_output_for_mask=zero_output_for_mask
+    )
+    resets = np.array([[0, 0, 1, 0, 0], [1, 0, 0, 1, 1], [0, 1, 0, 0, 0], [0, 0, 0, 0, 0]], bool)
+    inputs = make_inputs(recurrence)._replace(resets=resets)
+    (outputs, h, *c), tape = forward(recurrence, inputs)
+    cotangents = Outputs(*(None if array is None else np.cos(array) for array in (outputs, h, *c)))
+    gradients = backward(recurrence, inputs, tape, cotangents)
+
+    weights = {name: np.zeros_like(getattr(inputs, name)) for name in ("kernel", "recurrent_kernel", "bias")}
+    for row, marks in enumerate(resets):
+        begins = [0, *(np.flatnonzero(marks[1:]) + 1), T]
+        spans = [slice(begin, end) for begin, end in itertools.pairwise(begins)]
+        for span in spans:
+            # The initial state is that of what is read first, unless that begins anew.
+            has_initial = span.stop == T if go_backwards else span.start == 0 and not marks[0]
+            is_last = span.start == 0 if go_backwards else span.stop == T
+            read = slice(T - span.stop, T - span.start) if go_backwards else span
+            own = inputs._replace(
+                sequences=inputs.sequences[row : row + 1, span], mask=inputs.mask[row : row + 1, span], resets=None
+            )
+            states = {"initial_h": inputs.initial_h, "initial_c": inputs.initial_c}
+            own = own._replace(**{n: None if s is None else s[row : row + 1] * has_initial for n, s in states.items()})
+            (its_outputs, *its_states), its_tape = forward(recurrence, own)
+            np.testing.assert_allclose(outputs[row : row + 1, read], its_outputs, **ROUNDING)
+            of_states = [None if d is None else d[row : row + 1] * is_last for d in cotangents[1:]]
+            if is_last:
+                for state, its_state in zip((h, *c), its_states, strict=True):
+                    assert state is its_state or np.allclose(state[row], its_state[0], **ROUNDING)
+            its = backward(recurrence, own, its_tape, Outputs(cotangents.outputs[row : row + 1, read], *of_states))
+            np.testing.assert_allclose(gradients.sequences[row : row + 1, span], its.sequences, **ROUNDING)
+            for name, total in weights.items():
+                total += getattr(its, name)
+            if has_initial:
+                np.testing.assert_allclose(gradients.initial_h[row], its.initial_h[0], **ROUNDING)
+    for name, total in weights.items():
+        np.testing.assert_allclose(getattr(gradients, name), total, **ROUNDING)
+    without = [] if go_backwards else [1]
+    np.testing.assert_array_equal(gradients.initial_h[without], 0)
+    check_gradients(recurrence, inputs)
 
 
 @every_cell

@@ -15,7 +15,7 @@ from zlib import crc32
 
 from unrolled.errors import InvalidInput
 from unrolled.kernels import native
-from unrolled.kernels.spec import DIFFERENTIABLE, Inputs, Outputs, RecurrenceSpec
+from unrolled.kernels.spec import BOOLEAN, DIFFERENTIABLE, Inputs, Outputs, RecurrenceSpec
 from unrolled.system import cpu_features, cpu_model
 
 import jax
@@ -152,7 +152,7 @@ def _register() -> None:
 
 
 def _operands(inputs: Inputs) -> list[Any]:
-    return [_or_empty(array, np.bool_ if name == "mask" else np.float32) for name, array in inputs._asdict().items()]
+    return [_or_empty(array, np.bool_ if name in BOOLEAN else np.float32) for name, array in inputs._asdict().items()]
 
 
 def _or_empty(array: Any, dtype: Any = np.float32) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 
 from unrolled.errors import InvalidInput
 from unrolled.kernels import native
-from unrolled.kernels.spec import DIFFERENTIABLE, Inputs, Outputs, RecurrenceSpec
+from unrolled.kernels.spec import BOOLEAN, DIFFERENTIABLE, Inputs, Outputs, RecurrenceSpec
 
 import keras
 import numpy as np
@@ -160,7 +160,7 @@ def _operation(name: str, arrays: dict[str, Any], results: int, attributes: dict
 
 
 def _or_empty(name: str, array: Any) -> Any:
-    return tf.zeros((0,), tf.bool if name == "mask" else tf.float32) if array is None else array
+    return tf.zeros((0,), tf.bool if name in BOOLEAN else tf.float32) if array is None else array
 
 
 def _registration_failure() -> str | None:

@@ -1,6 +1,6 @@
 """The compiled extension, defined in csrc/bindings.
 
-Arrays are in C order, of float32 (masks: bool) and on the CPU; none is copied.
+Arrays are in C order, of float32 (mask and resets: bool) and on the CPU; none is copied.
 """
 
 from typing import Any
@@ -44,6 +44,7 @@ def forward(
     initial_h: Any,
     initial_c: Any,
     mask: Any,
+    resets: Any,
     input_dropout: Any,
     recurrent_dropout: Any,
     outputs: Any,
@@ -60,6 +61,7 @@ def backward(
     initial_h: Any,
     initial_c: Any,
     mask: Any,
+    resets: Any,
     input_dropout: Any,
     recurrent_dropout: Any,
     tape: Any,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unrolled.errors import InvalidInput, InvalidSetting, did_you_mean
-from unrolled.kernels.spec import DIFFERENTIABLE, Inputs, Outputs, RecurrenceSpec
+from unrolled.kernels.spec import BOOLEAN, DIFFERENTIABLE, Inputs, Outputs, RecurrenceSpec
 from unrolled.system import usable_cores
 
 import numpy as np
@@ -177,7 +177,7 @@ def forward(recurrence: RecurrenceSpec, inputs: Inputs, *, training: bool) -> tu
 
     Args:
         recurrence: The computation.
-        inputs: Arrays of float32, the mask of booleans. Those in C order are not copied.
+        inputs: Arrays of float32, mask and resets of booleans. Those in C order are not copied.
         training: Keep a tape for `backward`.
 
     Returns:
@@ -246,7 +246,7 @@ def forward_into(recurrence: RecurrenceSpec, inputs: Inputs, outputs: Outputs, t
 
     Args:
         recurrence: The computation.
-        inputs: Arrays in C order, float32, the mask of booleans.
+        inputs: Arrays in C order, float32, mask and resets of booleans.
         outputs: Arrays in C order, float32, overwritten. They must not overlap the inputs. `c` is None unless the cell
             is an LSTM.
         tape: `tape_size` float32, overwritten; None to keep no tape.
@@ -354,7 +354,7 @@ def _contiguous(name: str, array: Any) -> Any:
     if array is None:
         return None
     array = np.asarray(array)
-    dtype: Literal["bool", "float32"] = "bool" if name == "mask" else "float32"
+    dtype: Literal["bool", "float32"] = "bool" if name in BOOLEAN else "float32"
     if array.dtype != dtype:
         raise InvalidInput(f"native kernel: expected {name} of {dtype}, got {array.dtype}. Convert it with astype.")
     return np.ascontiguousarray(array)
@@ -382,8 +382,8 @@ def xla_targets() -> dict[str, Any]:
 
     ::
 
-        unrolled_forward:  the nine Inputs -> outputs, h, c, tape
-        unrolled_backward: the nine Inputs, tape, the three cotangents -> the gradients of the six first inputs
+        unrolled_forward:  the ten Inputs -> outputs, h, c, tape
+        unrolled_backward: the ten Inputs, tape, the three cotangents -> the gradients of the six first inputs
 
     An array without elements stands for an absent input, a zero cotangent and a gradient that is not wanted.
     """

@@ -304,6 +304,9 @@ def forward(recurrence: RecurrenceSpec, inputs: Inputs) -> tuple[Outputs, Tape]:
     Before the first unmasked step the output is 0, even where the initial h is not. (Keras' backends disagree here: its
     loop on JAX outputs the initial h, those on TensorFlow and torch output 0.)
 
+    Where ``resets`` marks the first step of a sequence, state[n-1] and output[n-1] are 0: what is read before it has no
+    influence on it. A layer that goes backwards reads that step last, so that its state is 0 after it.
+
     Args:
         recurrence: The computation.
         inputs: Arrays that NumPy can convert to float64, the mask to booleans.
@@ -322,7 +325,8 @@ def forward(recurrence: RecurrenceSpec, inputs: Inputs) -> tuple[Outputs, Tape]:
     output = np.zeros_like(state[0])
     outputs: list[Array] = []
     tape: Tape = []
-    for time, unmasked in _steps(recurrence, inputs):
+    for time, unmasked, begins in _steps(recurrence, inputs):
+        state, output = tuple(np.where(begins, 0, old) for old in state), np.where(begins, 0, output)
         x = np.where(unmasked, sequences[:, time], 0)
         new_state, residuals = step(layer, project(layer.from_input, x), *state)
         state = tuple(np.where(unmasked, new, old) for new, old in zip(new_state, state, strict=True))
@@ -343,8 +347,8 @@ def backward(recurrence: RecurrenceSpec, inputs: Inputs, tape: Tape, cotangents:
         cotangents: The gradients of a loss with respect to the outputs; None means zero.
 
     Returns:
-        The gradients of the loss with respect to the inputs, in float64; None for the mask, for the dropout factors
-        and for absent inputs.
+        The gradients of the loss with respect to the inputs, in float64; None for the mask, for the resets, for the
+        dropout factors and for absent inputs.
     """
     layer, (_, step_backward) = _split_gates(recurrence, inputs), get_step(recurrence)
     state = _initial_state(recurrence, inputs)
@@ -360,25 +364,31 @@ def backward(recurrence: RecurrenceSpec, inputs: Inputs, tape: Tape, cotangents:
 
     d_repeated = np.zeros_like(state[0])  # from later, masked steps, which repeat this step's output
     steps = zip(tape, _steps(recurrence, inputs), np.moveaxis(d_outputs, 1, 0), strict=True)
-    for (x, residuals), (time, unmasked), d_step in reversed(list(steps)):
+    for (x, residuals), (time, unmasked, begins), d_step in reversed(list(steps)):
         d_output = d_step + d_repeated
         d_repeated = np.where(unmasked | recurrence.zero_output_for_mask, 0, d_output)
         d_h, *d_c = (np.where(unmasked, d, 0) for d in d_state)
         d_skipped = (np.where(unmasked, 0, d) for d in d_state)
         d_gates, d_old, d_weights = step_backward(layer, residuals, d_h + np.where(unmasked, d_output, 0), *d_c)
-        d_state = tuple(stepped + skipped for stepped, skipped in zip(d_old, d_skipped, strict=True))
+        d_state = tuple(
+            np.where(begins, 0, stepped + skipped) for stepped, skipped in zip(d_old, d_skipped, strict=True)
+        )
+        d_repeated = np.where(begins, 0, d_repeated)
         _accumulate(d_from_state, d_weights)
         d_sequences[:, time], d_weights = project_backward(layer.from_input, x, d_gates)
         _accumulate(d_from_input, d_weights)
     return _join_gates(inputs, d_sequences, d_from_input, d_from_state, d_state)
 
 
-def _steps(recurrence: RecurrenceSpec, inputs: Inputs) -> Iterator[tuple[int, Any]]:
-    """Yield the time that each step reads and the examples that are unmasked there, [B, 1]."""
+def _steps(recurrence: RecurrenceSpec, inputs: Inputs) -> Iterator[tuple[int, Any, Any]]:
+    """Yield the time that each step reads, and the examples that are unmasked and that begin there, each [B, 1]."""
     batch, time, _ = np.shape(inputs.sequences)
     mask = np.ones((batch, time), bool) if inputs.mask is None else np.asarray(inputs.mask, bool)
+    begins = np.zeros((batch, time + 1), bool)
+    if inputs.resets is not None:
+        begins[:, :time] = inputs.resets
     for t in reversed(range(time)) if recurrence.go_backwards else range(time):
-        yield t, mask[:, t, None]
+        yield t, mask[:, t, None], begins[:, t + 1 if recurrence.go_backwards else t, None]
 
 
 def _initial_state(recurrence: RecurrenceSpec, inputs: Inputs) -> State:

@@ -61,6 +61,8 @@ class Inputs(NamedTuple):
     """[B, H], LSTM only; zeros if absent"""
     mask: Any = None
     """[B, T] booleans; a step where the mask is False leaves the state unchanged"""
+    resets: Any = None
+    """[B, T] booleans; True at the first step, in time, of a sequence that shares nothing with what comes before it"""
     input_dropout: Any = None
     """[M, B, F] factors of the inputs, the same at every step"""
     recurrent_dropout: Any = None
@@ -68,7 +70,10 @@ class Inputs(NamedTuple):
 
 
 DIFFERENTIABLE: tuple[str, ...] = Inputs._fields[:6]
-"""The names of the inputs that have a gradient: all but the mask and the dropout factors."""
+"""The names of the inputs that have a gradient: all but the mask, the resets and the dropout factors."""
+
+BOOLEAN: tuple[str, ...] = ("mask", "resets")
+"""The names of the inputs that are booleans; all others are float32."""
 
 
 class Outputs(NamedTuple):

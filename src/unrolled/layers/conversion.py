@@ -52,13 +52,20 @@ def to_keras(model: Any) -> Any:
         The same model.
 
     Raises:
-        InvalidInput: The argument is not a Keras model or layer.
+        InvalidInput: The argument is not a Keras model or layer, or calls a layer with ``resets``, which Keras' layers
+            do not have.
 
     Example:
         >>> model = keras.Sequential([keras.Input((28, 28)), GRU(8), keras.layers.Dense(10)])
         >>> type(to_keras(model).layers[0]) is keras.layers.GRU
         True
     """
+    for layer in model._flatten_layers() if isinstance(model, keras.Layer) else []:
+        if type(layer) in _KERAS and any("resets" in node.arguments.kwargs for node in layer._inbound_nodes):
+            raise InvalidInput(
+                f"to_keras: {layer.name} is called with resets, which Keras' {type(layer).__name__} does not have. "
+                "Give each sequence a row of its own."
+            )
     _replace_layers("to_keras", model, _KERAS)
     return model
 

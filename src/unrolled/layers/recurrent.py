@@ -8,13 +8,14 @@ interface of the kernels.
 import inspect
 import logging
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from unrolled.backends import current
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.kernels.spec import Inputs, RecurrenceSpec
 
 import keras
+from keras.src.backend import get_keras_mask, rnn
 from keras.src.backend.common.symbolic_scope import in_symbolic_scope
 
 KERNELS = ("auto", "native", "reference")
@@ -33,11 +34,21 @@ _LOG = logging.getLogger("unrolled")
 _Method = TypeVar("_Method", bound=Callable[..., None])
 
 
+class _Steps(NamedTuple):
+    """What ``RNN.call`` hands on to the loop in the place of a mask."""
+
+    mask: Any
+    resets: Any
+
+
 class NativeLoop:
     """Mixin that computes a Keras recurrent layer by native kernels; it comes before the Keras class.
 
     ``RNN.call`` prepares states and dropout masks, calls ``inner_loop`` and handles what it returns. The mixin
-    overrides that method alone. Where no kernel can compute a layer, Keras' own loop does.
+    overrides the loop. Where no kernel can compute a layer, Keras' own loop does.
+
+    The state of a stateful layer is among its ``variables``, so that compiled functions on JAX return the new one; and
+    not among its ``weights``, as in Keras.
     """
 
     _kernel = "auto"
@@ -59,6 +70,40 @@ class NativeLoop:
         """The kernel that computed the last call: "native", or the reason why Keras' own loop did."""
         return self._kernel_used
 
+    @property
+    def variables(self) -> list[Any]:
+        """Keras' list of the layer's variables, and its state if that is kept from call to call."""
+        return [*super().variables, *(self.states or [])]  # type: ignore[misc, attr-defined]
+
+    def reset_state(self) -> None:
+        """Set the state to zero, if it is kept from call to call.
+
+        Raises:
+            InvalidSetting: JAX is in the middle of an epoch, where ``fit`` holds the state, and no callback has asked
+                for it.
+        """
+        for variable in self.states or []:  # type: ignore[attr-defined]
+            if variable._value is None:
+                raise InvalidSetting(
+                    f"{self.name}: fit holds the state during an epoch on JAX. "  # type: ignore[attr-defined]
+                    "In a callback, reset the layers of self.model, which takes it back."
+                )
+            variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
+
+    def call(
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False, resets: Any = None
+    ) -> Any:
+        """Compute the layer; the arguments are those of the class."""
+        for variable in self.states or []:  # type: ignore[attr-defined]
+            # On torch, Keras would write the new state into a copy of the variable in the lower precision.
+            variable._autocast = False
+        if resets is not None:
+            # Keras hands the mask of the inputs on to layers of one input alone.
+            mask = _Steps(get_keras_mask(sequences) if mask is None else mask, resets)
+        return super().call(  # type: ignore[misc]
+            sequences, initial_state=initial_state, mask=mask, training=training
+        )
+
     def get_config(self) -> dict[str, Any]:
         """Return Keras' configuration, with ``kernel`` unless it is "auto"."""
         config: dict[str, Any] = super().get_config()  # type: ignore[misc]
@@ -67,12 +112,15 @@ class NativeLoop:
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
         """Run the loop over time; return the last output, all outputs and the last states."""
         states = initial_state if isinstance(initial_state, list | tuple) else [initial_state]
+        mask, resets = mask if isinstance(mask, _Steps) else (mask, None)
         steps = mask[0] if isinstance(mask, list | tuple) else mask
         if not in_symbolic_scope():
-            self._kernel_used = self._choose(unsupported_reason(self, sequences, states, steps))
+            self._kernel_used = self._choose(unsupported_reason(self, sequences, states, steps, resets))
         if in_symbolic_scope() or self._kernel_used != "native":
+            if resets is not None:
+                return loop_with_resets(self, sequences, states, steps, resets, training=training)
             return super().inner_loop(sequences, initial_state, mask, training)  # type: ignore[misc]
-        inputs = gather_inputs(self, sequences, states, steps, training=training)
+        inputs = gather_inputs(self, sequences, states, steps, training=training, resets=resets)
         outputs, *last_states = current().run_recurrence(describe(self), inputs)
         return outputs[:, -1], outputs, last_states[: len(states)]
 
@@ -137,6 +185,8 @@ class LSTM(NativeLoop, keras.layers.LSTM):
         initial_state: The pair (h, c), each [B, H]; zeros by default.
         mask: [B, T], False at the steps to skip.
         training: Apply dropout.
+        resets: [B, T], True at the first step, in time, of a sequence that shares nothing with what comes before it:
+            the state is 0 there, and no gradient goes beyond. For several sequences in one row.
 
     Returns:
         The last h [B, H], or the h of every step [B, T, H] with ``return_sequences``; followed by h and c with
@@ -187,6 +237,8 @@ class GRU(NativeLoop, keras.layers.GRU):
         initial_state: h [B, H]; zeros by default.
         mask: [B, T], False at the steps to skip.
         training: Apply dropout.
+        resets: [B, T], True at the first step, in time, of a sequence that shares nothing with what comes before it:
+            the state is 0 there, and no gradient goes beyond. For several sequences in one row.
 
     Returns:
         The last h [B, H], or the h of every step [B, T, H] with ``return_sequences``; followed by h with
@@ -233,6 +285,8 @@ class SimpleRNN(NativeLoop, keras.layers.SimpleRNN):
         initial_state: h [B, H]; zeros by default.
         mask: [B, T], False at the steps to skip.
         training: Apply dropout.
+        resets: [B, T], True at the first step, in time, of a sequence that shares nothing with what comes before it:
+            the state is 0 there, and no gradient goes beyond. For several sequences in one row.
 
     Returns:
         The last h [B, H], or the h of every step [B, T, H] with ``return_sequences``; followed by h with
@@ -281,7 +335,7 @@ def unsupported_layer(layer: Any, sequences: Any = None, dtype: str | None = Non
     return current().unsupported_reason(describe(layer), dtype or cell.compute_dtype, sequences)
 
 
-def unsupported_reason(layer: Any, sequences: Any, states: Any, mask: Any) -> str | None:
+def unsupported_reason(layer: Any, sequences: Any, states: Any, mask: Any, resets: Any = None) -> str | None:
     """Return the reason why no kernel can compute a call, as the end of a sentence; None if one can."""
     dtype = keras.backend.standardize_dtype(sequences.dtype)
     if reason := unsupported_layer(layer, sequences, dtype if "float" in dtype else None):
@@ -291,8 +345,9 @@ def unsupported_reason(layer: Any, sequences: Any, states: Any, mask: Any) -> st
         return f"inputs of shape {tuple(sequences.shape)} have sizes without a number"
     if time == 0 or features == 0:
         return "inputs of no time step or no feature have no native kernel"
-    if mask is not None and not _is_compatible(mask.shape, (batch, time)):
-        return f"a mask of shape {tuple(mask.shape)} has no native kernel for inputs of {tuple(sequences.shape)}"
+    for name, steps in (("a mask", mask), ("resets", resets)):
+        if steps is not None and not _is_compatible(steps.shape, (batch, time)):
+            return f"{name} of shape {tuple(steps.shape)} has no native kernel for inputs of {tuple(sequences.shape)}"
     for state in states:
         if not _is_compatible(state.shape, (batch, layer.cell.units)):
             return f"an initial state of shape {tuple(state.shape)} has no native kernel"
@@ -320,7 +375,7 @@ def describe(layer: Any) -> RecurrenceSpec:
     )
 
 
-def gather_inputs(layer: Any, sequences: Any, states: Any, mask: Any, *, training: bool) -> Inputs:
+def gather_inputs(layer: Any, sequences: Any, states: Any, mask: Any, *, training: bool, resets: Any = None) -> Inputs:
     """Return the arrays of a call: its arguments, the layer's weights and the dropout factors."""
     ops, cell, dtype = keras.ops, layer.cell, layer.cell.compute_dtype
 
@@ -340,9 +395,41 @@ def gather_inputs(layer: Any, sequences: Any, states: Any, mask: Any, *, trainin
         initial_h=h,
         initial_c=c[0] if c else None,
         mask=None if mask is None else ops.cast(mask, "bool"),
+        resets=None if resets is None else ops.cast(resets, "bool"),
         input_dropout=factors(cell.get_dropout_mask(sequences[:, 0, :]), cell.dropout),
         recurrent_dropout=factors(cell.get_recurrent_dropout_mask(h), cell.recurrent_dropout),
     )
+
+
+def loop_with_resets(layer: Any, sequences: Any, states: Any, mask: Any, resets: Any, *, training: bool) -> Any:
+    """Run Keras' loop over time, and set the state to zero where a sequence begins; return what ``inner_loop`` returns.
+
+    Masked steps are handled here too, because Keras' loop would skip the reset of a masked step.
+    """
+    ops, cell = keras.ops, layer.cell
+    begins = ops.cast(resets, "bool")
+    if layer.go_backwards:  # what is marked is read last
+        begins = ops.concatenate([begins[:, 1:], ops.zeros_like(begins[:, :1])], axis=1)
+    read = ops.ones_like(begins) if mask is None else ops.cast(mask, "bool")
+
+    def step(inputs: Any, before: Any) -> Any:
+        x, begins_here, is_read = inputs
+        output, *state = [ops.where(begins_here, ops.zeros_like(one), one) for one in before]
+        new_output, new_state = cell(x, state, training=training)
+        skipped = ops.zeros_like(output) if layer.zero_output_for_mask else output
+        output = ops.where(is_read, new_output, skipped)
+        return output, [output, *(ops.where(is_read, *pair) for pair in zip(new_state, state, strict=True))]
+
+    last, outputs, (_, *last_states) = rnn(
+        step,
+        (sequences, begins[:, :, None], read[:, :, None]),
+        [ops.zeros_like(states[0]), *states],
+        go_backwards=layer.go_backwards,
+        unroll=layer.unroll,
+        input_length=sequences.shape[1],
+        return_all_outputs=layer.return_sequences,
+    )
+    return last, outputs, last_states
 
 
 def _name(activation: Any) -> str:
