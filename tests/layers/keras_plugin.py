@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import unrolled.layers
-from unrolled.layers.recurrent import NativeLoop
+from unrolled.layers.native_loop import NativeLoop
 
 import keras
 import keras.src.layers

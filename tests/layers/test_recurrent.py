@@ -8,7 +8,7 @@ import unrolled.layers
 from tests.layers.comparison import FEATURES, LAYERS, UNITS, assert_equal, both, sequences
 from unrolled.errors import InvalidSetting
 from unrolled.kernels import native
-from unrolled.layers.recurrent import NativeLoop
+from unrolled.layers.native_loop import NativeLoop
 
 import keras
 import numpy as np
@@ -137,7 +137,7 @@ def test_masks_and_states_of_other_shapes_go_to_keras() -> None:
 
 
 def reason_of(layer: Any, *, inputs: Any = None, states: Any = (), mask: Any = None) -> str | None:
-    from unrolled.layers.recurrent import unsupported_reason
+    from unrolled.layers.native_loop import unsupported_reason
 
     tensor = keras.ops.convert_to_tensor(sequences() if inputs is None else inputs)
     return unsupported_reason(layer, tensor, states, mask)

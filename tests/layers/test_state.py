@@ -177,7 +177,7 @@ def test_a_state_that_fit_holds_is_not_reset_unnoticed() -> None:
     x, model = np.concatenate(pieces_of(long_sequences())), build("stack", stays=True)
     y = np.zeros((*x.shape[:2], 1), np.float32)
     reset_directly = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: reset(model))
-    with pytest.raises(InvalidSetting, match="reset the layers of self.model"):
+    with pytest.raises(InvalidSetting, match=r"reset the layers of self\.model"):
         model.fit(x, y, batch_size=BATCH, callbacks=[reset_directly], verbose=0)
 
 

@@ -11,7 +11,7 @@ from unrolled.backends import current
 from unrolled.diagnostics.examples import Examples
 from unrolled.kernels.reference import ACTIVATIONS, forward
 from unrolled.kernels.spec import Inputs
-from unrolled.layers.recurrent import describe
+from unrolled.layers.native_loop import describe
 from unrolled.model.connect import is_input_layer
 
 import keras

@@ -7,7 +7,7 @@ from zipfile import is_zipfile
 
 from unrolled.errors import DataError, InvalidInput
 from unrolled.layers import GRU, LSTM, SimpleRNN
-from unrolled.layers.recurrent import declare_compilable
+from unrolled.layers.native_loop import declare_compilable
 
 import keras
 

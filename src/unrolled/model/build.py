@@ -11,7 +11,7 @@ from unrolled.config.sections import Component, DataConfig
 from unrolled.data.dataset import Dataset
 from unrolled.errors import InvalidSetting
 from unrolled.gaps import LossOverGaps, MetricOverGaps
-from unrolled.layers.recurrent import NOT_CALLED
+from unrolled.layers.native_loop import NOT_CALLED
 from unrolled.model.components import REFUSALS, ComponentBuilder, dry_run_network, one_line
 from unrolled.model.connect import connect, count_weights, format_input, format_shape, layers_of
 from unrolled.system import memory_bytes
