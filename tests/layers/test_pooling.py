@@ -1,9 +1,9 @@
-"""The largest value over the steps that are not masked."""
+"""The largest value over the steps that are not masked, and the last steps."""
 
 import warnings
 from pathlib import Path
 
-from unrolled.layers import GRU, GlobalMaxPooling1D
+from unrolled.layers import GRU, GlobalMaxPooling1D, LastSteps
 
 import keras
 import numpy as np
@@ -45,3 +45,18 @@ def test_padding_changes_nothing_and_gradients_are_finite(tmp_path: Path) -> Non
     np.testing.assert_array_equal(again.predict_on_batch(padded), together)
     assert np.isfinite(model.train_on_batch(padded, np.ones((3, 2), np.float32)))
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
+def test_the_last_steps_of_any_sequence_behind_a_mask(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model = keras.Sequential(
+            [keras.Input((None, 3)), keras.layers.Masking(), GRU(5, return_sequences=True), LastSteps(2)]
+        )
+        states = keras.Sequential(model.layers[:-1])
+        found = model.predict_on_batch(VALUES)
+    np.testing.assert_array_equal(found, states.predict_on_batch(VALUES)[:, -2:])
+    assert model.output_shape == (None, 2, 5)
+    assert LastSteps(8).compute_output_shape((4, 6, 3)) == LastSteps(8)(VALUES).shape == (4, 6, 3)
+    model.save(tmp_path / "m.keras")
+    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "m.keras").predict_on_batch(VALUES), found)

@@ -245,6 +245,8 @@ def test_a_series_is_forecast_with_what_the_table_has(name: str, tmp_path: Path)
     assert settings["task"] == "forecast"
     assert settings["data"] == {"file": "rows.csv", **data}
     assert settings["forecast"] == {**forecast, "quantiles": [0.1, 0.5, 0.9]}
+    is_known_ahead = "known" in data or "calendar" in data
+    assert layers_of(settings) == (["GRU", "LastSteps"] if is_known_ahead else ["GRU"])
     config, found = prepare(ExperimentConfig.load(tmp_path / "rows.yaml"))
     assert build_model(config, found).count_params() > 0
     assert found.train.size > 0

@@ -1,4 +1,4 @@
-"""Pooling over the steps of a sequence."""
+"""Layers that take some of the steps of a sequence, or join them."""
 
 from typing import Any
 
@@ -38,3 +38,41 @@ class GlobalMaxPooling1D(keras.layers.GlobalMaxPooling1D):
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> None:
         """Return None: there are no steps left to mask."""
+
+
+@keras.saving.register_keras_serializable("unrolled")
+class LastSteps(keras.Layer):
+    """Layer that takes the last steps of a sequence.
+
+    ::
+
+        y[b, k] = x[b, T - steps + k]          k = 0 ... steps - 1
+
+    Behind a recurrent layer that returns all steps, a forecast is made at each step of the horizon, from the state that
+    has just read what is known of that step. A state after the horizon would have to remember what it read at each.
+
+    Args:
+        steps: Their number; in an experiment that forecasts, the horizon if left out.
+        **arguments: Those of every Keras layer.
+    """
+
+    def __init__(self, steps: int, **arguments: Any):
+        super().__init__(**arguments)
+        self.steps = steps
+        self.supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        """Take the last steps of inputs [B, T, F]: [B, steps, F]."""
+        return inputs[:, -self.steps :]
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        """Return [B, steps, F], of a shorter sequence all its steps."""
+        batch, time, *features = input_shape
+        return batch, self.steps if time is None else min(time, self.steps), *features
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> None:
+        """Return None: each of the steps counts."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Return Keras' configuration and the number of steps."""
+        return {**super().get_config(), "steps": self.steps}

@@ -11,6 +11,7 @@ from unrolled.config.sections import Component, DataConfig
 from unrolled.data.dataset import Dataset
 from unrolled.errors import InvalidSetting
 from unrolled.gaps import LossOverGaps, MetricOverGaps
+from unrolled.layers import LastSteps
 from unrolled.layers.native_loop import NOT_CALLED
 from unrolled.model.components import REFUSALS, ComponentBuilder, dry_run_network, one_line
 from unrolled.model.connect import connect, count_weights, format_input, format_shape, layers_of
@@ -35,8 +36,8 @@ def resolve(config: ExperimentConfig, task: Task) -> ExperimentConfig:
     """Return the experiment with everything that the task and the data decide.
 
     An ``Embedding`` gets its ``input_dim`` and ``mask_zero: true`` (0 pads on the right), ``units: classes`` the number
-    of outputs, a network without a last layer of its own the task's; loss, metrics and tokenizer are the task's where
-    the file names none. The settings that the files of the data decide, such as ``channels``, are written down.
+    of outputs, a network without a last layer of its own the task's, behind ``LastSteps`` for each step of the horizon;
+    loss, metrics and tokenizer are the task's where the file names none. The settings that the files of the data decide, such as ``channels``, are written down.
     """
     config = _with_found_settings(config, task)
     preprocessor = task.preprocessor
@@ -237,7 +238,13 @@ def _with_network(
     config: ExperimentConfig, task: Task | type[Task], outputs: int, vocabulary: int | None
 ) -> ExperimentConfig:
     layers = [_with_sizes(layer, outputs, vocabulary) for layer in config.network]
-    if layers[-1].name not in _HEADS:
+    last = layers[-1]
+    if last.name == LastSteps.__name__ and config.forecast is not None:
+        steps = config.forecast.horizon
+        layers[-1] = Component.model_validate({last.name: {"steps": steps, **last.arguments}})
+        layers.append(task.head(max(outputs // steps, 1)))
+        layers.append(Component.model_validate({"Reshape": {"target_shape": [outputs]}}))
+    elif last.name not in _HEADS:
         layers.append(task.head(outputs))
     return config.replaced(network=tuple(layers))
 

@@ -68,8 +68,13 @@ class Recurrent(BaseEstimator):
         config = ExperimentConfig.parse(Document(settings, type(self).__name__))
         self.task_, self.model_ = train_in_memory(config, examples)
 
-    def _network(self, data: Dataset) -> list[Any]:
-        """Return the layers that the parameters name; texts and words are embedded first."""
+    def _network(self, data: Dataset, *, all_steps: bool = False) -> list[Any]:
+        """Return the layers that the parameters name; texts and words are embedded first.
+
+        Args:
+            data: The training examples.
+            all_steps: True to return the state at every step.
+        """
         if self.cell not in _CELLS:
             hint = did_you_mean(str(self.cell), _CELLS) or f" Choose among: {', '.join(_CELLS)}."
             raise InvalidInput(f'{type(self).__name__}: unknown cell "{self.cell}".{hint}')
@@ -77,7 +82,9 @@ class Recurrent(BaseEstimator):
         layers: list[Any] = [{"Embedding": {"output_dim": units}}] if data.kind in _TEXTUAL else []
         for index in range(count):
             is_last = index == count - 1
-            layer = {_CELLS[self.cell]: {"units": units, "return_sequences": self.is_per_step or not is_last}}
+            layer = {
+                _CELLS[self.cell]: {"units": units, "return_sequences": self.is_per_step or all_steps or not is_last}
+            }
             layers += [{"Bidirectional": {"layer": layer}} if self.bidirectional else layer]
             layers += [{"Dropout": {"rate": rate}}] if rate else []
         return layers

@@ -225,6 +225,12 @@ class Forecaster(Recurrent):
             raise InvalidInput("y: expected a value at one step or more, got none. Give values.")
         return -sum(found) / count
 
+    def _network(self, data: Dataset, *, all_steps: bool = False) -> list[Any]:
+        """Return the layers; where something is known ahead, each step is forecast when it has been read."""
+        if not (data.schema and (data.schema["known"] or data.schema["calendar"])):
+            return super()._network(data, all_steps=all_steps)
+        return [*super()._network(data, all_steps=True), {"LastSteps": {}}]
+
     def _beside(self, given: Several, known: Several) -> Several:
         """Return series with the columns of what is known beside them.
 

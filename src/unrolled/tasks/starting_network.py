@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from unrolled.tasks.base import Task
+from unrolled.tasks.forecasting import Forecasting
 
 import numpy as np
 
@@ -130,9 +131,12 @@ def choose_network(task: Task, sizes: Sizes, reasons: dict[str, str]) -> dict[st
         sizes: The facts about its training examples.
         reasons: The reasons by section, to which those of the network are added.
     """
-    if task.name == "forecast":
+    if isinstance(task, Forecasting):
         reasons["network"] = "a small network, because windows overlap"
-        return {"network": [{"GRU": {"units": 32}}]}
+        if not task.channels.ahead:
+            return {"network": [{"GRU": {"units": 32}}]}
+        reasons["network"] += "; it forecasts each step when it has read what is known of that step"
+        return {"network": [{"GRU": {"units": 32, "return_sequences": True}}, {"LastSteps": {}}]}
     if task.name == "detect":
         reasons["network"] = "one layer, which forecasts each step from those before it"
         return {"network": [{"GRU": {"units": 64, "return_sequences": True}}]}
