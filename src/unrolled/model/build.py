@@ -37,7 +37,8 @@ def resolve(config: ExperimentConfig, task: Task) -> ExperimentConfig:
 
     An ``Embedding`` gets its ``input_dim`` and ``mask_zero: true`` (0 pads on the right), ``units: classes`` the number
     of outputs, a network without a last layer of its own the task's, behind ``LastSteps`` for each step of the horizon;
-    loss, metrics and tokenizer are the task's where the file names none. The settings that the files of the data decide, such as ``channels``, are written down.
+    loss, metrics and tokenizer are the task's where the file names none. The settings that the files of the data
+    decide, such as ``channels``, are written down.
     """
     config = _with_found_settings(config, task)
     preprocessor = task.preprocessor
