@@ -21,8 +21,6 @@ PROGRAMS = {
 FAILING = (
     "cells_in_a_list",
     "convolution_before_recurrence",
-    "many_threads",
-    "stateful_layers_forget",
     "tf_function_with_xla",
     "vectorized_jacobian",
 )

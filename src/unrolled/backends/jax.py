@@ -8,9 +8,11 @@ elements, and so are a gradient that is not wanted and the tape where nothing is
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, partial, wraps
 from pathlib import Path
+from threading import RLock
 from typing import Any
+from weakref import WeakKeyDictionary
 from zlib import crc32
 
 from unrolled.errors import InvalidInput
@@ -23,6 +25,7 @@ import jax.numpy as jnp
 import numpy as np
 import platformdirs
 from jax.custom_derivatives import SymbolicZero
+from keras.src.backend.jax.trainer import JAXTrainer
 
 CAN_COMPILE = True
 """True if the kernels can be part of a function that the framework compiles."""
@@ -55,6 +58,33 @@ def _keep_compiled_programs() -> None:
 
 
 _keep_compiled_programs()
+
+
+_TURNS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+"""The lock of each model that is asked."""
+
+
+def _ask_in_turn() -> None:
+    """Let threads that ask one model wait for each other.
+
+    Keras gives the arrays of the weights away when it asks XLA, and takes them back with the answer; whoever asks
+    meanwhile finds them deleted.
+    """
+    for name in ("predict", "predict_on_batch", "evaluate", "test_on_batch"):
+        setattr(JAXTrainer, name, _in_turn(getattr(JAXTrainer, name)))
+
+
+def _in_turn(method: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(method)
+    def ask(model: Any, *arguments: Any, **named: Any) -> Any:
+        with _TURNS.setdefault(model, RLock()):
+            return method(model, *arguments, **named)
+
+    return ask
+
+
+_ask_in_turn()
+os.register_at_fork(after_in_child=_TURNS.clear)  # of the threads that held one, none is there
 
 
 # The recurrent operation.
