@@ -113,6 +113,19 @@ def test_a_second_derivative_is_rejected() -> None:
         gradient.sum().backward()
 
 
+def test_several_gradients_at_once_are_refused_with_a_remedy() -> None:
+    inputs = tensors(LSTM, "kernel")
+    h = backend.run_recurrence(LSTM, inputs).h
+    with pytest.raises(InvalidInput, match=r"Use torch\.func\.jacrev, or give the layer kernel"):
+        torch.autograd.grad(h, inputs.kernel, torch.ones(2, *h.shape), is_grads_batched=True)
+
+
+def test_forward_mode_derivatives_have_no_kernel() -> None:
+    assert backend.unsupported_reason(LSTM, "float32") is None
+    with torch.autograd.forward_ad.dual_level():
+        assert backend.unsupported_reason(LSTM, "float32") == "forward-mode derivatives have no native kernel"
+
+
 def test_weights_changed_before_backward_are_noticed_by_torch() -> None:
     inputs = tensors(LSTM, "kernel")
     total = backend.run_recurrence(LSTM, inputs).h.sum()

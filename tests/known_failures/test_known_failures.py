@@ -21,8 +21,6 @@ PROGRAMS = {
 FAILING = (
     "cells_in_a_list",
     "convolution_before_recurrence",
-    "tf_function_with_xla",
-    "vectorized_jacobian",
 )
 """The programs that fail for the reason in the first line of their docstring."""
 

@@ -2,7 +2,8 @@
 
 The recurrent operation works eagerly, inside ``tf.function`` and under ``GradientTape``. The kernels are two operations
 of TensorFlow's own kind, registered at their first use, which run without Python and without a copy. XLA cannot compile
-them, and a SavedModel with them loads only in a process that has called `unsupported_reason` or `run_recurrence`.
+them: where it is asked for, Keras' own loop computes. A SavedModel with them loads only in a process that has called
+`unsupported_reason` or `run_recurrence`.
 
 A gradient tape knows which tensors it watches, but not yet which gradients it will ask for. Gradients with respect to
 watched tensors are computed by one operation. In a graph, an outer tape may still ask for the others; a second
@@ -10,6 +11,7 @@ operation computes those, and TensorFlow drops it if they are unused. A forward 
 of its own; if it is differentiated nevertheless, the backward pass runs it again.
 """
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -24,6 +26,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import context, execute
+from tensorflow.python.eager.polymorphic_function import polymorphic_function
 from tensorflow.python.eager.record import should_record_backprop
 from tensorflow.python.framework import op_def_library
 
@@ -31,6 +34,7 @@ CAN_COMPILE = False
 """True if the kernels can be part of a function that the framework compiles."""
 
 _FORWARD, _BACKWARD = "UnrolledForward", "UnrolledBackward"
+_FUNCTIONS = polymorphic_function.__file__
 _REGISTERING = Lock()
 _COTANGENTS = tuple(f"{name}_cotangent" for name in Outputs._fields)
 
@@ -43,6 +47,8 @@ def unsupported_reason(recurrence: RecurrenceSpec, dtype: str, array: Any = None
 
     TensorFlow computes on a GPU wherever it finds one.
     """
+    if not tf.executing_eagerly() and _is_traced_for_xla():
+        return "XLA, which jit_compile=True asks for, has no native kernel"
     device = "gpu" if tf.config.list_logical_devices("GPU") else "cpu"
     if reason := native.unsupported_reason(recurrence, dtype=dtype, device=device):
         return reason
@@ -72,6 +78,17 @@ def run_recurrence(recurrence: RecurrenceSpec, inputs: Inputs) -> Outputs:
         return outputs, lambda *cotangents: call.gradients(floats, watched, tape, cotangents)
 
     return Outputs(*differentiable(*(getattr(inputs, name) for name in present)))
+
+
+def _is_traced_for_xla() -> bool:
+    """Return True within the tracing of a ``tf.function(jit_compile=True)``, which no graph tells of itself."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        caller = frame.f_locals.get("self") if frame.f_code.co_filename == _FUNCTIONS else None
+        if isinstance(caller, polymorphic_function.Function) and caller._jit_compile:
+            return True
+        frame = frame.f_back
+    return False
 
 
 class _Call:

@@ -14,9 +14,15 @@ from unrolled.kernels import native
 from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
 
 import torch
+from torch.autograd import forward_ad
 
 CAN_COMPILE = False
 """True if the kernels can be part of a function that the framework compiles."""
+
+_SEVERAL_AT_ONCE = (
+    "native kernel: several gradients at once, as vectorize=True and is_grads_batched=True ask for, are not supported. "
+    'Use torch.func.jacrev, or give the layer kernel="reference".'
+)
 
 
 # The recurrent operation.
@@ -29,6 +35,8 @@ def unsupported_reason(recurrence: RecurrenceSpec, dtype: str, array: torch.Tens
     """
     if array is not None and torch._C._functorch.is_functorch_wrapped_tensor(array):
         return "torch.vmap and torch.func have no native kernel"
+    if forward_ad._current_level >= 0:
+        return "forward-mode derivatives have no native kernel"
     if torch.compiler.is_compiling():
         return "torch.compile and torch.export have no native kernel"
     device = "cpu" if array is None else array.device.type
@@ -68,6 +76,8 @@ class _Run(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        if any(one is not None and torch._C._functorch.is_legacy_batchedtensor(one) for one in cotangents):
+            raise InvalidInput(_SEVERAL_AT_ONCE)
         wanted = [name for name, needed in zip(Inputs._fields, ctx.needs_input_grad[1:], strict=True) if needed]
         found = _RunBackward.apply(ctx.recurrence, wanted, *ctx.saved_tensors, *cotangents)  # type: ignore[no-untyped-call]
         return (None, *found)
