@@ -254,7 +254,8 @@ def find_series_column(table: Table, others: Sequence[str | None]) -> str | None
 def may_be_series(table: Table, time: str, others: Sequence[str]) -> list[str]:
     """Return the columns each of whose values has every time once at most, and several of them.
 
-    A column of numbers is one only if most of its values have most of the times, as the numbers of shops do.
+    A column of numbers is one only if most of its values have most of the times, as the numbers of shops do; a column
+    of texts or codes only if most of them stand in several rows, as names do.
 
     Args:
         table: The table.
@@ -266,7 +267,7 @@ def may_be_series(table: Table, time: str, others: Sequence[str]) -> list[str]:
     found = []
     for one in columns:
         count = table.frame[one.name].n_unique()
-        most = size if one.kind != "numbers" else 2 * size / times
+        most = {"numbers": 2 * size / times, "text": size / _FEWEST_ROWS, "identifier": size / 2}.get(one.kind, size)
         if count <= most and table.frame.select(time, one.name).n_unique() == size > count:
             found.append(one.name)
     return found

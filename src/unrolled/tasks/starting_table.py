@@ -1,9 +1,10 @@
 """The task of a table, chosen by its columns: what is predicted, and of what."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from unrolled.data.anomalies import NAMES, are_told
@@ -15,7 +16,7 @@ from unrolled.data.table import Table, format_list
 from unrolled.data.targets import CLASS, LABEL_SETS, NUMBERS, are_measurements
 from unrolled.data.values import is_absent, is_missing
 from unrolled.errors import DataError
-from unrolled.tasks.starting_rows import find_apart, find_series_of, is_of_each, is_one_column
+from unrolled.tasks.starting_rows import find_apart, find_series_of, is_of_each, is_one_column, texts_beside
 from unrolled.tasks.starting_series import choose_detection, choose_forecast
 
 import numpy as np
@@ -24,6 +25,7 @@ import polars as pl
 _FORECAST = ("target", "y", "value", "sales", "demand")
 _SENTENCES = re.compile(r"sentence|(?:sent|sentence|doc|document|utterance)[ _-]?(?:id|no|nr|num|number|idx|index|#)")
 _RARE = 0.25
+_ROLES = ("input", "known", "past", "categories")
 _FEWEST_OF_A_CLASS = 4  # with fewer in all, one part may have a single one
 
 
@@ -44,35 +46,20 @@ def choose_for_table(
     Raises:
         DataError: A column is missing, or it cannot be known what is to be predicted.
     """
-    table = _without_ignored(table, data)
-    given_time = data.pop("time", None)
-    parts = find_time_parts(table) if given_time is None else () if isinstance(given_time, str) else tuple(given_time)
-    table = join_times(table, parts) if parts else table
-    columns = find_columns(table)
-    lower = {name.lower(): name for name in table.columns}
-    times = [name for name, one in columns.items() if one.kind in ("time", "step")]
-    time = given_time if isinstance(given_time, str) else joined_name(parts) if parts else next(iter(times), None)
-    targets = [target] if isinstance(target, str) else list(target or ())
-    usual = _first_of(lower, (*CLASS.usual, *LABEL_SETS.usual, *NUMBERS.usual))
-    named = targets[0] if targets else table.target or usual
-    if named is not None:
-        table.column(named)
-    series = data.get("series") or find_series_column(table, ()) or _find_sentences(table, lower)
-    if series is None and time is not None:
-        series = find_series_of(table, time, named) or find_apart(table, time)
-    is_constant = named is not None and series is not None and is_of_each(table, named, series)
-    is_constant &= any(one.kind == "numbers" for name, one in columns.items() if name not in (named, series))
+    found = _Outline.of(_without_ignored(table, data), data, target)
+    table, columns, named, series, time = found.table, found.columns, found.named, found.series, found.time
+    lower = {name.lower(): name for name in columns}
     is_number = named is not None and columns[named].kind in ("numbers", "calendar")
-    told = _first_of(lower, NAMES) or (named if is_number and not is_constant else None)
+    told = _first_of(lower, NAMES) or (named if is_number and not found.is_constant else None)
     told = told if told is not None and _tells(table, told, is_named=told.lower() in NAMES) else None
     may_be_steps = not _has_words(columns, series) and not (time and _are_at_once(table, time, series))
-    is_told = told is not None and targets in ([], [told]) and time is not None
+    is_told = told is not None and found.targets in ([], [told]) and time is not None
     if (wanted == "detect" and may_be_steps) or (wanted is None and is_told):
-        return choose_detection(table, data, named if targets else told, time, series)
-    is_future = time is not None and may_be_steps and not is_constant and (named is None or is_number)
+        return choose_detection(table, data, named if found.targets else told, time, series)
+    is_future = time is not None and may_be_steps and not found.is_constant and (named is None or is_number)
     if (wanted == "forecast" and may_be_steps) or (wanted is None and (is_future or is_one_column(columns, named))):
         # Of several numbers a price or a rating is as likely to be what a forecast reads.
-        to_forecast = named if targets else _first_of(lower, _FORECAST) or (None if len(columns) > 2 else named)
+        to_forecast = named if found.targets else _first_of(lower, _FORECAST) or (None if len(columns) > 2 else named)
         return choose_forecast(table, data, to_forecast, time, series)
     if named is None:
         raise DataError(
@@ -81,15 +68,111 @@ def choose_for_table(
         )
     data |= {"target": named}
     if series is not None:
-        data |= {"series": series} | ({"time": list(parts)} if parts else {})
+        data |= {"series": series} | ({"time": list(found.parts)} if found.parts else {})
         is_measured = is_number and are_measurements([*_counts(table, named)])
-        return _choose_for_series(data, named, is_constant=is_constant, is_measured=is_measured)
-    if len(targets) > 1:
+        return _choose_for_series(data, named, is_constant=found.is_constant, is_measured=is_measured)
+    if len(found.targets) > 1:
         task = "regress" if is_number and are_measurements([*_counts(table, named)]) else "classes"
-        return {"task": wanted or task, "data": data}, {"task": f"each row has {format_list(targets)}"}
+        return {"task": wanted or task, "data": data}, {"task": f"each row has {format_list(found.targets)}"}
     if _are_words(table, lower, named):
         return {"task": "label", "data": data}, {"task": f"each word has a label in {named}"}
-    return _choose_for_examples(table, data, named, wanted)
+    chosen, reasons = _choose_for_examples(table, data, named, wanted)
+    return chosen, _with_fact(reasons, _not_read(columns, found.taken))
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """What the columns of a table are to a task.
+
+    Attributes:
+        table: The table, with a column of joined times if it needs one.
+        parts: The columns of which that is joined.
+        time: The column of times, given or found; None without one.
+        targets: The columns of what is to be predicted, as far as they are given.
+        named: The first of them, or one with a usual name; None without one.
+        series: The column of series, given or found; None without one.
+        taken: The columns that have a role by the settings that are given.
+        is_constant: True if all rows of a series have the same target, beside numbers that are read.
+    """
+
+    table: Table
+    parts: tuple[str, ...]
+    time: str | None
+    targets: list[str]
+    named: str | None
+    series: str | None
+    taken: tuple[str, ...]
+    is_constant: bool
+
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """The columns by their names."""
+        return find_columns(self.table)
+
+    @classmethod
+    def of(cls, table: Table, data: dict[str, Any], target: str | Sequence[str] | None) -> "_Outline":
+        """Find the times, the target and the series, where they are not given; times are taken out of ``data``."""
+        given = data.pop("time", None)
+        targets = list(named_columns(target))
+        taken = tuple(dict.fromkeys((*targets, *_given_roles(data))))
+        parts = find_time_parts(table) if given is None else () if isinstance(given, str) else tuple(given)
+        parts = () if given is None and set(parts) & set(taken) else parts
+        table = join_times(table, parts) if parts else table
+        columns = find_columns(table)
+        times = [name for name, one in columns.items() if one.kind in ("time", "step") and name not in taken]
+        time = given if isinstance(given, str) else joined_name(parts) if parts else next(iter(times), None)
+        lower = {name.lower(): name for name in table.columns if name not in taken}
+        usual = _first_of(lower, (*CLASS.usual, *LABEL_SETS.usual, *NUMBERS.usual))
+        named = targets[0] if targets else table.target or usual
+        for name in filter(None, (*targets, named)):
+            table.column(name)
+        others = [*taken, *([named] if named else [])]
+        series = data.get("series") or find_series_column(table, taken) or _find_sentences(table, lower)
+        if series is None and time is not None:
+            series = find_series_of(table, time, others) or find_apart(table, time, others)
+            _check_no_texts(table, time, series, others)
+        is_constant = named is not None and series is not None and is_of_each(table, named, series)
+        is_constant &= any(one.kind == "numbers" for name, one in columns.items() if name not in (named, series))
+        return cls(table, parts, time, targets, named, series, taken, is_constant)
+
+
+def _check_no_texts(table: Table, time: str, series: str | None, others: Sequence[str]) -> None:
+    """Refuse texts beside times that go on for each series: they may be examples, or remarks on its steps."""
+    texts = texts_beside(table, series, others) if series else []
+    if texts:
+        times = table.joined or [time]
+        raise DataError(
+            f"{table.path}: cannot tell whether a row is a text with what is to be predicted, or a step of a series: "
+            f"the times in {format_list(times)} go on for each {series}. Write {_ignored(times)} for texts, or "
+            f"{_ignored(texts)} for steps"
+        )
+
+
+def _ignored(names: Sequence[str]) -> str:
+    """Return the option that leaves columns out, as a shell reads it."""
+    value = names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+    return f"--set {shlex.quote(f'data.ignore={value}')}"
+
+
+def _given_roles(data: Mapping[str, Any]) -> list[str]:
+    """Return the columns that the settings that are given use otherwise than as times, series or target."""
+    split = data.get("split")
+    by = [*split.values()] if isinstance(split, Mapping) else []
+    names = [name for setting in _ROLES for name in named_columns(data.get(setting))]
+    return [name for name in (*names, *by) if isinstance(name, str)]
+
+
+def _not_read(columns: Mapping[str, Column], taken: Sequence[str]) -> str:
+    """Return a remark on the columns that say when, of rows that are examples; empty if there are none."""
+    names = [name for name, one in columns.items() if one.kind in ("time", "step") and name not in taken]
+    are = "is" if len(names) == 1 else "are"
+    return f"{format_list(names)} {are} not read: each row is an example, no step of a series" if names else ""
+
+
+def _with_fact(reasons: Mapping[str, str], fact: str) -> dict[str, str]:
+    """Return reasons with another one of the section ``data``, if it is not empty."""
+    facts = "; ".join(filter(None, (reasons.get("data"), fact)))
+    return {**reasons, **({"data": facts} if facts else {})}
 
 
 def _without_ignored(table: Table, data: Mapping[str, Any]) -> Table:
@@ -98,7 +181,7 @@ def _without_ignored(table: Table, data: Mapping[str, Any]) -> Table:
     Raises:
         DataError: A column that the user names is missing.
     """
-    for setting in ("series", "time", "ignore", "input"):
+    for setting in ("series", "time", "ignore", *_ROLES):
         for name in named_columns(data.get(setting)):
             table.column(name)
     return replace(table, frame=table.frame.drop(named_columns(data.get("ignore"))))
