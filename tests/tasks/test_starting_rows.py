@@ -47,3 +47,62 @@ def test_codes_of_about_one_row_each_name_no_series(tmp_path: Path) -> None:
     orders = [f"A{n}" for n in (*range(COUNT - 1), 3)]
     found = start(written(tmp_path, order=orders, date=DATES, x=SALES[:COUNT], label=CLASSES))
     assert "series" not in found.settings["data"]
+
+
+def runs(count: int = 12, steps: int = 8, **columns: Any) -> dict[str, Any]:
+    """Numbered runs of two classes, an hour apart, a row each second."""
+    numbers = np.arange(count).repeat(steps)
+    times = [f"2024-01-01 {run:02d}:00:{step:02d}" for run in range(count) for step in range(steps)]
+    states = np.array(["idle", "busy"])[(numbers * 5 % 7) % 2]
+    rows: dict[str, Any] = {"run": numbers, "ts": times, "x": RANDOM.random(count * steps).round(3), "state": states}
+    return {name: column for name, column in (rows | columns).items() if column is not None}
+
+
+def shuffled(columns: dict[str, Any]) -> dict[str, Any]:
+    order = np.random.default_rng(2).permutation(len(columns["x"]))
+    return {name: np.array(column)[order] for name, column in columns.items()}
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        runs(),
+        shuffled(runs()),
+        runs(ts=None),
+        runs(ts=[f"2024-01-01 00:{n // 60:02d}:{n % 60:02d}" for n in range(96)]),
+        runs(6),
+        {("blade" if name == "run" else name): column for name, column in runs().items()},
+    ],
+    ids=["in order", "shuffled", "without times", "one after another", "six", "another name"],
+)
+def test_numbers_whose_rows_stand_together_name_series(columns: dict[str, Any], tmp_path: Path) -> None:
+    found = start(written(tmp_path, **columns), target="state")
+    name = next(iter(columns.keys() & {"run", "blade"}))
+    assert (found.settings["task"], found.settings["data"]["series"]) == ("classify", name)
+    assert found.reasons["data"] == f"the rows of each {name} stand together, so that {name} names the series"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [runs(6, ts=None), shuffled(runs(ts=None)), runs(ts=None, state=np.array(["idle", "busy"])[np.arange(96) % 2])],
+    ids=["six without times", "shuffled without times", "classes of rows"],
+)
+def test_numbers_that_may_name_series_are_asked_for(columns: dict[str, Any], tmp_path: Path) -> None:
+    path = written(tmp_path, **columns)
+    with pytest.raises(DataError, match=r"a step of a series: the rows of each run .*--set data\.series=run, or"):
+        start(path, target="state")
+    assert "series" not in start(path, target="state", overrides=["data.columns=features"]).settings["data"]
+    assert start(path, target="state", overrides=["data.series=run"]).settings["data"]["series"] == "run"
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"code": [0] * 48 + [1] * 48, "x": SALES[:96], "state": ["no"] * 48 + ["yes"] * 48},
+        {"age": np.arange(12).repeat(8), "x": SALES[:96], "state": CLASSES[:96]},
+        {"run": np.arange(96) % 7, "x": SALES[:96], "state": CLASSES[:96]},
+    ],
+    ids=["numbers of the classes", "sorted", "in turn"],
+)
+def test_other_whole_numbers_name_no_series(columns: dict[str, Any], tmp_path: Path) -> None:
+    assert "series" not in start(written(tmp_path, **columns), target="state").settings["data"]

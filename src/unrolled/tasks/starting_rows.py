@@ -1,12 +1,23 @@
 """Which rows of a table are the steps of one series, and which column names it."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from unrolled.data.columns import Column, find_columns, may_be_series
 from unrolled.data.table import Table
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
+_NAMES_SERIES = re.compile(
+    r"(?i)(?:^|[ _-])(?:run|session|trip|subject|patient|person|participant|user|customer|machine|device|engine|unit"
+    r"|sensor|recording|experiment|trial|episode|series|sequence|sample|batch|id)(?:$|[ _-]?(?:id|no|nr|number)$)"
+)
+_PERIODS = re.compile(r"(?i)day|week|month|quarter|year|season|tag|woche|monat|quartal|jahr|saison")
+_FEWEST_ROWS = 5  # of a number, on average
+_MANY = 10
 _FEWEST_STEPS = 3  # of a series, on average
 _MOST_REPEATED = 0.05
 _APART = 5  # steps, after which another series begins
@@ -64,6 +75,90 @@ def find_apart(table: Table, time: str, others: Sequence[str]) -> str | None:
         if is_once and _repeats(table, name) and (steps[begins] > _APART * usual).all():
             return name
     return None
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A column of whole numbers that may name series, such as the numbers of runs.
+
+    Attributes:
+        name: The column.
+        fact: What was found, for people.
+        is_series: True if it certainly names series: their times begin anew, or many have a target of their own.
+    """
+
+    name: str
+    fact: str
+    is_series: bool
+
+
+def find_numbered(table: Table, time: str | None, target: str | None, others: Sequence[str]) -> Numbered | None:
+    """Return a column of whole numbers that names series, or may name them; None without one.
+
+    Equal numbers stand together, in the order of the rows or of the times. They name series if the times begin anew or
+    much later with each number, or if ten numbers or more have the same target in all of their rows, and not one that
+    rises or falls with them. They may if they have it otherwise, or if the column is called after runs, people or such.
+
+    Args:
+        table: The table.
+        time: The column of times, if there is one.
+        target: The column of what is to be predicted, if it is known.
+        others: The columns that have another role.
+    """
+    found = [
+        numbered
+        for name, one in find_columns(table).items()
+        if one.kind == "numbers" and name not in (*others, time, target) and not _PERIODS.search(name)
+        for numbered in _as_numbered(table, name, time, target)
+    ]
+    return next((one for one in found if one.is_series), next(iter(found), None))
+
+
+def _as_numbered(table: Table, name: str, time: str | None, target: str | None) -> Iterator[Numbered]:
+    numbers = table.frame[name].cast(pl.String).str.strip_chars().cast(pl.Int64, strict=False)
+    count = numbers.n_unique()
+    if numbers.null_count() or not 1 < count <= table.size / _FEWEST_ROWS:
+        return
+    moments = None if time is None else table.moments(time)
+    is_constant = target is not None and is_of_each(table, target, name) and not _says_same(table, target, name)
+    is_named = _NAMES_SERIES.search(name) is not None
+    for order in (np.arange(table.size), *([] if moments is None else [np.argsort(moments, kind="stable")])):
+        keys = numbers.to_numpy()[order]
+        begins = keys[1:] != keys[:-1]
+        steps = None if moments is None else np.diff(moments[order])
+        if int(begins.sum()) + 1 != count or (steps is not None and (steps[~begins] < 0).any()):
+            continue
+        is_known = is_constant and count >= _MANY and _varies(table, str(target), name)
+        is_series = is_known or (steps is not None and _begin_anew(steps, begins))
+        if is_series or is_constant or is_named:
+            yield Numbered(name, f"the rows of each {name} stand together", is_series)
+        return
+    if is_constant and is_named:
+        yield Numbered(name, f"the rows of each {name} have the same {target}", is_series=False)
+
+
+def _begin_anew(steps: NDArray[np.int64], begins: NDArray[np.bool_]) -> bool:
+    """Return True if times go back, or much further on than usual, wherever another series begins."""
+    usual = float(np.median(steps[~begins]))
+    return usual > 0 and bool((steps[begins] < 0).all() or (steps[begins] > _APART * usual).all())
+
+
+def _says_same(table: Table, target: str, name: str) -> bool:
+    """Return True if each class has a number of its own, which says the same in another way."""
+    is_class = find_columns(table)[target].kind != "numbers"
+    return is_class and table.frame[target].n_unique() == table.frame[name].n_unique()
+
+
+def _varies(table: Table, target: str, name: str) -> bool:
+    """Return True if the target goes up and down, or back and forth between classes, as the number rises."""
+    pairs = table.frame.select(
+        pl.col(name).cast(pl.Float64, strict=False).alias("number"), pl.col(target).alias("target")
+    )
+    values = pairs.unique().sort("number")["target"]
+    if find_columns(table)[target].kind != "numbers":
+        return int((values != values.shift(1)).sum()) >= values.n_unique()
+    changes = values.cast(pl.Float64, strict=False).diff().drop_nulls()
+    return bool((changes > 0).any() and (changes < 0).any())
 
 
 def _names(table: Table, others: Sequence[str]) -> list[str]:

@@ -16,7 +16,15 @@ from unrolled.data.table import Table, format_list
 from unrolled.data.targets import CLASS, LABEL_SETS, NUMBERS, are_measurements
 from unrolled.data.values import is_absent, is_missing
 from unrolled.errors import DataError
-from unrolled.tasks.starting_rows import find_apart, find_series_of, is_of_each, is_one_column, texts_beside
+from unrolled.tasks.starting_rows import (
+    Numbered,
+    find_apart,
+    find_numbered,
+    find_series_of,
+    is_of_each,
+    is_one_column,
+    texts_beside,
+)
 from unrolled.tasks.starting_series import choose_detection, choose_forecast
 
 import numpy as np
@@ -70,7 +78,9 @@ def choose_for_table(
     if series is not None:
         data |= {"series": series} | ({"time": list(found.parts)} if found.parts else {})
         is_measured = is_number and are_measurements([*_counts(table, named)])
-        return _choose_for_series(data, named, is_constant=found.is_constant, is_measured=is_measured)
+        chosen, reasons = _choose_for_series(data, named, is_constant=found.is_constant, is_measured=is_measured)
+        return chosen, _with_fact(reasons, found.format_numbered())
+    found.check_are_examples()
     if len(found.targets) > 1:
         task = "regress" if is_number and are_measurements([*_counts(table, named)]) else "classes"
         return {"task": wanted or task, "data": data}, {"task": f"each row has {format_list(found.targets)}"}
@@ -93,6 +103,7 @@ class _Outline:
         series: The column of series, given or found; None without one.
         taken: The columns that have a role by the settings that are given.
         is_constant: True if all rows of a series have the same target, beside numbers that are read.
+        numbered: The column of numbers that names the series, or that may.
     """
 
     table: Table
@@ -103,11 +114,26 @@ class _Outline:
     series: str | None
     taken: tuple[str, ...]
     is_constant: bool
+    numbered: Numbered | None = None
 
     @property
     def columns(self) -> Mapping[str, Column]:
         """The columns by their names."""
         return find_columns(self.table)
+
+    def format_numbered(self) -> str:
+        """Return a remark on the numbers that name series; empty without such."""
+        found = self.numbered
+        return f"{found.fact}, so that {found.name} names the series" if found and found.is_series else ""
+
+    def check_are_examples(self) -> None:
+        """Refuse rows that may be the steps of series, which a column of numbers names."""
+        if self.numbered is not None and not any(one.kind in ("text", "sequence") for one in self.columns.values()):
+            series = shlex.quote(f"data.series={self.numbered.name}")
+            raise DataError(
+                f"{self.table.path}: cannot tell whether a row is an example or a step of a series: "
+                f"{self.numbered.fact}. Write --set {series}, or --set data.columns=features for examples"
+            )
 
     @classmethod
     def of(cls, table: Table, data: dict[str, Any], target: str | Sequence[str] | None) -> "_Outline":
@@ -131,9 +157,13 @@ class _Outline:
         if series is None and time is not None:
             series = find_series_of(table, time, others) or find_apart(table, time, others)
             _check_no_texts(table, time, series, others)
+        numbered = None
+        if series is None and data.get("columns") is None:
+            numbered = find_numbered(table, time, named, others)
+            series = numbered.name if numbered is not None and numbered.is_series else None
         is_constant = named is not None and series is not None and is_of_each(table, named, series)
         is_constant &= any(one.kind == "numbers" for name, one in columns.items() if name not in (named, series))
-        return cls(table, parts, time, targets, named, series, taken, is_constant)
+        return cls(table, parts, time, targets, named, series, taken, is_constant, numbered)
 
 
 def _check_no_texts(table: Table, time: str, series: str | None, others: Sequence[str]) -> None:
