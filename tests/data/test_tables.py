@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from unrolled.data.registry import load
 from unrolled.data.tables import read_table
 from unrolled.errors import DataError
 
@@ -57,6 +58,25 @@ def test_quotes_hold_delimiters_and_lines(write) -> None:  # type: ignore[no-unt
 def test_a_cell_of_a_million_characters_is_read(write) -> None:  # type: ignore[no-untyped-def]
     table = read_table(write(f"text,label\n{'x' * 1_000_000},1\nshort,0\n"))
     assert len(table.column("text").to_list()[0]) == 1_000_000
+
+
+def test_the_fields_of_lists_of_objects_are_lists(write) -> None:  # type: ignore[no-untyped-def]
+    table = read_table(
+        write('{"at": [{"x": 1, "p": {"y": 2}}, {"x": 3, "p": {"y": 4}}]}\n{"at": [{"x": 5}]}\n', "t.jsonl")
+    )
+    assert (table.columns, table.frame["at.x"].to_list()) == (["at.x", "at.p.y"], [[1, 3], [5]])
+    assert table.frame["at.p.y"].to_list() == [[2, 4], [None]]
+
+
+def test_lists_of_unequal_length_are_no_channels(write) -> None:  # type: ignore[no-untyped-def]
+    rows = "".join(f'{{"x": [1, {n}], "y": [{n}, 2], "z": [3, {n}, 5], "label": "{"ab"[n % 2]}"}}\n' for n in range(20))
+    file = write(rows, "t.jsonl")
+    assert load(file, target="label", input=["x", "y"]).train.inputs[0].shape == (2, 2)
+    assert load(file, target="label", ignore="z").train.inputs[0].shape == (2, 2)
+    with pytest.raises(DataError, match="z: expected 2 values, one for each step in x, got 3"):
+        load(file, target="label", input=["x", "z"])
+    with pytest.raises(DataError, match="cannot tell which column is the input"):
+        load(file, target="label")
 
 
 def test_json_lines_are_a_table(write) -> None:  # type: ignore[no-untyped-def]

@@ -451,6 +451,39 @@ def test_lists_of_numbers_beside_no_lists_are_refused(tmp_path: Path) -> None:
         start(path)
 
 
+def tracks(path: Path, *, uneven: bool = False, nested: bool = False) -> Path:
+    """Rows with lists x and y of equal lengths, one of another length or none, a class, and a number at each step."""
+    with path.open("w") as file:
+        for row in range(30):
+            steps = range(4 + row % 3)
+            x, y = [row + step / 2 for step in steps], [step - row / 4 for step in steps]
+            lists: dict[str, Any] = {"sensor": {"x": x, "y": y}} if nested else {"x": x, "y": y}
+            lists |= {"z": [0.5, *x]} if uneven else {}
+            file.write(json.dumps(lists | {"label": "ab"[row % 2], "wear": [row - step / 3 for step in steps]}) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("target", ["label", "wear"])
+@pytest.mark.parametrize("nested", [False, True])
+def test_lists_of_equal_lengths_are_channels(target: str, nested: bool, tmp_path: Path) -> None:
+    path = tracks(tmp_path / "tracks.jsonl", nested=nested)
+    ignored = "wear" if target == "label" else "label"
+    found = start(path, target=target, overrides=[f"data.ignore={ignored}"])
+    names = "sensor.x, sensor.y" if nested else "x, y"
+    assert found.reasons["data"] == f"{names} are the channels of one sequence"
+    _, task = prepare(ExperimentConfig.load(found.settings))
+    assert task.data.example_shape[-1] == 2
+    named = start(path, target=target, overrides=[f"data.ignore={ignored}", f"data.input=[{names}]"])
+    assert prepare(ExperimentConfig.load(named.settings))[1].data.example_shape[-1] == 2
+
+
+def test_lists_that_are_no_channels_are_named(tmp_path: Path) -> None:
+    path = tracks(tmp_path / "tracks.jsonl", uneven=True)
+    found = start(path, target="wear", overrides=["data.ignore=label"])
+    assert found.settings["data"]["input"] == ["x", "y"]
+    assert found.reasons["data"].startswith("x, y are the channels of one sequence; not read: z; ")
+
+
 def test_rows_with_an_empty_cell_are_left_out_and_counted(tmp_path: Path) -> None:
     path = written(tmp_path, text=["", *TEXTS[1:]], label=[*CLASSES[:-2], "", "a"])
     found = start(path)

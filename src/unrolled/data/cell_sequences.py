@@ -1,5 +1,8 @@
 """The sequence of numbers in each cell of a column: lists of the file, or numbers between separators."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from unrolled.data.ragged import Ragged
 from unrolled.data.table import Table
 from unrolled.data.values import are_numbers, parse_numbers, shown
@@ -66,6 +69,43 @@ def read_sequences(table: Table, name: str) -> Ragged:
         )
     lengths = counts // channels
     return Ragged(numbers.reshape(-1, channels), np.cumsum(lengths) - lengths, lengths)
+
+
+def read_joined_sequences(table: Table, names: Sequence[str]) -> Ragged:
+    """Return the numbers in the cells of some columns, each of which is a channel or several, [B] of [T, F].
+
+    Raises:
+        DataError: A cell is empty or not a number, or the sequences of a row are of unequal length.
+    """
+    first, *others = (read_sequences(table, name) for name in names)
+    for name, one in zip(names[1:], others, strict=True):
+        check_lengths(table, name, names[0], first.lengths, one.lengths)
+    return Ragged(np.concatenate([one.joined for one in (first, *others)], axis=1), first.begins, first.lengths)
+
+
+def check_lengths(table: Table, name: str, other: str, steps: Any, counts: Any) -> None:
+    """Refuse a row whose cell in a column has another number of items than its cell in another one has steps."""
+    for row in np.flatnonzero(steps != counts)[:1].tolist():
+        raise DataError(
+            f"{table.location(row, name)}: expected {steps[row]} values, one for each step in {other}, got "
+            f"{counts[row]}. Correct the row."
+        )
+
+
+def of_equal_length(table: Table, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of sequences that have as many steps as the first one in every row, that one included."""
+    lengths = {name: _step_counts(table, name) for name in names}
+    return tuple(name for name in names if np.array_equal(lengths[name], lengths[names[0]]))
+
+
+def _step_counts(table: Table, name: str) -> NDArray[np.int64]:
+    cells = table.column(name)
+    if cells.dtype.is_nested():
+        return _list_lengths(cells)
+    try:
+        return read_sequences(table, name).lengths
+    except DataError:
+        return np.full(table.size, -1)  # which is refused where it is read
 
 
 def _split_steps(table: Table, name: str, decimal: str) -> pl.Series:

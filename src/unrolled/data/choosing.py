@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from unrolled.data.cell_sequences import of_equal_length
 from unrolled.data.cells import categories_of
 from unrolled.data.columns import INPUTS, Column, find_usual_column
 from unrolled.data.named_inputs import FEATURES
@@ -193,10 +194,10 @@ def _kind_of_input(
 def _inputs(
     table: Table, named: tuple[str, ...], columns: Mapping[str, Column], series: str | None, categories: Sequence[str]
 ) -> tuple[tuple[str, ...], str]:
-    """Return the columns of the inputs, and the type of the inputs."""
+    """Return the columns of the inputs, and the type of the inputs; sequences of equal length are channels of one."""
     if named:
-        is_cell = len(named) == 1 and series is None and named[0] in columns
-        kind = columns[named[0]].kind if is_cell else "numbers"
+        kinds = {columns[name].kind if name in columns and series is None else "numbers" for name in named}
+        kind = kinds.pop() if len(named) == 1 or kinds == {"sequence"} else "numbers"
         return named, _READ_AS.get(kind, "steps")
     by_kind: dict[str, list[str]] = {}
     for name, one in columns.items():
@@ -204,6 +205,8 @@ def _inputs(
     texts, sequences, numbers = (by_kind.get(kind, []) for kind in ("text", "sequence", "numbers"))
     if series is not None:
         texts, sequences = _steps_of_numbers(table, [*texts, *by_kind.get("category", [])], numbers), []
+    if sequences and not texts and of_equal_length(table, sequences) == tuple(sequences):
+        return tuple(sequences), "sequence"
     if cells := [*texts, *sequences]:
         name = cells[0] if len(cells) == 1 else find_usual_column(table, INPUTS, "input")
         return (name,), "sequence" if name in sequences else "text"

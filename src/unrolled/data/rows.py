@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from unrolled.data.cell_sequences import read_sequences
+from unrolled.data.cell_sequences import read_joined_sequences
 from unrolled.data.cells import categories_of, category_channels, check_filled, texts_of
 from unrolled.data.dataset import Division
 from unrolled.data.labeled import LabeledExamples
@@ -65,7 +65,7 @@ def _read_input(table: Table, schema: TableSchema) -> Any:
             cells = categories_of(table, schema.columns[0])
             return ColumnOfTexts(cells.set(is_missing(cells), ""))
         case "sequence":
-            return read_sequences(table, schema.columns[0])
+            return read_joined_sequences(table, schema.columns)
     return Ragged.of_pieces([rows_as_series(table, schema)])
 
 

@@ -38,7 +38,7 @@ class TableSchema:
     """The columns of a table that a network is trained on, kept with its run to read other tables the same way.
 
     Attributes:
-        columns: The column of the text or of the sequences, or the columns of the numbers.
+        columns: The column of the text, or the columns of the sequences or of the numbers.
         targets: The columns of what an example has: a class, numbers, or several labels; empty if there is none.
         series: The column that assigns each row to a series, or None if each row is an example.
         time: The column by which the rows of a series are ordered, or None.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unrolled.data.cell_sequences import read_sequences
+from unrolled.data.cell_sequences import check_lengths, read_joined_sequences
 from unrolled.data.cells import check_filled, labels_of, texts_of
 from unrolled.data.choosing import category_values
 from unrolled.data.columns import (
@@ -15,7 +15,6 @@ from unrolled.data.columns import (
 )
 from unrolled.data.labeled_steps import LabeledSteps
 from unrolled.data.lists import lists_of, separator_of_words
-from unrolled.data.ragged import Ragged
 from unrolled.data.rows import RowIndices, division_of
 from unrolled.data.schema import TableSchema, find_targets
 from unrolled.data.series import format_time_notes, read_series
@@ -165,20 +164,8 @@ def _read_steps(table: Table, schema: TableSchema) -> tuple[Any, RowIndices, str
         return [one.values for one in found], [one.step_rows for one in found], note
     cells = np.arange(table.size)[:, None]
     if schema.kind == "sequence":
-        return _joined_lists(table, schema.columns), cells, ""
+        return read_joined_sequences(table, schema.columns), cells, ""
     return TokenLists(lists_of(table, schema.columns[0], schema.separator)), cells, ""
-
-
-def _joined_lists(table: Table, names: Sequence[str]) -> Ragged:
-    """Return the numbers in the cells of some columns, [B] of [T, columns].
-
-    Raises:
-        DataError: A cell is empty or not a number, or the lists of a row are of unequal length.
-    """
-    first, *others = (read_sequences(table, name) for name in names)
-    for name, one in zip(names[1:], others, strict=True):
-        _check_lengths(table, name, names[0], first.lengths, one.lengths)
-    return Ragged(np.concatenate([one.joined for one in (first, *others)], axis=1), first.begins, first.lengths)
 
 
 def labeled_steps(table: Table, schema: TableSchema, divide_by: str | None = None) -> LabeledSteps:
@@ -225,14 +212,14 @@ def _targets_in_cells(table: Table, schema: TableSchema, lengths: NDArray[np.int
     if schema.target_kind == NUMBERS.name:
         if table.column(schema.target).dtype.is_numeric():
             raise _one_step_in_each_row(table)
-        numbers = _joined_lists(table, schema.targets)
+        numbers = read_joined_sequences(table, schema.targets)
         _check_several(table, numbers.lengths)
-        _check_lengths(table, schema.target, schema.columns[0], lengths, numbers.lengths)
+        check_lengths(table, schema.target, schema.columns[0], lengths, numbers.lengths)
         return as_arrays(numbers.joined)
     labels = lists_of(table, schema.target, schema.separator)
     counts = labels.list.len().to_numpy()
     _check_several(table, counts)
-    _check_lengths(table, schema.target, schema.columns[0], lengths, counts)
+    check_lengths(table, schema.target, schema.columns[0], lengths, counts)
     return labels.explode(empty_as_null=True)
 
 
@@ -261,15 +248,6 @@ def _check_several(table: Table, counts: NDArray[np.int64]) -> None:
     """Refuse a table of words in rows that does not say which of them are one sentence."""
     if table.size > 1 and counts.max() == 1:
         raise _one_step_in_each_row(table)
-
-
-def _check_lengths(table: Table, name: str, other: str, steps: Any, counts: Any) -> None:
-    """Refuse a row whose cell in a column has another number of items than its cell in another one has steps."""
-    for row in np.flatnonzero(steps != counts)[:1].tolist():
-        raise DataError(
-            f"{table.location(row, name)}: expected {steps[row]} values, one for each step in {other}, got "
-            f"{counts[row]}. Correct the row."
-        )
 
 
 def _listed(values: pl.Series, lengths: Sequence[int]) -> pl.Series:

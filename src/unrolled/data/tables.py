@@ -116,14 +116,14 @@ def read_json(path: Path, content: bytes, encoding: str, *, is_lines: bool, line
 def with_simple_types(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
     """Return a frame with categories as text, decimals and durations (in s) as floats, and a column for each field.
 
-    A field is named by its path: ``body.text``.
+    A field is named by its path, ``body.text``, also within lists of objects, where it becomes a list.
 
     Raises:
         DataError: A column has the name of a field.
     """
-    while nested := [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Struct)]:
+    while nested := [name for name, dtype in frame.schema.items() if _has_fields(dtype)]:
         for name in nested:
-            fields = frame[name].struct.unnest()
+            fields = _fields_of(frame[name])
             frame = frame.drop(name)
             taken = next((inner for inner in fields.columns if f"{name}.{inner}" in frame.columns), None)
             if taken is not None:
@@ -142,6 +142,22 @@ def with_simple_types(path: Path, frame: pl.DataFrame) -> pl.DataFrame:
         pl.col(pl.Duration).dt.total_microseconds() / 1e6,
         pl.col(pl.Time).cast(pl.String),
     )
+
+
+def _has_fields(dtype: pl.DataType) -> bool:
+    """Return True for objects, and for lists of objects."""
+    inner = dtype.inner if isinstance(dtype, pl.List) else dtype
+    return isinstance(inner, pl.Struct) and bool(inner.fields)
+
+
+def _fields_of(cells: pl.Series) -> pl.DataFrame:
+    """Return the fields of objects as columns; of lists of objects, as columns of lists."""
+    if isinstance(cells.dtype, pl.Struct):
+        return cells.struct.unnest()
+    assert isinstance(cells.dtype, pl.List)
+    inner = cells.dtype.inner
+    assert isinstance(inner, pl.Struct)
+    return pl.DataFrame({one.name: cells.list.eval(pl.element().struct.field(one.name)) for one in inner.fields})
 
 
 def _explain_json(path: Path, content: bytes, *, is_lines: bool, first: int) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from unrolled.data.anomalies import NAMES, are_told
+from unrolled.data.cell_sequences import of_equal_length
 from unrolled.data.columns import INPUTS, Column, find_columns, find_series_column, named_columns
 from unrolled.data.joined_times import find_time_parts, join_times, joined_name
 from unrolled.data.lists import separator_of_labels
@@ -252,7 +253,8 @@ def _choose_for_examples(
     if _are_label_sets(table, named, columns[named]):
         return {"task": "classes", "data": data}, {"task": f"{named} holds any number of labels"} | of_input
     if columns[named].kind == "sequence" and any(columns[name].kind == "sequence" for name in columns if name != named):
-        return {"task": "regress", "data": data | {"per": "step"}}, {"task": f"each step has a number in {named}"}
+        task = {"task": f"each step has a number in {named}"}
+        return {"task": "regress", "data": data | {"per": "step"}}, task | of_input
     if table.frame[named].dtype.is_nested():
         raise DataError(
             f"{table.path}: {named}: expected a number or a class, got a list of numbers, and no other column has one "
@@ -293,15 +295,28 @@ def _choose_for_series(
 def _with_input(
     table: Table, data: dict[str, Any], names: Sequence[str], target: str
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the data with the input among texts and sequences, the longest if none has a usual name; and why."""
+    """Return the data with the input among texts and sequences, the longest if none has a usual name; and why.
+
+    Sequences with as many steps as the longest are its channels, or those with as many as the target has numbers.
+    """
     others = [name for name in names if name != target]
     if "input" in data or len(others) < 2 or any(name.lower() in INPUTS for name in others):
         return data, {}
-    longest = max(others, key=lambda name: table.texts(name).str.len_chars().mean() or 0)
-    rest = format_list([name for name in others if name != longest])
-    return data | {"input": longest}, {
-        "data": f"{longest} is the longest; not read: {rest}; with inputs each column has layers of its own"
-    }
+    columns = find_columns(table)
+    sequences = [name for name in others if columns[name].kind == "sequence" and not columns[name].holds_words]
+    has_steps = columns[target].kind == "sequence" and not columns[target].holds_words
+    may_be = sequences if has_steps and sequences else others
+    longest = max(may_be, key=lambda name: table.texts(name).str.len_chars().mean() or 0)
+    read: tuple[str, ...] = (longest,)
+    if longest in sequences:
+        same = of_equal_length(table, [target if has_steps else longest, *sequences])
+        read = tuple(name for name in sequences if name in same) or read
+    fact = f"{format_list(read)} are the channels of one sequence" if len(read) > 1 else f"{longest} is the longest"
+    left = [name for name in others if name not in read]
+    if not left:
+        return data, {"data": fact}
+    fact += f"; not read: {format_list(left)}; with inputs each column has layers of its own"
+    return data | {"input": list(read) if len(read) > 1 else read[0]}, {"data": fact}
 
 
 def _has_words(columns: Mapping[str, Column], series: str | None) -> bool:
