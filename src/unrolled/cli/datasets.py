@@ -26,9 +26,10 @@ def print_columns(table: "FileTable", **named: Any) -> None:
         table: The table.
         named: The columns that the user names, as of ``TableSchema.decide``.
     """
-    from unrolled.data.columns import find_columns, has_target  # which imports Polars
+    from unrolled.data.columns import find_columns, has_target, named_columns  # which imports Polars
     from unrolled.data.forecasting import forecast_schema
     from unrolled.data.joined_times import with_joined_times
+    from unrolled.data.registry import kind_of_targets
     from unrolled.data.schema import TableSchema
 
     console = Console(highlight=False)
@@ -41,7 +42,8 @@ def print_columns(table: "FileTable", **named: Any) -> None:
             schema = forecast_schema(table, named["input"], series=named.get("series"), time=named.get("time"))
             schema = schema.with_formats(table)
         else:
-            schema = TableSchema.decide(table, **named)
+            kind = kind_of_targets(table, named_columns(named.get("target")))
+            schema = TableSchema.decide(table, target_kind=kind, **named)
         roles = schema.roles(table)
     except DataError:  # which follows when the data is loaded
         roles = list(find_columns(table).values())

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from unrolled.backends import check_backend
 from unrolled.cli.options import JSON, OVERRIDES, RUNS, chosen_start, start_options
@@ -14,7 +15,10 @@ import click
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw examples to this PNG.")
 @click.option("--input", "inputs", multiple=True, metavar="COLUMN", help="Input column of a table; repeat for more.")
 @click.option(
-    "--target", metavar="COLUMN", help="Class column of a table; without it the inputs are a series to forecast."
+    "--target",
+    multiple=True,
+    metavar="COLUMN",
+    help="Class column of a table, or several of numbers or labels; without it the inputs are a series to forecast.",
 )
 @click.option("--series", metavar="COLUMN", help="Column that assigns the rows of a table to series.")
 @click.option("--time", multiple=True, metavar="COLUMN", help="Column of times; repeat for the parts of a time.")
@@ -27,6 +31,7 @@ def show(
     picture: Path | None,
     as_json: bool,
     inputs: tuple[str, ...],
+    target: tuple[str, ...],
     time: tuple[str, ...],
     side: int | None,
     channels: str | None,
@@ -49,12 +54,13 @@ def show(
     from unrolled.data.samples import with_path
 
     table = preview_table(Path(with_path(data)))
+    named: dict[str, Any] = {**columns, "target": target[0] if len(target) == 1 else target or None}
     if table and not as_json:
-        print_columns(table, input=inputs or None, time=time or None, **columns)
-        if not (inputs or columns["target"] or has_target(table)):
+        print_columns(table, input=inputs or None, time=time or None, **named)
+        if not (inputs or target or has_target(table)):
             click.echo("\nTo see examples, name what is to be predicted: --target COLUMN; or forecast: --input COLUMN")
             return
-    loaded = load_to_show(data, table, inputs, folder=FolderSettings(side, channels, rate), time=time, **columns)
+    loaded = load_to_show(data, table, inputs, folder=FolderSettings(side, channels, rate), time=time, **named)
     if picture:
         save_picture(loaded, picture)
     print_dataset(loaded, as_json=as_json, printed_note=table.format_detected() if table else "")
@@ -127,7 +133,7 @@ def init(
     recipe: str,
     data: Path | None,
     test: Path | None,
-    target: str | None,
+    targets: Sequence[str],
     task: str | None,
     overrides: Sequence[str],
     output: Path | None,
@@ -141,7 +147,7 @@ def init(
     """  # noqa: D301 - click reads the backspace
     if data is not None:
         check_backend()
-    if written := chosen_start("recipe", data, test, target, task, overrides, output):
+    if written := chosen_start("recipe", data, test, targets, task, overrides, output):
         click.echo(written)
         return
     if overrides:

@@ -23,7 +23,13 @@ def start_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that choose an experiment for a file."""
     for option in (
         click.option("--task", metavar="TASK", help="With --data: the task, where the columns leave a choice."),
-        click.option("--target", metavar="COLUMN", help="With --data: the column to predict, or to forecast."),
+        click.option(
+            "--target",
+            "targets",
+            metavar="COLUMN",
+            multiple=True,
+            help="With --data: the column to predict, or to forecast; repeat for more.",
+        ),
         click.option("--test", type=click.Path(path_type=Path), help="With --data: a file with the test examples."),
         click.option("--data", type=click.Path(path_type=Path), help="A file or folder to choose an experiment for."),
     ):
@@ -35,7 +41,7 @@ def chosen_start(
     argument: str,
     data: Path | None,
     test: Path | None,
-    target: str | None,
+    targets: Sequence[str],
     task: str | None,
     overrides: Sequence[str],
     output: Path | None = None,
@@ -46,7 +52,7 @@ def chosen_start(
         argument: The name of the argument that the file stands in for.
         data: The file; without it nothing is written, and None returned.
         test: A file with the test examples.
-        target: The column to predict.
+        targets: The columns to predict.
         task: The task.
         overrides: Settings that are not to be chosen.
         output: The experiment to write.
@@ -56,7 +62,7 @@ def chosen_start(
     """
     context = click.get_current_context()
     if data is None:
-        if any(option is not None for option in (test, target, task)):
+        if test is not None or targets or task is not None:
             raise click.UsageError("--test, --target and --task belong to --data FILE. Name the file, too.")
         return None
     if context.get_parameter_source(argument) is not click.core.ParameterSource.DEFAULT:
@@ -64,5 +70,5 @@ def chosen_start(
     from unrolled.tasks.starting import write_start
 
     path = output or Path(f"{data.resolve().stem}.yaml")
-    write_start(data, path, test, target, task, overrides)
+    write_start(data, path, test, targets, task, overrides)
     return path

@@ -21,7 +21,7 @@ def train(
     experiment: str,
     data: Path | None,
     test: Path | None,
-    target: str | None,
+    targets: Sequence[str],
     task: str | None,
     seed: int | None,
     overrides: Sequence[str],
@@ -46,7 +46,7 @@ def train(
 
         check_backend()
         progress = choose_progress(quiet=quiet)
-        if written := chosen_start("experiment", data, test, target, task, overrides):
+        if written := chosen_start("experiment", data, test, targets, task, overrides):
             experiment, overrides = str(written), ()
             progress.log(f"experiment {written}")
         found = ExperimentConfig.load(experiment, overrides=overrides, name=name, seed=seed)

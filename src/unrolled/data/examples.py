@@ -130,7 +130,7 @@ def format_columns(schema: TableSchema, table: Table) -> str:
         note += " (features: one step, each column scaled by itself; data: {columns: steps} reads them as a series)"
     elif schema.kind == "steps" and schema.series is None and schema.target:
         note += f" ({len(schema.columns)} steps of a series; data: {{columns: features}} reads them as one step)"
-    if schema.target_kind == LABEL_SETS.name and schema.separator:
+    if schema.target_kind == LABEL_SETS.name and schema.separator and len(schema.targets) == 1:
         note += f"; the labels of {schema.target} are divided at {schema.separator}"
     others = {"known ahead": schema.known, "not forecast": schema.past, "of the calendar": schema.calendar}
     note += "".join(f"; {what}: {format_list(names)}" for what, names in others.items() if names)

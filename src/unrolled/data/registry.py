@@ -1,20 +1,20 @@
 """Data sets by name, from the package or a download, and from files of the user."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from unrolled.data import bundled
 from unrolled.data.bundled import FASHION_MNIST, KMNIST
-from unrolled.data.columns import find_columns, find_series_column, has_target
+from unrolled.data.columns import find_columns, find_series_column, has_target, named_columns
 from unrolled.data.dataset import Dataset
 from unrolled.data.folders import FolderSettings
 from unrolled.data.formats import FOLDERS, READ_OPTIONS, SELECTION, LoadOptions, load_file
 from unrolled.data.frames import Source, is_frame
 from unrolled.data.samples import SAMPLES, with_path
 from unrolled.data.table import Table, format_list
-from unrolled.data.targets import are_measurements
+from unrolled.data.targets import CLASS, LABEL_SETS, NUMBERS, TargetKind, are_measurements
 from unrolled.data.values import is_absent
 from unrolled.errors import DataError, did_you_mean
 from unrolled.storage import looks_like_a_file
@@ -32,6 +32,8 @@ DATASETS = {
 }
 NAMES = (*DATASETS, *SAMPLES)
 """The names of data sets: of those without settings, and of files that are read as the user's own."""
+_SEVERAL = 2
+_OF_LABEL = 2  # values, 0 and 1
 _PURPOSES = {"sequence": "numbers", "step": "step numbers"}
 
 
@@ -157,14 +159,39 @@ def load_to_show(
                 "Name it with --target, or the columns to forecast with --input"
             )
         return load_config_data(file=name, purpose="series", **settings)
-    kinds = find_columns(table) if table else {}
-    if "target" in settings and settings["target"] in kinds and kinds[settings["target"]].holds_words:
+    if not settings:
+        return load(name)
+    return load_config_data(
+        file=name, **_purpose_of(table, named_columns(settings.get("target")), settings), **settings
+    )
+
+
+def kind_of_targets(table: Table, targets: Sequence[str]) -> TargetKind:
+    """Return what several columns are for display: numbers, or labels of 0 and 1; a single one is a class.
+
+    Raises:
+        DataError: A column is missing.
+    """
+    for name in targets:
+        table.column(name)
+    if len(targets) < _SEVERAL:
+        return CLASS
+    are_numbers = all(find_columns(table)[name].kind in ("numbers", "calendar", "sequence") for name in targets)
+    has_more = any(table.texts(name).drop_nulls().n_unique() > _OF_LABEL for name in targets)
+    return NUMBERS if are_numbers and has_more else LABEL_SETS
+
+
+def _purpose_of(table: Table | None, targets: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a table with some targets is loaded for; nothing where that is to be found."""
+    if table is None or not targets:
+        return {}
+    kind, kinds = kind_of_targets(table, targets), find_columns(table)
+    if len(targets) == 1 and kinds[targets[0]].holds_words:
         has_words = sum(one.holds_words for one in kinds.values()) > 1
-        return load_config_data(file=name, purpose="labels" if has_words else "label sets", **settings)
-    if table and "target" in settings and _is_measured(table, settings["target"]):
-        per = "step" if _differs_by_step(table, settings["target"], settings.get("series")) else "sequence"
-        return load_config_data(file=name, per=per, **settings)
-    return load_config_data(file=name, **settings) if settings else load(name)
+        return {"purpose": "labels" if has_words else "label sets"}
+    if kind is NUMBERS or (kind is CLASS and _is_measured(table, targets[0])):
+        return {"per": "step" if _differs_by_step(table, targets[0], settings.get("series")) else "sequence"}
+    return {"purpose": "label sets"} if kind is LABEL_SETS else {}
 
 
 def _differs_by_step(table: Table, name: str, series: str | None) -> bool:

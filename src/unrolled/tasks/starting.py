@@ -47,7 +47,7 @@ class Start:
 def start(
     file: Path,
     test: Path | None = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     task: str | None = None,
     overrides: Sequence[str] = (),
 ) -> Start:
@@ -59,8 +59,8 @@ def start(
     Args:
         file: A table, a folder, a file of another format that networks are trained on, or the name of a sample.
         test: A file with the test examples.
-        target: The column of what is to be predicted; without it one with a usual name, or for a table with times its
-            numbers, which are forecast.
+        target: The columns of what is to be predicted, one or several; without them one with a usual name, or for a
+            table with times its numbers, which are forecast.
         task: The task, where the columns leave a choice.
         overrides: Settings that are not to be chosen, ``PATH=VALUE`` each.
 
@@ -95,7 +95,7 @@ def start(
 
 
 def _read_overrides(
-    overrides: Sequence[str], target: str | None, task: str | None
+    overrides: Sequence[str], target: str | Sequence[str] | None, task: str | None
 ) -> tuple[Mapping[str, Any], str | Sequence[str] | None, str | None]:
     """Return what is given of the section ``data``, the target and the task.
 
@@ -114,7 +114,7 @@ def _read_overrides(
         values = parsed.model_dump(mode="json", exclude_none=True)
         given = {name: values[name] for name in given if name in values}
     for name, section, option in (("target", wanted.get("data", {}), target), ("task", wanted, task)):
-        if name in section and (option is not None or not section[name]):
+        if name in section and (option or not section[name]):
             raise InvalidSetting(f"--set: expected the {name} once, and not empty. Leave out --set or --{name}.")
     task = task or wanted.get("task")
     if task is not None:
@@ -147,7 +147,7 @@ def write_start(
     file: Path,
     path: Path,
     test: Path | None = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     task: str | None = None,
     overrides: Sequence[str] = (),
 ) -> None:

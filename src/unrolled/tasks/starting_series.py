@@ -7,8 +7,8 @@ from typing import Any
 
 from unrolled.data.anomalies import anomaly_schema
 from unrolled.data.choosing import MOST_CHANNELS
-from unrolled.data.columns import find_columns
-from unrolled.data.forecasting import forecast_schema, without_future
+from unrolled.data.columns import find_columns, named_columns
+from unrolled.data.forecasting import EACH_COLUMN, forecast_schema, without_future
 from unrolled.data.grids import DAY, Moments, Step, format_clock, parse_step
 from unrolled.data.series import Series, read_series
 from unrolled.data.table import Table, format_list
@@ -39,16 +39,22 @@ _WHOLE_DAY = 0.75  # of the steps of a day; with fewer of them there are nights
 
 
 def choose_forecast(
-    table: Table, data: dict[str, Any], target: str | None, time: str | None, series: str | None
+    table: Table,
+    data: dict[str, Any],
+    targets: Sequence[str],
+    time: str | None,
+    series: str | None,
+    taken: Sequence[str] = (),
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Choose a forecast of about a season, read from two seasons and more.
 
     Args:
         table: The table, with a column of joined times if it needs one.
         data: The section ``data`` so far.
-        target: The column to forecast; without it the only one that can be.
+        targets: The columns to forecast; without them the only one that can be.
         time: The column of times; None if the rows are in order.
-        series: The column of series.
+        series: The column of series, or ``columns`` to forecast each column of numbers as one.
+        taken: The columns that have a role already, or none.
 
     Returns:
         The sections ``task``, ``data`` and ``forecast``, and the reasons.
@@ -56,22 +62,26 @@ def choose_forecast(
     Raises:
         DataError: It cannot be known which column is to be forecast, or a time or a value cannot be read.
     """
-    target = target or _only_number(table, series)
-    table.numbers(target)
-    past, facts = _covariates(table, target, series)
+    is_wide = series == EACH_COLUMN
+    targets = targets or (() if is_wide else (_only_number(table, series, taken),))
+    for name in targets:
+        table.numbers(name)
+    past, facts = ([], []) if is_wide else _covariates(table, (*targets, *taken), series)
     times = {"time": list(table.joined) if table.joined else time} if time else {}
-    data |= {"target": target, **times} | ({"series": series} if series else {}) | ({"past": past} if past else {})
+    named = {"target": targets[0] if len(targets) == 1 else list(targets)} if targets and "input" not in data else {}
+    data |= named | times | ({"series": series} if series else {}) | ({"past": past} if past else {})
     if table.joined:
         facts.insert(0, f"{format_list(table.joined)} say when together")
-    columns: dict[str, Any] = {"series": series, "time": time, "past": past}
-    grid = _Grid.of(table, target, columns)
+    covariates = {name: list(named_columns(data.get(name))) for name in ("known", "past")}
+    columns: dict[str, Any] = {"series": series, "time": time, **covariates}
+    grid = _Grid.of(table, targets, columns)
     data |= grid.settings
-    schema = forecast_schema(table, target, **columns, **grid.settings)
+    schema = forecast_schema(table, targets, **columns, **grid.settings)
     found, _ = without_future(read_series(table, schema), schema)
     forecast, reason = _sizes(table.path, found, grid)
     data |= {"calendar": calendar} if (calendar := _calendar(found, grid)) else {}
     where = f"in the order of {time}" if time else "in the order of the rows"
-    reasons = {"task": f"{target} {where}", "forecast": reason}
+    reasons = {"task": f"{format_list(targets or ['each column of numbers'])} {where}", "forecast": reason}
     facts += [grid.fact] if grid.fact else []
     settings = {"task": "forecast", "data": data, "forecast": forecast}
     return settings, reasons | ({"data": "; ".join(facts)} if facts else {})
@@ -111,9 +121,10 @@ def choose_detection(
     }
 
 
-def _only_number(table: Table, series: str | None) -> str:
-    """Return the only column of numbers that changes, within a series."""
-    numbers = [name for name, one in find_columns(table).items() if one.kind == "numbers" and name != series]
+def _only_number(table: Table, series: str | None, taken: Sequence[str]) -> str:
+    """Return the only column of numbers that changes, within a series, and has no other role."""
+    columns = find_columns(table).items()
+    numbers = [name for name, one in columns if one.kind == "numbers" and name not in (series, *taken)]
     changing = [name for name in numbers if series is None or _changes(table, name, series)]
     if len(changing) != 1:
         raise DataError(
@@ -127,11 +138,11 @@ def _changes(table: Table, name: str, series: str) -> bool:
     return table.frame.select(series, name).n_unique() > table.frame[series].n_unique()
 
 
-def _covariates(table: Table, target: str, series: str | None) -> tuple[list[str], list[str]]:
-    """Return the other columns of numbers and of few categories, which are known up to now; and remarks on others."""
+def _covariates(table: Table, taken: Sequence[str], series: str | None) -> tuple[list[str], list[str]]:
+    """Return the other columns of numbers and of few categories, which are known up to now; and remarks on the rest."""
     past, facts = [], []
     for name, one in find_columns(table).items():
-        if name in (target, series, *table.joined) or one.kind not in ("numbers", "category"):
+        if name in (*taken, series, *table.joined) or one.kind not in ("numbers", "category"):
             continue
         cells = table.frame[name]
         different = cells.filter(~is_missing(cells)).n_unique()
@@ -164,19 +175,19 @@ class _Grid:
     step: Step | None = None
 
     @classmethod
-    def of(cls, table: Table, target: str, columns: Mapping[str, Any]) -> "_Grid":
+    def of(cls, table: Table, targets: Sequence[str], columns: Mapping[str, Any]) -> "_Grid":
         """Find the step of the rows, and what is to become of times that are not exact."""
         time, series = columns["time"], columns["series"]
         if time is None or table.times(time) is None:
             return cls({})
         moments = table.moments(time)
-        keys = np.zeros(table.size) if series is None else table.texts(series).rank("dense").to_numpy()
+        keys = np.zeros(table.size) if series in (None, EACH_COLUMN) else table.texts(series).rank("dense").to_numpy()
         order = np.lexsort((moments, keys))
         ordered = moments[order]
         differences = np.diff(ordered)[np.diff(keys[order]) == 0]
         repeated = int((differences == 0).sum())
         if not repeated:
-            found = [one for one in read_series(table, forecast_schema(table, target, **columns)) if len(one.rows) > 2]
+            found = [one for one in read_series(table, forecast_schema(table, targets, **columns)) if len(one.rows) > 2]
             steps = {one.timeline.step for one in found}
             if None not in steps and len(steps) == 1:
                 return cls._of_step(next(iter(steps)), moments)  # type: ignore[arg-type]

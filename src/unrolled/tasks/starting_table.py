@@ -58,37 +58,48 @@ def choose_for_table(
     found = _Outline.of(_without_ignored(table, data), data, target)
     table, columns, named, series, time = found.table, found.columns, found.named, found.series, found.time
     lower = {name.lower(): name for name in columns}
-    is_number = named is not None and columns[named].kind in ("numbers", "calendar")
-    told = _first_of(lower, NAMES) or (named if is_number and not found.is_constant else None)
+    told = _first_of(lower, NAMES) or (named if found.is_number and not found.is_constant else None)
     told = told if told is not None and _tells(table, told, is_named=told.lower() in NAMES) else None
     may_be_steps = not _has_words(columns, series) and not (time and _are_at_once(table, time, series))
     is_told = told is not None and found.targets in ([], [told]) and time is not None
     if (wanted == "detect" and may_be_steps) or (wanted is None and is_told):
         return choose_detection(table, data, named if found.targets else told, time, series)
-    is_future = time is not None and may_be_steps and not found.is_constant and (named is None or is_number)
-    if (wanted == "forecast" and may_be_steps) or (wanted is None and (is_future or is_one_column(columns, named))):
-        # Of several numbers a price or a rating is as likely to be what a forecast reads.
-        to_forecast = named if found.targets else _first_of(lower, _FORECAST) or (None if len(columns) > 2 else named)
-        return choose_forecast(table, data, to_forecast, time, series)
+    if (wanted == "forecast" and may_be_steps) or (wanted is None and found.is_future() and may_be_steps):
+        return choose_forecast(table, data, found.to_forecast(data), time, series, found.taken)
     if named is None:
-        raise DataError(
-            f"{table.path}: cannot tell which column is to be predicted. Columns: {format_list(table.columns, 20)}. "
-            "Name it with --target"
-        )
-    data |= {"target": named}
+        raise _no_target(table)
+    data |= {"target": found.targets if len(found.targets) > 1 else named}
     if series is not None:
         data |= {"series": series} | ({"time": list(found.parts)} if found.parts else {})
-        is_measured = is_number and are_measurements([*_counts(table, named)])
-        chosen, reasons = _choose_for_series(data, named, is_constant=found.is_constant, is_measured=is_measured)
+        chosen, reasons = _choose_for_series(data, found)
         return chosen, _with_fact(reasons, found.format_numbered())
     found.check_are_examples()
     if len(found.targets) > 1:
-        task = "regress" if is_number and are_measurements([*_counts(table, named)]) else "classes"
-        return {"task": wanted or task, "data": data}, {"task": f"each row has {format_list(found.targets)}"}
-    if _are_words(table, lower, named):
+        chosen, reasons = _choose_for_several(data, found, wanted)
+    elif _are_words(table, lower, named):
         return {"task": "label", "data": data}, {"task": f"each word has a label in {named}"}
-    chosen, reasons = _choose_for_examples(table, data, named, wanted)
+    else:
+        chosen, reasons = _choose_for_examples(table, data, named, wanted)
     return chosen, _with_fact(reasons, _not_read(columns, found.taken))
+
+
+def _no_target(table: Table) -> DataError:
+    """Return the error for a table of which it is not known what is to be predicted."""
+    labels = [name for name in table.columns if _is_flag(table, name)]
+    several = f"; or name several labels: {' '.join(f'--target {shlex.quote(name)}' for name in labels)}"
+    return DataError(
+        f"{table.path}: cannot tell which column is to be predicted. Columns: {format_list(table.columns, 20)}. "
+        f"Name it with --target{several if len(labels) > 1 else ''}"
+    )
+
+
+def _is_flag(table: Table, name: str) -> bool:
+    """Return True if a column holds nothing but 0 and 1, or true and false."""
+    cells = table.frame[name]
+    if cells.dtype == pl.Boolean:
+        return True
+    values = cells.drop_nulls().unique()
+    return not cells.dtype.is_nested() and sorted(values.cast(pl.String).to_list()) in (["0", "1"], ["0.0", "1.0"])
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,36 @@ class _Outline:
     taken: tuple[str, ...]
     is_constant: bool
     numbered: Numbered | None = None
+
+    @property
+    def is_number(self) -> bool:
+        """True if all that is to be predicted are numbers."""
+        names = self.targets or [self.named or ""]
+        return all(name in self.columns and self.columns[name].kind in ("numbers", "calendar") for name in names)
+
+    @property
+    def is_measured(self) -> bool:
+        """True if one of the numbers to predict is measured, and no class."""
+        names = self.targets or [self.named or ""]
+        return self.is_number and any(are_measurements([*_counts(self.table, name)]) for name in names)
+
+    def is_future(self) -> bool:
+        """Return True if numbers follow each other in time."""
+        if is_one_column(self.columns, self.named):
+            return True
+        are_labels = len(self.targets) > 1 and all(_is_flag(self.table, name) for name in self.targets)
+        return (
+            self.time is not None and not self.is_constant and not are_labels and (self.named is None or self.is_number)
+        )
+
+    def to_forecast(self, data: Mapping[str, Any]) -> tuple[str, ...]:
+        """Return the columns to forecast, as far as they are known."""
+        if self.targets or "input" in data:
+            return tuple(self.targets) or named_columns(data["input"])
+        # Of several numbers a price or a rating is as likely to be what a forecast reads.
+        lower = {name.lower(): name for name in self.columns if name not in self.taken}
+        usual = _first_of(lower, _FORECAST) or (None if len(self.columns) > 2 else self.named)
+        return (usual,) if usual else ()
 
     @property
     def columns(self) -> Mapping[str, Column]:
@@ -152,7 +193,7 @@ class _Outline:
         usual = _first_of(lower, (*CLASS.usual, *LABEL_SETS.usual, *NUMBERS.usual))
         named = targets[0] if targets else table.target or usual
         for name in filter(None, (*targets, named)):
-            table.column(name)
+            _check_named(table, name)
         others = [*taken, *([named] if named else [])]
         series = data.get("series") or find_series_column(table, taken) or _find_sentences(table, lower)
         if series is None and time is not None:
@@ -162,7 +203,9 @@ class _Outline:
         if series is None and data.get("columns") is None:
             numbered = find_numbered(table, time, named, others)
             series = numbered.name if numbered is not None and numbered.is_series else None
-        is_constant = named is not None and series is not None and is_of_each(table, named, series)
+        predicted = targets or ([named] if named else [])
+        is_constant = bool(predicted) and series in columns
+        is_constant = is_constant and all(is_of_each(table, name, str(series)) for name in predicted)
         is_constant &= any(one.kind == "numbers" for name, one in columns.items() if name not in (named, series))
         return cls(table, parts, time, targets, named, series, taken, is_constant, numbered)
 
@@ -204,6 +247,15 @@ def _with_fact(reasons: Mapping[str, str], fact: str) -> dict[str, str]:
     """Return reasons with another one of the section ``data``, if it is not empty."""
     facts = "; ".join(filter(None, (reasons.get("data"), fact)))
     return {**reasons, **({"data": facts} if facts else {})}
+
+
+def _check_named(table: Table, name: str) -> None:
+    """Refuse a target that is no column, such as several with commas between them."""
+    parts = [part.strip() for part in name.split(",")]
+    if name not in table.columns and set(parts) <= set(table.columns):
+        several = " ".join(f"--target {shlex.quote(part)}" for part in parts)
+        raise DataError(f'{table.path}: expected the name of a column, got "{name}". Name each: {several}')
+    table.column(name)
 
 
 def _without_ignored(table: Table, data: Mapping[str, Any]) -> Table:
@@ -281,15 +333,27 @@ def _counts(table: Table, name: str) -> dict[str, int]:
     return Counter(cells.filter(~is_absent(cells)).str.strip_chars().to_list())
 
 
-def _choose_for_series(
-    data: dict[str, Any], target: str, *, is_constant: bool, is_measured: bool
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the task for rows of series: a class of each or of its rows, or a number of each."""
-    if is_measured:
+def _choose_for_series(data: dict[str, Any], found: _Outline) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the task for rows of series: a class of each or of its rows, or numbers of each."""
+    target, is_constant = format_list(found.targets or [found.named or ""]), found.is_constant
+    if found.is_measured:
         per, what = ({}, "series") if is_constant else ({"per": "step"}, "row of a series")
         return {"task": "regress", "data": data | per}, {"task": f"each {what} has a number in {target}"}
     what = "series has a class" if is_constant else "row of a series has a class"
     return {"task": "classify" if is_constant else "label", "data": data}, {"task": f"each {what} in {target}"}
+
+
+def _choose_for_several(
+    data: dict[str, Any], found: _Outline, wanted: str | None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Choose the task of a table with several targets in each row: numbers, numbers at each step, or labels."""
+    table, columns, targets = found.table, found.columns, found.targets
+    cells = [name for name, one in columns.items() if one.kind in ("text", "sequence") and name not in targets]
+    data, reasons = _with_input(table, data, cells, targets[0])
+    reasons = {"task": f"each row has {format_list(targets)}"} | reasons
+    if all(columns[name].kind == "sequence" and not columns[name].holds_words for name in targets):
+        return {"task": "regress", "data": data | {"per": "step"}}, reasons
+    return {"task": wanted or ("regress" if found.is_measured else "classes"), "data": data}, reasons
 
 
 def _with_input(
