@@ -7,7 +7,7 @@ from tests.conftest import Command
 from tests.tasks.test_starting import CLASSES, COUNT, DAYS_OF_2024, SALES, TEXTS, written
 from unrolled.config.document import parse_yaml
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.errors import DataError
+from unrolled.errors import DataError, UnrolledError
 from unrolled.model.build import prepare
 from unrolled.tasks.starting import start
 
@@ -15,6 +15,10 @@ import pytest
 
 FLAGS: dict[str, Any] = {name: [int(n % (size + 2) == 0) for n in range(COUNT)] for size, name in enumerate("abc")}
 WIDE: dict[str, Any] = {f"item {name}": (SALES[:COUNT] + size).round(1) for size, name in enumerate("ABC")}
+YEARS_AND_WEEKS: dict[str, Any] = {
+    "Jahr": [2020 + n // 52 for n in range(COUNT)],
+    "KW": [1 + n % 52 for n in range(COUNT)],
+}
 
 
 def test_several_labels_are_named(tmp_path: Path, unrolled_command: Command) -> None:
@@ -65,3 +69,25 @@ def test_a_column_with_a_role_that_is_given_has_no_other(setting: str, tmp_path:
     named = [*data.get("past", []), *data.get("known", []), *data.get("input", []), data.get("target")]
     assert named.count("price") == (setting != "ignore")
     prepare(ExperimentConfig.load(found))
+
+
+def test_each_column_is_a_series_where_that_is_given(tmp_path: Path) -> None:
+    path = written(tmp_path, date=DAYS_OF_2024, **WIDE)
+    found = start(path, overrides=["data.series=columns"]).settings
+    assert (found["task"], found["data"]["series"], "target" in found["data"]) == ("forecast", "columns", False)
+    assert len(prepare(ExperimentConfig.load(found))[1].data.train.inputs) == 3
+    with pytest.raises(UnrolledError, match="expected data for the task classify, got data for forecast"):
+        start(path, task="classify", overrides=["data.series=columns"])
+
+
+def test_years_and_weeks_that_rise_order_what_is_forecast(tmp_path: Path) -> None:
+    path = written(tmp_path, **YEARS_AND_WEEKS, **WIDE)
+    found = start(path, target="item A")
+    assert (found.settings["task"], found.settings["data"]["past"]) == ("forecast", ["item B", "item C"])
+    assert "Jahr, KW order the rows" in found.reasons["data"]
+    wide = start(path, overrides=["data.series=columns"]).settings
+    assert wide["data"]["ignore"] == ["Jahr", "KW"]
+    assert len(prepare(ExperimentConfig.load(wide))[1].data.train.inputs) == 3
+    years = [*YEARS_AND_WEEKS["Jahr"][1:], 2019]
+    path = written(tmp_path, "mixed.csv", **{**YEARS_AND_WEEKS, "Jahr": years}, **WIDE)
+    assert start(path, target="item A").settings["task"] == "regress"

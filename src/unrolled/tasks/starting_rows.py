@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from unrolled.data.columns import Column, find_columns, may_be_series
 from unrolled.data.table import Table
+from unrolled.data.times import is_named_period
 
 import numpy as np
 import polars as pl
@@ -175,6 +177,19 @@ def is_of_each(table: Table, target: str, series: str) -> bool:
 
 def _repeats(table: Table, name: str) -> bool:
     return 5 * table.frame[name].n_unique() <= table.size
+
+
+def find_order(table: Table) -> list[str]:
+    """Return the columns of numbers, a year and parts of it, that rise from row to row; empty if there are none."""
+    named = [one for one in find_columns(table).values() if one.kind in ("numbers", "calendar")]
+    parts = [one.name for one in named if one.kind == "calendar" or is_named_period(one.name)]
+    numbers = [table.frame[name].cast(pl.String).cast(pl.Int64, strict=False) for name in parts]
+    years = [index for index, values in enumerate(numbers) if values.is_between(1000, 2999).all()]
+    if not years or any(values.null_count() for values in numbers):
+        return []
+    first = years[0]
+    keys = [*zip(numbers[first], *(one for index, one in enumerate(numbers) if index != first), strict=True)]
+    return parts if all(before < after for before, after in pairwise(keys)) else []
 
 
 def is_one_column(columns: Mapping[str, Column], target: str | None) -> bool:

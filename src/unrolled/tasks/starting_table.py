@@ -10,6 +10,7 @@ from typing import Any
 from unrolled.data.anomalies import NAMES, are_told
 from unrolled.data.cell_sequences import of_equal_length
 from unrolled.data.columns import INPUTS, Column, find_columns, find_series_column, named_columns
+from unrolled.data.forecasting import EACH_COLUMN
 from unrolled.data.joined_times import find_time_parts, join_times, joined_name
 from unrolled.data.lists import separator_of_labels
 from unrolled.data.steps import TOKENS
@@ -21,6 +22,7 @@ from unrolled.tasks.starting_rows import (
     Numbered,
     find_apart,
     find_numbered,
+    find_order,
     find_series_of,
     is_of_each,
     is_one_column,
@@ -57,6 +59,8 @@ def choose_for_table(
     """
     found = _Outline.of(_without_ignored(table, data), data, target)
     table, columns, named, series, time = found.table, found.columns, found.named, found.series, found.time
+    if series == EACH_COLUMN and series not in columns:
+        return _choose_wide(found, data)
     lower = {name.lower(): name for name in columns}
     told = _first_of(lower, NAMES) or (named if found.is_number and not found.is_constant else None)
     told = told if told is not None and _tells(table, told, is_named=told.lower() in NAMES) else None
@@ -64,8 +68,10 @@ def choose_for_table(
     is_told = told is not None and found.targets in ([], [told]) and time is not None
     if (wanted == "detect" and may_be_steps) or (wanted is None and is_told):
         return choose_detection(table, data, named if found.targets else told, time, series)
-    if (wanted == "forecast" and may_be_steps) or (wanted is None and found.is_future() and may_be_steps):
-        return choose_forecast(table, data, found.to_forecast(data), time, series, found.taken)
+    order = found.find_order() if time is None else []
+    if (wanted == "forecast" and may_be_steps) or (wanted is None and found.is_future(order) and may_be_steps):
+        chosen, reasons = choose_forecast(table, data, found.to_forecast(data), time, series, (*found.taken, *order))
+        return chosen, _with_fact(reasons, f"{format_list(order)} order the rows" if order else "")
     if named is None:
         raise _no_target(table)
     data |= {"target": found.targets if len(found.targets) > 1 else named}
@@ -81,6 +87,16 @@ def choose_for_table(
     else:
         chosen, reasons = _choose_for_examples(table, data, named, wanted)
     return chosen, _with_fact(reasons, _not_read(columns, found.taken))
+
+
+def _choose_wide(found: "_Outline", data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Choose a forecast of each column of numbers as a series, without those that order the rows."""
+    table, order = found.table, find_order(found.table) if found.time is None and "ignore" not in data else []
+    data |= {"ignore": order} if order else {}
+    table = replace(table, frame=table.frame.drop(order))
+    targets = found.targets or named_columns(data.get("input"))
+    chosen, reasons = choose_forecast(table, data, targets, found.time, EACH_COLUMN)
+    return chosen, _with_fact(reasons, f"{format_list(order)} order the rows" if order else "")
 
 
 def _no_target(table: Table) -> DataError:
@@ -140,14 +156,19 @@ class _Outline:
         names = self.targets or [self.named or ""]
         return self.is_number and any(are_measurements([*_counts(self.table, name)]) for name in names)
 
-    def is_future(self) -> bool:
-        """Return True if numbers follow each other in time."""
+    def find_order(self) -> list[str]:
+        """Return the columns of a year and its parts that order the rows, of which all others are numbers too."""
+        are_numbers = all(one.kind in ("numbers", "calendar", "empty") for one in self.columns.values())
+        order = find_order(self.table) if self.targets and self.series is None and are_numbers else []
+        return order if not set(order) & set(self.taken) else []
+
+    def is_future(self, order: Sequence[str]) -> bool:
+        """Return True if numbers follow each other in time, or in an order that other columns say."""
         if is_one_column(self.columns, self.named):
             return True
         are_labels = len(self.targets) > 1 and all(_is_flag(self.table, name) for name in self.targets)
-        return (
-            self.time is not None and not self.is_constant and not are_labels and (self.named is None or self.is_number)
-        )
+        has_order = self.time is not None or bool(order)
+        return has_order and not self.is_constant and not are_labels and (self.named is None or self.is_number)
 
     def to_forecast(self, data: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the columns to forecast, as far as they are known."""
@@ -266,7 +287,8 @@ def _without_ignored(table: Table, data: Mapping[str, Any]) -> Table:
     """
     for setting in ("series", "time", "ignore", *_ROLES):
         for name in named_columns(data.get(setting)):
-            table.column(name)
+            if (setting, name) != ("series", EACH_COLUMN):
+                table.column(name)
     return replace(table, frame=table.frame.drop(named_columns(data.get("ignore"))))
 
 
