@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.columns import find_columns
+from unrolled.data.columns import find_columns, find_time_column
 from unrolled.data.registry import load_config_data
 from unrolled.data.tables import read_table
 from unrolled.data.times import find_times
@@ -381,3 +381,42 @@ def test_integers_that_float32_cannot_tell_apart_are_refused(tmp_path: Path) -> 
     np.savez(tmp_path / "t.npz", x_train=x, y_train=np.arange(20) % 2)
     with pytest.raises(DataError, match="Subtract the mean of each channel"):
         load_config_data(file=str(tmp_path / "t.npz"))
+
+
+MONTHS_OF_2023 = [202301 + month for month in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "first"),
+    [
+        ([20230130, 20230131, 20230201], "2023-01-30"),
+        ([20230201, 20230131, 19991231], "2023-02-01"),
+        ([*range(20230101, 20230111)] * 2, "2023-01-01"),
+        (MONTHS_OF_2023, "2023-01-01"),
+        ([20230102.0, None, 20230104.0, 20230105.0], "2023-01-02"),
+        ([20230102, 20230103, 20230132], None),
+        ([20230102, 20230103, 1850], None),
+        ([20230102, 20230101, 20230102], None),
+        ([202301, 202302, 202303], None),
+        ([*MONTHS_OF_2023, 202313], None),
+        ([*MONTHS_OF_2023, 210101], None),
+    ],
+)
+@pytest.mark.parametrize("are_texts", [False, True])
+def test_whole_numbers_that_are_all_dates_are_times(
+    cells: list[float | None],
+    first: str | None,
+    are_texts: bool,
+) -> None:
+    column = pl.Series([None if cell is None else int(cell) for cell in cells], dtype=pl.Int64)
+    times = find_times("delivered", column.cast(pl.String) if are_texts else pl.Series(cells))
+    assert (None if times is None else str(times.values[0].date())) == first
+
+
+def test_dates_in_digits_stand_back_behind_a_column_named_after_time(tmp_path: Path) -> None:
+    path = tmp_path / "days.csv"
+    rows = "".join(f"{20230101 + day},2023-01-{day + 1:02d},{day}\n" for day in range(20))
+    path.write_text("key,date,sales\n" + rows)
+    table = read_table(path)
+    assert [one.kind for one in find_columns(table).values()] == ["time", "time", "numbers"]
+    assert find_time_column(table, find_columns(table)) == "date"

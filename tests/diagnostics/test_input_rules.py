@@ -110,6 +110,12 @@ def test_the_year_of_examples_is_left_out() -> None:
     assert found({"data": data}, [setting]) == {}
 
 
+def test_dates_in_digits_under_another_name_are_left_out() -> None:
+    data = examples("since", [20230101 + row % 28 for row in range(ROWS)]) | {"input": ["since", "width"]}
+    (setting,) = settings_in(found({"data": data})["date-inputs"].fix)
+    assert found({"data": data}, [setting]) == {}
+
+
 def test_each_part_of_a_date_has_a_fix_of_its_own() -> None:
     hours = [row % 24 for row in range(ROWS)]
     data = examples("hour", hours) | {"input": ["hour", "width"]}

@@ -255,6 +255,36 @@ def test_a_series_is_forecast_with_what_the_table_has(name: str, tmp_path: Path)
         assert "a day, the season, has 10" in text
 
 
+@pytest.mark.parametrize("form", ["%Y%m%d", "%Y%m"])
+def test_dates_in_digits_under_any_name_order_a_forecast(form: str, tmp_path: Path, unrolled_command: Command) -> None:
+    step = "1d" if form == "%Y%m%d" else "1mo"
+    dates = pl.date_range(pl.date(2015, 1, 1), pl.date(2024, 12, 1), step, eager=True)[:COUNT].dt.strftime(form)
+    path = written(tmp_path, stamp=dates.cast(int), sales=SALES[:COUNT])
+    found = start(path).settings
+    assert (found["task"], found["data"]["time"], found["data"]["target"]) == ("forecast", "stamp", "sales")
+    shown = unrolled_command("show", "rows.csv", "--input", "sales", "--time", "stamp").stdout
+    assert next(line for line in shown.splitlines() if line.startswith("stamp")).split()[:3] == [
+        "stamp",
+        "time",
+        "time,",
+    ]
+    columns: dict[str, Any] = {"stamp": dates.cast(int), "x": SALES[:COUNT], "label": CLASSES}
+    examples = start(written(tmp_path, "examples.csv", **columns))
+    assert examples.reasons["data"] == "stamp is not read: each row is an example, no step of a series"
+
+
+def test_a_forecast_goes_on_from_few_dates_in_digits(tmp_path: Path, unrolled_command: Command) -> None:
+    dates = pl.date_range(pl.date(2015, 1, 1), pl.date(2024, 12, 1), "1mo", eager=True).dt.strftime("%Y%m").cast(int)
+    written(tmp_path, stamp=dates, sales=SALES[:COUNT])
+    short = ("--set", "training.epochs=1", "--set", "forecast.window=2", "--set", "forecast.season=1")
+    trained = unrolled_command("train", "--data", "rows.csv", "--quiet", *short)
+    assert trained.returncode == 0, trained.stderr
+    written(tmp_path, "new.csv", stamp=dates[-3:], sales=SALES[:3])
+    made = unrolled_command("forecast", "latest", "new.csv", "--steps", "2", "--output", "next.csv")
+    assert made.returncode == 0, made.stderr
+    assert pl.read_csv(tmp_path / "next.csv")["stamp"].to_list() == ["2025-01", "2025-02"]
+
+
 def test_which_numbers_are_forecast_is_asked_for(tmp_path: Path) -> None:
     path = written(tmp_path, date=DAYS_OF_2024, one=SALES[:COUNT], two=SALES[COUNT:])
     with pytest.raises(DataError, match=r"cannot tell which column is to be forecast: one, two. Name it with --target"):

@@ -14,6 +14,7 @@ from unrolled.data.times import (
     find_times,
     format_range,
     have_years,
+    is_named_as_time,
     is_named_period,
     is_named_time,
     is_named_week,
@@ -336,14 +337,20 @@ def find_series_and_time(
     return series, time, others
 
 
+def list_times(table: Table, columns: Mapping[str, Column]) -> list[str]:
+    """Return the columns of times, without those in digits under the name of something else if there are others."""
+    times = [name for name, one in columns.items() if one.kind == "time"]
+    plain = [name for name in times if is_named_as_time(name) or not are_numbers(table.frame[name].head(1)).all()]
+    return plain or times
+
+
 def find_time_column(table: Table, columns: Mapping[str, Column], series: str | None = None) -> str | None:
     """Return the column of times, if there is one.
 
     Raises:
         DataError: There are several, and none is called after time.
     """
-    by_kind = {kind: [name for name, one in columns.items() if one.kind == kind] for kind in ("time", "step")}
-    times = by_kind["time"] or by_kind["step"]
+    times = list_times(table, columns) or [name for name, one in columns.items() if one.kind == "step"]
     if len(times) < 2:
         return times[0] if times else _find_calendar(table, columns, series)
     _check_clock(table, times)

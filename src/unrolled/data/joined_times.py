@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from unrolled.data.columns import find_columns, find_series_column, named_columns
+from unrolled.data.columns import find_columns, find_series_column, list_times, named_columns
 from unrolled.data.grids import DAY
 from unrolled.data.table import Table, format_list
 from unrolled.data.times import TIME_OF_DAY, times_of_day
@@ -69,7 +69,7 @@ def find_time_parts(table: Table, series: str | None = None, ignore: Sequence[st
     """
     columns = {name: one for name, one in find_columns(table).items() if name not in ignore}
     named = {name.lower(): name for name, one in columns.items() if one.kind == "calendar"}
-    times = [name for name, one in columns.items() if one.kind == "time"]
+    times = list_times(table, columns)
     clocks = [name for name in times if _is_clock(table, name)]
     dates = [name for name in times if name not in clocks and _repeats(table, name, series)]
     if len(times) == len(clocks) <= 1 and "year" in named and "month" in named:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from unrolled.data.times import Times, find_times, is_named_as_time, times_of_day
+from unrolled.data.times import Times, find_dates_in_digits, find_times, is_named_as_time, times_of_day
 from unrolled.data.values import (
     LARGEST,
     SEPARATORS,
@@ -37,7 +37,7 @@ class Table:
         time_format: The format of times, as of ``strptime``, that the user sets.
         fill: By column, what stands in for its empty cells.
         joined: The columns whose times the last one of the frame joins (see ``join_times``).
-        clocks: The columns of times that the user names, in which 08:00 is a time of the day.
+        clocks: The columns that are known as times, in which 08:00 is a time of the day and 202401 a month.
         note: What the user should know of how it was read; empty if there is nothing.
         find_lines: Function that returns the line number of each row in the file.
     """
@@ -173,9 +173,10 @@ class Table:
         """
         if name not in self._found_times:
             found = find_times(name, self.column(name), self.time_format)
-            self._found_times[name] = (
-                times_of_day(self.column(name)) if found is None and name in self.clocks else found
-            )
+            if found is None and name in self.clocks:
+                cells = self.column(name)
+                found = times_of_day(cells) or find_dates_in_digits(cells, is_known=True)
+            self._found_times[name] = found
         return self._found_times[name]
 
     @cached_property

@@ -40,6 +40,9 @@ _CLOCK = r"(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?"
 _MONTHS = ("%d %b %Y", "%d %B %Y", "%d %b-%Y", "%d %b-%y", "%d %m/%Y", "%d %b/%Y")
 # Times in nothing but digits, the day before the hour at the latest, by their number.
 _COMPACT = {8: ("%Y%m%d", "%d%m%Y", "%m%d%Y"), 10: ("%Y%m%d%H",), 12: ("%Y%m%d%H%M",), 14: ("%Y%m%d%H%M%S",)}
+# Days and months in digits, and the fewest different ones that show what they are.
+_DATE_DIGITS, _OF_MONTH = r"^(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])?$", 6
+_OF_DATES, _MANY_DATES = {8: 3, 6: 5}, 10
 TIME_OF_DAY = "time of day"
 """The form of times without a date."""
 _WORDS = (
@@ -90,7 +93,8 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
     Half of the cells or more are to be times: the others are null, as typing errors are.
 
     Args:
-        name: The name of the column: numbers are times, and so are two-digit years, only if it says so.
+        name: The name of the column: numbers are times, but for days and months in digits, only if it says so, and so
+            are two-digit years.
         cells: [N] text, numbers, dates or times.
         form: The format, as of ``strptime``, where it is known.
     """
@@ -103,7 +107,8 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
     is_named = is_named_as_time(name)
     if cells.dtype.is_numeric():
         digits = cells.cast(pl.String)
-        return (_by_month(name, digits, digits.drop_nulls()) or _of_numbers(name, cells)) if is_named else None
+        found = (_by_month(name, digits, digits.drop_nulls()) or _of_numbers(name, cells)) if is_named else None
+        return found or (None if is_named else find_dates_in_digits(cells))
     if cells.dtype != pl.String:
         return None
     sample = _filled(cells.head(_DETECTION_ROWS)).drop_nulls()
@@ -112,7 +117,7 @@ def find_times(name: str, cells: pl.Series, form: str | None = None) -> Times | 
         return None
     are_numbers = sample.cast(pl.Float64, strict=False).null_count() == 0
     if are_numbers and not is_named and form is None:
-        return None
+        return find_dates_in_digits(cells)
     text = _filled(cells)
     if form is not None and (read := _read_named(text, form)).null_count() < len(cells):
         return Times(_in_utc(read), form, in_utc=_has_offset(text))
@@ -140,6 +145,35 @@ def times_of_day(cells: pl.Series) -> Times | None:
     """Read a column as times of the day, whatever its name; None if it holds none."""
     found = find_times("time", cells) if cells.dtype == pl.String else None
     return found if found is not None and found.form == TIME_OF_DAY else None
+
+
+def find_dates_in_digits(cells: pl.Series, *, is_known: bool = False) -> Times | None:
+    """Read whole numbers as days, 20230102, or months, 202301, of 1900 to 2099; None if one of them is none.
+
+    Other numbers are hardly all dates. They have to be different ones or in order, or ten and more.
+
+    Args:
+        cells: [N] text or numbers.
+        is_known: True if the column is known to hold times, so that few of them will do.
+    """
+    if cells.dtype.is_float():
+        whole = cells.cast(pl.Int64, strict=False)
+        cells = whole if (whole.cast(cells.dtype) == cells).all() else cells
+    text = _filled(cells.cast(pl.String))
+    known = text.drop_nulls()
+    size = len(known[0]) if len(known) else 0
+    if size not in _OF_DATES or not known.head(1).str.contains(_DATE_DIGITS).all():
+        return None
+    if not (known.str.contains(_DATE_DIGITS) & (known.str.len_chars() == size)).all():
+        return None
+    values = (text + ("01" if size == _OF_MONTH else "")).str.to_datetime("%Y%m%d", strict=False, time_unit="us")
+    if values.null_count() > text.null_count():
+        return None
+    different = known.n_unique()
+    is_order = different >= _OF_DATES[size] and (different == len(known) or known.is_sorted())
+    if not (is_known or is_order or different >= _MANY_DATES):
+        return None
+    return Times(values, "%Y%m" if size == _OF_MONTH else "%Y%m%d")
 
 
 def is_named_as_time(name: str) -> bool:

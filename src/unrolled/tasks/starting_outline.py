@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unrolled.data.columns import Column, find_columns, find_series_column, named_columns
+from unrolled.data.columns import Column, find_columns, find_series_column, list_times, named_columns
 from unrolled.data.joined_times import find_time_parts, join_times, joined_name
 from unrolled.data.steps import TOKENS
 from unrolled.data.table import Table, format_list
@@ -122,7 +122,9 @@ class Outline:
         parts = () if given is None and set(parts) & set(taken) else parts
         table = join_times(table, parts) if parts else table
         columns = find_columns(table)
-        times = [name for name, one in columns.items() if one.kind in ("time", "step") and name not in taken]
+        free = {name: one for name, one in columns.items() if name not in taken}
+        plain = list_times(table, free)
+        times = [name for name, one in free.items() if name in plain or one.kind == "step"]
         time = given if isinstance(given, str) else joined_name(parts) if parts else next(iter(times), None)
         lower = {name.lower(): name for name in table.columns if name not in taken}
         usual = first_of(lower, (*CLASS.usual, *LABEL_SETS.usual, *NUMBERS.usual))
