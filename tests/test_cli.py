@@ -106,22 +106,39 @@ def test_quiet_prints_the_run_folder_alone(tiny: Path, unrolled_command: Command
 
 def test_progress_is_plain_lines_without_a_terminal(tiny: Path, unrolled_command: Command) -> None:
     finished = unrolled_command("train", tiny, "--set", "training.validation=test")
-    lines = finished.stdout.splitlines()
+    first, of_arrays, of_parts, *lines = finished.stdout.splitlines()
     number = r"\d\.\d{4}"
-    assert lines[0] == "tiny: 2 epochs in batches of 16, seed 0"
-    assert re.fullmatch(r"first batch compiled and trained in \d+\.\d s", lines[1])
-    for epoch, line in enumerate(lines[2:4], start=1):
+    assert first == "tiny: 2 epochs in batches of 16, seed 0"
+    assert of_arrays.startswith("tiny.npz: examples: x_train uint8 [120, 6, 5], ")
+    assert of_parts == "examples of each part: train 120, test 60"
+    assert re.fullmatch(r"first batch compiled and trained in \d+\.\d s", lines[0])
+    for epoch, line in enumerate(lines[1:3], start=1):
         assert re.fullmatch(
             rf"epoch {epoch}/2  loss {number}  accuracy {number}  val_loss {number}  val_accuracy {number}  "
             r"[\d,]+ examples/s  \d+\.\d s",
             line,
         )
     baseline = r"the best baseline, majority class \(accuracy 0\.3333\)"
-    assert re.fullmatch(rf"test accuracy {number}; (not )?better than {baseline}", lines[4])
-    assert lines[5] == f"report {lines[6]}/report.html"
-    assert (tiny.parent / lines[6] / "report.html").exists()
-    assert (tiny.parent / lines[6] / "model.keras").exists()
-    assert len(lines) == 7
+    assert re.fullmatch(rf"test accuracy {number}; (not )?better than {baseline}", lines[3])
+    assert lines[4] == f"report {lines[5]}/report.html"
+    assert (tiny.parent / lines[5] / "report.html").exists()
+    assert (tiny.parent / lines[5] / "model.keras").exists()
+    assert len(lines) == 6
+
+
+def test_what_is_read_of_the_data_is_printed_before_the_training(unrolled_command: Command, tmp_path: Path) -> None:
+    rows = [f"p{row:03},{row % 7},{row * 5 % 3}," + ("" if row == 8 else "ab"[row % 2]) for row in range(60)]
+    (tmp_path / "patients.csv").write_text("patient_id,age,dose,label\n" + "\n".join(rows) + "\n")
+    settings = "data: {file: patients.csv, missing: drop}\nnetwork: [{GRU: {units: 4}}]\ntraining: {epochs: 1}\n"
+    (tmp_path / "patients.yaml").write_text(settings)
+    lines = unrolled_command("train", "patients.yaml").stdout.splitlines()
+    first = next(index for index, line in enumerate(lines) if line.startswith("first batch"))
+    notes = json.loads(unrolled_command("check", "patients.yaml", "--json").stdout)["notes"]
+    assert lines[1:first] == notes
+    printed = "\n".join(lines[:first])
+    assert "patients.csv: 1 of 60 rows with an empty cell are left out: lines 10" in printed
+    assert "columns read: age, dose" in printed
+    assert "ignored: patient_id (it identifies the rows)" in printed
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,7 @@ def test_several_series_each_have_events_of_their_own(tmp_path: Path) -> None:
     data = load_anomalies(table, None, test_steps=4, columns={"series": "machine", "time": "step"}, read_options={})
     assert [one.tolist() for one in data.test.targets] == [[0, 0, 0, 0], [1, 0, 0, 0]]
     assert [timeline.name for timeline in data.timelines] == ["a", "b"]
+    assert data.notes == ("columns read: x; in the order of step",)
 
 
 def test_events_are_joined_where_they_are_close() -> None:

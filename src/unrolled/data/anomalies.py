@@ -7,6 +7,7 @@ from typing import Any
 
 from unrolled.data.columns import find_columns, find_series_column, find_time_column, named_columns
 from unrolled.data.dataset import Dataset, Split
+from unrolled.data.examples import format_columns
 from unrolled.data.frames import Source, read_source
 from unrolled.data.grids import Timeline
 from unrolled.data.joined_times import with_joined_times
@@ -108,7 +109,7 @@ def load_anomalies(
     data = Dataset(
         table.path.name, parts[0], parts[1], CLASSES, schema=schema.to_json(), timelines=tuple(held_out.timelines)
     )
-    return data.with_note(note)
+    return data.with_note(note).with_note(format_columns(schema, table))
 
 
 def anomaly_schema(

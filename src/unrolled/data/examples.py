@@ -125,16 +125,17 @@ def format_columns(schema: TableSchema, table: Table) -> str:
     """Format the columns that are read, and those that are not with the reason."""
     cells = schema.cell_columns if schema.kind == "inputs" else ()
     own = [name for name in schema.categories if name not in (*schema.known, *schema.past)]
+    is_series = schema.series is not None or schema.has_row_per_step or not schema.target
     note = f"columns read: {format_list((*cells, *schema.columns, *own))}"
     if schema.kind == "features":
         note += " (features: one step, each column scaled by itself; data: {columns: steps} reads them as a series)"
-    elif schema.kind == "steps" and schema.series is None and schema.target:
+    elif schema.kind == "steps" and not is_series and schema.target:
         note += f" ({len(schema.columns)} steps of a series; data: {{columns: features}} reads them as one step)"
     if schema.target_kind == LABEL_SETS.name and schema.separator and len(schema.targets) == 1:
         note += f"; the labels of {schema.target} are divided at {schema.separator}"
     others = {"known ahead": schema.known, "not forecast": schema.past, "of the calendar": schema.calendar}
     note += "".join(f"; {what}: {format_list(names)}" for what, names in others.items() if names)
-    if schema.time and (schema.series or not schema.target):
+    if schema.time and is_series:
         note += f"; in the order of {schema.time}"
     ignored = [f"{one.name} ({one.fact})" for one in schema.roles(table) if one.role == "ignored"]
     return note + (f"; ignored: {format_list(ignored, 6)}" if ignored else "")

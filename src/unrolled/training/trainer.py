@@ -54,6 +54,8 @@ def train_experiment(
     """
     config, task = prepare(config, is_trained=True)
     model = build_seeded(config, task)
+    for note in task.notes:
+        progress.log(note)
     request.raise_if_requested(f"train: {config.name}: interrupted before the first batch; nothing was written")
 
     run = Run.create(config, runs)
