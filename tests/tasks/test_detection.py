@@ -3,6 +3,7 @@
 import csv
 import html
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -338,3 +339,25 @@ def test_a_threshold_above_all_scores_is_named_with_a_margin_that_is_not(
     lower = unrolled.train(run.config, overrides=[f"detect.margin={margin}"], runs=folder / "lower", quiet=True)
     assert lower.evaluation.metrics["flagged"] > 0
     assert lower.evaluation.notes == ()
+
+
+def test_anomalies_that_nobody_knows_of_do_not_decide_the_loss(run: Run) -> None:
+    task = Run.open(run.path).task
+    assert isinstance(task, Detection)
+    values = np.array(task.data.test.inputs[0])
+    values[200:240, 1] += 60  # which the last value forecasts wrongly at two steps, and the network at all
+    unknown = Split(objects([values]), Ragged.of([np.full(len(values), UNKNOWN)]))
+    ordinary = unknown._replace(targets=Ragged.of([np.zeros(len(values), np.int64)]))
+
+    def losses(test: Split) -> tuple[float, float]:
+        task.data = replace(task.data, test=test)
+        for name in ("test", "_test"):
+            vars(task).pop(name, None)
+        evaluation = task.evaluate(task.predict(run.model, task.test), task.test)
+        return evaluation.loss, evaluation.baselines["last value"]["loss"]
+
+    assert run.evaluation is not None
+    own, other = losses(unknown)
+    assert own < run.evaluation.loss, "steps that nothing flags"
+    assert other == pytest.approx(run.evaluation.baselines["last value"]["loss"], rel=0.3)
+    assert losses(ordinary)[0] > 100 * own, "what is known to be ordinary counts"

@@ -354,7 +354,10 @@ class Task(ABC):
         """
 
     def baselines(self) -> Baselines:
-        """Return the metrics of simple methods on the test examples by their names, the simplest first."""
+        """Return the metrics of simple methods on the test examples by their names, the simplest first.
+
+        They come behind those of the evaluation, of methods that are measured on the same examples as the network.
+        """
         return {}
 
     def count_independent(self, evaluation: Evaluation) -> float:

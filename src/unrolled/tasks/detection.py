@@ -57,6 +57,11 @@ class Detection(Task):
     which the second half counts, and the next one begins half a window later; so the first half window of a series has
     no score. Steps that are known to be anomalies, and the steps after them, are not learned; with the half window
     after them, in which the network settles again, they set no threshold either.
+
+    The loss is taken over the ordinary steps of the test series, for the network as for the forecast of no change (the
+    last value). Where nobody knows which they are, those are left out that one of the two flags: a network that has
+    learned what is ordinary forecasts anomalies worse than the last value does, and a few of them are large enough to
+    decide a mean of squares. The last value has a threshold of its own, chosen in the same way.
     """
 
     name = "detect"
@@ -197,6 +202,11 @@ class Detection(Task):
 
     def calibrate(self, outputs: Any, split: Split) -> dict[str, Any]:
         """Fit the spread of the errors and the threshold on the validation part."""
+        self.calibration = self._calibrated(outputs)
+        return dict(self.calibration)
+
+    def _calibrated(self, outputs: Any) -> dict[str, Any]:
+        """Return spread and threshold by the outputs for the windows of the validation part."""
         raw = self._parts[1]
         assert raw is not None
         errors = self._errors(outputs, raw)
@@ -210,8 +220,11 @@ class Detection(Task):
                 "window without gaps, so there is no threshold. Hold out more, or shorten the window."
             )
         spread = np.sqrt(np.nanmean(known**2, axis=0))
-        self.calibration = {"spread": np.where(spread > 0, spread, 1.0).tolist()}
-        return {**self.calibration, "threshold": self._threshold([self._scores(one) for one in errors], raw)}
+        spread = np.where(spread > 0, spread, 1.0)
+        return {
+            "spread": spread.tolist(),
+            "threshold": self._threshold([self._scores(one, spread) for one in errors], raw),
+        }
 
     @property
     def threshold(self) -> float:
@@ -221,22 +234,27 @@ class Detection(Task):
     def evaluate(self, outputs: Any, split: Split) -> Evaluation:
         """Return precision, recall and F1 of events and the ROC AUC of steps, where anomalies are known.
 
-        The loss is the mean squared error of ordinary steps; ``flagged`` is the share of steps in an event.
+        The loss is the mean squared error of ordinary steps; ``flagged`` is the share of steps in an event. The loss of
+        the last value is that of the same steps.
         """
         errors = self._test_errors(outputs)
         scores = [self._scores(one) for one in errors]
         metrics = self._metrics(scores, self.threshold)
         has_known = EVENT_F1 in metrics
+        no_change, are_unusual = self._no_change()
+        are_flagged = [_are_in(self.events(one), len(one)) for one in scores]
+        are_measured = self._are_measured(errors, are_flagged, are_unusual)
         return Evaluation(
             examples=sum(map(len, self.data.test.inputs)),
-            metrics={**metrics, "loss": self._loss(errors)},
+            metrics={**metrics, "loss": _loss(errors, are_measured)},
             headline=EVENT_F1 if has_known else "loss",
             is_higher_better=has_known,
+            baselines={"last value": {"loss": _loss(no_change, are_measured)}},
             notes=notes_on_threshold(metrics, scores, self.threshold, self.settings.margin),
         )
 
     def baselines(self) -> Baselines:
-        """Return the loss of the last value, and the metrics of the robust z-score (see ``SeasonalScores``).
+        """Return the metrics of the robust z-score (see ``SeasonalScores``); the last value stands in the evaluation.
 
         The threshold of the scores is chosen in the same way as that of the network.
         """
@@ -259,11 +277,7 @@ class Detection(Task):
         threshold = self._threshold(scores(validation, of_ordinary=True), validation)
         test, before = self._test
         of_test = zip(scores(test, of_ordinary=False), before, strict=True)
-        no_change = self._test_errors([np.zeros_like(window) for window in self.test.inputs])
-        return {
-            "last value": {"loss": self._loss(no_change)},
-            method.name: self._metrics([one[count:] for one, count in of_test], threshold),
-        }
+        return {method.name: self._metrics([one[count:] for one, count in of_test], threshold)}
 
     def count_independent(self, evaluation: Evaluation) -> float:
         """Return the number of known events, where they are measured."""
@@ -377,9 +391,10 @@ class Detection(Task):
         """Return [T, F] the scaled differences of each step from the one before; NaN for the first."""
         return np.diff(np.asarray(values, np.float64), axis=0, prepend=np.nan) / self._scale
 
-    def _scores(self, errors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return [T] the score of each step; NaN where nothing counts."""
-        return self._smoothed(mean_squares(errors / np.array(self.calibration["spread"])))
+    def _scores(self, errors: NDArray[np.float64], spread: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Return [T] the score of each step by the spread of the errors; NaN where nothing counts."""
+        spread = np.array(self.calibration["spread"]) if spread is None else spread
+        return self._smoothed(mean_squares(errors / spread))
 
     def _smoothed(self, squares: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.sqrt(moving_mean(squares, self.settings.smooth))
@@ -388,10 +403,27 @@ class Detection(Task):
         are_known = [np.asarray(labels) == ORDINARY for labels in validation.targets]
         return self.settings.margin * highest_ordinary(scores, are_known, self.settings.window)
 
-    def _loss(self, errors: Sequence[NDArray[np.float64]]) -> float:
-        """Return the mean squared error of the ordinary steps of the test series."""
-        ordinary = np.concatenate([are_ordinary(labels) for labels in self.data.test.targets])
-        return float(np.nanmean(np.concatenate(list(errors))[ordinary] ** 2))
+    def _no_change(self) -> tuple[list[NDArray[np.float64]], list[NDArray[np.bool_]]]:
+        """Return the errors of the last value on the test series, and the steps [T] of each that it flags."""
+        validation = self.validation
+        assert validation is not None
+        errors = self._test_errors([np.zeros_like(window) for window in self.test.inputs])
+        found = self._calibrated([np.zeros_like(window) for window in validation.inputs])
+        scores = [self._scores(one, np.array(found["spread"])) for one in errors]
+        return errors, [
+            _are_in(events_above(one, found["threshold"], self.settings.smooth), len(one)) for one in scores
+        ]
+
+    def _are_measured(
+        self, errors: Sequence[NDArray[np.float64]], *are_flagged: Sequence[NDArray[np.bool_]]
+    ) -> NDArray[np.bool_]:
+        """Return [steps of all test series] True for those of the loss: known to be ordinary, or else not flagged."""
+        labels = np.concatenate([np.asarray(one) for one in self.data.test.targets])
+        are_likely = np.concatenate([are_ordinary(one) for one in self.data.test.targets])
+        flagged = np.any([np.concatenate(list(one)) for one in are_flagged], axis=0)
+        measured = are_likely & ~((labels != ORDINARY) & flagged)
+        has_error = ~np.isnan(np.concatenate(list(errors))).all(axis=1)
+        return measured if (measured & has_error).any() else are_likely
 
     def _metrics(self, scores: Sequence[NDArray[np.float64]], threshold: float) -> dict[str, float]:
         return detection_metrics(scores, list(self.data.test.targets), threshold, self.settings.smooth)
@@ -410,3 +442,16 @@ def _cut(split: Split, slices: Sequence[slice]) -> Split:
     """Return some steps of each series, with their labels."""
     series = [values[one] for values, one in zip(split.inputs, slices, strict=True)]
     return Split(objects(series), Ragged.of([labels[one] for labels, one in zip(split.targets, slices, strict=True)]))
+
+
+def _loss(errors: Sequence[NDArray[np.float64]], are_measured: NDArray[np.bool_]) -> float:
+    """Return the mean squared error of some of the steps of all series."""
+    return float(np.nanmean(np.concatenate(list(errors))[are_measured] ** 2))
+
+
+def _are_in(events: Sequence[Event], length: int) -> NDArray[np.bool_]:
+    """Return [length] True for the steps that are in an event."""
+    found = np.zeros(length, np.bool_)
+    for event in events:
+        found[event.start : event.end] = True
+    return found

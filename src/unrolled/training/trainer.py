@@ -175,7 +175,7 @@ def run_training(
 def evaluate_run(run: Run, progress: Progress) -> None:
     """Evaluate a run's network and the baselines on the test set, and write ``evaluation.json``."""
     evaluation = run.task.evaluate(run.test_outputs, run.task.test)
-    evaluation = replace(evaluation, baselines=run.task.baselines())
+    evaluation = replace(evaluation, baselines={**evaluation.baselines, **run.task.baselines()})
     run.save_evaluation(evaluation)
     progress.log("; ".join(part for part in (f"test {evaluation.summary}", evaluation.verdict) if part))
     for note in evaluation.notes:
