@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
+from tests.conftest import Command
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.ragged import Ragged
 from unrolled.data.token_lists import TokenLists
@@ -85,6 +86,19 @@ def test_texts_and_files_are_labeled(run: unrolled.Run, tmp_path: Path) -> None:
     path.write_text("in\nBruno\n\nMr\nAnna\nCarla\n")
     first, second = predict_files(run, [path])
     assert (first["index"], first["labels"], second["words"]) == (0, ["O", "B-LOC"], ["Mr", "Anna", "Carla"])
+
+
+def test_each_word_is_printed_beside_its_label(run: unrolled.Run, unrolled_command: Command, tmp_path: Path) -> None:
+    (tmp_path / "new.conll").write_text("in\nBruno\n\nMr\nAnna\nCarla\n")
+    lines = unrolled_command("predict", run.path, "new.conll").stdout.splitlines()
+    cells = [line.split() for line in lines]
+    assert cells[0] == ["example", "word", "label", "probability"]
+    assert cells[2][:3] == ["new.conll[0]", "in", "O"]
+    assert cells[3][:2] == ["Bruno", "B-LOC"]
+    assert cells[4][:3] == ["new.conll[1]", "Mr", "O"]
+    assert [row[:2] for row in cells[5:7]] == [["Anna", "B-PER"], ["Carla", "I-PER"]]
+    lines = unrolled_command("predict", run.path, "in Bruno").stdout.splitlines()
+    assert [line.split()[:-2] for line in lines[2:4]] == [["1", "in", "O"], ["Bruno", "B-LOC"]]
 
 
 def test_an_opened_run_predicts_and_evaluates_the_same(run: unrolled.Run, tmp_path: Path) -> None:

@@ -258,6 +258,9 @@ def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_
         print_json(predictions)
         return
     source = next((name for name in ("text", "file", "words") if name in predictions[0]), "file")
+    if {"words", "labels"} <= predictions[0].keys():
+        _print_labels(predictions)
+        return
     if "probabilities" not in predictions[0]:
         _print_values(predictions, source)
         return
@@ -269,6 +272,18 @@ def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_
         label = prediction["label"] if "label" in prediction else ", ".join(prediction["labels"]) or "none"
         named = _source(prediction)
         add_row(table, f"{named}{example}", label, probabilities)
+    Console(highlight=False).print(table)
+
+
+def _print_labels(predictions: Sequence[Mapping[str, Any]]) -> None:
+    """Print each word with its label and its probability, a row each."""
+    table = table_of("example", "word", "label", "probability", right=("probability",))
+    for number, prediction in enumerate(predictions, start=1):
+        example = f"[{prediction['index']}]" if "index" in prediction else ""
+        name = f"{_shortened(prediction['file'])}{example}" if "file" in prediction else str(number)
+        labels, probabilities = prediction["labels"], prediction["probabilities_of_labels"]
+        for step, (word, label, one) in enumerate(zip(prediction["words"], labels, probabilities, strict=True)):
+            add_row(table, "" if step else name, word, label, f"{100 * one:.1f} %")
     Console(highlight=False).print(table)
 
 
