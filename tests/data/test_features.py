@@ -151,3 +151,15 @@ def test_rows_that_may_be_steps_of_series_are_asked_about(tmp_path: Path) -> Non
     load(
         tmp_path, {**columns, "when": [f"2025-03-01 {n // 60:02d}:{n * n % 60:02d}:{n % 60:02d}" for n in range(COUNT)]}
     )
+
+
+def test_dates_among_the_inputs_are_refused_as_dates(tmp_path: Path) -> None:
+    rows = [f"2023-01-{row + 1:02},{row},{'ab'[row % 2]}" for row in range(12)]
+    file = tmp_path / "customers.csv"
+    file.write_text("signup,age,label\n" + "\n".join(rows) + "\n")
+    for named in (["signup", "age"], "signup"):
+        with pytest.raises(DataError, match=r'got "2023-01-01"\. Dates are no numbers: leave .*\{ignore: signup\}'):
+            load_labeled_table(file, columns={"input": named, "target": "label"})
+    file.write_text(file.read_text().replace("2023-01-", "").replace("\n05,", "\n2023-01-05,"))
+    with pytest.raises(DataError, match=r'customers\.csv:6: signup: .* got "2023-01-05"\. Write a number, or leave'):
+        load_labeled_table(file, columns={"input": ["signup", "age"], "target": "label"})

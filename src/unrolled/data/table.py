@@ -135,6 +135,11 @@ class Table:
             if not parse_numbers(cells[row : row + 1], "," if decimal == "." else ".")[1].any():
                 expected = f"a number with a decimal {SEPARATORS[decimal]}"
                 remedy = "Write the numbers of a column alike."
+            elif (times := self.times(name)) is not None and not times.values.is_null().all():
+                remedy = (
+                    f"Dates are no numbers: leave the column out (data: {{ignore: {name}}}), or name it where it says "
+                    f"when the steps of a series were (data: {{time: {name}}})."
+                )
             raise DataError(f'{self.location(row, name)}: expected {expected}, got "{shown(cells[row])}". {remedy}')
         for row in np.flatnonzero(np.abs(values) > LARGEST)[:1].tolist():
             raise DataError(
