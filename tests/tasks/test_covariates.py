@@ -184,6 +184,14 @@ def test_every_series_is_forecast_with_dates_from_the_future_in_the_table_or_ano
     assert both == {(row["shop"], row["date"]): row["sales"] for row in one.rows}
 
 
+def test_series_of_the_future_alone_are_named(run: Run, folder: Path) -> None:
+    plan = (folder / "plan.csv").read_text()
+    (folder / "opening.csv").write_text(plan + "shop 12,2024-10-01,0\n")
+    found = unrolled.forecast_table(run, folder / "sales.csv", 14, future=folder / "opening.csv")
+    assert "opening.csv: not in sales.csv, and not forecast: shop 12" in found.notes
+    assert {row["shop"] for row in found.rows} == {"shop 0", "shop 1", "shop 2"}
+
+
 def test_the_command_writes_csv_json_a_page_and_a_picture(
     run: Run, folder: Path, tmp_path: Path, unrolled_command: Command
 ) -> None:
@@ -237,6 +245,13 @@ def test_a_forecast_in_utc_says_so(tmp_path: Path) -> None:
             7,
             "again.csv:44: date: 2024-10-01 is also the time of line 2. Drop one",
         ),
+        (
+            "sales.csv",
+            "capitals.csv",
+            7,
+            'shop 1: expected promotion of the 7 steps after 2024-09-30, got those of "SHOP-1". Write the name as it '
+            'is before: "shop 1"',
+        ),
     ],
 )
 def test_what_is_not_known_is_refused_with_its_columns_and_steps(
@@ -250,6 +265,7 @@ def test_what_is_not_known_is_refused_with_its_columns_and_steps(
         )
     )
     (folder / "again.csv").write_text(plan + plan.splitlines()[1] + "\n")
+    (folder / "capitals.csv").write_text(plan.replace("shop 1,", "SHOP-1,"))
     (folder / "none.csv").write_text("\n".join(line.rsplit(",", 1)[0] for line in plan.splitlines()) + "\n")
     with pytest.raises(DataError) as caught:
         unrolled.forecast_table(run, folder / file, steps, future=None if future is None else folder / future)

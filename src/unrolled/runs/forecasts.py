@@ -1,6 +1,7 @@
 """Forecasts of the series in a table, with their dates."""
 
 import csv
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -145,10 +146,11 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
     later = None if future is None else schema.read(future)
     found = read_series(table, schema, later)
     source = (table if later is None else later).path
+    others = _other_names(found, later, schema)
     now, forecasts, refused = _last_time(found, schema), [], []
     for one in found:
         try:
-            forecasts.append(_forecast(run, run.task, one, schema, wanted, source, now))
+            forecasts.append(_forecast(run, run.task, one, schema, wanted, source, now, others))
         except InvalidInput as error:
             refused.append((one.timeline.name, error))
     times = format_time_notes(found, schema, table)
@@ -156,6 +158,11 @@ def forecast_table(run: Run, path: Source, steps: int | None = None, future: Sou
     names, ends = _format_names(run, found, refused), _format_ends(run.task, found, schema, now)
     gaps = _format_gaps(run.task, found, schema)
     read = [one.note for one in (table, later) if one is not None]
+    read += (
+        [f"{source.name}: not in {table.path.name}, and not forecast: {format_list(others, _MOST_NAMED)}"]
+        if others
+        else []
+    )
     if refused and not forecasts:
         raise refused[0][1]
     return TableForecast(
@@ -190,6 +197,29 @@ def _read(run: Run, path: Source) -> tuple[Table, TableSchema]:
     return table, replace(schema, columns=again.columns)
 
 
+def _other_names(found: Sequence[Series], later: Table | None, schema: TableSchema) -> list[str]:
+    """Return the names of series in the table of later rows that the first table has not."""
+    if later is None or schema.series is None:
+        return []
+    names = later.texts(schema.series).str.strip_chars().drop_nulls().unique(maintain_order=True).to_list()
+    here = {one.timeline.name for one in found}
+    return [name for name in names if name not in here]
+
+
+def _like(name: str, others: Sequence[str]) -> str:
+    """Return the first of some names that differs in no letter or digit, but in capitals, accents or other characters.
+
+    Example:
+        >>> _like("Münster, Süd", ["Münster Nord", "MUNSTER SUD"])
+        'MUNSTER SUD'
+    """
+    return next((other for other in others if _letters(other) == _letters(name)), "")
+
+
+def _letters(name: str) -> str:
+    return "".join(one for one in unicodedata.normalize("NFKD", name).casefold() if one.isalnum())
+
+
 def _last_time(found: Sequence[Series], schema: TableSchema) -> int | None:
     """Return the time of the last value of all series."""
     ends = [(one.timeline.moments, last_filled(one, schema)) for one in found]
@@ -197,7 +227,14 @@ def _last_time(found: Sequence[Series], schema: TableSchema) -> int | None:
 
 
 def _forecast(
-    run: Run, task: Forecasting, series: Series, schema: TableSchema, steps: int, source: Path, now: int | None
+    run: Run,
+    task: Forecasting,
+    series: Series,
+    schema: TableSchema,
+    steps: int,
+    source: Path,
+    now: int | None,
+    others: Sequence[str],
 ) -> SeriesForecast:
     end, targets = last_filled(series, schema) + 1, len(task.output_names)
     before = until(series, end)
@@ -208,7 +245,7 @@ def _forecast(
     if moments is None and series.timeline.moments is not None:
         # At no regular distance, the times are those of the rows there.
         moments = series.timeline.moments[end : end + whole]
-    after = _Steps(series, end, steps, moments, where)
+    after = _Steps(series, end, steps, moments, where, _like(series.timeline.name, others))
     ahead = _known_ahead(task, after, now) if task.channels.ahead else None
     values = task.forecast(run.model, before.values, steps, ahead, quantiles=True)
     times = after.times()
@@ -232,6 +269,7 @@ class _Steps:
         count: Number of steps to forecast.
         moments: [>= count] their times, as far as they are known.
         where: The table and the series, for messages.
+        like: The name of a series of the table of later rows that may be meant for it; empty if there is none.
     """
 
     series: Series
@@ -239,6 +277,7 @@ class _Steps:
     count: int
     moments: Moments | None
     where: str
+    like: str = ""
 
     def known_columns(self, channels: Channels, columns: Sequence[str], now: int | None) -> NDArray[np.float64]:
         """Return [>= count, known channels] the values of the columns that are known ahead.
@@ -251,6 +290,11 @@ class _Steps:
         first = len(channels.targets) + len(channels.past)
         known = self.series.values[self.end :, first : first + len(channels.known)].astype(np.float64)
         if len(known) < self.count:
+            if self.like:
+                raise DataError(
+                    f"{self.where}: expected {format_list(columns)} of the {self.count} steps{self._behind()}, got "
+                    f'those of "{self.like}". Write the name as it is before: "{self.series.timeline.name}"'
+                )
             raise DataError(
                 f"{self.where}: expected {format_list(columns)} of the {self.count} steps{self._behind()}, got "
                 f"{len(known)} steps. {_remedy(channels)}, or name a table of them: --future FILE"
