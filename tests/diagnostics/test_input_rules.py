@@ -71,6 +71,7 @@ def days(order: Sequence[int], **columns: Sequence[Any]) -> dict[str, Any]:
         ("id", range(1, ROWS + 1), True),
         ("plot", range(5, ROWS + 5), False),
         ("the plot", range(ROWS, 0, -1), False),
+        ("shuffled", [7 * row % 121 for row in range(1, ROWS + 1)], False),
     ],
 )
 def test_a_column_that_numbers_the_rows_is_found_and_left_out(name: str, cells: Sequence[int], named: bool) -> None:
@@ -86,6 +87,22 @@ def test_an_identifier_that_is_not_read_is_no_problem() -> None:
     assert found({"data": examples("id", range(ROWS))}) == {}
     assert found({"data": examples("position", [row % 10 for row in range(ROWS)])}) == {}
     assert found({"data": examples("age", [row % 70 for row in range(ROWS)])}) == {}
+
+
+def test_the_rows_of_series_are_numbered_in_any_order_or_for_each_series() -> None:
+    data = days([7 * day % ROWS for day in range(ROWS)], row=range(ROWS)) | {"target": "sales", "past": ["row"]}
+    finding = found({"data": data, "forecast": FORECAST})["identifier-inputs"]
+    assert settings_in(finding.fix) == ["data.past=null"]
+    rows = [
+        [f"2024-{1 + day // 28:02}-{1 + day % 28:02}", shop, day % 5 + day / 50, day + 10 * shop, day % 3]
+        for day in range(60)
+        for shop in (1, 2)
+    ]
+    data = write("date,shop,sales,visit,staff", rows) | {"series": "shop", "target": "sales"}
+    data |= {"past": ["visit", "staff"], "irregular": "delta"}
+    finding = found({"data": data, "forecast": FORECAST})["identifier-inputs"]
+    assert finding.where == "experiment: data, visit"
+    assert settings_in(finding.fix) == ["data.past=[staff]"]
 
 
 def test_an_identifier_as_the_only_input_has_no_setting_that_mends_it() -> None:

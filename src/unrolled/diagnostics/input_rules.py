@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 INPUT_RULES: RuleSet[[DiagnosticTarget, Task]] = RuleSet("Columns, times and texts")
 
 _COUNTED = 20
-"""The number of rows from which on whole numbers without a gap count them by intent."""
+"""The number of rows from which on whole numbers without a gap, each once, count them by intent."""
 _SETTINGS = ("input", "target", "known", "past")
 """The settings of the section ``data`` that name columns to be read."""
 _YEAR = "year"
@@ -57,15 +57,25 @@ def identifier_inputs(target: DiagnosticTarget, task: Task) -> Iterator[Measurem
             name
             for name in names
             if kinds[name].kind in ("identifier", "row number")
-            or (kinds[name].kind == "numbers" and counts_rows(table.numbers(name)))
+            or (kinds[name].kind == "numbers" and _numbers_rows(task, table, name))
         ]
         yield Measurement(len(found), f"{target.locations.data()}, {format_list(found)}", _leave_out(task, found))
 
 
 def counts_rows(values: NDArray[np.float64]) -> bool:
-    """Return True if a column numbers its rows, upwards or downwards from any number, without a gap."""
-    steps = np.diff(values)
-    return len(values) >= _COUNTED and bool(np.abs(steps[0]) == 1 and (steps == steps[0]).all())
+    """Return True if a column numbers its rows from any number on without a gap, in whatever order they stand."""
+    ordered = np.sort(values)
+    return len(values) >= _COUNTED and bool((np.diff(ordered) == 1).all() and (ordered % 1 == 0).all())
+
+
+def _numbers_rows(task: Task, table: Table, name: str) -> bool:
+    """Return True if a column numbers the rows of the table, or those of each series whose steps come after it ends."""
+    values, series = table.numbers(name), task.schema.series if task.schema else None
+    if counts_rows(values) or series is None or not task.data.timelines:
+        return counts_rows(values)
+    keys = table.texts(series).fill_null("").rank("dense").to_numpy()
+    ends = np.cumsum(np.bincount(keys)[1:])
+    return all(counts_rows(one) for one in np.split(values[np.argsort(keys, kind="stable")], ends[:-1]))
 
 
 @INPUT_RULES.rule(
