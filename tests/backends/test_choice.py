@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from unrolled import backends
@@ -193,3 +194,32 @@ def test_keras_home_equals_that_of_keras(tmp_path: Path, monkeypatch: pytest.Mon
     assert keras_home() == tmp_path / ".keras"
     monkeypatch.setenv("HOME", str(tmp_path / "nowhere"))
     assert keras_home() == Path("/tmp/.keras")
+
+
+TRAIN = """
+import sys
+import unrolled
+from unrolled import SequenceLabeler
+labeler = SequenceLabeler(units=2, epochs=1).fit([["Ada", "slept"], ["Bob", "left"]], [["N", "V"], ["N", "V"]])
+labeler.predict([["Ada"]])
+settings = {"data": "japanese-vowels", "training": {"epochs": 1, "batch_size": 270}}
+run = unrolled.train({**settings, "network": [{"Bidirectional": {"layer": {"GRU": {"units": 2}}}}]}, quiet=True)
+unrolled.Run.open(run.path).model
+"""
+
+
+def test_estimators_and_runs_do_not_load_tensorflow_and_leave_it_to_others(python: Python) -> None:
+    code = TRAIN + "print('tensorflow' in sys.modules)\nrun.model.save('own.keras')\nprint('tensorflow' in sys.modules)"
+    before, after = python(code, KERAS_BACKEND="jax").splitlines()
+    assert before == "False"
+    assert after == str(find_spec("tensorflow") is not None), "Keras itself loads an installed one"
+
+
+def test_a_tensorflow_that_is_loaded_stays_known_to_keras(python: Python) -> None:
+    pytest.importorskip("tensorflow")
+    code = (
+        "import tensorflow\nfrom unrolled.backends import without_loading_tensorflow\n"
+        "from keras.src.utils.module_utils import tensorflow as lazy\n"
+        "with without_loading_tensorflow():\n    print(lazy.available)"
+    )
+    assert python(code, KERAS_BACKEND="jax") == "True"

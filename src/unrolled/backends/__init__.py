@@ -11,7 +11,8 @@ several times faster than the others for recurrent networks, so `choose_backend`
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -120,6 +121,27 @@ def leave_out_tensorflow() -> None:
     if (os.environ.get("KERAS_BACKEND") or _configured()) != "tensorflow":
         sys.meta_path.insert(0, _WithoutTensorFlow())
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@contextmanager
+def without_loading_tensorflow() -> Iterator[None]:
+    """Keep Keras from importing TensorFlow in a block, unless it is the backend or imported already.
+
+    When Keras serializes an object, as it does to wrap a layer in ``Bidirectional`` and to save a model, it asks if the
+    object is one of TensorFlow's and imports an installed TensorFlow for it, which takes seconds and prints a banner.
+    Where nobody has imported it, no object is. What else imports TensorFlow gets it, during the block and after it.
+    """
+    import keras  # noqa: F401 - it chooses its backend when it is imported
+
+    lazy = getattr(import_module("keras.src.utils.module_utils"), "tensorflow", None)
+    if "tensorflow" in sys.modules or getattr(lazy, "_available", False) is not None:
+        yield
+        return
+    vars(lazy)["_available"] = False
+    try:
+        yield
+    finally:
+        vars(lazy)["_available"] = None
 
 
 class _WithoutTensorFlow(MetaPathFinder, Loader):

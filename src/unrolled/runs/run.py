@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unrolled.backends import without_loading_tensorflow
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidInput, RunError, did_you_mean
 from unrolled.storage import cannot_write, is_locked, write_json, write_text
@@ -410,7 +411,8 @@ class Run:
             remedy = {"running": "Wait for it.", "interrupted": resume, KILLED: resume}.get(status, "Train again.")
             raise RunError(f"{path}: there is no trained network, the run is {status}. {remedy}")
         try:
-            return keras.saving.load_model(path)
+            with without_loading_tensorflow():
+                return keras.saving.load_model(path)
         except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
             reason = str(error).splitlines()[0][:200]
             raise RunError(f"{path}: the saved network is damaged ({reason}). Train again.") from None

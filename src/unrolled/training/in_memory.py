@@ -4,6 +4,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from unrolled.backends import without_loading_tensorflow
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.data.dataset import Dataset
 from unrolled.errors import Diverged
@@ -22,6 +23,7 @@ import keras
 _BUILDING = threading.Lock()
 
 
+@without_loading_tensorflow()
 def train_in_memory(config: ExperimentConfig, data: Dataset) -> tuple[Task, keras.Model]:
     """Train an experiment on a data set that is in memory, without a run folder.
 

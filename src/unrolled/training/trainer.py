@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unrolled.backends import current
+from unrolled.backends import current, without_loading_tensorflow
 from unrolled.config.diff import diff_settings
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Diverged, Interrupted, InvalidSetting, RunError, TrainingStopped, WriteError
@@ -37,6 +37,7 @@ import keras
 EVALUATION_BATCH_SIZE = 256
 
 
+@without_loading_tensorflow()
 def train_experiment(
     config: ExperimentConfig, runs: Path, progress: Progress, request: StopRequest, *, is_tested: bool = True
 ) -> Run:
@@ -64,6 +65,7 @@ def train_experiment(
     return run
 
 
+@without_loading_tensorflow()
 def resume_run(run: Run, epochs: int | None, progress: Progress, request: StopRequest) -> Run:
     """Continue a run at its newest checkpoint; see ``unrolled.resume``.
 
