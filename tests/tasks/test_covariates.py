@@ -8,11 +8,14 @@ from typing import Any
 
 import unrolled
 from tests.conftest import Command
+from unrolled.config.document import Document
+from unrolled.config.experiment import ExperimentConfig
 from unrolled.config.task_sections import ForecastConfig
 from unrolled.data.schema import TableSchema
 from unrolled.data.series import channels_of
 from unrolled.errors import DataError, InvalidInput
 from unrolled.layers import ReadSeries
+from unrolled.model.build import prepare
 from unrolled.runs.run import Run
 from unrolled.tasks.preprocessing import SeriesPreprocessor
 from unrolled.tasks.windows import Channels
@@ -140,6 +143,9 @@ def test_a_long_horizon_tells_the_days_of_promotions_apart(folder: Path, tmp_pat
     run = unrolled.train(settings, runs=tmp_path, quiet=True)
     assert run.model.output_shape == (None, 28)
     assert [layer.name for layer in run.config.network] == ["GRU", "LastSteps", "Dense", "Reshape"]
+    assert not [note for note in run.task.notes if "LastSteps" in note]
+    from_last = ExperimentConfig.parse(Document({**settings, "network": BASE["network"]}, "last.yaml"))
+    assert "end the network with LastSteps" in prepare(from_last)[1].notes[-1]
     assert run.evaluation is not None
     assert run.evaluation.metrics["MASE"] < 0.25
 

@@ -10,7 +10,9 @@ from unrolled.config.sections import Component, DataConfig, Fold
 from unrolled.config.task_sections import ForecastConfig
 from unrolled.data.dataset import Dataset, Split
 from unrolled.data.registry import load, load_config_data
+from unrolled.data.table import format_list
 from unrolled.errors import InvalidInput, InvalidSetting
+from unrolled.layers import LastSteps
 from unrolled.tasks.base import Baselines, Prediction, Task
 from unrolled.tasks.batches import predict_outputs
 from unrolled.tasks.forecast_charts import forecast_charts
@@ -27,6 +29,8 @@ from numpy.typing import NDArray
 
 # Data sets that are series to forecast.
 _SERIES = ("air-passengers",)
+_NEAR = 7
+"""Of so many steps the last state remembers what is known (see docs/log.md)."""
 FEWEST_TO_CALIBRATE = 20
 """With fewer validation windows the quantiles stay as the network gives them."""
 
@@ -128,7 +132,16 @@ class Forecasting(Task):
         possible = sum(max(len(values) - length + 1, 0) for values in self._trained())
         missing = possible - sum(len(window_begins(values, self.settings)) for values in self._trained())
         gaps = f"{missing:,} of {possible:,} windows are left out: no value before or none in the steps to forecast"
-        return [*super().notes, *([gaps] if missing > 0 else [])]
+        forgets = (
+            f"the last state has to remember {format_list(self.channels.known)} of {self.settings.horizon} steps: give "
+            "the recurrent layer return_sequences: true, and end the network with LastSteps"
+        )
+        is_far = self.settings.horizon > _NEAR and LastSteps.__name__ not in [one.name for one in self.config.network]
+        return [
+            *super().notes,
+            *([gaps] if missing > 0 else []),
+            *([forgets] if self.channels.known and is_far else []),
+        ]
 
     def fit_preprocessor(self, train: Split) -> Preprocessor:
         """Fit the mean and the scale of each channel, and find those to forecast that are counted from 0."""
