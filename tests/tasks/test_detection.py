@@ -361,3 +361,26 @@ def test_anomalies_that_nobody_knows_of_do_not_decide_the_loss(run: Run) -> None
     assert own < run.evaluation.loss, "steps that nothing flags"
     assert other == pytest.approx(run.evaluation.baselines["last value"]["loss"], rel=0.3)
     assert losses(ordinary)[0] > 100 * own, "what is known to be ordinary counts"
+
+
+def test_labels_may_be_in_the_test_file_alone(folder: Path, tmp_path: Path) -> None:
+    plain, labeled = write(tmp_path / "plain.csv", 900, {}, seed=0, labels=False), folder / "test.csv"
+    options: dict[str, Any] = {"test_steps": 0, "read_options": {}}
+    data = load_anomalies(plain, labeled, columns={"target": "is_anomaly"}, **options)
+    assert len(known_events(data.test.targets[0])) == len(PLANTED)
+    assert set(data.train.targets[0].tolist()) == {UNKNOWN}
+    assert "is_anomaly is in test.csv alone: all steps of plain.csv are learned as ordinary ones" in data.notes
+    data = load_anomalies(plain, labeled, columns={}, **options)
+    assert set(data.test.targets[0].tolist()) == {UNKNOWN}
+    (note,) = [note for note in data.notes if "is_anomaly" in note]
+    assert note.startswith("is_anomaly is in test.csv alone, and is not read.")
+    assert note.endswith("data: {target: is_anomaly}")
+    data = load_anomalies(labeled, plain, columns={}, **options)
+    assert "is_anomaly is in test.csv alone: of plain.csv nobody knows which steps are anomalies" in data.notes
+    with pytest.raises(DataError, match=r'test\.csv: unknown column "is_wrong"'):
+        load_anomalies(plain, labeled, columns={"target": "is_wrong"}, **options)
+    settings = {"train": str(plain), "test": str(labeled), "target": "is_anomaly"}
+    run = unrolled.train({"data": settings, **EXPERIMENT}, runs=tmp_path / "runs", quiet=True)
+    assert run.evaluation is not None
+    assert run.evaluation.metrics["event F1"] == 1.0
+    assert Run.open(run.path).predict([np.zeros((40, 2))])[0].shape == (40,)

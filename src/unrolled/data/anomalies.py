@@ -77,8 +77,8 @@ def load_anomalies(
         test: A table to test on; without it the end of each series is kept for the test.
         test_steps: The number of steps of that end; 0 for a sixth of each series.
         columns: The columns that the user names: ``input``, the columns that are watched (without it all columns of
-            numbers that are not named otherwise); ``target``, which tells known anomalies; ``series``, ``time`` and
-            ``ignore``; and ``every``, ``hours`` and ``irregular: delta``.
+            numbers that are not named otherwise); ``target``, which tells known anomalies and may be in the test table
+            alone; ``series``, ``time`` and ``ignore``; and ``every``, ``hours`` and ``irregular: delta``.
         read_options: Those of ``read_table``.
 
     Returns:
@@ -90,8 +90,9 @@ def load_anomalies(
             a series has two rows of the same time, or no steps are left for the training.
     """
     table, columns = with_joined_times(read_source(path, **read_options), columns, finds=True)
-    schema = replace(anomaly_schema(table, **columns), read_options=dict(read_options)).with_formats(table)
+    schema = _schema_of(table, test, columns, read_options)
     train, note = _read(table, schema)
+    notes = [note]
     if test is None:
         lengths = [len(values) for values in train.values]
         cuts = [length - (test_steps or max(1, round(length * _TEST_SHARE))) for length in lengths]
@@ -102,14 +103,54 @@ def load_anomalies(
             )
         train, held_out = train.between(None, cuts), train.between(cuts, [None] * len(cuts))
     else:
-        held_out, _ = _read(schema.read(test), schema)
+        other = schema.read(test)
+        held_out, _ = _read(other, schema)
+        notes.append(_format_labels(table, other, schema))
     values = [*train.values, *held_out.values]
     dtype = narrowest(values)
     parts = [replace(part, values=converted(list(part.values), dtype)).split for part in (train, held_out)]
     data = Dataset(
         table.path.name, parts[0], parts[1], CLASSES, schema=schema.to_json(), timelines=tuple(held_out.timelines)
     )
-    return data.with_note(note).with_note(format_columns(schema, table))
+    for note in (*notes, format_columns(schema, table)):
+        data = data.with_note(note)
+    return data
+
+
+def _schema_of(
+    table: Table, test: Path | None, columns: Mapping[str, Any], read_options: Mapping[str, Any]
+) -> TableSchema:
+    """Return the columns of the training table; that of the labels may be in the test table alone."""
+    target = columns.get("target")
+    if target and test is not None and target not in table.columns:
+        read_source(test, **read_options).column(target)
+        schema = replace(anomaly_schema(table, **{**columns, "target": None}), targets=(target,))
+    else:
+        schema = anomaly_schema(table, **columns)
+    return replace(schema, read_options=dict(read_options)).with_formats(table)
+
+
+def _format_labels(table: Table, test: Table, schema: TableSchema) -> str:
+    """Return a note on labels that are in the training table or in the test table alone; empty without such."""
+    target, file, other = schema.target, table.path.name, test.path.name
+    if target and target not in table.columns:
+        return f"{target} is in {other} alone: all steps of {file} are learned as ordinary ones"
+    if target and target not in test.columns:
+        return f"{target} is in {file} alone: of {other} nobody knows which steps are anomalies"
+    named = (*schema.columns, *schema.targets, *schema.ignored, *test.joined, schema.series, schema.time)
+    news = [name for name in test.columns if name not in table.columns and name not in named]
+    told = next((name for name in news if _has_both(test, name)), None)
+    if target or told is None:
+        return ""
+    return (
+        f"{told} is in {other} alone, and is not read. If it tells which steps are anomalies, name it: data: {{target: "
+        f"{told}}}"
+    )
+
+
+def _has_both(table: Table, name: str) -> bool:
+    """Return True for a column that tells anomalies from ordinary steps, and has some of each."""
+    return are_told(table, name) and set(np.unique(_classes_of(table, name))) >= {0, 1}
 
 
 def anomaly_schema(
