@@ -58,6 +58,10 @@ def runs(count: int = 12, steps: int = 8, **columns: Any) -> dict[str, Any]:
     return {name: column for name, column in (rows | columns).items() if column is not None}
 
 
+def renamed(columns: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    return {(new if name == old else name): column for name, column in columns.items()}
+
+
 def shuffled(columns: dict[str, Any]) -> dict[str, Any]:
     order = np.random.default_rng(2).permutation(len(columns["x"]))
     return {name: np.array(column)[order] for name, column in columns.items()}
@@ -71,9 +75,10 @@ def shuffled(columns: dict[str, Any]) -> dict[str, Any]:
         runs(ts=None),
         runs(ts=[f"2024-01-01 00:{n // 60:02d}:{n % 60:02d}" for n in range(96)]),
         runs(6),
-        {("blade" if name == "run" else name): column for name, column in runs().items()},
+        renamed(runs(), "run", "blade"),
+        runs(6, ts=None),
     ],
-    ids=["in order", "shuffled", "without times", "one after another", "six", "another name"],
+    ids=["in order", "shuffled", "without times", "one after another", "six", "another name", "six without times"],
 )
 def test_numbers_whose_rows_stand_together_name_series(columns: dict[str, Any], tmp_path: Path) -> None:
     found = start(written(tmp_path, **columns), target="state")
@@ -84,15 +89,22 @@ def test_numbers_whose_rows_stand_together_name_series(columns: dict[str, Any], 
 
 @pytest.mark.parametrize(
     "columns",
-    [runs(6, ts=None), shuffled(runs(ts=None)), runs(ts=None, state=np.array(["idle", "busy"])[np.arange(96) % 2])],
+    [
+        renamed(runs(6, ts=None), "run", "blade"),
+        shuffled(runs(ts=None)),
+        runs(ts=None, state=np.array(["idle", "busy"])[np.arange(96) % 2]),
+    ],
     ids=["six without times", "shuffled without times", "classes of rows"],
 )
 def test_numbers_that_may_name_series_are_asked_for(columns: dict[str, Any], tmp_path: Path) -> None:
     path = written(tmp_path, **columns)
-    with pytest.raises(DataError, match=r"a step of a series: the rows of each run .*--set data\.series=run, or"):
+    name = next(iter(columns.keys() & {"run", "blade"}))
+    with pytest.raises(
+        DataError, match=rf"a step of a series: the rows of each {name} .*--set data\.series={name}, or"
+    ):
         start(path, target="state")
     assert "series" not in start(path, target="state", overrides=["data.columns=features"]).settings["data"]
-    assert start(path, target="state", overrides=["data.series=run"]).settings["data"]["series"] == "run"
+    assert start(path, target="state", overrides=[f"data.series={name}"]).settings["data"]["series"] == name
 
 
 @pytest.mark.parametrize(
@@ -106,3 +118,19 @@ def test_numbers_that_may_name_series_are_asked_for(columns: dict[str, Any], tmp
 )
 def test_other_whole_numbers_name_no_series(columns: dict[str, Any], tmp_path: Path) -> None:
     assert "series" not in start(written(tmp_path, **columns), target="state").settings["data"]
+
+
+def test_a_number_of_each_run_is_no_forecast_though_it_rises(tmp_path: Path) -> None:
+    times = [f"2024-01-01 00:{n // 60:02d}:{n % 60:02d}" for n in range(96)]
+    path = written(tmp_path, **runs(ts=times, state=None, wear=np.arange(12).repeat(8) * 1.37))
+    found = start(path, target="wear").settings
+    assert (found["task"], found["data"]["series"], "per" in found["data"]) == ("regress", "run", False)
+
+
+@pytest.mark.parametrize("override", ["data.columns=features", "data.split={by: run}"])
+def test_rows_that_a_setting_makes_examples_are_not_forecast(override: str, tmp_path: Path) -> None:
+    times = [f"2024-01-01 00:{n // 60:02d}:{n % 60:02d}" for n in range(96)]
+    path = written(tmp_path, **runs(ts=times, state=None, wear=np.arange(96) * 1.37))
+    assert start(path, target="wear").settings["task"] == "forecast"
+    found = start(path, target="wear", overrides=[override]).settings
+    assert (found["task"], "series" in found["data"]) == ("regress", False)

@@ -98,8 +98,9 @@ def find_numbered(table: Table, time: str | None, target: str | None, others: Se
     """Return a column of whole numbers that names series, or may name them; None without one.
 
     Equal numbers stand together, in the order of the rows or of the times. They name series if the times begin anew or
-    much later with each number, or if ten numbers or more have the same target in all of their rows, and not one that
-    rises or falls with them. They may if they have it otherwise, or if the column is called after runs, people or such.
+    much later with each number; or if each has the same target in all of its rows, and the column is called after runs,
+    people or such, or ten numbers or more have a target that does not rise or fall with them. They may if there is one
+    of the two, the target or the name.
 
     Args:
         table: The table.
@@ -130,7 +131,7 @@ def _as_numbered(table: Table, name: str, time: str | None, target: str | None) 
         steps = None if moments is None else np.diff(moments[order])
         if int(begins.sum()) + 1 != count or (steps is not None and (steps[~begins] < 0).any()):
             continue
-        is_known = is_constant and count >= _MANY and _varies(table, str(target), name)
+        is_known = is_constant and (is_named or (count >= _MANY and _varies(table, str(target), name)))
         is_series = is_known or (steps is not None and _begin_anew(steps, begins))
         if is_series or is_constant or is_named:
             yield Numbered(name, f"the rows of each {name} stand together", is_series)

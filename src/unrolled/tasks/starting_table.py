@@ -24,6 +24,7 @@ import numpy as np
 import polars as pl
 
 _RARE = 0.25
+_OF_EXAMPLES = {"columns", "split"}  # settings that forecasts and detection do not have
 _ROLES = ("input", "known", "past", "categories")
 _FEWEST_OF_A_CLASS = 4  # with fewer in all, one part may have a single one
 
@@ -53,7 +54,8 @@ def choose_for_table(
     told = first_of(lower, NAMES) or (named if found.is_number and not found.is_constant else None)
     told = told if told is not None and _tells(table, told, is_named=told.lower() in NAMES) else None
     may_be_steps = not _has_words(columns, series) and not (time and _are_at_once(table, time, series))
-    is_told = told is not None and found.targets in ([], [told]) and time is not None
+    may_be_steps &= not data.keys() & _OF_EXAMPLES
+    is_told = told is not None and found.targets in ([], [told]) and time is not None and not data.keys() & _OF_EXAMPLES
     if (wanted == "detect" and may_be_steps) or (wanted is None and is_told):
         return choose_detection(table, data, named if found.targets else told, time, series)
     order = found.find_order() if time is None else []
