@@ -11,6 +11,7 @@ from unrolled.errors import DataError, UnrolledError
 from unrolled.model.build import prepare
 from unrolled.tasks.starting import start
 
+import numpy as np
 import pytest
 
 FLAGS: dict[str, Any] = {name: [int(n % (size + 2) == 0) for n in range(COUNT)] for size, name in enumerate("abc")}
@@ -91,3 +92,14 @@ def test_years_and_weeks_that_rise_order_what_is_forecast(tmp_path: Path) -> Non
     years = [*YEARS_AND_WEEKS["Jahr"][1:], 2019]
     path = written(tmp_path, "mixed.csv", **{**YEARS_AND_WEEKS, "Jahr": years}, **WIDE)
     assert start(path, target="item A").settings["task"] == "regress"
+
+
+@pytest.mark.parametrize("name, target", [("is_anomaly", None), ("is_anomaly", "is_anomaly"), ("alarm", "alarm")])
+def test_labels_of_anomalies_may_be_in_the_test_file_alone(name: str, target: str | None, tmp_path: Path) -> None:
+    load, days = np.sin(np.arange(400) / 5), np.arange("2024-01-01", "2025-02-04", dtype="datetime64[D]")
+    train = written(tmp_path, "train.csv", date=days[:300], load=load[:300])
+    test = written(tmp_path, "test.csv", date=days[300:], load=load[300:], **{name: [0] * 90 + [1] * 3 + [0] * 7})
+    found = start(train, test, target)
+    assert found.settings["task"] == "detect"
+    assert found.settings["data"]["target"] == name
+    assert f"{name} is in the test file alone" in found.reasons["data"]

@@ -148,6 +148,20 @@ def _format_labels(table: Table, test: Table, schema: TableSchema) -> str:
     )
 
 
+def labels_in_test(table: Table, test: Table, name: str | None) -> str | None:
+    """Return the column that tells anomalies in the test table alone; None without one.
+
+    Args:
+        table: The training table.
+        test: The test table.
+        name: The column that the user names; without it one that is called after anomalies.
+    """
+    found = [
+        one for one in test.columns if one not in table.columns and (one == name if name else one.lower() in NAMES)
+    ]
+    return next((one for one in found if are_told(test, one)), None)
+
+
 def _has_both(table: Table, name: str) -> bool:
     """Return True for a column that tells anomalies from ordinary steps, and has some of each."""
     return are_told(table, name) and set(np.unique(_classes_of(table, name))) >= {0, 1}

@@ -10,8 +10,10 @@ from typing import Any
 from unrolled.config.document import Document, write_yaml
 from unrolled.config.experiment import DATA_PATHS, ExperimentConfig
 from unrolled.config.sections import DataConfig
+from unrolled.data.anomalies import labels_in_test
+from unrolled.data.columns import named_columns
 from unrolled.data.examples import DROPPED
-from unrolled.data.formats import FOLDERS, READ_OPTIONS, TABLES, TAGGED_WORDS, TEXT_FILES, format_of
+from unrolled.data.formats import FOLDERS, READ_OPTIONS, TABLES, TAGGED_WORDS, TEXT_FILES, format_of, preview_table
 from unrolled.data.npz import outline_npz
 from unrolled.data.registry import load
 from unrolled.data.samples import SAMPLES, with_path
@@ -69,7 +71,11 @@ def start(
         InvalidSetting: There is no such task or setting, or what the targets hold does not suit it.
     """
     given, named, task = _read_overrides(overrides, target, task)
-    settings, reasons = _choose_task(Path(with_path(str(file))), named, task, given)
+    path = Path(with_path(str(file)))
+    told = _labels_in_test(path, test, named) if task in (None, "detect") else None
+    if told is not None:
+        named, task = None, "detect"
+    settings, reasons = _choose_task(path, named, task, given)
     if task not in (None, settings["task"]):
         raise DataError(
             f"{file}: expected data for the task {task}, got data for {settings['task']}: {reasons['task']}. Leave "
@@ -77,6 +83,9 @@ def start(
         )
     data = settings["data"]
     data |= given
+    if told is not None:
+        data["target"] = told
+        reasons["data"] = "; ".join([*filter(None, [reasons.get("data")]), f"{told} is in the test file alone"])
     if str(file) in SAMPLES:
         data["file"] = str(file)
     if test is not None:
@@ -92,6 +101,14 @@ def start(
     final = Document(settings, "--set").override(overrides)
     ExperimentConfig.parse(final)
     return Start(final.values, reasons)
+
+
+def _labels_in_test(file: Path, test: Path | None, named: str | Sequence[str] | None) -> str | None:
+    """Return the column of a test table that tells anomalies, if the training table has none of that name."""
+    name, *others = named_columns(named) or (None,)
+    if test is None or others or (table := preview_table(file)) is None or (other := preview_table(test)) is None:
+        return None
+    return labels_in_test(table, other, name)
 
 
 def _read_overrides(
