@@ -1,6 +1,6 @@
 // Runs the kernels on cases from one file and writes what they give to another: neon_runner CASES RESULTS.
 // Numbers are int64 and arrays float, both in the machine's byte order; an array is its length, 0 if absent, and its
-// elements (of the mask, one float each). test_neon.py writes the one file and reads the other.
+// elements (of the mask and of the resets, one float each). test_neon.py writes the one file and reads the other.
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -47,7 +47,7 @@ struct Case {
   Sizes sizes;
   int64_t columns;  // G*H
   Floats sequences, kernel, recurrent_kernel, bias, initial_h, initial_c, input_dropout, recurrent_dropout;
-  std::vector<uint8_t> mask;
+  std::vector<uint8_t> mask, resets;
   Inputs inputs{};
 
   explicit Case(int64_t first) : threads(static_cast<int>(first)) {
@@ -63,8 +63,10 @@ struct Case {
     sizes.features = number();
     sizes.units = number();
     for (Floats* each : {&sequences, &kernel, &recurrent_kernel, &bias, &initial_h, &initial_c}) *each = array();
-    const Floats given = array();
-    mask.assign(given.begin(), given.end());
+    for (auto* each : {&mask, &resets}) {
+      const Floats given = array();
+      each->assign(given.begin(), given.end());
+    }
     input_dropout = array();
     recurrent_dropout = array();
     columns = static_cast<int64_t>(kernel.size()) / sizes.features;
@@ -74,6 +76,7 @@ struct Case {
   void point() {
     inputs.sequences = sequences.data();
     inputs.mask = mask.empty() ? nullptr : mask.data();
+    inputs.resets = resets.empty() ? nullptr : resets.data();
     inputs.initial_h = or_null(initial_h);
     inputs.initial_c = or_null(initial_c);
     inputs.input_dropout = or_null(input_dropout);

@@ -48,7 +48,7 @@ def make_inputs(recurrence: RecurrenceSpec, *, batch: int = B) -> Inputs:
     arrays: dict[str, Any] = {
         name: random.normal(scale=0.5, size=shape).astype(np.float32) for name, shape in shapes.items()
     }
-    return Inputs(**arrays, mask=random.random((batch, T)) < 0.8)
+    return Inputs(**arrays, mask=random.random((batch, T)) < 0.8, resets=random.random((batch, T)) < 0.2)
 
 
 def make_results(recurrence: RecurrenceSpec, *, batch: int = B, value: float = 0.0) -> Outputs:
@@ -479,7 +479,16 @@ def test_xla_and_numpy_get_the_same(cell: str, batch: int) -> None:
 def test_wrong_shapes_are_an_error_of_xla(cell: str) -> None:
     recurrence, inputs, results = CELLS[cell], make_inputs(CELLS[cell]), make_results(CELLS[cell])
     shapes = shapes_of([*results, None])
-    for name in ("kernel", "recurrent_kernel", "bias", "initial_h", "mask", "input_dropout", "recurrent_dropout"):
+    for name in (
+        "kernel",
+        "recurrent_kernel",
+        "bias",
+        "initial_h",
+        "mask",
+        "resets",
+        "input_dropout",
+        "recurrent_dropout",
+    ):
         wrong = inputs._replace(**{name: getattr(inputs, name)[..., :-1]})
         with pytest.raises(Exception, match=r"INVALID_ARGUMENT: native kernel: expected .*, got \[.*\]\. [A-Z]"):
             call_xla("unrolled_forward", recurrence, shapes, *wrong)

@@ -184,7 +184,7 @@ def run_cases(runner: Path, folder: Path, *cases: Case) -> list[tuple[Answers, O
 
 def is_for_a_stream(case: Case) -> bool:
     inputs = case.inputs
-    beyond = (inputs.mask, inputs.input_dropout, inputs.recurrent_dropout)
+    beyond = (inputs.mask, inputs.resets, inputs.input_dropout, inputs.recurrent_dropout)
     return not case.recurrence.go_backwards and all(array is None for array in beyond)
 
 
@@ -235,8 +235,8 @@ def ways_to_read(recurrence: RecurrenceSpec) -> Iterator[RecurrenceSpec]:
 @every_cell
 def test_every_way_to_read_under_every_mask(cell: str, runner: Path, tmp_path: Path) -> None:
     cases = (
-        Case(recurrence, make_inputs(recurrence, SMALL, mask=mask, input_masks=1, recurrent_masks=1))
-        for recurrence, mask in itertools.product(ways_to_read(CELLS[cell]), MASKS)
+        Case(recurrence, make_inputs(recurrence, SMALL, mask=mask, resets=resets, input_masks=1, recurrent_masks=1))
+        for recurrence, mask, resets in itertools.product(ways_to_read(CELLS[cell]), MASKS, ("none", "some"))
     )
     check_cases(runner, tmp_path, *cases)
 
