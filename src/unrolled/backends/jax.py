@@ -8,13 +8,12 @@ elements, and so are a gradient that is not wanted and the tape where nothing is
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial, wraps
+from functools import cache, partial
 from pathlib import Path
-from threading import RLock
 from typing import Any
-from weakref import WeakKeyDictionary
 from zlib import crc32
 
+from unrolled.backends.callers import ask_in_turn, check_process, refuse_after_fork
 from unrolled.errors import InvalidInput
 from unrolled.kernels import native
 from unrolled.kernels.spec import BOOLEAN, DIFFERENTIABLE, Inputs, Outputs, RecurrenceSpec
@@ -24,6 +23,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import platformdirs
+from jax._src import xla_bridge
 from jax.custom_derivatives import SymbolicZero
 from keras.src.backend.jax.trainer import JAXTrainer
 
@@ -60,31 +60,10 @@ def _keep_compiled_programs() -> None:
 _keep_compiled_programs()
 
 
-_TURNS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-"""The lock of each model that is asked."""
-
-
-def _ask_in_turn() -> None:
-    """Let threads that ask one model wait for each other.
-
-    Keras gives the arrays of the weights away when it asks XLA, and takes them back with the answer; whoever asks
-    meanwhile finds them deleted.
-    """
-    for name in ("predict", "predict_on_batch", "evaluate", "test_on_batch"):
-        setattr(JAXTrainer, name, _in_turn(getattr(JAXTrainer, name)))
-
-
-def _in_turn(method: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(method)
-    def ask(model: Any, *arguments: Any, **named: Any) -> Any:
-        with _TURNS.setdefault(model, RLock()):
-            return method(model, *arguments, **named)
-
-    return ask
-
-
-_ask_in_turn()
-os.register_at_fork(after_in_child=_TURNS.clear)  # of the threads that held one, none is there
+# Keras gives the arrays of the weights away when it asks XLA, and takes them back with the answer; whoever asks
+# meanwhile finds them deleted.
+ask_in_turn(JAXTrainer)
+refuse_after_fork(JAXTrainer, "JAX", xla_bridge.backends_are_initialized)
 
 
 # The recurrent operation.
@@ -92,6 +71,7 @@ os.register_at_fork(after_in_child=_TURNS.clear)  # of the threads that held one
 
 def unsupported_reason(recurrence: RecurrenceSpec, dtype: str, array: Any = None) -> str | None:
     """Return the reason why no kernel can compute a recurrence on JAX's default device; None if one can."""
+    check_process()
     return native.unsupported_reason(recurrence, dtype=dtype, device=jax.default_backend())
 
 

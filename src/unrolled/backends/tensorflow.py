@@ -18,6 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from unrolled.backends.callers import refuse_after_fork
 from unrolled.errors import InvalidInput
 from unrolled.kernels import native
 from unrolled.kernels.spec import BOOLEAN, DIFFERENTIABLE, Inputs, Outputs, RecurrenceSpec
@@ -25,6 +26,7 @@ from unrolled.kernels.spec import BOOLEAN, DIFFERENTIABLE, Inputs, Outputs, Recu
 import keras
 import numpy as np
 import tensorflow as tf
+from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
 from tensorflow.python.eager import context, execute
 from tensorflow.python.eager.polymorphic_function import polymorphic_function
 from tensorflow.python.eager.record import should_record_backprop
@@ -37,6 +39,9 @@ _FORWARD, _BACKWARD = "UnrolledForward", "UnrolledBackward"
 _FUNCTIONS = polymorphic_function.__file__
 _REGISTERING = Lock()
 _COTANGENTS = tuple(f"{name}_cotangent" for name in Outputs._fields)
+
+
+refuse_after_fork(TensorFlowTrainer, "TensorFlow", lambda: bool(context.context()._initialized))
 
 
 # The recurrent operation.

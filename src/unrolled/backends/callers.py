@@ -1,0 +1,84 @@
+"""Several callers of one model: threads that ask in turn, and processes that a fork has left without threads."""
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from threading import RLock
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from unrolled.errors import InvalidSetting
+
+_ASKING = ("predict", "predict_on_batch", "evaluate", "test_on_batch")
+_TURNS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+"""The lock of each model that is asked."""
+_FORKED: set[str] = set()
+"""The frameworks that had computed when this process was forked."""
+
+os.register_at_fork(after_in_child=_TURNS.clear)  # of the threads that held one, none is there
+
+
+def ask_in_turn(trainer: type) -> None:
+    """Let threads that ask one model wait for each other.
+
+    Args:
+        trainer: The class from which a model has ``predict``, and which is changed.
+    """
+    for name in _ASKING:
+        _replace(trainer, name, _in_turn)
+
+
+def refuse_after_fork(trainer: type, framework: str, has_computed: Callable[[], bool]) -> None:
+    """Make a model raise in a process that was forked after the framework had computed, where it would wait for ever.
+
+    Args:
+        trainer: The class from which a model has ``predict`` and ``fit``, and which is changed.
+        framework: Its name, for the message.
+        has_computed: Returns True if the framework's threads have begun.
+    """
+    found = [False]
+
+    def note() -> None:
+        found[0] = has_computed()
+
+    def remember() -> None:
+        if found[0]:
+            _FORKED.add(framework)
+
+    os.register_at_fork(before=note, after_in_child=remember)
+    for name in (*_ASKING, "fit", "train_on_batch"):
+        _replace(trainer, name, _unless_forked)
+
+
+def check_process() -> None:
+    """Raise in a process that was forked after the framework had computed.
+
+    Raises:
+        InvalidSetting: It was.
+    """
+    for framework in _FORKED:
+        raise InvalidSetting(
+            f"{framework}: this process was forked from one that had computed, and has none of its threads: it would "
+            "wait for ever. Start it with the method spawn, or load the model after the fork and nowhere before."
+        )
+
+
+def _replace(trainer: Any, name: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    method = getattr(trainer, name)
+    setattr(trainer, name, wraps(method)(wrap(method)))
+
+
+def _in_turn(method: Callable[..., Any]) -> Callable[..., Any]:
+    def ask(model: Any, *arguments: Any, **named: Any) -> Any:
+        with _TURNS.setdefault(model, RLock()):
+            return method(model, *arguments, **named)
+
+    return ask
+
+
+def _unless_forked(method: Callable[..., Any]) -> Callable[..., Any]:
+    def ask(model: Any, *arguments: Any, **named: Any) -> Any:
+        check_process()
+        return method(model, *arguments, **named)
+
+    return ask
