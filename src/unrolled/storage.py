@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -100,6 +101,43 @@ def cannot_read(path: Path, error: OSError, what: str = "a file") -> DataError:
 
 def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
+
+
+_TEXTS, _MOST_BYTES = (".json", ".jsonl", ".yaml", ".html"), 1 << 28
+
+
+def check_plain(folder: Path) -> None:
+    """Refuse a folder with anything but files and folders in it, two levels deep, or with a text of 256 MB.
+
+    Folders of runs are handed on. A link would lead what is read, written and deleted out of the folder, and reading a
+    pipe or a device never ends.
+
+    Raises:
+        RunError: It has a symbolic link, a pipe, a device, or too large a text.
+    """
+    for entry in _entries_of(folder, 2):
+        try:
+            found = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:  # it was there a moment ago
+            continue
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+            what = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "no file"
+            raise RunError(f"{entry.path}: {what}, and none is followed in a folder of runs. Put a copy there.")
+        if found.st_size > _MOST_BYTES and entry.name.endswith(_TEXTS):
+            raise RunError(f"{entry.path}: expected less than 256 MB, got {found.st_size / 1e6:,.0f} MB. Remove it.")
+
+
+def _entries_of(folder: str | Path, depth: int) -> Iterator[os.DirEntry[str]]:
+    """Yield the entries of a folder and of the folders in it; of those that vanish meanwhile, none."""
+    try:
+        with os.scandir(folder) as entries:
+            found = list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in found:
+        yield entry
+        if depth > 1 and entry.is_dir(follow_symlinks=False):
+            yield from _entries_of(entry.path, depth - 1)
 
 
 LOCK_FILE = ".lock"

@@ -4,6 +4,8 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import unrolled
@@ -57,11 +59,29 @@ def _git_commit() -> dict[str, Any] | None:
     """Return the commit of the current folder, and whether files differ from it; None outside of a repository."""
     try:
         commit = _git("rev-parse", "HEAD")
-        return {"commit": commit, "modified": bool(_git("status", "--porcelain"))}
+        return {"commit": commit, "modified": bool(_git("status", "--porcelain", settings=_without_programs()))}
     except (OSError, subprocess.SubprocessError):
         return None
 
 
-def _git(*arguments: str) -> str:
-    finished = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=10)
+def _without_programs() -> dict[str, str]:
+    """Return settings under which looking at a repository runs none of the programs that its configuration names."""
+    # Where no setting is found git says so by its exit code.
+    found = subprocess.run(
+        ["git", "config", "--null", "--name-only", "--get-regexp", r"^filter\."], capture_output=True, timeout=10
+    )
+    names = {name.rpartition(".")[0] for name in found.stdout.decode(errors="surrogateescape").split("\0") if name}
+    settings = {"core.fsmonitor": "false", "core.hooksPath": os.devnull}
+    for name in names:
+        settings |= {f"{name}.clean": "", f"{name}.smudge": "", f"{name}.process": "", f"{name}.required": "false"}
+    return settings
+
+
+def _git(*arguments: str, settings: Mapping[str, str] = MappingProxyType({})) -> str:
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (name, value) in enumerate(settings.items()):
+        environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    finished = subprocess.run(
+        ["git", *arguments], capture_output=True, text=True, check=True, timeout=10, env=environment
+    )
     return finished.stdout.strip()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from unrolled.backends import without_loading_tensorflow
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidInput, RunError, did_you_mean
-from unrolled.storage import cannot_write, is_locked, write_json, write_text
+from unrolled.storage import cannot_write, check_plain, is_locked, write_json, write_text
 from unrolled.tasks.metrics import Evaluation
 
 import numpy as np
@@ -76,15 +76,16 @@ def runs_within(folder: Path) -> list[Path]:
 
 
 def expect_folder(path: Path, file: str, what: str, remedy: str) -> None:
-    """Check that a folder has the file that makes it a run, a group or a search.
+    """Check that a folder has the file that makes it a run, a group or a search, and nothing that leads out of it.
 
     Raises:
-        RunError: It does not.
+        RunError: It does not, or it has.
     """
     if not path.is_dir():
         raise RunError(f"{path}: no such folder. {remedy}")
     if not (path / file).is_file():
         raise RunError(f"{path}: not {what}, since it has no {file}. {remedy}")
+    check_plain(path)
 
 
 def find_folder(name: str, runs: Path) -> Path:
