@@ -14,7 +14,7 @@ Share = NDArray[np.float64]
 def _within(times: Times, period: str) -> Share:
     """Return the share of the period that has passed, to the microsecond."""
     begins = times.astype(f"datetime64[{period}]")
-    share: Share = (times - begins) / ((begins + 1) - begins).astype("timedelta64[us]")
+    share: Share = (times - begins) / (_after(begins, period) - begins).astype("timedelta64[us]")
     return share
 
 
@@ -28,8 +28,15 @@ def _count(times: Times, unit: str, period: str) -> NDArray[np.int64]:
 def _days(times: Times, period: str) -> NDArray[np.int64]:
     """Return the number of days of the month or year."""
     begins = times.astype(f"datetime64[{period}]")
-    days: NDArray[np.int64] = ((begins + 1).astype("datetime64[D]") - begins.astype("datetime64[D]")).astype(np.int64)
+    first, end = begins.astype("datetime64[D]"), _after(begins, period).astype("datetime64[D]")
+    days: NDArray[np.int64] = (end - first).astype(np.int64)
     return days
+
+
+def _after(begins: Times, period: str) -> Times:
+    """Return when the next period begins."""
+    following: Times = begins + np.ones((), f"timedelta64[{period}]")
+    return following
 
 
 _CYCLES: dict[str, Callable[[Times], Share]] = {

@@ -106,7 +106,10 @@ class Step:
             dates: Moments = np.busday_offset(np.datetime64(day, "D"), indices).astype(np.int64)
             return dates * DAY + clock
         month = np.datetime64(first, "us").astype("datetime64[M]")
-        begins, ends = ((month + indices + after).astype("datetime64[us]").astype(np.int64) for after in (0, 1))
+        months = month + np.asarray(indices).astype("timedelta64[M]")
+        begins, ends = (
+            (months + np.timedelta64(after, "M")).astype("datetime64[us]").astype(np.int64) for after in (0, 1)
+        )
         if self.unit == "month ends":
             last: Moments = ends - DAY + first % DAY
             return last
@@ -242,7 +245,7 @@ def _month_ends_of(moments: Moments) -> NDArray[np.int64] | None:
     days, clocks = np.divmod(moments, DAY)
     dates = days.astype("datetime64[D]")
     months = dates.astype("datetime64[M]")
-    is_last = (dates + 1).astype("datetime64[M]") != months
+    is_last = (dates + np.timedelta64(1, "D")).astype("datetime64[M]") != months
     return months.astype(np.int64) if is_last.all() and len(np.unique(clocks)) == 1 else None
 
 

@@ -200,7 +200,7 @@ def _days_of(table: Table, names: Mapping[str, str]) -> tuple[NDArray[np.int64],
     day, has_day = _values_of(table, "day", names["day"]) if "day" in names else (np.ones(table.size), has_year)
     known = has_year & has_month & has_day
     months = ((year - 1970) * 12 + month - 1).astype(np.int64).astype("datetime64[M]")
-    begins, ends = (some.astype("datetime64[D]").astype(np.int64) for some in (months, months + 1))
+    begins, ends = (some.astype("datetime64[D]").astype(np.int64) for some in (months, months + np.timedelta64(1, "M")))
     days: NDArray[np.int64] = begins + day.astype(np.int64) - 1
     for row in np.flatnonzero(known & (days >= ends))[:1].tolist():
         raise DataError(
