@@ -42,6 +42,7 @@ BatchSchedule::BatchSchedule(const Recurrence& recurrence, const Sizes& sizes, c
   };
 
   std::vector<Sequence> sequences;
+  sequences.reserve(static_cast<size_t>(sizes.batch));
   for (int64_t b = 0; b < sizes.batch; ++b) {
     sequences.push_back({b, 0, time_, has_gaps ? 0 : time_, !begins_at(b, 0)});
     for (int64_t p = 0; has_gaps && p < time_; ++p) {
@@ -52,11 +53,14 @@ BatchSchedule::BatchSchedule(const Recurrence& recurrence, const Sizes& sizes, c
       sequences.back().length += is_on(b, p) ? 1 : 0;
     }
   }
-  std::stable_sort(sequences.begin(), sequences.end(),
-                   [](const Sequence& one, const Sequence& other) { return one.length > other.length; });
+  if (has_gaps) {
+    std::stable_sort(sequences.begin(), sequences.end(),
+                     [](const Sequence& one, const Sequence& other) { return one.length > other.length; });
+  }
 
   std::unique_ptr<Arrays> arrays(new Arrays);
-  if (has_gaps) arrays->position.reserve(on.size() + first.size());
+  if (has_gaps) arrays->position.reserve(static_cast<size_t>(sizes.batch * time_));
+  for (auto* each : {&arrays->batch_index, &arrays->length}) each->reserve(sequences.size());
   for (const Sequence& sequence : sequences) {
     arrays->batch_index.push_back(static_cast<int32_t>(sequence.batch_index));
     arrays->length.push_back(static_cast<int32_t>(sequence.length));

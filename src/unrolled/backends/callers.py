@@ -12,10 +12,14 @@ from unrolled.errors import InvalidSetting
 _ASKING = ("predict", "predict_on_batch", "evaluate", "test_on_batch")
 _TURNS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 """The lock of each model that is asked."""
+_COMPUTED: set[str] = set()
+"""The frameworks that had computed when this process last forked another one."""
 _FORKED: set[str] = set()
 """The frameworks that had computed when this process was forked."""
 
-os.register_at_fork(after_in_child=_TURNS.clear)  # of the threads that held one, none is there
+# Of the threads that held a lock, and of those of the frameworks, none is there.
+os.register_at_fork(after_in_child=_TURNS.clear)
+os.register_at_fork(after_in_child=lambda: _FORKED.update(_COMPUTED))
 
 
 def ask_in_turn(trainer: type) -> None:
@@ -36,16 +40,7 @@ def refuse_after_fork(trainer: type, framework: str, has_computed: Callable[[], 
         framework: Its name, for the message.
         has_computed: Returns True if the framework's threads have begun.
     """
-    found = [False]
-
-    def note() -> None:
-        found[0] = has_computed()
-
-    def remember() -> None:
-        if found[0]:
-            _FORKED.add(framework)
-
-    os.register_at_fork(before=note, after_in_child=remember)
+    os.register_at_fork(before=lambda: _COMPUTED.update([framework] if has_computed() else []))
     for name in (*_ASKING, "fit", "train_on_batch"):
         _replace(trainer, name, _unless_forked)
 
