@@ -1,5 +1,6 @@
 """Inputs chosen to break kernels, and the tolerances of the kernels' results."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,17 @@ def make_resets(pattern: str, batch: int, time: int) -> Array | None:
         "everywhere": np.ones((batch, time), bool),
     }
     return resets[pattern]
+
+
+def every_option(cell: str) -> Iterator[RecurrenceSpec]:
+    """The recurrences of a cell in both directions, with all outputs or the last, and both outputs of masked steps."""
+    for go_backwards, return_sequences, zero_output_for_mask in itertools.product([False, True], repeat=3):
+        yield replace(
+            CELLS[cell],
+            go_backwards=go_backwards,
+            return_sequences=return_sequences,
+            zero_output_for_mask=zero_output_for_mask,
+        )
 
 
 def make_inputs(

@@ -19,6 +19,7 @@ from tests.kernels.cases import (
     check,
     every_cell,
     every_isa,  # noqa: F401 - a fixture
+    every_option,
     make_cotangents,
     make_inputs,
     run,
@@ -90,13 +91,7 @@ def test_gradients_of_what_takes_several_chunks(cell: str, sizes: Sizes, mask: s
 @every_cell
 @pytest.mark.parametrize("mask", MASKS)
 def test_every_option_under_every_mask(cell: str, mask: str) -> None:
-    for go_backwards, return_sequences, zero_output_for_mask in itertools.product(BOOLEANS, repeat=3):
-        recurrence = replace(
-            CELLS[cell],
-            go_backwards=go_backwards,
-            return_sequences=return_sequences,
-            zero_output_for_mask=zero_output_for_mask,
-        )
+    for recurrence in every_option(cell):
         check(recurrence, make_inputs(recurrence, SMALL, mask=mask))
 
 
@@ -104,13 +99,7 @@ def test_every_option_under_every_mask(cell: str, mask: str) -> None:
 @pytest.mark.parametrize("resets", RESETS)
 @pytest.mark.parametrize("mask", ["none", "holes", "leading", "every row"])
 def test_every_option_where_sequences_begin_within_a_row(cell: str, mask: str, resets: str) -> None:
-    for go_backwards, return_sequences, zero_output_for_mask in itertools.product(BOOLEANS, repeat=3):
-        recurrence = replace(
-            CELLS[cell],
-            go_backwards=go_backwards,
-            return_sequences=return_sequences,
-            zero_output_for_mask=zero_output_for_mask,
-        )
+    for recurrence in every_option(cell):
         check(recurrence, make_inputs(recurrence, SMALL, mask=mask, resets=resets))
 
 

@@ -1,8 +1,6 @@
 """Small batches, whose units the threads share: no bit depends on the number of threads or on their timing."""
 
-import itertools
 from collections.abc import Iterator
-from dataclasses import replace
 from threading import Thread
 from typing import Any
 
@@ -15,6 +13,7 @@ from tests.kernels.cases import (
     check,
     every_cell,
     every_isa,  # noqa: F401 - a fixture
+    every_option,
     make_inputs,
     run,
     with_outputs,
@@ -86,13 +85,7 @@ def test_no_bit_depends_on_the_number_of_threads_under_dropout(cell: str, masks:
 
 @every_cell
 def test_no_bit_depends_on_the_number_of_threads_with_any_options(cell: str) -> None:
-    for go_backwards, return_sequences, zero_output_for_mask in itertools.product(BOOLEANS, repeat=3):
-        recurrence = replace(
-            CELLS[cell],
-            go_backwards=go_backwards,
-            return_sequences=return_sequences,
-            zero_output_for_mask=zero_output_for_mask,
-        )
+    for recurrence in every_option(cell):
         check_bits(recurrence, make(cell, 1, mask="holes"))
 
 

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +23,7 @@ from tests.kernels.cases import (
     assert_close,
     assert_same_bits,
     every_cell,
+    every_option,
     make_cotangents,
     make_inputs,
     specified,
@@ -222,21 +222,11 @@ def test_gradients_of_what_takes_several_chunks(cell: str, mask: str, runner: Pa
     check_cases(runner, tmp_path, Case(recurrence, make_inputs(recurrence, LONG, mask=mask)))
 
 
-def ways_to_read(recurrence: RecurrenceSpec) -> Iterator[RecurrenceSpec]:
-    for go_backwards, return_sequences, zero_output_for_mask in itertools.product([False, True], repeat=3):
-        yield replace(
-            recurrence,
-            go_backwards=go_backwards,
-            return_sequences=return_sequences,
-            zero_output_for_mask=zero_output_for_mask,
-        )
-
-
 @every_cell
 def test_every_way_to_read_under_every_mask(cell: str, runner: Path, tmp_path: Path) -> None:
     cases = (
         Case(recurrence, make_inputs(recurrence, SMALL, mask=mask, resets=resets, input_masks=1, recurrent_masks=1))
-        for recurrence, mask, resets in itertools.product(ways_to_read(CELLS[cell]), MASKS, ("none", "some"))
+        for recurrence, mask, resets in itertools.product(every_option(cell), MASKS, ("none", "some"))
     )
     check_cases(runner, tmp_path, *cases)
 

@@ -31,7 +31,7 @@ _LOG = logging.getLogger("unrolled")
 
 
 class _Steps(NamedTuple):
-    """What ``RNN.call`` hands on to the loop in the place of a mask."""
+    """The steps that are read and where sequences begin, which ``RNN.call`` hands on to the loop as its mask."""
 
     mask: Any
     resets: Any

@@ -5,7 +5,6 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import unrolled
@@ -58,8 +57,9 @@ _THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_T
 def _git_commit() -> dict[str, Any] | None:
     """Return the commit of the current folder, and whether files differ from it; None outside of a repository."""
     try:
-        commit = _git("rev-parse", "HEAD")
-        return {"commit": commit, "modified": bool(_git("status", "--porcelain", settings=_without_programs()))}
+        settings = _without_programs()
+        commit, changes = _git(settings, "rev-parse", "HEAD"), _git(settings, "status", "--porcelain")
+        return {"commit": commit, "modified": bool(changes)}
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -77,7 +77,7 @@ def _without_programs() -> dict[str, str]:
     return settings
 
 
-def _git(*arguments: str, settings: Mapping[str, str] = MappingProxyType({})) -> str:
+def _git(settings: Mapping[str, str], *arguments: str) -> str:
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_CONFIG_COUNT": str(len(settings))}
     for number, (name, value) in enumerate(settings.items()):
         environment |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}

@@ -202,11 +202,6 @@ class Detection(Task):
 
     def calibrate(self, outputs: Any, split: Split) -> dict[str, Any]:
         """Fit the spread of the errors and the threshold on the validation part."""
-        self.calibration = self._calibrated(outputs)
-        return dict(self.calibration)
-
-    def _calibrated(self, outputs: Any) -> dict[str, Any]:
-        """Return spread and threshold by the outputs for the windows of the validation part."""
         raw = self._parts[1]
         assert raw is not None
         errors = self._errors(outputs, raw)
@@ -408,7 +403,7 @@ class Detection(Task):
         validation = self.validation
         assert validation is not None
         errors = self._test_errors([np.zeros_like(window) for window in self.test.inputs])
-        found = self._calibrated([np.zeros_like(window) for window in validation.inputs])
+        found = self.calibrate([np.zeros_like(window) for window in validation.inputs], validation)
         scores = [self._scores(one, np.array(found["spread"])) for one in errors]
         return errors, [
             _are_in(events_above(one, found["threshold"], self.settings.smooth), len(one)) for one in scores

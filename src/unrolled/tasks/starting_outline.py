@@ -1,4 +1,4 @@
-"""What the columns of a table are to a task: times, targets and series, given or found."""
+"""The times, targets and series of a table, given or found."""
 
 import re
 import shlex
@@ -29,12 +29,13 @@ import polars as pl
 
 _FORECAST = ("target", "y", "value", "sales", "demand")
 _SENTENCES = re.compile(r"sentence|(?:sent|sentence|doc|document|utterance)[ _-]?(?:id|no|nr|num|number|idx|index|#)")
-_ROLES = ("input", "known", "past", "categories")
+ROLES = ("input", "known", "past", "categories")
+"""The settings of ``data`` that give columns a role, beside times, series and target."""
 
 
 @dataclass(frozen=True)
 class Outline:
-    """What the columns of a table are to a task.
+    """The roles of a table's columns in a task.
 
     Attributes:
         table: The table, with a column of joined times if it needs one.
@@ -169,7 +170,7 @@ def _given_roles(data: Mapping[str, Any]) -> list[str]:
     """Return the columns that the settings that are given use otherwise than as times, series or target."""
     split = data.get("split")
     by = [*split.values()] if isinstance(split, Mapping) else []
-    names = [name for setting in _ROLES for name in named_columns(data.get(setting))]
+    names = [name for setting in ROLES for name in named_columns(data.get(setting))]
     return [name for name in (*names, *by) if isinstance(name, str)]
 
 

@@ -1,4 +1,4 @@
-"""Which rows of a table are the steps of one series, and which column names it."""
+"""The rows of a table that are the steps of one series, and the column that names it."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

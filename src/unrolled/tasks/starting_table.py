@@ -14,10 +14,8 @@ from unrolled.data.steps import TOKENS
 from unrolled.data.table import Table, format_list
 from unrolled.data.targets import LABEL_SETS, are_measurements
 from unrolled.errors import DataError
-from unrolled.tasks.starting_outline import Outline, counts_of, first_of, is_flag
-from unrolled.tasks.starting_rows import (
-    find_order,
-)
+from unrolled.tasks.starting_outline import ROLES, Outline, counts_of, first_of, is_flag
+from unrolled.tasks.starting_rows import find_order
 from unrolled.tasks.starting_series import choose_detection, choose_forecast
 
 import numpy as np
@@ -25,7 +23,6 @@ import polars as pl
 
 _RARE = 0.25
 _OF_EXAMPLES = {"columns", "split"}  # settings that forecasts and detection do not have
-_ROLES = ("input", "known", "past", "categories")
 _FEWEST_OF_A_CLASS = 4  # with fewer in all, one part may have a single one
 
 
@@ -118,7 +115,7 @@ def _without_ignored(table: Table, data: Mapping[str, Any]) -> Table:
     Raises:
         DataError: A column that the user names is missing.
     """
-    for setting in ("series", "time", "ignore", *_ROLES):
+    for setting in ("series", "time", "ignore", *ROLES):
         for name in named_columns(data.get(setting)):
             if (setting, name) != ("series", EACH_COLUMN):
                 table.column(name)
