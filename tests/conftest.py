@@ -45,6 +45,12 @@ def environment(**changes: str) -> dict[str, str]:
     return {**os.environ, "COLUMNS": "100", "PYTHONUNBUFFERED": "1", **changes}
 
 
+def dead_process() -> int:
+    """The number of a process that has exited."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        return process.pid
+
+
 @pytest.fixture
 def unrolled_command(tmp_path: Path) -> Command:
     """Runs ``unrolled ARGUMENTS...`` in an own process in ``tmp_path``."""

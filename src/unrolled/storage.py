@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import socket
 import stat
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from unrolled.errors import DataError, RunError, WriteError
-from unrolled.system import flush_folder
+from unrolled.system import flush_folder, start_time
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -23,7 +24,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         WriteError: The disk is full, or the folder cannot be written.
     """
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    part = _part_of(path, os.getpid())
     try:
         yield part
         with part.open("rb") as written:
@@ -36,6 +37,18 @@ def replacing(path: Path) -> Iterator[Path]:
         raise cannot_write(path, error) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _part_of(path: Path, pid: int | str) -> Path:
+    return path.with_name(f".{path.stem}.{pid}.part{path.suffix}")
+
+
+def remove_parts(folder: Path, name: str = "*.*") -> None:
+    """Remove what processes that were killed while they wrote files of this name have left of them in a folder."""
+    for part in folder.glob(_part_of(Path(name), "*").name):
+        written_by = re.search(r"\.(\d+)\.part", part.name)
+        if written_by and start_time(int(written_by[1])) is None:
+            part.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -170,6 +183,8 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise cannot_write(folder / LOCK_FILE, error) from None
     try:
+        for place in (folder, *(entry for entry in folder.iterdir() if entry.is_dir())):
+            remove_parts(place)
         write_json(owner, {"pid": os.getpid(), "host": socket.gethostname()})
         yield
     finally:

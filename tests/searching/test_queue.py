@@ -1,8 +1,10 @@
 """Heartbeats of living and dead processes, and the journal."""
 
 import json
+import os
 from pathlib import Path
 
+from tests.conftest import dead_process
 from unrolled.searching import queue
 from unrolled.searching.queue import Heartbeats, cut_torn_line, open_journal
 
@@ -17,6 +19,14 @@ def test_a_task_is_lost_without_a_heartbeat(tmp_path: Path) -> None:
     assert Heartbeats(tmp_path).is_lost(8)
     held.stop(7)
     assert held.is_lost(7)
+
+
+def test_what_a_killed_process_left_of_a_heartbeat_is_removed_with_it(tmp_path: Path) -> None:
+    left = [tmp_path / f".7.{dead_process()}.part.json", tmp_path / f".7.{os.getppid()}.part.json"]
+    for path in left:
+        path.write_text("{")
+    Heartbeats(tmp_path).stop(7)
+    assert [path.exists() for path in left] == [False, True]
 
 
 def test_the_heartbeat_is_renewed_while_the_task_lasts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

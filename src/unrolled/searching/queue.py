@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from unrolled.errors import WriteError
-from unrolled.storage import write_json
+from unrolled.storage import remove_parts, write_json
 from unrolled.system import ProcessId
 
 import optuna
@@ -84,8 +84,9 @@ class Heartbeats:
         write_json(self._path(task), {**asdict(ProcessId.current()), "time": time.time()})
 
     def stop(self, task: int | str) -> None:
-        """Remove the heartbeat of a task."""
+        """Remove the heartbeat of a task, and what a process that was killed has left of one."""
         self._path(task).unlink(missing_ok=True)
+        remove_parts(self.folder, self._path(task).name)
 
     @contextmanager
     def beating(self, task: int | str, each_time: Callable[[], None]) -> Iterator[None]:
