@@ -8,11 +8,15 @@ import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
-from unrolled.errors import DataError, RunError, WriteError
+from unrolled.errors import DataError, RunError, UnrolledError, WriteError
 from unrolled.system import flush_folder, start_time
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -116,7 +120,7 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
-_TEXTS, _MOST_BYTES = (".json", ".jsonl", ".yaml", ".html"), 1 << 28
+_TEXTS, _MOST_BYTES = (".json", ".jsonl", ".yaml", ".html", ".log"), 1 << 28
 
 
 def check_plain(folder: Path) -> None:
@@ -133,11 +137,101 @@ def check_plain(folder: Path) -> None:
             found = entry.stat(follow_symlinks=False)
         except FileNotFoundError:  # it was there a moment ago
             continue
-        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
-            what = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "no file"
-            raise RunError(f"{entry.path}: {what}, and none is followed in a folder of runs. Put a copy there.")
-        if found.st_size > _MOST_BYTES and entry.name.endswith(_TEXTS):
-            raise RunError(f"{entry.path}: expected less than 256 MB, got {found.st_size / 1e6:,.0f} MB. Remove it.")
+        if not stat.S_ISDIR(found.st_mode):
+            _check_file(entry.path, found, is_text=entry.name.endswith(_TEXTS))
+
+
+def _check_file(path: str | Path, found: os.stat_result, *, is_text: bool) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        what = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "no file"
+        raise RunError(f"{path}: {what}, and none is followed in a folder of runs. Put a copy there.")
+    if is_text and found.st_size > _MOST_BYTES:
+        raise RunError(f"{path}: expected less than 256 MB, got {found.st_size / 1e6:,.0f} MB. Remove it.")
+
+
+def open_plain(path: Path, *, is_text: bool = False) -> BinaryIO:
+    """Open a file in a folder of runs to be read, following no link and waiting for no pipe.
+
+    Raises:
+        FileNotFoundError: There is none.
+        RunError: It is no file, a text of 256 MB, or cannot be read.
+    """
+    flags = sum(getattr(os, name, 0) for name in ("O_RDONLY", "O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC"))
+    try:
+        stream = os.fdopen(os.open(path, flags), "rb")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if path.is_symlink() or not path.is_dir():
+            _check_file(path, path.lstat(), is_text=False)
+        raise RunError(f"{path}: cannot be read: {_reason(error)}. Check the folder and its permissions.") from None
+    try:
+        _check_file(path, os.fstat(stream.fileno()), is_text=is_text)
+    except RunError:
+        stream.close()
+        raise
+    return stream
+
+
+def read_text(path: Path) -> str:
+    """Read a text in a folder of runs.
+
+    Raises:
+        FileNotFoundError: There is none.
+        UnicodeDecodeError: It is not UTF-8.
+        RunError: It is no file, has 256 MB, or cannot be read.
+    """
+    with open_plain(path, is_text=True) as stream:
+        return stream.read().decode("utf-8")
+
+
+_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, EOFError)
+
+
+@contextmanager
+def expecting_form(path: Path, remedy: str = "Train again.") -> Iterator[None]:
+    """Name the file, in a folder of runs, whose content does not have the form that the block expects.
+
+    Raises:
+        RunError: The block failed as code does that meets another form; or the file is missing.
+    """
+    try:
+        yield
+    except UnrolledError:
+        raise
+    except FileNotFoundError:
+        raise RunError(f"{path}: no such file; the run did not get that far. {remedy}") from None
+    except _DAMAGE as error:
+        raise RunError(f"{path}: the file is damaged ({_damage(error)}). {remedy}") from None
+
+
+def in_form(form: Any, values: Any) -> Any:
+    """Return values from JSON, converted to a type.
+
+    Raises:
+        pydantic.ValidationError: They have another form; a ValueError.
+    """
+    return _adapter(form).validate_python(values)
+
+
+@cache
+def _adapter(form: Any) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(form)
+
+
+def _damage(error: BaseException) -> str:
+    """Return what is wrong with a content in a few words."""
+    if hasattr(error, "errors"):  # of pydantic
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}".lstrip(": ")
+    if isinstance(error, json.JSONDecodeError):
+        return "not JSON"
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    words = f"no {error}" if isinstance(error, KeyError) else str(error)
+    return " ".join((words or type(error).__name__).split())[:200]
 
 
 def _entries_of(folder: str | Path, depth: int) -> Iterator[os.DirEntry[str]]:
@@ -212,7 +306,7 @@ def is_locked(folder: Path) -> bool:
 def _format_owner(path: Path) -> str:
     """Return " (pid 12, host a)"; nothing in the moment in which that is not written yet."""
     try:
-        owner = json.loads(path.read_text(encoding="utf-8"))
+        owner = json.loads(read_text(path))
         return f" (pid {owner['pid']}, host {owner['host']})"
     except (OSError, ValueError, LookupError, TypeError):
         return ""

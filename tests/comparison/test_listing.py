@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.comparison.written_runs import experiment_of, write_group, write_run
 from tests.conftest import Command
-from tests.runs.test_run import renamed
+from tests.runs.test_folders import renamed
 from unrolled.comparison.groups import Group
 from unrolled.comparison.listing import list_runs
 from unrolled.errors import InvalidSetting, RunError

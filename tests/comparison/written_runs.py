@@ -19,7 +19,16 @@ network:
   - Dense: {units: 10, activation: softmax}
 training: {epochs: 2, validation: test}
 """
-ENVIRONMENT = {"backend": "jax", "cpu": "Abacus 9", "threads": 2, "kernels": {"isa": "AVX2", "threads": 2}}
+ENVIRONMENT = {
+    "unrolled": "0.1.0",
+    "python": "3.11.7",
+    "packages": {"keras": "3.15.0"},
+    "platform": "Linux",
+    "backend": "jax",
+    "cpu": "Abacus 9",
+    "threads": 2,
+    "kernels": {"isa": "AVX2", "threads": 2},
+}
 
 
 def experiment_of(name: str = "written", settings: Sequence[str] = (), seed: int = 0) -> ExperimentConfig:
@@ -57,6 +66,7 @@ def write_run(
         "name": "mnist",
         "classes": [str(n) for n in range(10)],
         "example_shape": [28, 28],
+        "dtype": "uint8",
         "test_examples": 100,
         "parameters": 475,
     }

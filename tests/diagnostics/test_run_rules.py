@@ -37,7 +37,7 @@ def found(
     if evaluation is not None:
         run.save_evaluation(evaluation)
     validated: list[Mapping[str, float]] = [{"val_loss": loss} for loss in val_losses] or [{} for _ in losses]
-    records = [{"loss": loss, **more} for loss, more in zip(losses, validated, strict=True)]
+    records = [{"loss": loss, "seconds": 1.0, **more} for loss, more in zip(losses, validated, strict=True)]
     write_text(run.path / "metrics.jsonl", "".join(json.dumps(record) + "\n" for record in records))
     return {one.code: one for one in RUN_RULES.check(target_of_experiment(config), run)}
 

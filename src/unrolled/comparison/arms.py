@@ -13,7 +13,8 @@ from unrolled.comparison.statistics import Estimate, student, wilson
 from unrolled.config.diff import settings_of
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import RunError, UnrolledError
-from unrolled.runs.run import Run, find_run_or_group, is_group
+from unrolled.runs.folders import find_run_or_group, is_group
+from unrolled.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -103,14 +104,14 @@ def _parameters(run: Run) -> int | None:
 
 def _machine(run: Run) -> dict[str, Any]:
     try:
-        facts = run.read_json("environment.json")
+        facts = run.environment
     except RunError:
         return {}
     each = [_facts_of_machine(described) for described in (facts, *facts.get("resumed", []))]
     return {name: " then ".join(dict.fromkeys(str(facts[name]) for facts in each)) for name in each[0]}
 
 
-def _facts_of_machine(facts: dict[str, Any]) -> dict[str, Any]:
+def _facts_of_machine(facts: Mapping[str, Any]) -> dict[str, Any]:
     kernels, settings = facts.get("kernels") or {}, facts.get("thread_settings") or {}
     return {
         "backend": facts.get("backend"),

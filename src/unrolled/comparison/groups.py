@@ -10,13 +10,21 @@ from typing import Any
 
 from unrolled.config.diff import settings_of
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.errors import InvalidSetting, RunError, UnrolledError
-from unrolled.runs.run import GROUP_FILE, KILLED, Run, expect_folder, make_folder, runs_within
-from unrolled.storage import is_locked, write_json, write_text
+from unrolled.errors import InvalidSetting, UnrolledError
+from unrolled.runs.folders import GROUP_FILE, expect_folder, make_folder, runs_within
+from unrolled.runs.run import KILLED, Run
+from unrolled.storage import expecting_form, in_form, is_locked, read_text, write_json, write_text
+
+from typing_extensions import TypedDict  # as pydantic asks for up to Python 3.11
 
 # Not named experiment.yaml, which would make the group a run.
 REPEATED_FILE = "repeated.yaml"
 _MOST_SEEDS = 1000
+
+
+class _GroupFile(TypedDict):
+    name: str
+    seeds: list[int]
 
 
 class Group:
@@ -61,13 +69,9 @@ class Group:
         """
         path = Path(path)
         expect_folder(path, GROUP_FILE, "a group of runs", "Make one with: unrolled repeat")
-        try:
-            asked = json.loads((path / GROUP_FILE).read_text(encoding="utf-8"))
-            return cls(path, str(asked["name"]), [int(seed) for seed in asked["seeds"]])
-        except (OSError, ValueError, TypeError, KeyError):
-            raise RunError(
-                f"{path / GROUP_FILE}: damaged, has no name and list of seeds. Make a new group with: unrolled repeat"
-            ) from None
+        with expecting_form(path / GROUP_FILE, "Make a new group with: unrolled repeat"):
+            asked = in_form(_GroupFile, json.loads(read_text(path / GROUP_FILE)))
+            return cls(path, asked["name"], asked["seeds"])
 
     @cached_property
     def experiment(self) -> ExperimentConfig:

@@ -10,7 +10,8 @@ from unrolled.comparison.groups import Group
 from unrolled.config.document import parse_yaml
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidSetting, RunError, UnrolledError, did_you_mean
-from unrolled.runs.run import KILLED, SEARCH_FILE, Run, is_group, is_run, time_of
+from unrolled.runs.folders import SEARCH_FILE, is_group, is_run, time_of
+from unrolled.runs.run import KILLED, Run
 
 # Status of a group with unfinished seeds, none of which is running.
 INCOMPLETE = "incomplete"

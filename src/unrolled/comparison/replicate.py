@@ -9,7 +9,8 @@ from unrolled.comparison.groups import REPEATED_FILE, Group, parse_seeds
 from unrolled.config.experiment import ExperimentConfig, recipes
 from unrolled.errors import Interrupted, InvalidSetting, RunError, TrainingStopped
 from unrolled.model.build import build_model, prepare
-from unrolled.runs.run import Run, find_run_or_group, is_group
+from unrolled.runs.folders import find_run_or_group, is_group
+from unrolled.runs.run import Run
 from unrolled.storage import locked
 from unrolled.training.processes import StopRequest, run_commands, unrolled_command
 from unrolled.training.progress import Progress, choose_progress

@@ -41,7 +41,7 @@ def write_report(run: Run) -> Path:
         experiment=run.config,
         validation=run.config.training.validation,
         data=run.data,
-        environment=run.read_json("environment.json"),
+        environment=run.environment,
         headline=evaluation.headline,
         figures=[(name, format_headline(name, evaluation.metrics[name])) for name in _headline_first(evaluation)],
         verdict=evaluation.verdict[:1].upper() + evaluation.verdict[1:],

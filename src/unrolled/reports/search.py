@@ -12,7 +12,7 @@ from unrolled.reports.charts import Position, choose_labels, horizontal_grid, pe
 from unrolled.reports.run import write_missing_report
 from unrolled.searching.folder import Search, Trial, format_label, format_outcomes, format_times, short_names
 from unrolled.searching.parameters import Choice, Label, Parameter
-from unrolled.storage import write_text
+from unrolled.storage import read_text, write_text
 
 from markupsafe import Markup
 
@@ -63,7 +63,7 @@ def write_search_report(search: Search) -> None:
         measurement=next(one for one in measurements if one["trial"] == ranking[0].number),
         times=format_times(len(measurements)),
         searched=write_yaml(search.space.document.values),
-        best_yaml=(search.path / "best.yaml").read_text(encoding="utf-8"),
+        best_yaml=read_text(search.path / "best.yaml"),
         written=datetime.now(UTC),
     )
     write_text(search.path / "search.html", page)
@@ -76,7 +76,7 @@ def _row(trial: Trial, parameters: Sequence[str]) -> dict[str, Any]:
 
 def _data_of(search: Search, trial: Trial) -> Mapping[str, Any]:
     run = search.run_of(trial.number)
-    return run.read_json("data.json") if run else {}
+    return run.data if run else {}
 
 
 def history_chart(trials: Sequence[Trial], metric: str, *, maximizes: bool) -> Markup:

@@ -8,16 +8,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from unrolled.config.document import Document, read_document, write_yaml
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.errors import RunError, TrainingStopped
-from unrolled.runs.run import SEARCH_FILE, Run, expect_folder, make_folder
+from unrolled.errors import TrainingStopped
+from unrolled.runs.folders import SEARCH_FILE, expect_folder, make_folder
+from unrolled.runs.run import Run
 from unrolled.searching.parameters import Label
 from unrolled.searching.queue import Heartbeats, open_journal, shared_lock
 from unrolled.searching.space import SearchSpace
-from unrolled.storage import write_json, write_text
+from unrolled.storage import expecting_form, in_form, read_text, write_json, write_text
 from unrolled.training.progress import Progress
 
 import optuna
@@ -26,6 +27,7 @@ from optuna.pruners import MedianPruner, NopPruner
 from optuna.storages import JournalStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from typing_extensions import TypedDict  # as pydantic asks for up to Python 3.11
 
 # Outcomes of trials that are queued again, so that they do not count.
 REQUEUED = ("lost", "interrupted")
@@ -108,6 +110,16 @@ _TRIALS_NEVER_PRUNED = 5
 _FIRST_EPOCH_PRUNED = 2
 
 
+class _SearchFile(TypedDict):
+    trials: int
+    metric: Literal["val_accuracy", "val_loss"]
+    prunes: bool
+    test_measurements: list[dict[str, Any]]
+
+
+_BEGIN_ANOTHER = "Begin another search."
+
+
 class Search:
     """Folder of a search.
 
@@ -181,10 +193,8 @@ class Search:
     @property
     def settings(self) -> dict[str, Any]:
         """Content of ``search.json``: ``trials``, ``metric``, ``prunes`` and ``test_measurements``."""
-        try:
-            return dict(json.loads((self.path / "search.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            raise RunError(f"{self.path / 'search.json'}: missing, or not JSON. Begin another search.") from None
+        with expecting_form(self.path / "search.json", _BEGIN_ANOTHER):
+            return dict(in_form(_SearchFile, json.loads(read_text(self.path / "search.json"))))
 
     def change(self, **settings: Any) -> None:
         """Replace some of the settings.
@@ -204,7 +214,8 @@ class Search:
         """The journal as a study of Optuna."""
         prunes = self.settings["prunes"]
         pruner = MedianPruner(_TRIALS_NEVER_PRUNED, _FIRST_EPOCH_PRUNED) if prunes else NopPruner()
-        return optuna.load_study(study_name=_STUDY, storage=self._storage, pruner=pruner)
+        with expecting_form(self.path / "journal.log", _BEGIN_ANOTHER):
+            return optuna.load_study(study_name=_STUDY, storage=self._storage, pruner=pruner)
 
     def note(self, number: int, key: str, value: Any) -> None:
         """Write an attribute of a trial into the journal.
@@ -230,8 +241,9 @@ class Search:
     @property
     def trials(self) -> list[Trial]:
         """All trials, also the running ones."""
-        runs = {int(path.name.rpartition("-")[2]): path for path in (self.path / "trials").glob("*Z-trial-*")}
-        return [trial_of(trial, runs.get(trial.number)) for trial in self.study.get_trials(deepcopy=False)]
+        runs = {path.name.rpartition("-")[2]: path for path in (self.path / "trials").glob("*Z-trial-*")}
+        with expecting_form(self.path / "journal.log", _BEGIN_ANOTHER):
+            return [trial_of(trial, runs.get(str(trial.number))) for trial in self.study.get_trials(deepcopy=False)]
 
     @property
     def ended(self) -> list[Trial]:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from unrolled.errors import WriteError
-from unrolled.storage import remove_parts, write_json
+from unrolled.storage import expecting_form, in_form, read_text, remove_parts, write_json
 from unrolled.system import ProcessId
 
 import optuna
@@ -120,11 +120,12 @@ class Heartbeats:
         minute of watching.
         """
         try:
-            text = self._path(task).read_text(encoding="utf-8")
+            text = read_text(self._path(task))
         except FileNotFoundError:
             return True
-        if _process_of(text).has_exited():
-            return True
+        with expecting_form(self._path(task), "Remove it."):
+            if _process_of(text).has_exited():
+                return True
         last, since = self._seen.get(task, ("", 0.0))
         if text != last:
             self._seen[task] = (text, time.monotonic())
@@ -153,4 +154,5 @@ def shared_lock(path: Path) -> Iterator[None]:
 
 def _process_of(text: str) -> ProcessId:
     values = json.loads(text)
-    return ProcessId(values["host"], values["pid"], values["started"])
+    found: ProcessId = in_form(ProcessId, {name: values[name] for name in ("host", "pid", "started")})
+    return found

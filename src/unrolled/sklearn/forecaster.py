@@ -292,7 +292,8 @@ class Forecaster(Recurrent):
         """
         run = Run(Path("y"))
         run.task, run.model, run.config = self.task_, self.model_, self.task_.config
-        run.data = {"schema": self._schema, "classes": list(self.task_.output_names), "series": []}
+        names = list(self.task_.output_names)
+        run.data = {"schema": self._schema, "classes": names, "series": [], "example_shape": [], "dtype": "series"}
         future = self._future(known, steps)
         try:
             found = forecast_table(run, self._history, steps, future)

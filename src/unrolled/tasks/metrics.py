@@ -1,8 +1,10 @@
 """Metrics of a trained network on examples that it was not trained on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
+
+from unrolled.storage import in_form
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,18 +129,16 @@ class Evaluation:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Evaluation":
-        """Return the evaluation that ``to_json`` wrote."""
-        return cls(
-            examples=values["examples"],
-            metrics=dict(values["metrics"]),
-            headline=values["headline"],
-            is_higher_better=values["is_higher_better"],
-            baselines=values["baselines"],
-            classes=tuple(ClassScore(**score) for score in values["classes"]),
-            confusion=tuple(tuple(row) for row in values["confusion"]),
-            conditions=values["conditions"],
-            notes=tuple(values.get("notes", ())),
-        )
+        """Return the evaluation that ``to_json`` wrote.
+
+        Raises:
+            ValueError: The values have another form.
+        """
+        own = {field.name for field in fields(cls)}
+        found: Evaluation = in_form(cls, {name: value for name, value in values.items() if name in own})
+        if found.headline not in found.metrics:
+            raise ValueError(f'no metric "{found.headline}"')
+        return found
 
 
 def evaluate_classes(

@@ -13,7 +13,8 @@ from unrolled.errors import Diverged, Interrupted, InvalidSetting, RunError, Tra
 from unrolled.model.build import build_model, check_memory, prepare, resolve
 from unrolled.model.components import depends_on_length
 from unrolled.runs.environment import record_environment
-from unrolled.runs.run import SEARCH_FILE, Run
+from unrolled.runs.folders import SEARCH_FILE
+from unrolled.runs.run import Run
 from unrolled.storage import locked, replacing, write_json, write_text
 from unrolled.tasks.base import Task
 from unrolled.tasks.preprocessing import tokenizers

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.comparison.written_runs import experiment_of, write_group, write_run
 from unrolled.errors import RunError
-from unrolled.runs.run import Run, find_folder, find_run_or_group
+from unrolled.runs.folders import find_folder, find_run_or_group
+from unrolled.runs.run import Run
 
 import pytest
 
