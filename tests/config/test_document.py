@@ -154,7 +154,7 @@ def test_values_are_yaml_1_2_and_plain(text: str, value: object) -> None:
         assert {key: type(part) for key, part in read.items()} == {key: type(part) for key, part in value.items()}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(VALUES)
 def test_what_is_written_reads_back_as_the_same(value: Any) -> None:
     assert parse_yaml(write_yaml({"value": value}), "text") == {"value": value}

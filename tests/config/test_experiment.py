@@ -535,7 +535,7 @@ def mutated_recipes(draw: st.DrawFn) -> dict[str, Any]:
     return tree
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(mutated_recipes())
 def test_a_mutated_recipe_is_an_experiment_or_refused_in_one_line(tree: dict[str, Any]) -> None:
     document = Document(tree, "digits.yaml")

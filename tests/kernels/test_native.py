@@ -386,7 +386,7 @@ recurrences = st.builds(
 any_sizes = st.builds(Sizes, st.integers(1, 40), st.integers(1, 12), st.integers(1, 50), st.integers(1, 70))
 
 
-@settings(derandomize=True, database=None, deadline=None, max_examples=80)
+@settings(derandomize=True, database=None, max_examples=80)
 @given(
     recurrence=recurrences,
     sizes=any_sizes,
