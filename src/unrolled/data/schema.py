@@ -25,6 +25,7 @@ from unrolled.data.table import Table, format_list
 from unrolled.data.targets import CLASS, KINDS, LABEL_SETS, NUMBERS, TargetKind
 from unrolled.data.values import SEPARATORS, decimals_of, is_blank
 from unrolled.errors import DataError
+from unrolled.storage import in_form
 
 import numpy as np
 import polars as pl
@@ -210,8 +211,8 @@ class TableSchema:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "TableSchema":
         """Restore a schema from the JSON of ``to_json``."""
-        names = ("columns", "targets", "ignored", "past", "known", "calendar", "joined", "hours")
-        return cls(**{**values, **{name: tuple(values[name]) for name in names if name in values}})
+        found: TableSchema = in_form(cls, values)
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Return the schema as JSON, for ``from_json``."""

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from unrolled.data.long_text import LongText, pieces_of
 from unrolled.data.ragged import on_disk
 from unrolled.data.texts import Texts, column_of
+from unrolled.storage import in_form
 
 import numpy as np
 import polars as pl
@@ -348,8 +349,9 @@ class Tokenizer:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Tokenizer":
         """Restore a tokenizer from the JSON of ``to_json``."""
-        merges = tuple((first, second) for first, second in values.get("merges", ()))
-        return cls(values["kind"], tuple(values["tokens"]), values["lowercase"], merges)
+        merges = in_form(tuple[tuple[str, str], ...], values.get("merges", ()))
+        tokens = in_form(tuple[str, ...], values["tokens"])
+        return cls(in_form(Literal[KINDS], values["kind"]), tokens, in_form(bool, values["lowercase"]), merges)
 
 
 def _columns(texts: Texts | Iterable[str | LongText], most: int | None) -> Iterator[pl.Series]:

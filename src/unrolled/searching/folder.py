@@ -18,7 +18,7 @@ from unrolled.runs.run import Run
 from unrolled.searching.parameters import Label
 from unrolled.searching.queue import Heartbeats, open_journal, shared_lock
 from unrolled.searching.space import SearchSpace
-from unrolled.storage import expecting_form, in_form, read_text, write_json, write_text
+from unrolled.storage import expecting_form, in_form, open_plain, read_text, write_json, write_text
 from unrolled.training.progress import Progress
 
 import optuna
@@ -179,11 +179,15 @@ class Search:
         """Open the search in a folder.
 
         Raises:
-            RunError: There is no search in it.
+            RunError: There is no search in it, or a file of it is damaged.
         """
         path = Path(path)
         expect_folder(path, SEARCH_FILE, "a search folder", "Begin one with: unrolled search FILE")
-        return cls(path)
+        search = cls(path)
+        with expecting_form(path / "journal.log", _BEGIN_ANOTHER):
+            open_plain(path / "journal.log").close()
+            search.study.get_trials(deepcopy=False)
+        return search
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -214,8 +218,7 @@ class Search:
         """The journal as a study of Optuna."""
         prunes = self.settings["prunes"]
         pruner = MedianPruner(_TRIALS_NEVER_PRUNED, _FIRST_EPOCH_PRUNED) if prunes else NopPruner()
-        with expecting_form(self.path / "journal.log", _BEGIN_ANOTHER):
-            return optuna.load_study(study_name=_STUDY, storage=self._storage, pruner=pruner)
+        return optuna.load_study(study_name=_STUDY, storage=self._storage, pruner=pruner)
 
     def note(self, number: int, key: str, value: Any) -> None:
         """Write an attribute of a trial into the journal.
@@ -242,8 +245,7 @@ class Search:
     def trials(self) -> list[Trial]:
         """All trials, also the running ones."""
         runs = {path.name.rpartition("-")[2]: path for path in (self.path / "trials").glob("*Z-trial-*")}
-        with expecting_form(self.path / "journal.log", _BEGIN_ANOTHER):
-            return [trial_of(trial, runs.get(str(trial.number))) for trial in self.study.get_trials(deepcopy=False)]
+        return [trial_of(trial, runs.get(str(trial.number))) for trial in self.study.get_trials(deepcopy=False)]
 
     @property
     def ended(self) -> list[Trial]:

@@ -1,7 +1,7 @@
 """Metrics of a trained network on examples that it was not trained on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from unrolled.storage import in_form
@@ -134,8 +134,7 @@ class Evaluation:
         Raises:
             ValueError: The values have another form.
         """
-        own = {field.name for field in fields(cls)}
-        found: Evaluation = in_form(cls, {name: value for name, value in values.items() if name in own})
+        found: Evaluation = in_form(cls, values)
         if found.headline not in found.metrics:
             raise ValueError(f'no metric "{found.headline}"')
         return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from unrolled.config.sections import TextConfig
@@ -11,6 +12,7 @@ from unrolled.data.ragged import LARGEST_IN_MEMORY, Ragged, padded_lengths
 from unrolled.data.texts import Texts
 from unrolled.data.tokens import Tokenizer
 from unrolled.errors import InvalidInput
+from unrolled.storage import in_form
 from unrolled.tasks.columns import CategoryPreprocessor, ColumnPreprocessor, ColumnsPreprocessor, FeaturesPreprocessor
 from unrolled.tasks.words import WordsPreprocessor, words_from_json
 
@@ -364,41 +366,36 @@ def window_level(series: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def preprocessor_from_json(values: Mapping[str, Any]) -> Preprocessor:
-    """Return the preprocessor that ``to_json`` wrote."""
+    """Return the preprocessor that ``to_json`` wrote.
+
+    Raises:
+        ValueError: The values have another form.
+    """
     if values["kind"] == "columns":
         return ColumnsPreprocessor({name: _FROM_JSON[part["kind"]](part) for name, part in values["parts"].items()})
     found: Preprocessor = _FROM_JSON[values["kind"]](values)
     return found
 
 
-def _series_from_json(values: Mapping[str, Any]) -> SeriesPreprocessor:
-    return SeriesPreprocessor(
-        tuple(values["mean"]),
-        tuple(values["scale"]),
-        values["by_window"],
-        values.get("longest", 1),
-        values.get("divided"),
-        _tuple(values.get("offset")),
-        None if values.get("from_zero") is None else tuple(values["from_zero"]),
-    )
+def _scaled_from_json(form: type[Any], values: Mapping[str, Any]) -> Any:
+    found = in_form(form, values)
+    lengths = {len(each) for each in (found.mean, found.scale, found.offset) if each is not None}
+    if lengths != {len(found.mean) or None}:
+        raise ValueError("expected a mean and a scale of each channel")
+    return found
 
 
 def _texts_from_json(values: Mapping[str, Any]) -> TextPreprocessor:
-    tokenizer, notes = Tokenizer.from_json(values["tokenizer"]), tuple(values.get("notes", ()))
-    return TextPreprocessor(tokenizer, values["max_length"], notes=notes)
-
-
-def _tuple(values: Sequence[float] | None) -> tuple[float, ...] | None:
-    return None if values is None else tuple(values)
+    tokenizer = Tokenizer.from_json(values["tokenizer"])
+    most, notes = in_form(int, values["max_length"]), in_form(tuple[str, ...], values.get("notes", ()))
+    return TextPreprocessor(tokenizer, most, notes=notes)
 
 
 _FROM_JSON: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
-    "arrays": lambda values: ArrayPreprocessor(tuple(values["shape"])),
-    "category": lambda values: CategoryPreprocessor(tuple(values["values"])),
-    "features": lambda values: FeaturesPreprocessor(
-        tuple(values["mean"]), tuple(values["scale"]), _tuple(values.get("offset"))
-    ),
-    "series": _series_from_json,
+    "arrays": partial(in_form, ArrayPreprocessor),
+    "category": partial(in_form, CategoryPreprocessor),
+    "features": partial(_scaled_from_json, FeaturesPreprocessor),
+    "series": partial(_scaled_from_json, SeriesPreprocessor),
     "text": _texts_from_json,
     "words": words_from_json,
 }

@@ -9,6 +9,7 @@ from typing import Any
 from unrolled.data.ragged import Ragged, padded_lengths
 from unrolled.data.token_lists import TokenLists
 from unrolled.errors import InvalidInput
+from unrolled.storage import in_form
 
 import numpy as np
 import polars as pl
@@ -147,4 +148,5 @@ def _forms(words: pl.Series) -> pl.Series:
 
 def words_from_json(values: Mapping[str, Any]) -> WordsPreprocessor:
     """Return the preprocessor that ``to_json`` wrote."""
-    return WordsPreprocessor(tuple(values["words"]), values["longest"], values["lowercase"], values["splits_commas"])
+    found: WordsPreprocessor = in_form(WordsPreprocessor, {**values, "vocabulary_words": values["words"]})
+    return found
