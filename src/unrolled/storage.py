@@ -40,7 +40,8 @@ def replacing(path: Path) -> Iterator[Path]:
             raise
         raise cannot_write(path, error) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # of a file system that cannot be written there is nothing to remove
+            part.unlink(missing_ok=True)
 
 
 def _part_of(path: Path, pid: int | str) -> Path:
@@ -120,11 +121,13 @@ def _reason(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno else str(error)
 
 
+# That of the checkpoints of a search's runs.
+_DEPTH = 4
 _TEXTS, _MOST_BYTES = (".json", ".jsonl", ".yaml", ".html", ".log"), 1 << 28
 
 
 def check_plain(folder: Path) -> None:
-    """Refuse a folder with anything but files and folders in it, two levels deep, or with a text of 256 MB.
+    """Refuse a folder with anything but files and folders in it, four levels deep, or with a text of 256 MB.
 
     Folders of runs are handed on. A link would lead what is read, written and deleted out of the folder, and reading a
     pipe or a device never ends.
@@ -132,7 +135,7 @@ def check_plain(folder: Path) -> None:
     Raises:
         RunError: It has a symbolic link, a pipe, a device, or too large a text.
     """
-    for entry in _entries_of(folder, 2):
+    for entry in _entries_of(folder, _DEPTH):
         try:
             found = entry.stat(follow_symlinks=False)
         except FileNotFoundError:  # it was there a moment ago
@@ -185,7 +188,16 @@ def read_text(path: Path) -> str:
         return stream.read().decode("utf-8")
 
 
-_DAMAGE = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, EOFError)
+_DAMAGE = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    EOFError,
+    AssertionError,
+)
 
 
 @contextmanager

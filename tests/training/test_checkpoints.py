@@ -12,9 +12,10 @@ from typing import Any
 
 import unrolled
 from tests.conftest import Command, environment, write_tiny_data
-from unrolled.errors import Diverged, InvalidSetting, RunError, WriteError
+from unrolled.errors import Diverged, Interrupted, InvalidSetting, RunError, WriteError
 from unrolled.runs.run import Run
 from unrolled.storage import is_locked, locked
+from unrolled.training import callbacks
 from unrolled.training.checkpoints import newest_checkpoint
 
 import numpy as np
@@ -312,3 +313,41 @@ def test_early_stopping_keeps_its_patience_over_a_resume(tiny: Path) -> None:
     assert 2 < len(whole.metrics) < 30
     stopped = train(tiny, *settings, f"training.epochs={len(whole.metrics) - 1}")
     assert_equal_runs(unrolled.resume(stopped.path, epochs=30, quiet=True), whole)
+
+
+def without_room_for_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full_disk(*arguments: Any) -> None:
+        raise WriteError("checkpoints: cannot be written: No space left on device.")
+
+    monkeypatch.setattr(callbacks, "write_checkpoint", full_disk)
+
+
+def test_a_network_that_was_trained_without_a_checkpoint_is_still_evaluated(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(tiny)
+    with monkeypatch.context() as disk, pytest.raises(WriteError, match="evaluation"):
+        without_room_for_checkpoints(disk)
+        disk.setattr(Run, "save_evaluation", lambda run, evaluation: (_ for _ in ()).throw(WriteError("evaluation")))
+        unrolled.train(tiny, runs=tiny.parent / "runs", quiet=True)
+    run = Run.find("latest", tiny.parent / "runs")
+    assert (run.status["status"], run.is_trained, run.is_finished) == ("failed", True, False)
+    unrolled.resume(run.path, quiet=True)
+    run = Run.open(run.path)
+    assert run.is_finished
+    assert (run.path / "report.html").exists()
+    assert_equal_runs(run, whole)
+
+
+def test_a_training_that_left_a_network_and_no_checkpoint_starts_over_and_keeps_the_network(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = train(tiny)
+    with monkeypatch.context() as disk, pytest.raises(Interrupted):
+        without_room_for_checkpoints(disk)
+        disk.setattr(callbacks.MetricsLogger, "on_epoch_end", lambda *_: signal.raise_signal(signal.SIGINT))
+        unrolled.train(tiny, runs=tiny.parent / "runs", quiet=True)
+    run = Run.find("latest", tiny.parent / "runs")
+    network = (run.path / "model.keras").read_bytes()
+    assert_equal_runs(unrolled.resume(run.path, quiet=True), whole)
+    assert (run.path / "model-0-epochs.keras").read_bytes() == network

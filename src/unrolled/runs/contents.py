@@ -14,11 +14,13 @@ class Status(TypedDict, total=False):
         format: The format of the folder.
         status: ``running``, ``finished``, ``interrupted``, ``diverged`` or ``failed``.
         message: What explains it, where the training did not finish.
+        is_trained: True once the training has come to its end and its network is saved: what is left is to evaluate it.
     """
 
     format: int
     status: Required[str]
     message: str
+    is_trained: bool
 
 
 class DataDescription(TypedDict, total=False):

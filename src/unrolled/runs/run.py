@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from unrolled.backends import without_loading_tensorflow
 from unrolled.config.experiment import ExperimentConfig
-from unrolled.errors import InvalidInput, RunError
+from unrolled.errors import InvalidInput, RunError, WriteError
 from unrolled.runs.contents import DataDescription, Environment, Epoch, Status
 from unrolled.runs.folders import RUN_FILE, expect_folder, find_folder, make_folder
 from unrolled.storage import expecting_form, in_form, is_locked, read_text, write_json, write_text
@@ -75,7 +75,12 @@ class Run:
         """
         run = cls(make_folder(runs, config.name))
         run.config = config
-        run.save_config()
+        try:
+            run.save_config()
+        except WriteError:
+            (run.path / RUN_FILE).unlink(missing_ok=True)
+            run.path.rmdir()
+            raise
         return run
 
     @classmethod
@@ -209,6 +214,11 @@ class Run:
         return (self.path / "status.json").exists() and self.status["status"] == "finished"
 
     @property
+    def is_trained(self) -> bool:
+        """True if the training came to its end and its network was saved, even if it was not evaluated any more."""
+        return self.is_finished or ((self.path / "status.json").exists() and self.status.get("is_trained", False))
+
+    @property
     def metrics(self) -> list[Epoch]:
         """One mapping per epoch: loss, metrics, their validation values, learning rate, seconds and CPU seconds."""
         path = self.path / "metrics.jsonl"
@@ -308,9 +318,10 @@ class Run:
         """Write ``experiment.yaml``."""
         write_text(self.path / RUN_FILE, self.config.to_yaml())
 
-    def save_status(self, status: str, message: str = "") -> None:
-        """Write ``status.json``."""
-        write_json(self.path / "status.json", {"format": FORMAT, "status": status, "message": message})
+    def save_status(self, status: str, message: str = "", *, is_trained: bool = False) -> None:
+        """Write ``status.json``; see ``Status``."""
+        written: Status = {"format": FORMAT, "status": status, "message": message, "is_trained": is_trained}
+        write_json(self.path / "status.json", written)
 
     def save_evaluation(self, evaluation: Evaluation) -> None:
         """Write ``evaluation.json``."""

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from unrolled.errors import WriteError
-from unrolled.storage import expecting_form, in_form, read_text, remove_parts, write_json
+from unrolled.storage import cannot_write, expecting_form, in_form, read_text, remove_parts, write_json
 from unrolled.system import ProcessId
 
 import optuna
@@ -29,7 +30,21 @@ def open_journal(path: Path) -> JournalStorage:
     """
     # Optuna warns of a lock that a killed process left, which is removed without anybody's help.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return JournalStorage(JournalFileBackend(str(path), _RepairingLock(path)))
+    return JournalStorage(_Journal(path))
+
+
+class _Journal(JournalFileBackend):
+    """Journal whose failure to be written is one line."""
+
+    def __init__(self, path: Path):
+        super().__init__(str(path), _RepairingLock(path))
+        self.path = path
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        try:
+            super().append_logs(logs)
+        except OSError as error:
+            raise cannot_write(self.path, error) from None
 
 
 class _RepairingLock(JournalFileOpenLock):
@@ -43,6 +58,10 @@ class _RepairingLock(JournalFileOpenLock):
         held = super().acquire()
         cut_torn_line(self.path)
         return held
+
+    def release(self) -> None:
+        with suppress(RuntimeError):  # of a full disk, or where another process has removed it
+            super().release()
 
 
 def cut_torn_line(path: Path) -> None:
@@ -142,9 +161,15 @@ def shared_lock(path: Path) -> Iterator[None]:
 
     The lock is Optuna's, by a file that only one process can make, since machines that share a folder may not see each
     other's locks of the operating system.
+
+    Raises:
+        WriteError: The folder cannot be written.
     """
     lock = JournalFileOpenLock(str(path), grace_period=_SECONDS_UNTIL_QUEUE_LOCK_IS_STALE)
-    lock.acquire()
+    try:
+        lock.acquire()
+    except OSError as error:
+        raise cannot_write(path, error) from None
     try:
         yield
     finally:

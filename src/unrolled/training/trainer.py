@@ -1,7 +1,7 @@
 """Training: from an experiment to a run folder, and on from a checkpoint."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,11 @@ def resume_run(run: Run, epochs: int | None, progress: Progress, request: StopRe
         planned = run.config.training.epochs
         total = planned if epochs is None else epochs
         _check_epochs(run, total, checkpoint)
+        if run.is_trained and not run.is_finished and total <= planned:
+            progress.announce(run.config)
+            progress.log("the training has ended; evaluating its network")
+            _measure(run, progress, request)
+            return run
         if run.is_finished and total <= planned:
             progress.log(f"{run.config.name}: finished after epoch {len(run.metrics)}. More: --epochs {planned + 1}")
             return run
@@ -105,8 +110,9 @@ def resume_run(run: Run, epochs: int | None, progress: Progress, request: StopRe
         progress.log(_format_position(checkpoint))
         if total != planned and depends_on_length(longer.config):
             progress.log(f"from here the learning rate schedule is {total} epochs long; until now it was {planned}")
-        if run.is_finished:
+        if run.is_trained:
             run.save_status("running")  # a process that is killed from here on leaves a run to resume
+        if run.is_trained or checkpoint is None:
             run.archive_results(len(run.metrics))
         longer.save_config()
         run_training(longer, task, model, progress, request, checkpoint=checkpoint)
@@ -139,6 +145,8 @@ def run_training(
 ) -> None:
     """Train and evaluate a network, and record the status in the run folder.
 
+    A run whose training ends and whose evaluation fails is evaluated when it is resumed.
+
     Args:
         run: The run; its folder is locked.
         task: The data.
@@ -148,8 +156,7 @@ def run_training(
         checkpoint: The checkpoint to continue from, if any.
         is_tested: True to evaluate the network on the test set at the end.
     """
-    name = run.config.name
-    try:
+    with _status_of(run):
         run.save_status("running")
         record_environment(run)
         write_json(run.path / "data.json", _describe_data(task, model))
@@ -157,21 +164,38 @@ def run_training(
         for name, tokenizer in tokenizers(task.preprocessor).items():
             write_text(run.path / name, tokenizer.model.to_str(pretty=True) + "\n")
         Trainer(model, task, run, progress, request, checkpoint).fit()
-        message = f"train: {name}: interrupted after the training; the network is kept in {run.path}"
+    run.task, run.model = task, model
+    _measure(run, progress, request, is_tested=is_tested)
+
+
+def _measure(run: Run, progress: Progress, request: StopRequest, *, is_tested: bool = True) -> None:
+    """Evaluate the network of a training that has come to its end, and record that the run is finished."""
+    message = (
+        f"train: {run.config.name}: interrupted after the training; the network is kept in {run.path}. "
+        f"Continue with: unrolled resume {run.path}"
+    )
+    with _status_of(run, is_trained=True):
         request.raise_if_requested(message)
-        run.task, run.model = task, model
         if is_tested:
+            run.save_status("running", is_trained=True)
             evaluate_run(run, progress)
             request.raise_if_requested(message)
-        run.save_status("finished")
+        run.save_status("finished", is_trained=True)
+
+
+@contextmanager
+def _status_of(run: Run, *, is_trained: bool = False) -> Iterator[None]:
+    """Record in the run folder why a block failed."""
+    try:
+        yield
     except TrainingStopped as stopped:
         stopped.run = run.path
         with suppress(WriteError):  # which would hide why the training ended
-            run.save_status(stopped.status, str(stopped))
+            run.save_status(stopped.status, str(stopped), is_trained=is_trained)
         raise
     except BaseException as error:
         with suppress(WriteError):
-            run.save_status("failed", f"{type(error).__name__}: {error}")
+            run.save_status("failed", f"{type(error).__name__}: {error}", is_trained=is_trained)
         raise
 
 
@@ -347,8 +371,8 @@ def _check_epochs(run: Run, epochs: int, checkpoint: Checkpoint | None) -> None:
 
 
 def _check_checkpoint(run: Run, checkpoint: Checkpoint | None) -> None:
-    """Refuse to continue with other settings, or to lose a network that is there."""
-    if checkpoint is None and (run.path / "model.keras").exists():
+    """Refuse to continue with other settings, or a training that has ended without its checkpoint."""
+    if checkpoint is None and run.is_trained:
         raise RunError(
             f"{run.path}: there is a trained network but no checkpoint to continue from. "
             f"Train again: unrolled train {run.path / 'experiment.yaml'}"
