@@ -315,6 +315,48 @@ def test_early_stopping_keeps_its_patience_over_a_resume(tiny: Path) -> None:
     assert_equal_runs(unrolled.resume(stopped.path, epochs=30, quiet=True), whole)
 
 
+def test_the_users_own_arrays_among_the_checkpoints_stay(tiny: Path) -> None:
+    run = train(tiny)
+    mine = run.path / "checkpoints" / "my-notes.npz"
+    mine.write_text("precious")
+    unrolled.resume(run.path, epochs=5, quiet=True)
+    assert mine.read_text() == "precious"
+
+
+def test_an_archive_that_grows_when_it_is_read_is_no_checkpoint(tiny: Path) -> None:
+    run = train(tiny)
+    newest = sorted((run.path / "checkpoints").glob("0*.npz"))[-1]
+    with np.load(newest) as stored:
+        np.savez_compressed(newest, **stored)
+    found = newest_checkpoint(run.path)
+    assert found is not None
+    assert (found.epoch, found.step) == (1, 0)
+
+
+def test_best_weights_of_an_epoch_that_the_training_has_not_reached_are_not_taken(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = ("training.validation=0.2", "training.keep=best", "training.epochs=4")
+    with monkeypatch.context() as disk, pytest.raises(KeyboardInterrupt):
+        disk.setattr(callbacks.CheckpointWriter, "on_epoch_end", checkpoints_up_to(2))
+        unrolled.train(tiny, overrides=keep, runs=tiny.parent / "runs", quiet=True)
+    run = Run.find("latest", tiny.parent / "runs")
+    short = unrolled.resume(run.path, epochs=2, quiet=True)
+    assert_equal_runs(short, train(tiny, *keep, "training.epochs=2"))
+
+
+def checkpoints_up_to(last: int) -> Any:
+    """``on_epoch_end`` of a process that is killed before it writes the checkpoint of the epoch behind."""
+    write = callbacks.CheckpointWriter.on_epoch_end
+
+    def on_epoch_end(writer: callbacks.CheckpointWriter, epoch: int, logs: Any = None) -> None:
+        if epoch == last:
+            raise KeyboardInterrupt
+        write(writer, epoch, logs)
+
+    return on_epoch_end
+
+
 def without_room_for_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     def full_disk(*arguments: Any) -> None:
         raise WriteError("checkpoints: cannot be written: No space left on device.")

@@ -13,7 +13,7 @@ from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidInput, RunError, WriteError
 from unrolled.runs.contents import DataDescription, Environment, Epoch, Status
 from unrolled.runs.folders import RUN_FILE, expect_folder, find_folder, make_folder
-from unrolled.storage import expecting_form, in_form, is_locked, read_text, write_json, write_text
+from unrolled.storage import cannot_write, expecting_form, in_form, is_locked, read_text, write_json, write_text
 from unrolled.tasks.metrics import Evaluation
 
 import numpy as np
@@ -345,12 +345,19 @@ class Run:
         """Rename the results of a finished training to names with its number of epochs, such as ``report-3-epochs``.
 
         Files of those names stay: theirs is the first name with a number that is free.
+
+        Raises:
+            WriteError: The folder cannot be written.
         """
         for name in ("model.keras", CALIBRATION_FILE, "evaluation.json", "report.html"):
             path = self.path / name
             if path.exists():
                 names = (f"{path.stem}-{epochs}-epochs{suffix}" for suffix in ("", *(f"-{n}" for n in range(2, 1000))))
-                path.rename(next(new for name in names if not (new := path.with_stem(name)).exists()))
+                new = next(new for name in names if not (new := path.with_stem(name)).exists())
+                try:
+                    path.rename(new)
+                except OSError as error:
+                    raise cannot_write(new, error) from None
 
     def read_json(self, name: str, form: Any = dict[str, Any]) -> Any:
         """Read one of the run's JSON files.

@@ -2,8 +2,8 @@
 
 import json
 import math
+import re
 import time
-import zipfile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,8 +13,10 @@ from unrolled.runs.run import Run
 from unrolled.storage import cannot_write, replacing, write_text
 from unrolled.training.checkpoints import (
     FOLDER,
+    KEPT,
     Checkpoint,
     random_state,
+    read_arrays,
     restore_metrics,
     restore_random_state,
     resumable_settings,
@@ -247,7 +249,8 @@ class CheckpointWriter(keras.callbacks.Callback):
 class BestWeights(keras.callbacks.Callback):
     """Early stopping, and the weights of the epoch with the lowest validation loss.
 
-    The best weights are a file in the run folder, which only better ones replace, whichever process finds them.
+    The best weights are a file in the run folder. The one before stays too: a training that continues at a checkpoint
+    from before the newest may end before it finds the newest again.
 
     Args:
         run: The run's folder.
@@ -256,17 +259,17 @@ class BestWeights(keras.callbacks.Callback):
 
     def __init__(self, run: Path, training: TrainingConfig):
         super().__init__()
-        self.path = run / FOLDER / "best.npz"
+        self.folder = run / FOLDER
         self.patience = training.early_stopping.patience if training.early_stopping else None
         self.keeps_best = training.keep == "best"
         self.best: float | None = None
-        self.waited = 0
+        self.epoch, self.waited = 0, 0
 
     def get_state(self) -> dict[str, Any]:
-        return {"best": self.best, "waited": self.waited}
+        return {"best": self.best, "epoch": self.epoch, "waited": self.waited}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        self.best, self.waited = state["best"], state["waited"]
+        self.best, self.epoch, self.waited = state["best"], state["epoch"], state["waited"]
 
     @property
     def is_patience_exhausted(self) -> bool:
@@ -280,7 +283,7 @@ class BestWeights(keras.callbacks.Callback):
             self.waited += 1
             self.model.stop_training = self.model.stop_training or self.is_patience_exhausted
             return
-        self.best, self.waited = float(logs["val_loss"]), 0
+        self.best, self.epoch, self.waited = float(logs["val_loss"]), epoch + 1, 0
         if self.keeps_best:
             self._write()
 
@@ -288,20 +291,27 @@ class BestWeights(keras.callbacks.Callback):
         """Give the model the weights that are kept; the last ones are in it already."""
         if not self.keeps_best or self.best is None:
             return
+        path = self._path(self.epoch)
         try:
-            with self.path.open("rb") as stream, np.load(stream) as stored:
-                self.model.set_weights([stored[f"weight-{index}"] for index in range(len(stored.files))])
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            raise RunError(f"{self.path}: the best weights cannot be read. Train again.") from None
+            stored = read_arrays(path)
+            self.model.set_weights([stored[f"weight-{index}"] for index in range(len(stored))])
+        except (OSError, ValueError, LookupError):
+            raise RunError(f"{path}: the best weights cannot be read. Train again.") from None
 
     def _write(self) -> None:
         try:
-            self.path.parent.mkdir(exist_ok=True)
+            self.folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise cannot_write(self.path.parent, error) from None
+            raise cannot_write(self.folder, error) from None
         weights = {f"weight-{index}": value for index, value in enumerate(self.model.get_weights())}
-        with replacing(self.path) as part, part.open("wb") as stream:
+        with replacing(self._path(self.epoch)) as part, part.open("wb") as stream:
             np.savez(stream, **weights)
+        for path in sorted(self.folder.glob("best-*.npz"))[:-KEPT]:
+            if re.fullmatch(r"best-\d{6,}", path.stem):
+                path.unlink(missing_ok=True)
+
+    def _path(self, epoch: int) -> Path:
+        return self.folder / f"best-{epoch:06d}.npz"
 
 
 class SwapEMAWeights(keras.callbacks.Callback):

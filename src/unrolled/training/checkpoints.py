@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 from unrolled.backends import current
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import RunError
-from unrolled.storage import cannot_write, replacing
+from unrolled.storage import cannot_write, open_plain, replacing
 
 import keras
 import numpy as np
@@ -111,17 +112,35 @@ def newest_checkpoint(run: Path) -> Checkpoint | None:
     """
     for path in reversed(_found(run)):
         try:
-            with path.open("rb") as stream, np.load(stream) as stored:
-                arrays = {name: stored[name] for name in stored.files}
+            arrays = read_arrays(path)
             notes = json.loads(str(arrays.pop("notes")))
         except OSError as error:
             raise RunError(f"{path}: cannot be read: {os.strerror(error.errno or 0)}. Check the disk.") from None
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (ValueError, LookupError):
             path.unlink(missing_ok=True)  # else it would count as one of the newest
             continue
         epoch, step = (int(number) for number in path.stem.split("-"))
         return Checkpoint(epoch, step, arrays, notes)
     return None
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read arrays that ``np.savez`` wrote in the folder of a run.
+
+    Raises:
+        ValueError: The file is damaged, compressed, or holds objects.
+        OSError: It cannot be read.
+    """
+    try:
+        with open_plain(path) as stream, zipfile.ZipFile(stream) as archive:
+            # What is not compressed is no larger in memory than on the disk.
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("compressed")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as stored:
+                return {name: stored[name] for name in stored.files}
+    except (KeyError, EOFError, NotImplementedError, MemoryError, zipfile.BadZipFile) as error:
+        raise ValueError(str(error)) from None
 
 
 def restore(model: keras.Model, checkpoint: Checkpoint, batch: Sequence[Any]) -> None:
@@ -174,4 +193,4 @@ def _assign(variables: Sequence[Any], checkpoint: Checkpoint, group: str) -> Non
 
 def _found(run: Path) -> list[Path]:
     """Return the checkpoints of a run, the oldest first."""
-    return sorted(path for path in (run / FOLDER).glob("*-*.npz") if not path.name.startswith("."))
+    return sorted(path for path in (run / FOLDER).glob("*-*.npz") if re.fullmatch(r"\d{6,}-\d{8,}", path.stem))

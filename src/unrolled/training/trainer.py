@@ -15,7 +15,7 @@ from unrolled.model.components import depends_on_length
 from unrolled.runs.environment import record_environment
 from unrolled.runs.folders import SEARCH_FILE
 from unrolled.runs.run import Run
-from unrolled.storage import locked, replacing, write_json, write_text
+from unrolled.storage import expecting_form, locked, replacing, write_json, write_text
 from unrolled.tasks.base import Task
 from unrolled.tasks.preprocessing import tokenizers
 from unrolled.tasks.registry import load_task
@@ -29,7 +29,14 @@ from unrolled.training.callbacks import (
     TerminateOnNaN,
     TrainingPosition,
 )
-from unrolled.training.checkpoints import Checkpoint, newest_checkpoint, restore, resumable_settings, seed_everything
+from unrolled.training.checkpoints import (
+    FOLDER,
+    Checkpoint,
+    newest_checkpoint,
+    restore,
+    resumable_settings,
+    seed_everything,
+)
 from unrolled.training.processes import StopRequest
 from unrolled.training.progress import Progress
 
@@ -82,7 +89,8 @@ def resume_run(run: Run, epochs: int | None, progress: Progress, request: StopRe
         planned = run.config.training.epochs
         total = planned if epochs is None else epochs
         _check_epochs(run, total, checkpoint)
-        if run.is_trained and not run.is_finished and total <= planned:
+        has_network = (run.path / "model.keras").exists()
+        if run.is_trained and not run.is_finished and has_network and total <= planned:
             progress.announce(run.config)
             progress.log("the training has ended; evaluating its network")
             _measure(run, progress, request)
@@ -111,7 +119,8 @@ def resume_run(run: Run, epochs: int | None, progress: Progress, request: StopRe
         if total != planned and depends_on_length(longer.config):
             progress.log(f"from here the learning rate schedule is {total} epochs long; until now it was {planned}")
         if run.is_trained:
-            run.save_status("running")  # a process that is killed from here on leaves a run to resume
+            # A process that is killed from here on leaves a run to resume.
+            run.save_status("running", is_trained=True)
         if run.is_trained or checkpoint is None:
             run.archive_results(len(run.metrics))
         longer.save_config()
@@ -251,9 +260,10 @@ class Trainer:
         for callback in self._callbacks():
             callback.set_model(model)
         if checkpoint is not None:
-            restore(model, checkpoint, task.batches(epochs=1)[0])
-            for name, callback in stateful.items():
-                callback.set_state(checkpoint.notes[name])
+            with expecting_form(run.path / FOLDER):
+                restore(model, checkpoint, task.batches(epochs=1)[0])
+                for name, callback in stateful.items():
+                    callback.set_state(checkpoint.notes[name])
             self.logger.write()
 
     def fit(self) -> None:
