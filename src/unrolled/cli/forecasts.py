@@ -1,11 +1,11 @@
 """Forecasts and backtests on the terminal and as JSON."""
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from unrolled.cli.tables import add_row, print_json, table_of
+from unrolled.runs.spreadsheets import write_csv
 from unrolled.tasks.sections import format_metric
 
 from rich.console import Console
@@ -81,10 +81,8 @@ def _print_metrics(first: str, rows: Mapping[str, Mapping[str, float]], console:
 
 def write_backtest(backtest: "Backtest", to: TextIO) -> None:
     """Write a row for each series, fold and step, with the value and the forecast of each method, as CSV."""
-    writer = csv.DictWriter(to, list(backtest.rows[0]))
-    writer.writeheader()
-    for row in backtest.rows:
-        writer.writerow({name: _format_cell(value) for name, value in row.items()})
+    header = list(backtest.rows[0])
+    write_csv(to, header, ([_format_cell(row[name]) for name in header] for row in backtest.rows))
 
 
 def _format_cell(value: Any) -> Any:

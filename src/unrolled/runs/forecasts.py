@@ -1,6 +1,5 @@
 """Forecasts of the series in a table, with their dates."""
 
-import csv
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from unrolled.data.series import Series, format_time_notes, read_series
 from unrolled.data.table import Table, format_list
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
+from unrolled.runs.spreadsheets import write_csv
 from unrolled.tasks.forecasting import FEWEST_TO_CALIBRATE, Forecasting
 from unrolled.tasks.quantiles import MEDIAN
 from unrolled.tasks.windows import Channels
@@ -114,12 +114,12 @@ class TableForecast:
         if not has_times:
             rows = [{"step": step} | row for step, row in zip(steps, rows, strict=True)]
         names = [*((self.series_column,) if self.series_column else ()), *((self.time_column,) if has_times else ())]
-        writer = csv.DictWriter(to, [*(() if has_times else ("step",)), *names, *self.columns], restval="")
-        writer.writeheader()
-        for row in rows:
-            writer.writerow(
-                {name: f"{value:.{precision}g}" if isinstance(value, float) else value for name, value in row.items()}
-            )
+        header = [*(() if has_times else ("step",)), *names, *self.columns]
+
+        def cell(value: Any) -> Any:
+            return f"{value:.{precision}g}" if isinstance(value, float) else value
+
+        write_csv(to, header, ([cell(row.get(name, "")) for name in header] for row in rows))
 
 
 def forecast_table(run: Run, path: Source, steps: int | None = None, future: Source | None = None) -> TableForecast:

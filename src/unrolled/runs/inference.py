@@ -1,6 +1,5 @@
 """Predictions and evaluations of a trained network on texts and files, read like its training data."""
 
-import csv
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count
@@ -18,6 +17,7 @@ from unrolled.data.registry import DATASETS, load
 from unrolled.data.table import Table
 from unrolled.errors import DataError, InvalidInput
 from unrolled.runs.run import Run
+from unrolled.runs.spreadsheets import write_csv
 from unrolled.storage import cannot_read, looks_like_a_file
 from unrolled.tasks.columns import CategoryPreprocessor, ColumnsPreprocessor
 from unrolled.tasks.metrics import Evaluation
@@ -231,19 +231,19 @@ def write_table(table: Table, predictions: Sequence[Prediction], to: TextIO) -> 
         predictions: The prediction of each row.
         to: The open file to write to.
     """
-    writer = csv.writer(to)
-    writer.writerow([*table.columns, *(_free_name(name, table.columns) for name in flatten(predictions[0]))])
-    for cells, prediction in zip(table.frame.rows(), predictions, strict=True):
-        writer.writerow([*cells, *_cells(prediction)])
+    header = [*table.columns, *(_free_name(name, table.columns) for name in flatten(predictions[0]))]
+    rows = zip(table.frame.rows(), predictions, strict=True)
+    write_csv(to, header, ([*cells, *_cells(prediction)] for cells, prediction in rows))
 
 
 def write_predictions(predictions: Sequence[Prediction], to: TextIO) -> None:
     """Write predictions as CSV: ``text``, or ``file`` and ``index``, then what was predicted."""
     sources = [name for name in _SOURCES if any(name in prediction for prediction in predictions)]
-    writer = csv.writer(to)
-    writer.writerow([*sources, *flatten(predictions[0])])
-    for prediction in predictions:
-        writer.writerow([*(_format_cell(prediction.get(name, "")) for name in sources), *_cells(prediction)])
+    rows = (
+        [*(_format_cell(prediction.get(name, "")) for name in sources), *_cells(prediction)]
+        for prediction in predictions
+    )
+    write_csv(to, [*sources, *flatten(predictions[0])], rows)
 
 
 def _free_name(name: str, taken: Container[str]) -> str:
