@@ -10,6 +10,17 @@ Example:
     (60000, 28, 28)
 """
 
+import signal
+import sys
+
+# The command imports this first: Ctrl-C ends its imports without a traceback, and then the command listens. What a
+# shell runs in the background ignores Ctrl-C and goes on to; and nothing changes for a program that imports this.
+if (
+    "".join(sys.argv[:1]).rpartition("/")[2] in ("-m", "unrolled")
+    and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+):
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -66,7 +66,7 @@ def test_the_list_of_runs_fits(columns: int, tmp_path: Path, capsys: pytest.Capt
     assert lines[0].split() == ["folder", "status", "seed", "data", "test", "epochs", "seconds"]
     assert sum("finished" in line for line in lines) == 22
     assert sum("0.9000" in line for line in lines) == 22
-    assert any(line.split()[:1] == ["a-rather-long-name-of-run-7"] or "run-7 " in line for line in lines)
+    assert any(line.split()[:1] in (["a-rather-long-name-of-run-7"], ["run-7"]) for line in lines)
     assert any("incomplete" in line for line in lines)
 
 

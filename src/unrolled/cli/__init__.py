@@ -1,5 +1,6 @@
 """The ``unrolled`` command: one short function per command."""
 
+import os
 import signal
 import sys
 import traceback
@@ -9,7 +10,9 @@ from typing import NoReturn
 from unrolled import __version__
 from unrolled.backends import leave_out_tensorflow
 from unrolled.cli import infer, inspect, train
-from unrolled.errors import TrainingStopped, UnrolledError
+from unrolled.cli.interrupts import ctrl_c_interrupts
+from unrolled.errors import TrainingStopped, UnrolledError, WriteError
+from unrolled.terminal import prepare_streams, say_folder, warn, writing_output
 
 import click
 
@@ -56,43 +59,84 @@ for command in (
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 on success, 2 on bad input, 1 on a failure while running.
 
-    The doctor exits with 1 if it has found something.
+    The doctor exits with 1 if it has found something; a command that Ctrl-C ends exits with 130.
     """
-    leave_out_tensorflow()
     debug = "--debug" in (sys.argv if arguments is None else arguments)
-    try:
-        code = cli.main(arguments, prog_name="unrolled", standalone_mode=False)
-    except click.NoSuchOption as error:
-        _fail(error, _missing_option(error), error.exit_code, debug=debug)
-    except click.ClickException as error:
-        _fail(error, error.format_message(), error.exit_code, debug=debug)
-    except TrainingStopped as stopped:
-        if stopped.run:
-            click.echo(stopped.run)
-        _fail(stopped, str(stopped), stopped.exit_code, debug=debug)
-    except UnrolledError as error:
-        _fail(error, str(error), error.exit_code, debug=debug)
-    except (KeyboardInterrupt, click.Abort) as error:
-        _fail(error, "interrupted", 128 + signal.SIGINT, debug=debug)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
-    except ModuleNotFoundError as error:
-        _fail(error, _missing_module(error), 1, debug=debug)
-    except Exception as error:
-        message = (
-            f"internal error: {type(error).__name__}: {error}. Please report it with the output of: "
-            f"unrolled --debug {' '.join(sys.argv[1:] if arguments is None else arguments)}"
-        )
-        _fail(error, message, 1, debug=debug)
+    prepare_streams()
+    with ctrl_c_interrupts() as interrupts:
+        try:
+            code, error, message = 0, None, ""
+            try:
+                leave_out_tensorflow()
+                code = _run(arguments)
+            except BaseException as raised:
+                error = raised
+                code, message = _ending(raised, arguments, is_interrupted=interrupts.arrived)
+            interrupts.end()
+            if debug and error is not None and not isinstance(error, SystemExit):
+                warn("".join(traceback.format_exception(error)), keep="\n")
+        except KeyboardInterrupt:  # while the error was put into words
+            code, message = _INTERRUPTED, "interrupted"
+        interrupts.end()
+        if message:
+            warn(" ".join(message.split()))
     sys.exit(code)
 
 
-def _fail(error: BaseException, message: str, exit_code: int, *, debug: bool) -> NoReturn:
-    if debug:
-        traceback.print_exception(error)
-    click.echo(" ".join(message.split()), err=True)
-    sys.exit(exit_code)
+_INTERRUPTED = 128 + signal.SIGINT
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run a command and return its exit code, once all that it printed is written."""
+    code = cli.main(arguments, prog_name="unrolled", standalone_mode=False)
+    with writing_output():
+        pass
+    return code or 0
+
+
+def _ending(error: BaseException, arguments: Sequence[str] | None, *, is_interrupted: bool) -> tuple[int, str]:
+    """Return the exit code of a command that ended with an error, and the line to print; empty for none."""
+    if isinstance(error, SystemExit):
+        return (error.code if isinstance(error.code, int) else bool(error.code)), ""
+    # A library may have made another error of it.
+    if is_interrupted or isinstance(error, KeyboardInterrupt):
+        return _INTERRUPTED, "interrupted"
+    if isinstance(error, click.Abort) and isinstance(error.__cause__, Exception):
+        error = error.__cause__  # a file that ends too early, of which Click thinks as of an answer to a question
+    if isinstance(error, click.ClickException):
+        return error.exit_code, _missing_option(error) if isinstance(
+            error, click.NoSuchOption
+        ) else error.format_message()
+    if isinstance(error, TrainingStopped) and error.run:
+        say_folder(error.run)
+    if isinstance(error, UnrolledError):
+        return error.exit_code, str(error)
+    if isinstance(error, BrokenPipeError):
+        return 1, ""
+    if isinstance(error, ModuleNotFoundError):
+        return 1, _missing_module(error)
+    return 1, (isinstance(error, OSError) and _system_error(error)) or (
+        f"internal error: {type(error).__name__}: {error}. Please report it with the output of: "
+        f"unrolled --debug {' '.join(sys.argv[1:] if arguments is None else arguments)}"
+    )
+
+
+_LONGEST_PATH = 80
+
+
+def _system_error(error: OSError) -> str:
+    """Return the message for what the system refuses: a path, or to print Click's own texts; empty for others."""
+    if error.errno and isinstance(error.filename, str | bytes):
+        path = os.fsdecode(error.filename)
+        shown = path if len(path) <= _LONGEST_PATH else f"{path[:_LONGEST_PATH]}…"
+        return f"{shown}: {os.strerror(error.errno)}. Check the path."
+    if traceback.extract_tb(error.__traceback__)[-1].filename == click.utils.__file__:
+        try:
+            with writing_output():
+                raise error
+        except WriteError as lost:
+            return str(lost)
+    return ""
 
 
 # The extras that bring modules.

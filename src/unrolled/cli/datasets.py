@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from unrolled.cli.console import ResultConsole
 from unrolled.cli.tables import add_row, print_json, table_of
 from unrolled.errors import DataError
 
 from rich.color import Color
-from rich.console import Console
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
@@ -32,8 +32,8 @@ def print_columns(table: "FileTable", **named: Any) -> None:
     from unrolled.data.registry import kind_of_targets
     from unrolled.data.schema import TableSchema
 
-    console = Console(highlight=False)
-    console.print(table.format_detected(), style="dim", markup=False)
+    console = ResultConsole()
+    console.print(table.format_detected(), style="dim")
     columns = table_of("column", "role", "found", "first")
     table, named = with_joined_times(table, named, finds=bool(named.get("series") or named.get("input")))
     is_forecast = bool(named.get("input")) and not named.get("target") and not has_target(table)
@@ -69,17 +69,17 @@ def print_dataset(data: "Dataset", *, as_json: bool, printed_note: str = "") -> 
     if as_json:
         print_json(facts)
         return
-    console = Console(highlight=False)
+    console = ResultConsole()
     console.print(Text.assemble((data.name, "bold"), "  ", data.source))
     for note in (note for note in data.notes if note != printed_note):
-        console.print(note, style="dim", markup=False)
+        console.print(note, style="dim")
     if data.kind == "arrays":
         _print_arrays(console, data, facts)
     else:
         _print_sequences(console, data, facts)
 
 
-def _print_arrays(console: Console, data: "Dataset", facts: Mapping[str, Any]) -> None:
+def _print_arrays(console: ResultConsole, data: "Dataset", facts: Mapping[str, Any]) -> None:
     table = table_of("", "inputs", "targets", "type", "range", "scaled")
     for part in data.parts:
         split = facts[part]
@@ -96,14 +96,15 @@ def _print_arrays(console: Console, data: "Dataset", facts: Mapping[str, Any]) -
         for line in lines:
             styles = (Style(color=Color.from_rgb(*upper), bgcolor=Color.from_rgb(*lower)) for upper, lower in line)
             console.print(Text.assemble(*(("▀", style) for style in styles)), no_wrap=True)
-        console.print(captions, markup=False)
+        console.print(captions)
     elif data.has_images:
         from unrolled.data.preview import draw_in_terminal
 
-        console.print(draw_in_terminal(data, console.width), markup=False)
+        for drawn in draw_in_terminal(data, console.width).split("\n"):
+            console.print(drawn)
 
 
-def _print_sequences(console: Console, data: "Dataset", facts: Mapping[str, Any]) -> None:
+def _print_sequences(console: ResultConsole, data: "Dataset", facts: Mapping[str, Any]) -> None:
     unit = "characters" if data.kind == "text" else "steps"
     # A text to continue and a series to forecast are one sequence, so that their size is its length.
     is_one = all(facts[part]["examples"] == 1 for part in data.parts)

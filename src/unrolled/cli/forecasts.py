@@ -4,11 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from unrolled.cli.console import ResultConsole
 from unrolled.cli.tables import add_row, print_json, table_of
 from unrolled.runs.spreadsheets import write_csv
 from unrolled.tasks.sections import format_metric
-
-from rich.console import Console
 
 if TYPE_CHECKING:
     from unrolled.comparison.backtest import Backtest
@@ -35,7 +34,7 @@ def print_forecast(forecast: "TableForecast", *, as_json: bool) -> None:
         times = one.times or [f"+{number}" for number in range(1, len(one.values) + 1)]
         for time, row in zip(times, zip(*columns, strict=True), strict=True):
             add_row(table, *([one.name, time] if forecast.series_column else [time]), *row)
-    Console(highlight=False).print(table)
+    ResultConsole().print(table)
 
 
 def _format_channel(values: Sequence[float]) -> list[str]:
@@ -57,11 +56,12 @@ def print_backtest(backtest: "Backtest", *, as_json: bool) -> None:
     if as_json:
         print_json(backtest.to_json())
         return
-    console = Console(highlight=False)
+    console = ResultConsole()
     _print_metrics("method", backtest.methods, console)
     if len(backtest.by_series) < 2:
         return
-    console.print(f"\n{_OF_SERIES} of each series")
+    console.print()
+    console.print(f"{_OF_SERIES} of each series")
     of_series = {
         name: {method: values[_OF_SERIES] for method, values in found.items()}
         for name, found in backtest.by_series.items()
@@ -71,7 +71,7 @@ def print_backtest(backtest: "Backtest", *, as_json: bool) -> None:
         console.print(f"The first {_MOST_SERIES} of {len(of_series):,} series; all with --json.")
 
 
-def _print_metrics(first: str, rows: Mapping[str, Mapping[str, float]], console: Console) -> None:
+def _print_metrics(first: str, rows: Mapping[str, Mapping[str, float]], console: ResultConsole) -> None:
     names = list(next(iter(rows.values())))
     table = table_of(first, *names)
     for name, values in rows.items():

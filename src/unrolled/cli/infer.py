@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from unrolled.backends import check_backend
-from unrolled.cli.options import JSON, RUNS
+from unrolled.cli.options import JSON, RUNS, Finite
+from unrolled.terminal import data_output, say, warn
 
 import click
 
@@ -105,7 +106,7 @@ def predict(
     if is_whole_table(inputs):
         table, predictions, notes = predict_table(found, Path(inputs[0]))
         for note in notes:
-            click.echo(note, err=True)
+            warn(note)
     elif inputs == ("-",):
         predictions = predict_texts(found, read_lines(sys.stdin.buffer))
     else:
@@ -114,7 +115,7 @@ def predict(
         print_predictions(predictions, top, as_json=as_json)
     if output is None and (as_json or table is None):
         return
-    with new_file(output) if output else nullcontext(sys.stdout) as to:
+    with new_file(output) if output else data_output() as to:
         if table is None:
             write_predictions(predictions, to)
         else:
@@ -127,13 +128,13 @@ def predict(
 @click.option("--length", type=click.IntRange(min=1), default=400, show_default=True, help="Tokens to generate.")
 @click.option(
     "--temperature",
-    type=float,
+    type=Finite(),
     default=1.0,
     show_default=True,
     help="Below 1 more conservative, above 1 more random; 0 takes the most probable token.",
 )
 @click.option("--top-k", type=click.IntRange(min=1), help="Sample among this many most probable tokens only.")
-@click.option("--top-p", type=float, help="Sample among the most probable tokens that add up to this share only.")
+@click.option("--top-p", type=Finite(), help="Sample among the most probable tokens that add up to this share only.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Decides the samples.")
 @RUNS
 def generate(run: str, prompt: str, runs: Path, **options: Any) -> None:
@@ -150,10 +151,9 @@ def generate(run: str, prompt: str, runs: Path, **options: Any) -> None:
     check_backend()
     pieces = api.generate(Run.find(run, runs), prompt, **options)
     first = next(pieces)
-    click.echo(prompt + first, nl=False)
-    for piece in pieces:
-        click.echo(piece, nl=False)
-    click.echo()
+    for piece in chain((prompt + first,), pieces):
+        say(piece, end="", keep="\n\t")
+    say()
 
 
 @click.command()
@@ -212,10 +212,12 @@ def forecast(
     if as_json or not output:
         print_forecast(forecasts, as_json=as_json)
     for note in forecasts.notes:
-        click.echo(note, err=True)
+        warn(note)
     written = [path for path in (html, picture) if path]
     if written and not as_json:
-        click.echo("\n" + "\n".join(map(str, written)))
+        say()
+        for path in written:
+            say(path)
 
 
 @click.command()
@@ -262,7 +264,7 @@ def backtest(
             write_backtest(found, to)
     print_backtest(found, as_json=as_json)
     for note in found.notes:
-        click.echo(note, err=True)
+        warn(note)
 
 
 @click.command()
@@ -277,4 +279,4 @@ def report(run: str, runs: Path) -> None:
     from unrolled.runs.run import Run
 
     check_backend()
-    click.echo(write_report(Run.find(run, runs)))
+    say(write_report(Run.find(run, runs)))

@@ -6,6 +6,7 @@ from typing import Any
 
 from unrolled.backends import check_backend
 from unrolled.cli.options import JSON, OVERRIDES, RUNS, chosen_start, start_options
+from unrolled.terminal import say
 
 import click
 
@@ -58,14 +59,16 @@ def show(
     if table and not as_json:
         print_columns(table, input=inputs or None, time=time or None, **named)
         if not (inputs or target or has_target(table)):
-            click.echo("\nTo see examples, name what is to be predicted: --target COLUMN; or forecast: --input COLUMN")
+            say()
+            say("To see examples, name what is to be predicted: --target COLUMN; or forecast: --input COLUMN")
             return
     loaded = load_to_show(data, table, inputs, folder=FolderSettings(side, channels, rate), time=time, **named)
     if picture:
         save_picture(loaded, picture)
     print_dataset(loaded, as_json=as_json, printed_note=table.format_detected() if table else "")
     if picture and not as_json:
-        click.echo(f"\n{picture}")
+        say()
+        say(picture)
 
 
 @click.command()
@@ -148,7 +151,7 @@ def init(
     if data is not None:
         check_backend()
     if written := chosen_start("recipe", data, test, targets, task, overrides, output):
-        click.echo(written)
+        say(written)
         return
     if overrides:
         raise click.UsageError("--set belongs to --data FILE here. Edit the recipe's settings in the file.")
@@ -156,7 +159,7 @@ def init(
 
     path = output or Path(f"{recipe}.yaml")
     write_template(recipe, path)
-    click.echo(path)
+    say(path)
 
 
 @click.command()

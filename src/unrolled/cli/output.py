@@ -3,13 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from textwrap import fill
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+from unrolled.cli.console import ResultConsole
 from unrolled.cli.tables import add_row, print_json, print_rows, table_of
 from unrolled.tasks.sections import format_metric
 
-from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -32,26 +32,29 @@ def print_comparison(comparison: "Comparison", *, as_json: bool) -> None:
         return
     from unrolled.config.diff import format_setting  # which loads pydantic
 
-    console = Console(highlight=False)
+    console = ResultConsole()
     data = comparison.arms[0].results[0].data
-    console.print(Text(f"{data['name']}, {data['test_examples']:,} test examples; intervals are 95 %\n"))
+    console.print(f"{data['name']}, {data['test_examples']:,} test examples; intervals are 95 %")
+    console.print()
     _print_scores(comparison.arms, comparison.metrics, console)
     _print_costs(comparison.arms, console)
     for difference in comparison.differences:
-        console.print(Text(f"{difference.sentence}.\n"))
+        console.print(f"{difference.sentence}.")
+        console.print()
         if not difference.settings:
-            console.print(Text(f"{difference.second} and {difference.first} have the same settings.\n"))
+            console.print(f"{difference.second} and {difference.first} have the same settings.")
+            console.print()
             continue
         rows = [(one.path, format_setting(one.first), format_setting(one.second)) for one in difference.settings]
         print_rows(console, ("setting", difference.first, difference.second), rows)
         console.print()
     for note in comparison.notes:
-        console.print(Text(note))
+        console.print(note)
     for run, reason in comparison.left_out.items():
-        console.print(Text(f"left out: {run}: {reason}"), soft_wrap=True)
+        console.print(f"left out: {run}: {reason}", soft_wrap=True)
 
 
-def _print_scores(arms: "Sequence[Arm]", metrics: Sequence[str], console: Console) -> None:
+def _print_scores(arms: "Sequence[Arm]", metrics: Sequence[str], console: ResultConsole) -> None:
     rows = [
         (arm.name, str(len(arm.results)), *(str(arm.estimate(metric)) for metric in metrics), format_seeds(arm.seeds))
         for arm in arms
@@ -60,7 +63,7 @@ def _print_scores(arms: "Sequence[Arm]", metrics: Sequence[str], console: Consol
     console.print()
 
 
-def _print_costs(arms: "Sequence[Arm]", console: Console) -> None:
+def _print_costs(arms: "Sequence[Arm]", console: ResultConsole) -> None:
     header = ("arm", "parameters", "CPU seconds", "seconds/epoch", "examples/s")
     formats = {"parameters": ",.0f", "cpu_seconds": ",.1f", "seconds_per_epoch": ",.2f", "examples_per_second": ",.0f"}
     rows = []
@@ -81,7 +84,7 @@ def print_runs(entries: "Sequence[ListingEntry]", broken: Mapping[Path, str], *,
             }
         )
         return
-    console = Console(highlight=False)
+    console = ResultConsole()
     rows = [
         (
             entry.path.name,
@@ -97,7 +100,7 @@ def print_runs(entries: "Sequence[ListingEntry]", broken: Mapping[Path, str], *,
     header = ("folder", "status", "seed", "data", "test", "epochs", "seconds")
     print_rows(console, header, rows, right=("epochs", "seconds"))
     for path, reason in broken.items():
-        console.print(Text(f"{path}: {reason.rstrip('.')}; ignored"), soft_wrap=True)
+        console.print(f"{path}: {reason.rstrip('.')}; ignored", soft_wrap=True)
 
 
 def _format_status(entry: "ListingEntry") -> str:
@@ -122,7 +125,7 @@ def print_recipes(recipes: Mapping[str, Path]) -> None:
     table = table_of("recipe", "", right=())
     for name, path in recipes.items():
         add_row(table, name, path.read_text(encoding="utf-8").splitlines()[0].lstrip("# "))
-    Console(highlight=False).print(table)
+    ResultConsole().print(table)
 
 
 def print_description(description: Mapping[str, Any], *, as_json: bool) -> None:
@@ -141,12 +144,12 @@ def print_description(description: Mapping[str, Any], *, as_json: bool) -> None:
         words = "; ".join(word for word in (layer["arguments"], kernel) if word)
         name = f"{layer['input']}: {layer['name']}" if layer["input"] else layer["name"]
         add_row(table, str(index), name, layer["shape"], f"{layer['parameters']:,}", words)
-    console = Console(highlight=False)
+    console = ResultConsole()
     console.print(table)
     for line in description["filled_in"]:
-        console.print(f"filled in  {line}", style="dim", markup=False)
+        console.print(f"filled in  {line}", style="dim")
     for note in description["notes"]:
-        console.print(note, style="dim", markup=False)
+        console.print(note, style="dim")
     epochs, steps = description["epochs"], description["steps"]
     console.print(
         f"{description['parameters']:,} parameters; {description['training_examples']:,} training, "
@@ -163,7 +166,7 @@ def print_diagnostics(diagnostics: "Sequence[Diagnostic]", *, as_json: bool) -> 
     if as_json:
         print_json([diagnostic.to_json() for diagnostic in diagnostics])
         return
-    console = Console(highlight=False)
+    console = ResultConsole()
     if not diagnostics:
         console.print("No problems found.")
         return
@@ -171,8 +174,9 @@ def print_diagnostics(diagnostics: "Sequence[Diagnostic]", *, as_json: bool) -> 
         severity = (f"{diagnostic.severity}: ", _COLOURS[diagnostic.severity])
         console.print(Text.assemble(severity, (diagnostic.code, "bold"), "  ", diagnostic.where), soft_wrap=True)
         for line in (diagnostic.summary, format_measurement(diagnostic)):
-            console.print(Text(fill(line, console.width, initial_indent="  ", subsequent_indent="  ")))
-        console.print(Text(f"  Fix: {diagnostic.fix}", style="bold"), soft_wrap=True)  # to be copied whole
+            for part in wrap(line, console.width, initial_indent="  ", subsequent_indent="  "):
+                console.print(part)
+        console.print(f"  Fix: {diagnostic.fix}", style="bold", soft_wrap=True)  # to be copied whole
 
 
 def format_measurement(diagnostic: "Diagnostic") -> str:
@@ -204,12 +208,12 @@ def print_lr_sweep(sweep: "LearningRateSweep", *, as_json: bool) -> None:
     for rate, loss in shown:
         mark = "  ← recommended" if rate == nearest else ""
         add_row(table, f"{rate:.1e}", f"{loss:.4f}", "█" * max(1, round(_BAR_WIDTH * loss / highest)) + mark)
-    console = Console(highlight=False)
+    console = ResultConsole()
     console.print(table)
     end = f"; the loss diverges at {sweep.diverged_at:.2g}" if sweep.diverged_at else ""
     console.print(f"the loss falls fastest at {sweep.steepest:g}{end}")
     tried = "  ".join(f"{rate:g}: {loss:.4f}" for rate, loss in sweep.trials.items())
-    console.print(f"loss after a short training at a constant rate: {tried}", markup=False)
+    console.print(f"loss after a short training at a constant rate: {tried}")
     console.print(f"recommended learning rate {sweep.suggestion:g}: half the best one, between these")
     console.print("use it as a constant rate; the peak of a OneCycle may be three times as high")
 
@@ -222,7 +226,7 @@ def print_evaluation(evaluation: "Evaluation", *, as_json: bool) -> None:
     if as_json:
         print_json(evaluation.to_json())
         return
-    console = Console(highlight=False)
+    console = ResultConsole()
     if evaluation.classes:
         table = table_of("class", "precision", "recall", "F1", "examples")
         for score in evaluation.classes:
@@ -234,15 +238,15 @@ def print_evaluation(evaluation: "Evaluation", *, as_json: bool) -> None:
     if evaluation.baselines:
         _print_baselines(metrics, evaluation.baselines, console)
     shown = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-    console.print(f"{shown}  examples {evaluation.examples:,}", markup=False, soft_wrap=True)
+    console.print(f"{shown}  examples {evaluation.examples:,}", soft_wrap=True)
     if evaluation.verdict:
-        console.print(evaluation.verdict, markup=False, soft_wrap=True)
+        console.print(evaluation.verdict, soft_wrap=True)
     for note in evaluation.notes:
-        console.print(note, markup=False, soft_wrap=True)
+        console.print(note, soft_wrap=True)
 
 
 def _print_baselines(
-    metrics: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]], console: Console
+    metrics: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]], console: ResultConsole
 ) -> None:
     names = list(dict.fromkeys(name for values in baselines.values() for name in values))
     table = table_of("method", *names)
@@ -272,7 +276,7 @@ def print_predictions(predictions: Sequence[Mapping[str, Any]], top: int, *, as_
         label = prediction["label"] if "label" in prediction else ", ".join(prediction["labels"]) or "none"
         named = _source(prediction)
         add_row(table, f"{named}{example}", label, probabilities)
-    Console(highlight=False).print(table)
+    ResultConsole().print(table)
 
 
 def _print_labels(predictions: Sequence[Mapping[str, Any]]) -> None:
@@ -284,7 +288,7 @@ def _print_labels(predictions: Sequence[Mapping[str, Any]]) -> None:
         labels, probabilities = prediction["labels"], prediction["probabilities_of_labels"]
         for step, (word, label, one) in enumerate(zip(prediction["words"], labels, probabilities, strict=True)):
             add_row(table, "" if step else name, word, label, f"{100 * one:.1f} %")
-    Console(highlight=False).print(table)
+    ResultConsole().print(table)
 
 
 def _print_values(predictions: Sequence[Mapping[str, Any]], source: str) -> None:
@@ -295,7 +299,7 @@ def _print_values(predictions: Sequence[Mapping[str, Any]], source: str) -> None
         values = (*(prediction[name] for name in kinds), *prediction.get("values", {}).values())
         shown = map(_format_value, values)
         add_row(table, _source(prediction), *shown)
-    Console(highlight=False).print(table)
+    ResultConsole().print(table)
 
 
 def _format_value(value: Any) -> str:
@@ -336,14 +340,14 @@ def print_search(search: "Search", *, as_json: bool) -> None:
         )
         for trial in search.ranking[:_BEST_SHOWN]
     ]
-    console = Console(highlight=False)
+    console = ResultConsole()
     columns = (search.metric, "epochs", "seconds")
     print_rows(console, ("trial", *columns, "values"), rows, right=columns)
     if importance := search.importance:
         shares = [(names[name], f"{100 * share:.0f} %") for name, share in importance.items()]
         print_rows(console, ("parameter", "importance"), shares, right=("importance",))
-    console.print(f"trials {len(search.ended)}: {format_outcomes(search.ended)}", markup=False, soft_wrap=True)
-    console.print(format_test_measurements(search), markup=False, soft_wrap=True)
+    console.print(f"trials {len(search.ended)}: {format_outcomes(search.ended)}", soft_wrap=True)
+    console.print(format_test_measurements(search), soft_wrap=True)
 
 
 def describe_search(search: "Search") -> dict[str, Any]:

@@ -2,12 +2,16 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.cells import cell_len
+from unrolled.terminal import say, visible, visible_json
+
+from rich.cells import cell_len, chop_cells
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -15,11 +19,14 @@ _SPACES = re.compile(r"(?<= )(?!%)")
 # After a space (but not between a number and its percent sign), after a slash, and after a dot between two names.
 _BREAKS = re.compile(r"(?<= )(?!%)|(?<=/)|(?<=[\w\])]\.)(?=[A-Za-z_])|(?<=[A-Za-z]-)(?=[A-Za-z])")
 
+# The spaces between two columns.
+_GAP = 3
+
 
 class BlockTable(Table):
     """A table that never breaks a word: if its columns do not fit beside each other, it is printed in blocks.
 
-    Each block has the first column and as many of the others as the terminal has room for.
+    Each block has the first column and as many of the others as the terminal has room for. Cells are plain text.
     """
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
@@ -31,51 +38,66 @@ class BlockTable(Table):
             if column.no_wrap:
                 words[index] = pieces[index] = whole[index]
         # Two columns fit beside each other even if a word is wider than half of the terminal.
-        widest = max(1, options.max_width // 2 - self._gap)
+        widest = max(1, options.max_width // 2 - _GAP)
         least = [min(widest, width) for width in pieces]
-        for number, block in enumerate(self._blocks(least, options.max_width)):
+        for number, block in enumerate(_blocks(least, options.max_width)):
             if number:
                 yield Text()
-            room = options.max_width - len(block) * self._gap
+            room = options.max_width - len(block) * _GAP
             widths = [whole[index] for index in block]
             for floor in (words, least):
                 widths = _fit(widths, [floor[index] for index in block], room)
-            yield self._part(block, widths, texts)
+            # Rich's own tables take a minute for a hundred thousand rows.
+            header, *rows = zip(*(texts[index] for index in block), strict=True)
+            rights = [self.columns[index].justify == "right" for index in block]
+            line = "-" if options.ascii_only else "─"
+            yield Segments(
+                [
+                    Segment(_lines(header, widths, rights), console.get_style(self.header_style)),
+                    Segment(line * (sum(widths) + _GAP * (len(widths) - 1)) + "\n"),
+                    *(Segment(_lines(row, widths, rights)) for row in rows),
+                ]
+            )
 
-    @property
-    def _gap(self) -> int:
-        """The width of a column's padding and of the line beside it."""
-        _, right, _, left = self.padding
-        return left + right + 1
 
-    def _blocks(self, least: Sequence[int], width: int) -> list[list[int]]:
-        """Return the indices of each block's columns; the first column is in all of them."""
-        blocks: list[list[int]] = []
-        for index in range(1, len(least)):
-            if blocks and sum(least[one] + self._gap for one in (*blocks[-1], index)) <= width:
-                blocks[-1].append(index)
-            else:
-                blocks.append([0, index])
-        return blocks or [[0]]
+def _blocks(least: Sequence[int], width: int) -> list[list[int]]:
+    """Return the indices of each block's columns; the first column is in all of them."""
+    blocks: list[list[int]] = []
+    for index in range(1, len(least)):
+        if blocks and sum(least[one] + _GAP for one in (*blocks[-1], index)) <= width:
+            blocks[-1].append(index)
+        else:
+            blocks.append([0, index])
+    return blocks or [[0]]
 
-    def _part(self, block: Sequence[int], widths: Sequence[int], texts: Sequence[Sequence[str]]) -> Table:
-        part = Table(box=self.box, pad_edge=self.pad_edge, header_style=self.header_style, show_edge=self.show_edge)
-        part.padding = self.padding
-        for index, width in zip(block, widths, strict=True):
-            header = wrap_words(texts[index][0], width)
-            part.add_column(Text(header), justify=self.columns[index].justify, width=width, overflow="fold")
-        for row in zip(*(texts[index][1:] for index in block), strict=True):
-            part.add_row(*(Text(wrap_words(cell, width)) for cell, width in zip(row, widths, strict=True)))
-        return part
+
+def _lines(cells: Sequence[str], widths: Sequence[int], rights: Sequence[bool]) -> str:
+    """Return a row as lines of text."""
+    parts = [_folded(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    lines = []
+    for pieces in zip_longest(*parts, fillvalue=""):
+        padded = (
+            (" " * (width - cell_len(piece)) + piece) if right else (piece + " " * (width - cell_len(piece)))
+            for piece, width, right in zip(pieces, widths, rights, strict=True)
+        )
+        lines.append((" " * _GAP).join(padded).rstrip() + "\n")
+    return "".join(lines)
+
+
+def _folded(cell: str, width: int) -> list[str]:
+    """Break a cell into lines between words, and where one is wider than the column within it."""
+    if cell_len(cell) <= width:
+        return [cell]
+    return [part for line in wrap_words(cell, width).split("\n") for part in chop_cells(line, width) or [""]]
 
 
 def _plain(cell: RenderableType) -> str:
-    return cell.plain if isinstance(cell, Text) else str(cell)
+    return visible(cell.plain if isinstance(cell, Text) else str(cell))
 
 
 def _longest(texts: Iterable[str], breaks: re.Pattern[str]) -> int:
     """Return the width of the longest piece that texts may be broken into."""
-    return max(cell_len(piece.rstrip()) for text in texts for piece in breaks.split(text))
+    return max(cell_len(piece.rstrip()) for text in set(texts) for piece in breaks.split(text))
 
 
 def _fit(widths: Sequence[int], least: Sequence[int], room: int) -> list[int]:
@@ -112,7 +134,7 @@ def table_of(first: str, *columns: str, right: Sequence[str] | None = None) -> T
         *columns: The headers of the others.
         right: The headers of the columns that are aligned to the right; without it, all but the first.
     """
-    table = BlockTable(box=SIMPLE_HEAD, pad_edge=False, header_style="dim", show_edge=False)
+    table = BlockTable(header_style="dim")
     table.add_column(first)
     for column in columns:
         table.add_column(column, justify="right" if right is None or column in right else "left")
@@ -140,9 +162,10 @@ def print_rows(
 
 def add_row(table: Table, *cells: str) -> None:
     """Add a row of plain text, in which [red] is no markup."""
-    table.add_row(*(Text(cell) for cell in cells))
+    table.add_row(*cells)
 
 
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))  # noqa: T201 - this is what a terminal program is for
+    has_all = "utf" in (getattr(sys.stdout, "encoding", "") or "").lower()
+    say(visible_json(json.dumps(value, indent=2, ensure_ascii=not has_all, allow_nan=False)), keep="\n")

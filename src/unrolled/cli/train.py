@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unrolled.backends import check_backend
-from unrolled.cli.options import JSON, OVERRIDES, RUNS, chosen_start, start_options
+from unrolled.cli.options import JSON, OVERRIDES, RUNS, Finite, chosen_start, start_options
+from unrolled.terminal import say, say_folder
 
 import click
 
@@ -57,7 +58,7 @@ def train(
 
         trained = train_experiment(found, runs, progress, request)
         progress.log(f"report {write_report(trained)}")
-        click.echo(trained.path)
+        say_folder(trained.path)
 
 
 @click.command()
@@ -90,14 +91,14 @@ def resume(run: str, epochs: int | None, runs: Path, quiet: bool) -> None:
         resumed = resume_run(found, epochs, progress, request)
         if report := write_missing_report(resumed):
             progress.log(f"report {report}")
-        click.echo(resumed.path)
+        say_folder(resumed.path)
 
 
 @click.command("find-lr")
 @click.argument("experiment", metavar="[RECIPE or FILE]", default="mnist-rows")
 @OVERRIDES
-@click.option("--low", type=float, default=1e-5, show_default=True, help="The first learning rate.")
-@click.option("--high", type=float, default=1.0, show_default=True, help="The last one.")
+@click.option("--low", type=Finite(), default=1e-5, show_default=True, help="The first learning rate.")
+@click.option("--high", type=Finite(), default=1.0, show_default=True, help="The last one.")
 @click.option("--steps", type=click.IntRange(min=10), default=150, show_default=True, help="Number of steps.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page with the losses.")
 @JSON
@@ -122,7 +123,8 @@ def find_lr(
         write_lr_report(sweep, found, html)
     print_lr_sweep(sweep, as_json=as_json)
     if html and not as_json:
-        click.echo(f"\n{html}")
+        say()
+        say(html)
 
 
 @click.command()
@@ -163,7 +165,7 @@ def repeat(
             quiet=quiet,
             on_trained=write_report,
         )
-        click.echo(group.path)
+        say_folder(group.path)
 
 
 @click.command()
@@ -192,7 +194,8 @@ def compare(arms: Sequence[str], metric: str | None, html: Path | None, runs: Pa
         write_comparison(comparison, html)
     print_comparison(comparison, as_json=as_json)
     if html and not as_json:
-        click.echo(f"\n{html}")
+        say()
+        say(html)
 
 
 @click.command()
@@ -268,4 +271,4 @@ def search(
         if as_json or not quiet:
             print_search(found, as_json=as_json)
         if not as_json:
-            click.echo(found.path)
+            say_folder(found.path)

@@ -1,12 +1,13 @@
 """Progress of a training: a live bar on a terminal, plain lines elsewhere, or nothing."""
 
-import os
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
+from unrolled.errors import WriteError
+from unrolled.terminal import say, visible, warn, writing_output
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -60,10 +61,14 @@ class PlainProgress(Progress):
 
     def log(self, message: str) -> None:
         try:
-            print(message, flush=True)  # noqa: T201 - this is what a terminal program is for
-        except BrokenPipeError:
-            # The reader of the pipe has gone; that is no reason to lose a training.
-            sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for the rest of the process
+            self._print(message)
+        except BrokenPipeError:  # The reader of the pipe has gone; that is no reason to lose a training.
+            pass
+        except WriteError as error:
+            warn(f"{error} The training goes on.")
+
+    def _print(self, message: str) -> None:
+        say(message)
 
 
 class LiveProgress(PlainProgress):
@@ -75,7 +80,7 @@ class LiveProgress(PlainProgress):
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.fields[figures]}", markup=False),
             TimeRemainingColumn(compact=True),
             TextColumn("left"),
             console=console,
@@ -98,15 +103,16 @@ class LiveProgress(PlainProgress):
         figures = "  ".join(f"{name} {logs[name]:.4f}" for name in sorted(logs, key=rank))
         if speed:
             figures += f"  {speed * self.batch_size:,.0f} examples/s"
-        self.bar.update(self.task, completed=step + 1, figures=figures)
+        self.bar.update(self.task, completed=step + 1, figures=visible(figures))
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         super().epoch(record)
         self.bar.remove_task(self.task)
         self._start_epoch(min(record["epoch"] + 1, self.epochs))
 
-    def log(self, message: str) -> None:
-        self.console.print(message, highlight=False, markup=False, soft_wrap=True)
+    def _print(self, message: str) -> None:
+        with writing_output():
+            self.console.print(visible(message), highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def end(self) -> None:
         self.bar.stop()
