@@ -33,7 +33,7 @@ INDENTATION = "the indentation does not match the lines above. Align the entries
 Write = Callable[[str], Path]
 WORDS = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=12)
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS,
+    st.none() | st.booleans() | st.integers(-(2**63) + 1, 2**63 - 1) | st.floats(allow_nan=False) | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
     max_leaves=6,
 )
@@ -239,7 +239,7 @@ def test_the_rarer_yaml_is_read_as_plain_values_or_refused(text: str, write: Wri
 def test_a_control_character_is_refused(write: Write) -> None:
     path = write("data: \x01\n")
     assert message(lambda: read_document(path, "digits.yaml")) == (
-        "digits.yaml: not valid YAML: the control character #x0001. Remove it."
+        "digits.yaml:1: not valid YAML: the control character #x0001. Remove it."
     )
 
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unrolled.config.document import SettingPath, format_inline, format_path
+from unrolled.config.document import format_inline, format_path
 from unrolled.config.experiment import ExperimentConfig
+from unrolled.config.plain_yaml import SettingPath
 
 # Costs of turning one list of layers into another; the cheapest way aligns them.
 _INSERTED, _CHANGED, _REPLACED = 1.0, 0.75, 1.5

@@ -6,28 +6,20 @@ A path names a setting, as in ``network.1.LSTM.units``; the same path serves ``-
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from io import StringIO
 from pathlib import Path
 from typing import Any, get_args
 
+from unrolled.config.plain_yaml import DEEPEST, LARGEST_WHOLE, MOST_CHARACTERS, SettingPath, read_yaml
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.storage import cannot_read
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedOrderedMap, CommentedSeq, CommentedSet
-from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, SequenceNode
 from ruamel.yaml.representer import RoundTripRepresenter
-from ruamel.yaml.scalarbool import ScalarBoolean
 
-Key = str | int
-SettingPath = tuple[Key, ...]
-
-# Deeper than any setting; an anchor that contains itself is endless.
-_DEEPEST = 20
+# A message quotes no more of a value.
+_LONGEST_QUOTE = 80
 
 
 @dataclass(frozen=True)
@@ -66,7 +58,11 @@ class Document:
                 raise InvalidSetting(
                     f'--set: expected PATH=VALUE, got "{assignment}". Write for example: --set training.epochs=5'
                 )
-            path = tuple(int(key) if key.isdecimal() else key for key in text.strip().split("."))
+            path = tuple(int(key) if key.isdecimal() and len(key) < 10 else key for key in text.strip().split("."))
+            if len(path) > DEEPEST:
+                raise InvalidSetting(
+                    f"--set: expected a path of at most {DEEPEST} names, got {len(path):,}. Shorten it."
+                )
             document = document.replace(path, parse_yaml(value, f"--set {text}"), f"--set {text}")
         return document
 
@@ -86,24 +82,25 @@ def read_document(path: Path, name: str | None = None) -> Document:
     """Read a YAML 1.2 file.
 
     Raises:
-        InvalidSetting: The file is missing, or is not YAML.
+        InvalidSetting: The file is missing, too large, or not YAML.
     """
     name = name or str(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as stream:
+            text = stream.read(MOST_CHARACTERS + 1)
     except FileNotFoundError:
         raise InvalidSetting(f"{name}: no such file. Check the path.") from None
     except UnicodeDecodeError:
         raise InvalidSetting(f"{name}: not a text file in UTF-8. Save it as UTF-8.") from None
     except OSError as error:
         raise InvalidSetting(str(cannot_read(path, error, "an experiment file"))) from None
-    locations: dict[SettingPath, str] = {}
-    return Document(_plain(_load(text, name), (), name, locations), name, locations)
+    values, locations = read_yaml(text, name)
+    return Document(values, name, locations)
 
 
 def parse_yaml(text: str, name: str) -> Any:
     """Parse one value by the rules of a file: ``1e-4`` is a number, ``no`` is a word."""
-    return _plain(_load(text, name), (), name, {})
+    return read_yaml(text, name)[0]
 
 
 def write_yaml(settings: Any) -> str:
@@ -161,94 +158,6 @@ def _yaml() -> YAML:
     return yaml
 
 
-def _load(text: str, name: str) -> Any:
-    try:
-        return _yaml().load(text)
-    except DuplicateKeyError as error:
-        line = error.problem_mark.line if error.problem_mark else 0
-        raise InvalidSetting(f"{name}:{line + 1}: not valid YAML: {_duplicate_key(text, line)}") from None
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line_number = f":{mark.line + 1}" if mark else ""
-        raise InvalidSetting(f"{name}{line_number}: not valid YAML: {_explained(str(error.problem))}") from None
-    except (YAMLError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise InvalidSetting(f"{name}: not valid YAML: {_explained(str(error).splitlines()[0])}") from None
-
-
-# The parser's sentences, and what they mean to somebody who writes an experiment.
-_PROBLEMS = (
-    (r"found character '\\t'", "a tab. Indent with spaces"),
-    (r"mapping values are not allowed", 'an unexpected ":". Check the indentation, or put the text in quotation marks'),
-    (r"expected <block end>", "the indentation does not match the lines above. Align the entries of a list or section"),
-    (r"expected ',' or '[\]}]'", 'a bracket is not closed, or a comma is missing. Check every "[" and "{"'),
-    (r"unexpected end of stream", "a quotation mark is not closed. Close it"),
-    (r"could not find expected ':'", 'a ":" is missing after the name of a setting. Add it'),
-    (r"undefined alias '(.*?)'", r'"*\1" refers to nothing. Put the text in quotation marks'),
-    (r"unacceptable character (#x[0-9a-f]+)", r"the control character \1. Remove it"),
-)
-
-
-def _explained(problem: str) -> str:
-    """Return a problem that the YAML parser found in words of our own, with its remedy."""
-    problem = re.sub(r"\s+", " ", problem)
-    for pattern, meaning in _PROBLEMS:
-        if found := re.search(pattern, problem):
-            return f"{found.expand(meaning)}."
-    return "the line cannot be parsed. Check its indentation, brackets and quotation marks."
-
-
-def _duplicate_key(text: str, line: int) -> str:
-    """Return the message for the key on a line (from 0) that its mapping has already."""
-    yaml = _yaml()
-    yaml.allow_duplicate_keys = True
-    for key, first, again in _duplicates(yaml.compose(text)):
-        if again == line:
-            return f'duplicate key "{key}" (first on line {first + 1}). Remove one of them.'
-    return "a duplicate key. Remove one of them."
-
-
-def _duplicates(node: Any) -> Iterator[tuple[str, int, int]]:
-    """Yield each key that occurs again in its mapping, with the two lines (from 0)."""
-    if isinstance(node, MappingNode):
-        lines: dict[str, int] = {}
-        for key, value in node.value:
-            if key.value in lines:
-                yield key.value, lines[key.value], key.start_mark.line
-            lines.setdefault(key.value, key.start_mark.line)
-            yield from _duplicates(value)
-    elif isinstance(node, SequenceNode):
-        for value in node.value:
-            yield from _duplicates(value)
-
-
-def _plain(tree: Any, path: SettingPath, name: str, locations: dict[SettingPath, str]) -> Any:
-    """Convert ruamel's values, which remember their format, to plain ones; record the location of each."""
-    here = locations.get(path, name)
-    tag = getattr(tree, "tag", None)
-    if len(path) > _DEEPEST:
-        raise InvalidSetting(f"{here}: expected at most {_DEEPEST} levels of settings, got more. Flatten them.")
-    if getattr(tag, "value", None) is not None or isinstance(tree, CommentedSet | CommentedOrderedMap):
-        raise InvalidSetting(f"{here}: expected plain YAML, got a tag. Leave the word with the exclamation mark out.")
-    if isinstance(tree, CommentedMap):
-        for key in tree:
-            line = tree.lc.data.get(key)
-            location = f"{name}:{line[0] + 1}" if line else here
-            if not isinstance(key, str) or "\n" in key:
-                remedy = f'Quote it: "{key}"' if isinstance(key, int) else "Write a word"
-                raise InvalidSetting(f"{location}: expected the name of a setting, got {key!r}. {remedy}.")
-            locations[*path, key] = location
-        return {str(key): _plain(value, (*path, key), name, locations) for key, value in tree.items()}
-    if isinstance(tree, CommentedSeq):
-        for index in range(len(tree)):
-            locations[*path, index] = f"{name}:{tree.lc.item(index)[0] + 1}"
-        return [_plain(value, (*path, index), name, locations) for index, value in enumerate(tree)]
-    if isinstance(tree, ScalarBoolean):
-        return bool(tree)
-    if isinstance(tree, date):
-        return tree.isoformat()
-    return next((kind(tree) for kind in (bool, int, float, str) if isinstance(tree, kind)), tree)
-
-
 def _exists(tree: Any, path: SettingPath) -> bool:
     for key in path:
         if isinstance(tree, list) and isinstance(key, int) and key < len(tree):
@@ -304,7 +213,7 @@ def first_problem(error: ValidationError, document: Document, schema: type[BaseM
     if problem["type"] == "missing":
         return f'{document.where(path[:-1])}: the setting "{path[-1]}" is missing. Add it.'
     expected = _EXPECTED.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
-    expected = expected.removeprefix("Input should be ")
+    expected = expected.removeprefix("Input should be ").replace("String should have", "text of", 1)
     expected = re.sub(r"^(greater|less) than", r"a number \1 than", expected)
     if ", got " in expected:
         return f"{document.where(path)}: expected {expected}"
@@ -351,7 +260,10 @@ def describe_value(value: Any) -> str:
     if value in ([], ()):
         return "an empty list"
     kinds = {dict: "a mapping", list: "a list", tuple: "a list", type(None): "nothing"}
-    return kinds.get(type(value)) or repr(value)
+    if type(value) is int and abs(value) >= LARGEST_WHOLE:
+        return "a number beyond 2^63"
+    text = kinds.get(type(value)) or repr(value)
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"
 
 
 def _path_in(settings: Any, location: tuple[str | int, ...]) -> SettingPath:

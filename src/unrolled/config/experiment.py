@@ -16,6 +16,9 @@ from unrolled.storage import looks_like_a_file
 
 from pydantic import Discriminator, Field, PrivateAttr, Tag, ValidationError, field_validator
 
+# The names of files have at most 255 bytes, and those of folders begin with the time and may end in a number.
+_LONGEST_NAME = 200
+
 DATA_PATHS = ("file", "labels", "train", "test", "folder")
 """The settings of the section ``data`` that name files, relative to that of the experiment, or samples."""
 
@@ -42,7 +45,7 @@ class ExperimentConfig(ConfigModel):
         (5, 128)
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "experiment"
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=_LONGEST_NAME)] = "experiment"
     """The name of the run folder, after the time."""
     data: Data
     """A data set's name, or your own data: ``{file: ...}``, ``{train: ..., test: ...}`` or ``{folder: ...}``."""
@@ -230,7 +233,7 @@ def _with_name(document: Document, stem: str) -> Document:
     """Return the document named after its file, where it has no name of its own."""
     if not isinstance(document.values, dict) or "name" in document.values:
         return document
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-") or "experiment"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).lstrip("._-")[:_LONGEST_NAME] or "experiment"
     return Document({"name": name, **document.values}, document.name, document.locations)
 
 

@@ -4,10 +4,13 @@ The sentence below each field is its description, which editors, ``unrolled init
 """
 
 import re
+import sys
 from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
+from unrolled.config.document import describe_value
+from unrolled.config.plain_yaml import LARGEST_WHOLE
 from unrolled.data.audio import HIGHEST_RATE, LOWEST_RATE
 from unrolled.data.grids import parse_hours, parse_step
 
@@ -21,6 +24,8 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+
+_LARGEST_FLOAT = sys.float_info.max
 
 
 class ConfigModel(BaseModel):
@@ -57,7 +62,7 @@ class Component(ConfigModel):
         if isinstance(value, Mapping) and len(value) == 1:
             name, arguments = next(iter(value.items()))
             if isinstance(name, str) and (arguments is None or isinstance(arguments, Mapping)):
-                _check_argument_names(arguments)
+                _check_arguments(arguments)
                 return {"name": name, "arguments": dict(arguments or {})}
         raise ValueError('one class name with its arguments, as in "LSTM: {units: 128}"')
 
@@ -66,16 +71,23 @@ class Component(ConfigModel):
         return {self.name: self.arguments} if self.arguments else self.name
 
 
-def _check_argument_names(value: Any) -> None:
-    """Refuse a name that is not text, at any depth: it would not read back as it was written."""
+def _check_arguments(value: Any) -> None:
+    """Refuse what would not read back as it was written, at any depth: a name that is not text, a huge number."""
     if isinstance(value, Mapping):
         for name, within in value.items():
             if not isinstance(name, str):
                 raise ValueError(f"names of arguments as text, got {name!r}. Put it in quotation marks.")
-            _check_argument_names(within)
+            _check_arguments(within)
     elif isinstance(value, list | tuple):
         for within in value:
-            _check_argument_names(within)
+            _check_arguments(within)
+    elif type(value) is int and abs(value) >= LARGEST_WHOLE:
+        raise ValueError("whole numbers below 2^63 as arguments, got a larger one. Write a smaller one.")
+
+
+def _as_float(value: Any) -> Any:
+    """Return a whole number as float; anything else, also one that is too large for that, stays to be checked."""
+    return float(value) if type(value) is int and abs(value) <= _LARGEST_FLOAT else value
 
 
 class SplitConfig(ConfigModel):
@@ -90,7 +102,7 @@ class SplitConfig(ConfigModel):
     @field_validator("time", mode="before")
     @classmethod
     def _date_as_text(cls, value: Any) -> Any:
-        return value.isoformat() if isinstance(value, date) else float(value) if type(value) is int else value
+        return value.isoformat() if isinstance(value, date) else _as_float(value)
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:
@@ -221,7 +233,7 @@ class DataConfig(ConfigModel):
             return value
         if not isinstance(value, Mapping):
             raise ValueError('a value for each column, as in {text: "", age: 40}')
-        return {str(name): float(one) if type(one) is int else one for name, one in value.items()}
+        return {str(name): _as_float(one) for name, one in value.items()}
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -353,8 +365,9 @@ class TrainingConfig(ConfigModel):
         if not isinstance(value, Mapping) or not value:
             raise ValueError('balanced, or a weight for each class as in {"0": 1.0, "1": 2.5}')
         for name, weight in value.items():
-            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < float("inf"):
-                raise ValueError(f'a weight of at least 0 for class "{name}", got {weight!r}. Write for example 2.5')
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= _LARGEST_FLOAT:
+                got = describe_value(weight)
+                raise ValueError(f'a weight of at least 0 for class "{name}", got {got}. Write for example 2.5')
         return {str(name): float(weight) for name, weight in value.items()}
 
     @model_validator(mode="after")

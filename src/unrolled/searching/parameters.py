@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from unrolled.config.document import SEARCH, Document, SettingPath, describe_value
+from unrolled.config.document import SEARCH, Document, describe_value
+from unrolled.config.plain_yaml import SettingPath
 from unrolled.errors import InvalidSetting, did_you_mean
 
 if TYPE_CHECKING:

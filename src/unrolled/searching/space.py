@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from unrolled.config.document import SEARCH, Document, SettingPath, format_path, is_search, parts_of, search_paths
+from unrolled.config.document import SEARCH, Document, format_path, is_search, parts_of, search_paths
+from unrolled.config.plain_yaml import SettingPath
 from unrolled.errors import InvalidSetting
 from unrolled.searching.parameters import (
     Choice,
