@@ -159,7 +159,9 @@ def _fraction(text: str, location: str) -> float:
     try:
         number = float(text.replace(".inf", "inf").replace(".nan", "nan"))
     except ValueError:  # "._", of which nothing is left without its underscore
-        raise InvalidSetting(f'{location}: expected a number, got "{_short(text)}". Quote it if it is a word.') from None
+        raise InvalidSetting(
+            f'{location}: expected a number, got "{_short(text)}". Quote it if it is a word.'
+        ) from None
     if math.isinf(number) and "inf" not in text:
         raise InvalidSetting(f"{location}: expected a number below 1.8e308, got {_short(text)}. Write a smaller one.")
     return number

@@ -1,12 +1,13 @@
 """From an experiment and its task to a compiled ``keras.Model``."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from unrolled.config.document import format_inline
-from unrolled.config.experiment import ExperimentConfig
+from unrolled.config.experiment import ExperimentConfig, LayerPath
 from unrolled.config.sections import Component, DataConfig
 from unrolled.data.dataset import Dataset
 from unrolled.errors import InvalidSetting
@@ -14,7 +15,7 @@ from unrolled.gaps import LossOverGaps, MetricOverGaps
 from unrolled.layers import LastSteps
 from unrolled.layers.native_loop import NOT_CALLED
 from unrolled.model.components import REFUSALS, ComponentBuilder, dry_run_network, one_line
-from unrolled.model.connect import connect, count_weights, format_input, format_shape, layers_of
+from unrolled.model.connect import Shape, connect, format_input, format_shape, layers_of, measure_layers
 from unrolled.system import memory_bytes
 from unrolled.tasks.base import Task
 from unrolled.tasks.batches import gives_probabilities
@@ -30,6 +31,7 @@ CLASSES = "classes"
 _HEADS = ("Dense", "Softmax", "Activation", "Reshape", "TimeDistributed")
 # Training keeps weights, gradients and, with Adam, two moments.
 _BYTES_PER_PARAMETER = 16
+_BYTES_PER_VALUE = 4
 
 
 def resolve(config: ExperimentConfig, task: Task) -> ExperimentConfig:
@@ -159,28 +161,37 @@ def check_memory(config: ExperimentConfig, task: Task) -> None:
         task: Decides the shape of the input.
 
     Raises:
-        InvalidSetting: It does not fit; the message names the parameters and the bytes.
+        InvalidSetting: Its parameters, or the outputs of a layer for one batch, do not fit; the message names both
+            sizes.
     """
-    parameters = _count_parameters(config, task)
-    needed, available = parameters * _BYTES_PER_PARAMETER, memory_bytes()
-    if needed <= available:
-        return
-    units = [layer.arguments.get("units", 0) for layer in config.network]
-    largest = max(range(len(units)), key=lambda index: units[index] if isinstance(units[index], int) else 0)
-    raise InvalidSetting(
-        f"{config.where('network', largest, config.network[largest].name)}: the network has {parameters:,} parameters; "
-        f"training it takes {needed / 1e9:,.0f} GB of memory, and this machine has {available / 1e9:,.0f} GB. "
-        "Use fewer units."
-    )
+    layers = _measure(config, task)
+    parameters, available = sum(weights for _, weights, _ in layers), memory_bytes()
+    needed = parameters * _BYTES_PER_PARAMETER
+    if needed > available:
+        largest, _, _ = max(layers, key=lambda layer: layer[1])
+        raise InvalidSetting(
+            f"{config.where(*largest, config.layers[largest].name)}: the network has {parameters:,} parameters; "
+            f"training it takes {needed / 1e9:,.0f} GB of memory, and this machine has {available / 1e9:,.0f} GB. "
+            "Use fewer units."
+        )
+    batch = config.training.batch_size
+    for path, _, shape in layers:
+        bytes_each = math.prod(size or 1 for size in shape[1:]) * _BYTES_PER_VALUE
+        if batch * bytes_each > available and (batch := min(batch, task.sizes["training"])) * bytes_each > available:
+            raise InvalidSetting(
+                f"{config.where(*path, config.layers[path].name)}: a batch of {batch:,} outputs {format_shape(shape)} "
+                f"takes {batch * bytes_each / 1e9:,.0f} GB of memory, and this machine has {available / 1e9:,.0f} GB. "
+                "Use smaller outputs, or a smaller batch_size."
+            )
 
 
-def _count_parameters(config: ExperimentConfig, task: Task) -> int:
-    """Return the number of parameters; 0 if the shapes do not fit together, which building reports better."""
-    try:
-        with _precision(config.training.precision):
-            return count_weights(config, task.preprocessor, ComponentBuilder(config))
-    except REFUSALS:
-        return 0
+def _measure(config: ExperimentConfig, task: Task) -> list[tuple[LayerPath, int, Shape]]:
+    """Return the layers with their weights and shapes, up to one that does not fit, which building reports better."""
+    layers: list[tuple[LayerPath, int, Shape]] = []
+    with suppress(*REFUSALS), _precision(config.training.precision):
+        for layer in measure_layers(config, task.preprocessor, ComponentBuilder(config)):
+            layers.append(layer)  # noqa: PERF402 - those before one that fails are kept
+    return layers
 
 
 def describe(config: ExperimentConfig) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from types import ModuleType
 from typing import Any
 
@@ -34,12 +35,15 @@ _ANCESTORS = {
     "loss": keras.losses.Loss,
     "metric": keras.metrics.Metric,
 }
+# Layers that run what they are given: a function, a model of another framework, or a program kept in a file.
+RUN_FOREIGN_CODE = ("FlaxLayer", "JaxLayer", "Lambda", "TFSMLayer", "TorchModuleWrapper")
 # Taken by every layer through its **kwargs.
 _OF_ALL_LAYERS = ("name", "dtype", "trainable")
 
 
+@cache
 def known_classes(what: str) -> dict[str, type]:
-    """Return each class that an experiment can name.
+    """Return each class that an experiment can name: the public ones of Keras and ours, but none that runs other code.
 
     Args:
         what: A key of ``MODULES``.
@@ -53,7 +57,7 @@ def known_classes(what: str) -> dict[str, type]:
         and kind is not None
         and issubclass(kind, ancestor)
         and kind is not ancestor
-        and name != "InputLayer"
+        and name not in ("InputLayer", *RUN_FOREIGN_CODE)
     }
 
 
@@ -197,10 +201,10 @@ def dry_run_metric(metric: keras.metrics.Metric, *, one_hot: bool) -> None:
     compute_output_spec(update, _targets(one_hot=one_hot), _outputs())
 
 
-def count_parameters(
-    layers: Sequence[keras.Layer], shape: tuple[int | None, ...]
-) -> tuple[int, tuple[int | None, ...]]:
-    """Return the number of weights of a chain of layers, and the shape of its output; none of them is allocated.
+def layer_sizes(
+    layers: Iterable[keras.Layer], shape: tuple[int | None, ...]
+) -> Iterator[tuple[int, tuple[int | None, ...]]]:
+    """Yield the number of weights of each layer of a chain, and the shape of its output; none of them is allocated.
 
     Args:
         layers: New layers, which are built here and are of no use afterwards.
@@ -209,18 +213,28 @@ def count_parameters(
     Raises:
         Exception: Keras' own error for shapes that do not fit.
     """
+    for layer in layers:
+        with unallocated():
+            if not layer.built:
+                layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+        yield count_weights(layer), shape
+
+
+def count_weights(layer: keras.Layer) -> int:
+    """Return the number of weights of a layer or model, as a whole number of any size."""
+    return sum(math.prod(variable.shape) for variable in layer.weights)
+
+
+@contextmanager
+def unallocated() -> Iterator[None]:
+    """Let layers be built in this block without memory for their weights; they are of no use afterwards."""
     uninitialized = list(global_state.get_global_attribute("uninitialized_variables", [], set_to_default=True))
-    count = 0
     try:
         with keras.StatelessScope(initialize_variables=False):
-            for layer in layers:
-                if not layer.built:
-                    layer.build(shape)
-                shape = layer.compute_output_shape(shape)
-                count += sum(math.prod(variable.shape) for variable in layer.weights)
+            yield
     finally:
         global_state.set_global_attribute("uninitialized_variables", uninitialized)
-    return count, shape
 
 
 def _targets(*, one_hot: bool) -> keras.KerasTensor:
@@ -233,7 +247,9 @@ def _outputs() -> keras.KerasTensor:
 
 
 # The errors that Keras raises for arguments and shapes that it cannot take.
-REFUSALS = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, NotImplementedError)
+REFUSALS = (
+    ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RuntimeError, ImportError, MemoryError
+)  # fmt: skip
 
 # The modules of the classes of arguments.
 _WITHIN = (
@@ -243,6 +259,14 @@ _WITHIN = (
     keras.constraints,
     keras.optimizers.schedules,
     keras.optimizers,
+)
+_PARTS = (
+    keras.Layer,
+    keras.Regularizer,
+    keras.Initializer,
+    keras.constraints.Constraint,
+    keras.optimizers.schedules.LearningRateSchedule,
+    keras.optimizers.Optimizer,
 )
 _NAMED = {
     "activation": keras.activations,
@@ -339,13 +363,19 @@ class ComponentBuilder:
                 f"{self.config.where(*path, entry.name)}: the input is no layer of the network. "
                 "Leave it out: the shape comes from the data."
             )
-        modules = MODULES[what]
-        found = find_class(modules, entry.name)
-        if found is not None:
-            return found
-        known = [name for module in modules for name in dir(module) if name[:1].isupper()]
-        remedy = did_you_mean(entry.name, known) or f" Choose a class of {modules[-1].__name__}."
+        self._check_runs_no_code(entry.name, (*path, entry.name))
+        known = known_classes(what)
+        if entry.name in known:
+            return known[entry.name]
+        remedy = did_you_mean(entry.name, known) or f" Choose a class of {MODULES[what][-1].__name__}."
         raise InvalidSetting(f'{self.config.where(*path)}: unknown {what} "{entry.name}".{remedy}')
+
+    def _check_runs_no_code(self, name: str, path: tuple[Any, ...]) -> None:
+        if name in RUN_FOREIGN_CODE:
+            raise InvalidSetting(
+                f"{self.config.where(*path)}: {name} runs code that is not in the experiment, which is refused because "
+                "an experiment may come from anybody. Use another layer, or build the network in Python."
+            )
 
     def _instance(self, kind: Callable[..., Any], arguments: Mapping[str, Any], path: tuple[Any, ...]) -> Any:
         """Return an instance, its arguments checked against the signature first."""
@@ -401,6 +431,8 @@ class ComponentBuilder:
                 expected = "a share of at least 0 and below 1"
         elif name == "units" and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             expected = "a whole number of at least 1"
+        elif name == "vocabulary" and isinstance(value, str):
+            expected = "a list of words, since a layer reads no file"
         if expected:
             where = self.config.where(*path)
             raise InvalidSetting(f"{where}: expected {expected}, got {describe_value(value)}.")
@@ -420,15 +452,24 @@ class ComponentBuilder:
             raise InvalidSetting(f'{self.config.where(*path)}: unknown {kind} "{value}".{remedy}') from None
 
     def _value(self, value: Any, path: tuple[Any, ...]) -> Any:
-        """Return an argument's value; ``{Class: {...}}`` becomes an instance, such as the layer in a Bidirectional."""
-        if not isinstance(value, Mapping) or len(value) != 1:
+        """Return an argument's value; ``{Class: {...}}`` becomes an instance, such as the layer in a Bidirectional.
+
+        Keras would take other mappings as classes too, of any module that they name.
+        """
+        if isinstance(value, list | tuple):
+            return [self._value(part, (*path, index)) for index, part in enumerate(value)]
+        if not isinstance(value, Mapping):
             return value
-        name, arguments = next(iter(value.items()))
-        if not isinstance(name, str) or not name[:1].isupper() or not isinstance(arguments, Mapping | None):
-            return value
+        name, arguments = next(iter(value.items())) if len(value) == 1 else ("", None)
+        if not isinstance(name, str) or not isinstance(arguments, Mapping | None) or not name[:1].isupper():
+            raise InvalidSetting(
+                f"{self.config.where(*path)}: expected a value, or a class with its arguments as in "
+                f"{{L2: {{l2: 0.01}}}}, got {one_line(dict(value))}. Write it so."
+            )
+        self._check_runs_no_code(name, (*path, name))
         first = [module for kind, module in _NAMED.items() if str(path[-1]).endswith(kind)]
         found = SCHEDULES.get(name) or find_class((*first, *_WITHIN), name)
-        if found is None:
+        if found is None or (isinstance(found, type) and not issubclass(found, _PARTS)):
             known = [*SCHEDULES, *(known for module in _WITHIN for known in dir(module) if known[:1].isupper())]
             remedy = did_you_mean(name, known) or " Name a class of Keras."
             raise InvalidSetting(f'{self.config.where(*path)}: unknown class "{name}".{remedy}')

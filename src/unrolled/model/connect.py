@@ -1,12 +1,12 @@
 """The layers of an experiment, connected from the encoded input to the output."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig, LayerPath
 from unrolled.errors import InvalidSetting
 from unrolled.layers import ReadImage, ReadSeries
-from unrolled.model.components import REFUSALS, ComponentBuilder, count_parameters, one_line
+from unrolled.model.components import REFUSALS, ComponentBuilder, layer_sizes, one_line
 from unrolled.tasks.columns import ColumnsPreprocessor, FeaturesPreprocessor, keras_names
 from unrolled.tasks.preprocessing import Preprocessor, SeriesPreprocessor
 
@@ -102,25 +102,35 @@ def is_input_layer(layer: keras.Layer) -> bool:
     return is_reader or isinstance(layer, keras.layers.InputLayer) or layer.name == _CONCATENATE
 
 
-def count_weights(config: ExperimentConfig, preprocessor: Preprocessor, builder: ComponentBuilder) -> int:
-    """Return the number of weights of the network, none of which is allocated.
+def measure_layers(
+    config: ExperimentConfig, preprocessor: Preprocessor, builder: ComponentBuilder
+) -> Iterator[tuple[LayerPath, int, Shape]]:
+    """Yield the path of each layer, the number of its weights and the shape of its output; no weight is allocated.
 
     Raises:
         Exception: Keras' own error for shapes that do not fit.
     """
-    count = 0
     if isinstance(preprocessor, ColumnsPreprocessor):
         width = 0
         for name, part in preprocessor.parts.items():
-            layers = [builder.layer(path) for path in _paths(config, "inputs", name)]
-            weights, shape = count_parameters(layers, (None, *part.shape))
-            count, width = count + weights, width + (shape[-1] or 0)
-        shape = (None, width)
+            output: Shape = part.shape
+            for path, weights, output in _measure_chain(_paths(config, "inputs", name), (None, *part.shape), builder):
+                yield path, weights, output
+            width += output[-1] or 0
+        shape: Shape = (None, width)
     else:
         shape = (None, *preprocessor.shape)
         if len(shape) == 4 or (config.scan != "rows" and len(shape) == 3):
             shape = ReadImage(config.scan).compute_output_shape(shape)
-    return count + count_parameters([builder.layer(path) for path in _paths(config, "network")], shape)[0]
+    yield from _measure_chain(_paths(config, "network"), shape, builder)
+
+
+def _measure_chain(
+    paths: Sequence[LayerPath], shape: Shape, builder: ComponentBuilder
+) -> Iterator[tuple[LayerPath, int, Shape]]:
+    sizes = layer_sizes((builder.layer(path) for path in paths), shape)
+    for path, (weights, output) in zip(paths, sizes, strict=True):
+        yield path, weights, output
 
 
 def format_shape(shape: Shape) -> str:
