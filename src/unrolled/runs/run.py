@@ -1,14 +1,11 @@
 """A run: the folder of one training, and the trained network in it."""
 
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unrolled.backends import without_loading_tensorflow
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import InvalidInput, RunError, WriteError
 from unrolled.runs.contents import DataDescription, Environment, Epoch, Status
@@ -242,23 +239,16 @@ class Run:
         """The trained network.
 
         Raises:
-            RunError: The training ended before there was one, or the file is damaged.
+            RunError: The training ended before there was one, or the file is damaged or not what a training writes.
         """
-        import unrolled.layers  # noqa: F401 - Keras can load only the classes that are registered
-
-        import keras
+        from unrolled.model.saved import load_network
 
         path = self.path / "model.keras"
         if not path.exists():
             status, resume = self.current_status, f"Continue it with: unrolled resume {self.path}"
             remedy = {"running": "Wait for it.", "interrupted": resume, KILLED: resume}.get(status, "Train again.")
             raise RunError(f"{path}: there is no trained network, the run is {status}. {remedy}")
-        try:
-            with without_loading_tensorflow():
-                return keras.saving.load_model(path)
-        except (OSError, ValueError, TypeError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-            reason = str(error).splitlines()[0][:200]
-            raise RunError(f"{path}: the saved network is damaged ({reason}). Train again.") from None
+        return load_network(path)
 
     @cached_property
     def test_outputs(self) -> NDArray[np.float32]:
