@@ -193,7 +193,7 @@ def test_pictures_of_other_sizes_and_files_of_other_kinds_are_named(tmp_path: Pa
     with pytest.raises(DataError, match=r"2\.png: expected 8x8 pixels as in 0\.png, got 9x8\."):
         load(tmp_path)
     (tmp_path / "b" / "2.png").write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"2\.png: not a picture, or a damaged one"):
+    with pytest.raises(DataError, match=r"2\.png: expected a PNG or JPEG"):
         load(tmp_path)
     (tmp_path / "b" / "2.png").unlink()
     (tmp_path / "b" / "notes.txt").write_text("hm")
@@ -216,7 +216,5 @@ def test_json_lines_end_where_lines_do(tmp_path: Path) -> None:
     rows = [json.dumps({"text": f"one\u2028two {n}", "label": n % 2}, ensure_ascii=False) for n in range(8)]
     data = load(written(tmp_path / "a.jsonl", "\n".join(rows)))
     assert data.train.inputs[0].startswith("one\u2028two")
-    rows = ['{"text": "cut \\ud83d", "label": 1}', *rows, '{"text": "x", "label": 1}']
-    assert load(written(tmp_path / "b.jsonl", "\n".join(rows))).fingerprints
     rows = ['{"text": 7, "label": 1}', *rows]
     assert "7" in list(load(written(tmp_path / "c.jsonl", "\n".join(rows))).train.inputs)

@@ -1,6 +1,7 @@
 """Files of arrays: NPZ, NPY, and the IDX format of MNIST."""
 
 import gzip
+import io
 import lzma
 import math
 import zlib
@@ -9,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from unrolled.data.column_types import first_line
 from unrolled.data.dataset import Dataset, Division, Split
 from unrolled.data.labeled import ALL, check_groups, choose_test
+from unrolled.data.limits import check_unpacked, most_bytes, too_large
 from unrolled.data.npz import (
     ERRORS_OF_DAMAGED_FILES,
     ArrayParts,
@@ -20,6 +23,7 @@ from unrolled.data.npz import (
     check_pair,
     read_npz,
     read_npz_inputs,
+    read_plain_array,
     step_numbers,
 )
 from unrolled.data.precision import loses_differences
@@ -34,6 +38,9 @@ from numpy.typing import NDArray
 
 _XZ_MAGIC = b"\xfd7zXZ\x00"
 _GZIP_MAGIC = b"\x1f\x8b"
+_ZIP_MAGIC = b"PK\x03\x04"
+_MOST_AXES = 64  # of NumPy
+_XZ_MEMORY, _PIECE = 1 << 28, 1 << 20
 _UINT8 = 0x08
 
 
@@ -58,6 +65,8 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     data = _decompress(path)
     if len(data) < 4 or data[:3] != bytes([0, 0, _UINT8]):
         raise DataError(f"{path}: expected an IDX file of unsigned bytes, got something else. Check the file.")
+    if data[3] > _MOST_AXES:
+        raise DataError(f"{path}: expected at most {_MOST_AXES} axes, got {data[3]}. Copy or download the file again.")
     header = 4 + 4 * data[3]
     if len(data) < header:
         raise DataError(
@@ -81,28 +90,54 @@ def _decompress(path: Path) -> bytearray:
     """Return the contents as a bytearray, so that the array made of it is writable."""
     try:
         data = path.read_bytes()
+        most = most_bytes(len(data))
         if data.startswith(_XZ_MAGIC):
-            return _decompress_xz(data)
-        return bytearray(gzip.decompress(data) if data.startswith(_GZIP_MAGIC) else data)
+            found = _decompress_xz(data, most)
+        elif data.startswith(_GZIP_MAGIC):
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+                found = bytearray(file.read(most + 1))
+        else:
+            found = bytearray(data)
+        if len(found) > most:
+            raise too_large(path, None, len(data), "Store it without compression.")
+        return found
     except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
         raise DataError(
             f"{path}: expected a whole compressed file, got a damaged one ({error}). Copy or download it again."
         ) from None
+    except DataError:
+        raise
     except OSError as error:
         raise cannot_read(path, error) from None
 
 
-def _decompress_xz(data: bytes) -> bytearray:
+def _decompress_xz(data: bytes, most: int) -> bytearray:
     """Decompress the streams of an xz file in parallel, one thread each; ``lzma`` releases the interpreter's lock.
 
     Each stream begins with six magic bytes, which ``scripts/pack_mnist.py`` keeps from occurring elsewhere.
+
+    Returns:
+        All bytes, or a few more than ``most`` of them.
     """
     starts = [0]
     while (start := data.find(_XZ_MAGIC, starts[-1] + 1)) != -1:
         starts.append(start)
     streams = [data[start:end] for start, end in zip(starts, [*starts[1:], len(data)], strict=True)]
+    sizes: list[int] = []
+
+    def decompress(stream: bytes) -> bytearray:
+        decompressor, found = lzma.LZMADecompressor(memlimit=_XZ_MEMORY), bytearray()
+        while not decompressor.eof and sum(sizes) <= most:
+            piece = decompressor.decompress(stream, _PIECE)
+            if not piece and decompressor.needs_input:
+                raise EOFError("Compressed data ended before the end-of-stream marker was reached")
+            stream = b""
+            sizes.append(len(piece))
+            found += piece
+        return found
+
     with ThreadPoolExecutor() as pool:
-        return bytearray().join(pool.map(lzma.decompress, streams))
+        return bytearray().join(pool.map(decompress, streams))
 
 
 def is_array_file(path: Path) -> bool:
@@ -160,17 +195,21 @@ def read_array(path: Path) -> NDArray[Any]:
     if path.suffix.lower() != ".npy":
         return read_idx(path)
     try:
-        array = np.load(path, allow_pickle=False)
+        size = path.stat().st_size
+        check_unpacked(path, size, size, "Use fewer examples.")
+        with path.open("rb") as file:
+            if file.peek(len(_ZIP_MAGIC)).startswith(_ZIP_MAGIC):
+                raise DataError(f"{path}: expected an NPY file, got an archive of several. Name it {path.stem}.npz.")
+            return read_plain_array(str(path), file, size)
+    except DataError:
+        raise
     except OSError as error:
         raise cannot_read(path, error) from None
     except ERRORS_OF_DAMAGED_FILES as error:
         raise DataError(
-            f"{path}: expected an NPY file of a plain array, got a damaged or pickled one ({error}). "
+            f"{path}: expected an NPY file of a plain array, got a damaged or pickled one ({first_line(error)}). "
             "Save it again with numpy.save."
         ) from None
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path}: expected an NPY file, got an archive of several. Name it {path.stem}.npz.")
-    return array
 
 
 def _labels_beside(images: Path) -> Path:

@@ -21,6 +21,8 @@ _OF_TWO_SCRIPTS = re.compile(f"[A-Za-z][{_OTHER}]|[{_OTHER}][A-Za-z]|[a-z][\u4e0
 _NOT_LATIN = re.compile(f"[{_OTHER}\u0e00-\u0e7f\u3040-\ud7af]")
 # A reading with more words of two scripts than this, of those beyond ASCII, is none.
 _MOST_OF_TWO_SCRIPTS = 0.2
+_SIGN = re.compile(rb"[!-~]")
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _WORD = 3  # letters of another script in a row
 # Enough text to tell one encoding from another.
 _DETECTION_BYTES = 1 << 17
@@ -60,11 +62,9 @@ def _decode(path: Path, content: bytes, chosen: str, *, is_named: bool) -> tuple
         text = content.decode(chosen)
     except (LookupError, ValueError) as error:
         raise cannot_decode(path, content, chosen, error, is_named=is_named) from None
-    if "\0" in text:
-        line = text[: text.index("\0")].count("\n") + 1
-        raise zero_byte(path, line)
+    check_text(path, text)
     if not text.strip():
-        raise DataError(f"{path}: expected text, got an empty file. Check the file.")
+        raise _empty(path)
     return text, chosen
 
 
@@ -79,10 +79,11 @@ def read_utf8(path: Path, encoding: str | None = None) -> tuple[bytes, str]:
     """
     content = _read(path)
     chosen = encoding or detect_encoding(path, content)
-    if chosen == "utf-8" and b"\0" not in content and (encoding is None or content.isascii()):
+    is_utf8 = chosen == "utf-8" and b"\0" not in content and (encoding is None or content.isascii())
+    if is_utf8 and (_SIGN.search(content) or content.decode().strip()):
         return content, chosen
     text, chosen = _decode(path, content, chosen, is_named=encoding is not None)
-    return text.encode("utf-8", "replace"), chosen
+    return text.encode(), chosen
 
 
 def _read(path: Path) -> bytes:
@@ -91,18 +92,47 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise cannot_read(path, error) from None
     if not content or content.isspace():
-        raise DataError(f"{path}: expected text, got an empty file. Check the file.")
+        raise _empty(path)
     return content
 
 
-def zero_byte(path: Path, line: int) -> DataError:
-    """Return the error that names the line of a zero byte, which no text has."""
-    return DataError(f"{path}:{line}: expected text, got a zero byte. Check that it is a text file.")
+def _empty(path: Path) -> DataError:
+    return DataError(f"{path}: expected text, got an empty file. Check the file.")
+
+
+def check_text(path: Path, text: str, line: int = 1) -> None:
+    """Refuse a text with a zero byte, or with half of a pair of codes that only together are a character.
+
+    Args:
+        path: The file, for messages.
+        text: The text.
+        line: The number of its first line.
+
+    Raises:
+        DataError: It has; the message names the line.
+    """
+    if found := _NO_TEXT.search(text):
+        at = line + text.count("\n", 0, found.start())
+        got = "a zero byte" if found[0] == "\0" else f"the code 0x{ord(found[0]):x}, which no character has"
+        raise DataError(f"{path}:{at}: expected text, got {got}. Check that it is a text file.")
+
+
+def decoder_of(path: Path, encoding: str) -> codecs.IncrementalDecoder:
+    """Return what decodes the pieces of a text.
+
+    Raises:
+        DataError: Python knows no such encoding of texts.
+    """
+    try:
+        "a".encode(encoding)  # which knows the codecs that are no encodings of texts
+        return codecs.getincrementaldecoder(encoding)()
+    except (LookupError, ValueError) as error:
+        raise cannot_decode(path, b"", encoding, error, is_named=True) from None
 
 
 def cannot_decode(path: Path, content: bytes, encoding: str, error: Exception, *, is_named: bool) -> DataError:
     """Return the error that names the line and the byte, or the encoding that Python does not know."""
-    if not isinstance(error, UnicodeDecodeError):
+    if not isinstance(error, UnicodeDecodeError) or error.start >= len(content):
         return DataError(f'{path}: unknown encoding "{encoding}". Name one that Python knows: utf-8')
     line = content[: error.start].count(b"\n") + 1
     remedy = "Name another encoding" if is_named else "Check that it is a text file"

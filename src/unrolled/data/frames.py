@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any, Unpack
 from zlib import crc32
 
+from unrolled.data.column_types import first_line, with_simple_types
 from unrolled.data.pieces import read_whole
 from unrolled.data.table import Table
-from unrolled.data.tables import ReadOptions, with_simple_types
+from unrolled.data.tables import ReadOptions
 from unrolled.errors import DataError
 from unrolled.storage import replacing
 
 import polars as pl
+from polars.exceptions import PanicException
 
 _WHERE = Path("data frame")
 _FILES = ("file", "train", "test")
@@ -63,9 +65,8 @@ def table_of(frame: Any) -> Table:
         frame = frame.reset_index()
     try:
         columns = pl.DataFrame(frame)
-    except Exception as error:  # each library raises classes of its own
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise DataError(f"{_WHERE}: cannot be read: {reason}. Give its columns plain types.") from None
+    except (Exception, PanicException) as error:  # each library raises classes of its own
+        raise DataError(f"{_WHERE}: cannot be read: {first_line(error)}. Give its columns plain types.") from None
     if not columns.height:
         raise DataError(f"{_WHERE}: expected rows, got none. Add examples.")
     return Table(_WHERE, with_simple_types(_WHERE, columns))

@@ -1,8 +1,14 @@
 """Picture files as arrays: in grey levels or in colours, upright, on paper where they are transparent, at one size."""
 
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from unrolled.data.limits import check_unpacked
 from unrolled.errors import DataError
 from unrolled.storage import cannot_read
 
@@ -12,6 +18,26 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm")
 GREY, RGB = "grey", "rgb"
+# No EPS, for which Pillow starts Ghostscript.
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "JPEG2000", "TGA", "ICO")
+# Of a pixel of a picture in colours, and of one that is computed with as numbers.
+_BYTES, _BYTES_OF_NUMBERS = 4, 8
+# Raised by Pillow for files that are no pictures, or damaged ones.
+ERRORS_OF_PICTURES = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    Image.DecompressionBombError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 
 
 def is_picture(path: Path) -> bool:
@@ -19,10 +45,59 @@ def is_picture(path: Path) -> bool:
     if path.suffix.lower() in PICTURES:
         return True
     try:
-        with Image.open(path):
+        with _opened(path):
             return True
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
+        return True
+    except ERRORS_OF_PICTURES:
         return False
+
+
+def _opened(path: Path) -> Image.Image:
+    with warnings.catch_warnings():
+        # The size is checked where pixels are read, and what else is odd in a picture is not the user's concern.
+        warnings.simplefilter("ignore")
+        return Image.open(path, formats=_FORMATS)
+
+
+@contextmanager
+def open_picture(path: Path, *, as_numbers: bool = False) -> Iterator[Image.Image]:
+    """Open a picture whose pixels fit in memory, turned upright.
+
+    Args:
+        path: The file.
+        as_numbers: True if its pixels are computed with as numbers, which takes more memory.
+
+    Raises:
+        DataError: The file is missing, damaged, not a picture, or has too many pixels; also where that shows within the
+            block.
+    """
+    remedy = "Scale it down."
+    try:
+        with _opened(path) as picture, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            are_numbers = as_numbers or _has_alpha(picture) or _is_deep(picture)
+            bytes_of_each = _BYTES_OF_NUMBERS if are_numbers else _BYTES
+            pixels = picture.width * picture.height
+            check_unpacked(
+                f"{path}: {format_size(picture.size[::-1])} pixels",
+                bytes_of_each * pixels,
+                path.stat().st_size,
+                remedy,
+            )
+            ImageOps.exif_transpose(picture, in_place=True)
+            yield picture
+    except DataError:
+        raise
+    except Image.DecompressionBombError:
+        raise DataError(f"{path}: too many pixels for a picture. {remedy}") from None
+    except UnidentifiedImageError:
+        raise DataError(f"{path}: expected a PNG or JPEG, got another kind of file. Convert it first.") from None
+    except ERRORS_OF_PICTURES as error:
+        if isinstance(error, OSError) and error.errno:
+            raise cannot_read(path, error, "a picture") from None
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
+        raise DataError(f"{path}: damaged picture ({reason}). Save it again.") from None
 
 
 def read_images(paths: list[Path], channels: str | None = None, side: int | None = None) -> NDArray[np.uint8]:
@@ -39,8 +114,13 @@ def read_images(paths: list[Path], channels: str | None = None, side: int | None
     Raises:
         DataError: A file is not a picture, or its size differs from that of the first.
     """
-    images = [read_image(path, channels, side) for path in paths]
-    for path, image in zip(paths, images, strict=True):
+    images: list[NDArray[np.uint8]] = []
+    for path in paths:
+        image = read_image(path, channels, side)
+        images.append(image)
+        if len(images) == 1:
+            total = sum(one.stat().st_size for one in paths)
+            check_unpacked(path.parent, image.nbytes * len(paths), total, "Scale the pictures down: side: 32")
         if image.shape[:2] != images[0].shape[:2]:
             raise DataError(
                 f"{path}: expected {format_size(images[0].shape)} pixels as in {paths[0].name}, got "
@@ -65,17 +145,8 @@ def read_image(path: Path, channels: str | None = None, side: int | None = None)
     Raises:
         DataError: The file is missing, damaged or not a picture.
     """
-    try:
-        with Image.open(path) as stored:
-            ImageOps.exif_transpose(stored, in_place=True)
-            picture = _in_channels(stored, channels)
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise cannot_read(path, error) from None
-    except Image.DecompressionBombError:
-        raise DataError(f"{path}: too many pixels for a picture. Scale it down.") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
-        raise DataError(f"{path}: not a picture, or a damaged one ({reason}). Remove it.") from None
+    with open_picture(path) as stored:
+        picture = _in_channels(stored, channels)
     image = np.asarray(picture) if side is None else _into_square(picture, side)
     if channels is None and (image == image[..., :1]).all():
         return image[..., 0]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from unrolled.data.decoding import starting_encoding, zero_byte
+from unrolled.data.decoding import check_text, decoder_of, starting_encoding
 from unrolled.errors import DataError, UnrolledError
 from unrolled.storage import cannot_read
 
@@ -41,19 +41,16 @@ class LongText:
         try:
             with path.open("rb") as start:
                 encoding = encoding or starting_encoding(start.read(4)) or "utf-8"
+            decoder_of(path, encoding)
             with path.open(encoding=encoding, newline="") as file:
                 while block := file.read(_BLOCK):
-                    if "\0" in block:
-                        line = lines + block[: block.index("\0")].count("\n")
-                        raise zero_byte(path, line)
+                    check_text(path, block, lines)
                     size, lines = size + len(block), lines + block.count("\n")
                     blocks.append(file.tell())
         except UnrolledError:
             raise
         except OSError as error:
             raise cannot_read(path, error) from None
-        except LookupError:
-            raise DataError(f'{path}: unknown encoding "{encoding}". Name one that Python knows: utf-8') from None
         except UnicodeError as error:
             got = f"the byte 0x{error.object[error.start]:02x}" if isinstance(error, UnicodeDecodeError) else str(error)
             raise DataError(

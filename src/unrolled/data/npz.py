@@ -1,5 +1,6 @@
 """NPZ files: which of their arrays are the examples, what each has, their lengths, parts, classes and channels."""
 
+import lzma
 import re
 import tokenize
 import zipfile
@@ -8,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from unrolled.data.column_types import first_line
 from unrolled.data.columns import PARTS
+from unrolled.data.limits import check_unpacked
 from unrolled.data.ragged import objects
 from unrolled.data.table import format_list
 from unrolled.errors import DataError
@@ -19,17 +22,24 @@ from unrolled.storage import cannot_read
 import numpy as np
 from numpy.typing import NDArray
 
-# Raised by NumPy for archives that are truncated, altered, encrypted or pickled, and for other files.
+# Raised by NumPy for archives that are truncated, altered, encrypted or pickled, for other files, and for headers that
+# claim more than there is memory.
 ERRORS_OF_DAMAGED_FILES = (
-    EOFError,
-    ValueError,
-    TypeError,
+    ArithmeticError,
     AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
     RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    lzma.LZMAError,
     tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
+_LARGEST_CODE, _SURROGATES = 0x10FFFF, (0xD800, 0xDFFF)
 
 _INPUTS = ("x", "input", "inputs", "data", "features", "sequences", "series", "images", "samples", "signals")
 _TARGETS = ("y", "target", "targets", "label", "labels", "class", "classes")
@@ -78,19 +88,68 @@ def open_npz(path: Path) -> dict[str, NDArray[Any]]:
     """Read the arrays of an NPZ file, by name.
 
     Raises:
-        DataError: The file is missing, damaged, or holds pickled objects.
+        DataError: The file is missing, damaged, or holds pickled objects or more than its size explains.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-            return {name: array for name, array in arrays.items() if isinstance(array, np.ndarray)}
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            check_unpacked(
+                path,
+                sum(member.file_size for member in members),
+                path.stat().st_size,
+                "Save it without compression: numpy.savez",
+            )
+            arrays = {}
+            for member in members:
+                with archive.open(member) as file:
+                    is_array = file.read(len(_MAGIC)) == _MAGIC
+                    file.seek(0)
+                    if is_array:
+                        name = member.filename.removesuffix(".npy")
+                        arrays[name] = read_plain_array(f"{path}: {name}", file, member.file_size)
+            return arrays
     except ERRORS_OF_DAMAGED_FILES as error:
         raise DataError(
-            f"{path}: expected an NPZ file of plain arrays, got a damaged or pickled one ({error}). "
+            f"{path}: expected an NPZ file of plain arrays, got a damaged or pickled one ({first_line(error)}). "
             "Save it again with numpy.savez."
         ) from None
+    except DataError:
+        raise
     except OSError as error:
         raise cannot_read(path, error) from None
+
+
+_MAGIC = b"\x93NUMPY"
+
+
+def read_plain_array(where: str, file: IO[bytes], size: int) -> NDArray[Any]:
+    """Read an array in the format of NumPy.
+
+    Args:
+        where: The array, for messages.
+        file: Its bytes.
+        size: The number of bytes.
+
+    Raises:
+        DataError: Its texts are none.
+        Exception: One of ``ERRORS_OF_DAMAGED_FILES``.
+    """
+    with np.errstate(all="ignore"):  # a shape may overflow
+        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    # An axis of empty texts, or beside one of length 0, can be of any length.
+    if max(array.shape, default=0) > size:
+        raise ValueError(f"an axis of {max(array.shape):,} in {size:,} bytes")
+    if array.dtype.kind == "U" and array.size and array.itemsize:
+        codes = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(-1).view(np.uint32)
+        first, last = _SURROGATES
+        is_wrong = (codes > _LARGEST_CODE) | ((codes >= first) & (codes <= last))
+        if is_wrong.any():
+            index, of_each = int(is_wrong.argmax()), array.itemsize // codes.itemsize
+            raise DataError(
+                f"{where}: expected text, got the code 0x{codes[index]:x}, which no character has, in item "
+                f"{index // of_each}. Correct it: text.encode('utf-8', 'replace').decode()"
+            )
+    return array
 
 
 def read_npz(path: Path, per: str = "sequence", by: str | None = None) -> ArrayParts:
@@ -310,6 +369,9 @@ class _Roles:
     def _holds_examples(self, name: str) -> bool:
         return self.arrays[name].ndim > 1 and self.arrays[name].dtype.kind in "iufb"
 
+    def _is_list(self, name: str) -> bool:
+        return self.arrays[name].ndim == 1 and self.arrays[name].dtype.kind in "iufbUS"
+
     def check_no_whole(self, train: str) -> None:
         """Refuse examples, lengths or a split of the whole beside parts that are arrays of their own."""
         whole = [name for name in self.names("", _INPUTS) if self._holds_examples(name)]
@@ -342,7 +404,7 @@ class _Roles:
 
     def class_names(self, target: str, y: NDArray[Any]) -> tuple[list[str], list[str]]:
         """Return the names of the classes, and of the array that holds them; nothing if there is none."""
-        names = [name for name in self.names("", _CLASS_NAMES) if name != target and self.arrays[name].ndim == 1]
+        names = [name for name in self.names("", _CLASS_NAMES) if name != target and self._is_list(name)]
         if not names or are_measured(y) or self.per == "step":
             return [], []
         if len(names) > 1:

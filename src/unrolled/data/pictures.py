@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.images import to_grey
+from unrolled.data.images import open_picture, to_grey
 from unrolled.errors import DataError, WriteError
-from unrolled.storage import cannot_read, replacing
+from unrolled.storage import replacing
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFilter, PngImagePlugin
 from scipy import ndimage
 
 _SOFTWARE = "unrolled"
@@ -35,9 +35,9 @@ def save_png(image: Image.Image, path: Path) -> None:
 
 def _is_ours(path: Path) -> bool:
     try:
-        with Image.open(path) as picture:
+        with open_picture(path) as picture:
             return picture.info.get("Software") == _SOFTWARE
-    except (OSError, UnidentifiedImageError):
+    except DataError:
         return False
 
 
@@ -74,19 +74,8 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: The file is missing, not a picture, damaged, or shows one flat colour.
     """
-    try:
-        with Image.open(path) as picture:
-            return to_mnist_form(ImageOps.exif_transpose(picture), str(path))
-    except UnidentifiedImageError:
-        raise DataError(f"{path}: expected a PNG or JPEG, got another kind of file. Convert it first.") from None
-    except DataError:
-        raise
-    except Image.DecompressionBombError:
-        raise DataError(f"{path}: too many pixels for a picture of one digit. Scale it down.") from None
-    except (OSError, ValueError, SyntaxError) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise cannot_read(path, error, "a picture") from None
-        raise DataError(f"{path}: damaged picture ({error}). Save it again.") from None
+    with open_picture(path, as_numbers=True) as picture:
+        return to_mnist_form(picture, str(path))
 
 
 def to_mnist_form(picture: Image.Image, where: str = "picture") -> NDArray[np.uint8]:

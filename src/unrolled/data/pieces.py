@@ -1,16 +1,17 @@
 """Tables that may be larger than memory, in pieces of rows: CSV and its kin, JSON Lines, and Parquet."""
 
-import codecs
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Unpack
 
-from unrolled.data.decoding import cannot_decode, detect_encoding, zero_byte
+from unrolled.data.binary_tables import iterate_batches, size_in_memory
+from unrolled.data.decoding import cannot_decode, check_text, decoder_of, detect_encoding
 from unrolled.data.delimited import DELIMITED, DelimitedText, find_layout
+from unrolled.data.json_tables import JSON_LINES, read_json
 from unrolled.data.ragged import LARGEST_IN_MEMORY
 from unrolled.data.table import Table
-from unrolled.data.tables import JSON_LINES, ReadOptions, iterate_batches, read_json, read_table, size_in_memory
+from unrolled.data.tables import ReadOptions, read_table
 from unrolled.errors import DataError
 from unrolled.storage import cannot_read
 
@@ -128,24 +129,22 @@ def _contents(
         raise cannot_read(path, error) from None
     with file:
         chosen = encoding or _encoding_of_start(path, file)
-        try:
-            decoder = codecs.getincrementaldecoder(chosen)()
-        except LookupError as error:
-            raise cannot_decode(path, b"", chosen, error, is_named=True) from None
+        decoder = decoder_of(path, chosen)
         line, rest = 1, b""
         while True:
             block = file.read(at_once)
             try:
-                rest += decoder.decode(block, final=not block).encode()
+                text = decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
                 at = line + rest.count(b"\n") + error.object[: error.start].count(b"\n")
                 raise DataError(
                     f"{path}:{at}: expected {chosen}, got the byte 0x{error.object[error.start]:02x}. "
                     "Save the file in one encoding, or name it: encoding: cp1252"
                 ) from None
-            if b"\0" in rest:
-                at = line + rest[: rest.index(b"\0")].count(b"\n")
-                raise zero_byte(path, at)
+            except ValueError as error:
+                raise cannot_decode(path, block, chosen, error, is_named=True) from None
+            check_text(path, text, line + rest.count(b"\n"))
+            rest += text.encode()
             end = len(rest) if not block else _end_of_rows(rest, is_quoted=is_quoted)
             if end:
                 yield line, rest[:end], "utf-8" if chosen == "ascii" else chosen

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.dataset import Dataset, Split
-from unrolled.data.images import to_grey, to_rgb
+from unrolled.data.images import open_picture, to_grey, to_rgb
 from unrolled.data.labeled_steps import has_numbers
 from unrolled.data.pictures import save_png
 from unrolled.data.ragged import Ragged, lengths
@@ -307,8 +307,8 @@ def draw_input_grid(pictures: Sequence[PredictedPicture]) -> Image.Image:
     draw.text((GRID_MARGIN, 14), "Left: the picture. Right: the network's input.", fill=QUIET, font=font)
     for index, shown in enumerate(pictures):
         left, top = corner_of(index, columns)
-        with Image.open(shown.path) as original:
-            values = (to_rgb if shown.image.ndim == 3 else to_grey)(ImageOps.exif_transpose(original))
+        with open_picture(shown.path) as original:
+            values = (to_rgb if shown.image.ndim == 3 else to_grey)(original)
         drawn = Image.fromarray(values.astype(np.uint8)).convert("RGB")
         sheet.paste(ImageOps.pad(drawn, (CELL_SIDE, CELL_SIDE), color=PAPER), (left, top))
         draw.rectangle((left - 1, top - 1, left + CELL_SIDE, top + CELL_SIDE), outline=QUIET)

@@ -1,10 +1,12 @@
 """The ``.ts`` format of the UEA and UCR archives of time series."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from unrolled.data.decoding import read_text
 from unrolled.data.labeled import LabeledExamples
+from unrolled.data.table import format_list
 from unrolled.data.targets import NUMBERS, Location, as_arrays
 from unrolled.data.values import LARGEST, MISSING
 from unrolled.errors import DataError
@@ -48,13 +50,14 @@ def parse_ts(path: Path | str, text: str) -> LabeledExamples:
     header: dict[str, str] = {}
     series: list[NDArray[np.float64]] = []
     labels, lines = [], []
+    classes: dict[str, None] = {}
     in_data = False
     for line, row in enumerate(text.splitlines(), 1):
         row = row.strip()
         if not row or row.startswith("#"):
             continue
         if in_data:
-            values, label = _example(path, line, row, header)
+            values, label = _example(path, line, row, header, classes)
             if series and values.shape[1] != series[0].shape[1]:
                 raise DataError(
                     f"{path}:{line}: expected {series[0].shape[1]} channels as in the first example, got "
@@ -69,6 +72,8 @@ def parse_ts(path: Path | str, text: str) -> LabeledExamples:
             in_data = key.lower() == "data"
             if in_data:
                 _check_header(path, header)
+                names = _NAMES.findall(header.get("classlabel", ""))[1:]
+                classes = dict.fromkeys(name.strip("'\"") for name in names)
         else:
             raise DataError(f"{path}:{line}: expected a header that ends with @data, got data before it. Add @data.")
     if not series:
@@ -104,7 +109,9 @@ def _check_header(path: Path | str, header: dict[str, str]) -> None:
         )
 
 
-def _example(path: Path | str, line: int, row: str, header: dict[str, str]) -> tuple[NDArray[np.float64], str]:
+def _example(
+    path: Path | str, line: int, row: str, header: dict[str, str], classes: Collection[str]
+) -> tuple[NDArray[np.float64], str]:
     *channels, label = row.split(":")
     label = label.strip().strip("'\"")
     expected = header.get("dimensions", str(len(channels)))
@@ -116,10 +123,9 @@ def _example(path: Path | str, line: int, row: str, header: dict[str, str]) -> t
             f"{path}:{line}: expected {expected} channels and a {what} between colons, got {len(channels)} channels. "
             "Fix the line."
         )
-    names = [name.strip("'\"") for name in _NAMES.findall(header.get("classlabel", ""))[1:]]
-    if names and label not in names:
+    if classes and label not in classes:
         raise DataError(
-            f"{path}:{line}: expected a class among {', '.join(names)}, got {label}. Add it to @classLabel."
+            f"{path}:{line}: expected a class among {format_list([*classes])}, got {label}. Add it to @classLabel."
         )
     values = [
         [_parse_number(cell, f"{path}:{line}: channel {c}") for cell in channel.split(",")]
