@@ -2,7 +2,8 @@
 //
 // Each is within 2e-7 or 4 ulp (distances of floats at the exact result) of float64. The stated bounds are the largest
 // errors at every 97th float and around zero and every branch, the worst of AVX-512, AVX2 and SSE2 without FMA. Results
-// below the normal floats count as zero. NaN gives NaN, except in slopes.
+// below the normal floats count as zero. NaN gives NaN, except in slopes; infinity gives what the formulas of
+// reference.py give, which is NaN where they multiply it with zero.
 //
 // Coefficients are minimax fits (Remez exchange, weighted by their effect on the result), rounded to float one after
 // another; after each rounding the others were fitted again.
@@ -48,6 +49,9 @@ UNROLLED_INLINE Vec maximum(Vec x, float bound) {
   return select(bound > x, broadcast(bound), x);
 #endif
 }
+
+// Zero for every number.
+UNROLLED_INLINE Vec nan_at_infinity(Vec x) { return x - x; }
 
 // The smaller of x * factor and highest, as whole + fraction with |fraction| <= 1/2; scale is 2^whole,
 // 0 when too small and infinity when too large for a float.
@@ -131,11 +135,11 @@ UNROLLED_INLINE Vec value(Vec x) {
   if constexpr (A == Activation::softplus) {
     return maximum(x, 0.0f) + logarithm_of_one_plus(power_of_two(absolute(x), -kLog2E));
   }
-  // With the clamp, -infinity gives 0 instead of NaN.
-  if constexpr (A == Activation::silu) return maximum(x, -126.0f) / (1.0f + power_of_two(x, -kLog2E));
+  if constexpr (A == Activation::silu) return x / (1.0f + power_of_two(x, -kLog2E));
   if constexpr (A == Activation::gelu) {
     const Vec a = minimum(absolute(x), 14.0f);
-    return maximum(x, 0.0f) - a * normal_tail(a);
+    // The last term is NaN at -infinity and zero elsewhere.
+    return maximum(x, 0.0f) - a * normal_tail(a) + minimum(x, 0.0f) * 0.0f;
   }
 }
 
@@ -143,20 +147,14 @@ UNROLLED_INLINE Vec value(Vec x) {
 template <Activation A>
 constexpr bool kSlopeNeedsInput = A == Activation::silu || A == Activation::gelu;
 
-// The derivative. Largest errors, computed from the result of value(): tanh 3.2e-7, sigmoid 1.2e-7, hard_sigmoid 5e-9
-// (but 0 where a value next to a kink was rounded to 0 or 1), elu 1.4e-7, softsign 1.2e-7, softplus 1.7e-7; computed
-// from the input: silu 1.9e-7, gelu 4.5e-7; linear and relu 0.
+// The derivative of a smooth activation, for pull_back(). Largest errors, computed from the result of value():
+// tanh 3.2e-7, sigmoid 1.2e-7, softsign 1.2e-7, softplus 1.7e-7; computed from the input: silu 1.9e-7, gelu 4.5e-7.
+// Those of pull_back(): hard_sigmoid 5e-9 (but 0 where a value next to a kink was rounded to 0 or 1), elu 1.4e-7;
+// linear and relu 0.
 template <Activation A>
 UNROLLED_INLINE Vec slope(Vec saved) {
-  const Vec zero = broadcast(0.0f), one = broadcast(1.0f);
-  if constexpr (A == Activation::linear) return one;
   if constexpr (A == Activation::tanh) return 1.0f - saved * saved;
   if constexpr (A == Activation::sigmoid) return saved - saved * saved;
-  if constexpr (A == Activation::hard_sigmoid) {
-    return select((saved > 0.0f) & (saved < 1.0f), broadcast(1.0f / 6), zero);
-  }
-  if constexpr (A == Activation::relu) return select(saved > 0.0f, one, zero);
-  if constexpr (A == Activation::elu) return select(saved > 0.0f, one, saved + 1.0f);
   if constexpr (A == Activation::softsign) {
     const Vec rest = 1.0f - absolute(saved);
     return rest * rest;
@@ -166,13 +164,31 @@ UNROLLED_INLINE Vec slope(Vec saved) {
     const Vec x = maximum(minimum(saved, 80.0f), -80.0f);
     const Vec e = power_of_two(x, -kLog2E);
     const Vec s = 1.0f / (1.0f + e);
-    return s + s * x * (e * s);  // e * s is 1 - s without its cancellation
+    return s + s * x * (e * s) + nan_at_infinity(saved);  // e * s is 1 - s without its cancellation
   }
   if constexpr (A == Activation::gelu) {
     const Vec a = minimum(absolute(saved), 14.0f);
     // At -a: the tail minus a times the density, 1 / sqrt(2 pi) * exp(-a * a / 2). At a: 1 minus that.
     const Vec left = normal_tail(a) - (0.39894228f * a) * power_of_two(a * a, -0.5f * kLog2E);
-    return select(saved > 0.0f, 1.0f - left, left);
+    return select(saved > 0.0f, 1.0f - left, left) + nan_at_infinity(saved);
+  }
+}
+
+// The gradient of the input of the activation from that of its value: gradient * slope(saved). Where a piece of the
+// activation is constant, nothing passes, NaN and infinity neither, as in Keras on JAX.
+template <Activation A>
+UNROLLED_INLINE Vec pull_back(Vec saved, Vec gradient) {
+  const Vec zero = broadcast(0.0f);
+  if constexpr (A == Activation::linear) {
+    return gradient;
+  } else if constexpr (A == Activation::relu) {
+    return select(saved > 0.0f, gradient, zero);
+  } else if constexpr (A == Activation::elu) {
+    return select(saved > 0.0f, gradient, gradient * (saved + 1.0f));
+  } else if constexpr (A == Activation::hard_sigmoid) {
+    return select((saved > 0.0f) & (saved < 1.0f), gradient * (1.0f / 6), zero);
+  } else {
+    return gradient * slope<A>(saved);
   }
 }
 

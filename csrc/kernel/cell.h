@@ -49,7 +49,8 @@ struct StaticActivation {
   // The tape stores saved(x, value(x)), from which the value and the slope are computed again.
   Vec saved(Vec x, Vec y) const { return kSlopeNeedsInput<A> ? x : y; }
   Vec value_of_saved(Vec saved) const { return kSlopeNeedsInput<A> ? UNROLLED_TARGET::value<A>(saved) : saved; }
-  Vec slope_of_saved(Vec saved) const { return UNROLLED_TARGET::slope<A>(saved); }
+  // The gradient of the input from that of the value.
+  Vec pull_back(Vec saved, Vec gradient) const { return UNROLLED_TARGET::pull_back<A>(saved, gradient); }
 };
 
 // An activation that is looked up for each vector.
@@ -65,8 +66,8 @@ struct DynamicActivation {
       return kSlopeNeedsInput<constant()> ? UNROLLED_TARGET::value<constant()>(saved) : saved;
     });
   }
-  Vec slope_of_saved(Vec saved) const {
-    return dispatch(activation, [saved](auto constant) { return UNROLLED_TARGET::slope<constant()>(saved); });
+  Vec pull_back(Vec saved, Vec gradient) const {
+    return dispatch(activation, [=](auto constant) { return UNROLLED_TARGET::pull_back<constant()>(saved, gradient); });
   }
 
   Activation activation;

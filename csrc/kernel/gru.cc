@@ -40,11 +40,10 @@ struct GruResetAfterCell {
       const Vec saved_g = load(row.gates + n), saved_z = load(row.gates + slots.z + n);
       const Vec saved_r = load(row.gates + slots.r + n), q = load(row.gates + slots.q + n);
       const Vec z = s.value_of_saved(saved_z), dh = load(row.dh + n);
-      const Vec dz_h = dh * (1.0f - z) * a.slope_of_saved(saved_g);
+      const Vec dz_h = a.pull_back(saved_g, dh * (1.0f - z));
       store(row.dz + n, dz_h);
-      store(row.dz + slots.z + n,
-            dh * (load(row.h_before + n) - a.value_of_saved(saved_g)) * s.slope_of_saved(saved_z));
-      store(row.dz + slots.r + n, dz_h * q * s.slope_of_saved(saved_r));
+      store(row.dz + slots.z + n, s.pull_back(saved_z, dh * (load(row.h_before + n) - a.value_of_saved(saved_g))));
+      store(row.dz + slots.r + n, s.pull_back(saved_r, dz_h * q));
       store(row.dz + slots.q + n, dz_h * s.value_of_saved(saved_r));
       store(row.dh + n, dh * z);
     }
@@ -88,9 +87,8 @@ struct GruResetBeforeCell {
     for (int64_t n = 0; n < row.units; n += kLanes) {
       const Vec saved_g = load(row.gates + n), saved_z = load(row.gates + slots.z + n);
       const Vec z = s.value_of_saved(saved_z), dh = load(row.dh + n);
-      store(row.dz + n, dh * (1.0f - z) * a.slope_of_saved(saved_g));
-      store(row.dz + slots.z + n,
-            dh * (load(row.h_before + n) - a.value_of_saved(saved_g)) * s.slope_of_saved(saved_z));
+      store(row.dz + n, a.pull_back(saved_g, dh * (1.0f - z)));
+      store(row.dz + slots.z + n, s.pull_back(saved_z, dh * (load(row.h_before + n) - a.value_of_saved(saved_g))));
       store(row.dh + n, dh * z);
     }
   }
@@ -100,7 +98,7 @@ struct GruResetBeforeCell {
     const GruSlots slots(row.units);
     for (int64_t n = 0; n < row.units; n += kLanes) {
       const Vec saved_r = load(row.gates + slots.r + n), product = load(dp + n);
-      store(row.dz + slots.r + n, product * load(row.h_before + n) * s.slope_of_saved(saved_r));
+      store(row.dz + slots.r + n, s.pull_back(saved_r, product * load(row.h_before + n)));
       store(row.dh + n, load(row.dh + n) + product * s.value_of_saved(saved_r));
     }
   }

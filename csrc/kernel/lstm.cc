@@ -37,11 +37,11 @@ struct LstmCell {
       const Vec saved_g = load(row.gates + 2 * units + n), saved_o = load(row.gates + 3 * units + n);
       const Vec c = load(row.c + n), y = a.value(c);
       const Vec dh = load(row.dh + n);
-      const Vec dc = load(row.dc + n) + dh * s.value_of_saved(saved_o) * a.slope_of_saved(a.saved(c, y));
-      store(row.dz + n, dc * a.value_of_saved(saved_g) * s.slope_of_saved(saved_i));
-      store(row.dz + units + n, dc * load(row.c_before + n) * s.slope_of_saved(saved_f));
-      store(row.dz + 2 * units + n, dc * s.value_of_saved(saved_i) * a.slope_of_saved(saved_g));
-      store(row.dz + 3 * units + n, dh * y * s.slope_of_saved(saved_o));
+      const Vec dc = load(row.dc + n) + a.pull_back(a.saved(c, y), dh * s.value_of_saved(saved_o));
+      store(row.dz + n, s.pull_back(saved_i, dc * a.value_of_saved(saved_g)));
+      store(row.dz + units + n, s.pull_back(saved_f, dc * load(row.c_before + n)));
+      store(row.dz + 2 * units + n, a.pull_back(saved_g, dc * s.value_of_saved(saved_i)));
+      store(row.dz + 3 * units + n, s.pull_back(saved_o, dh * y));
       store(row.dc + n, dc * s.value_of_saved(saved_f));
       store(row.dh + n, Vec{});
     }

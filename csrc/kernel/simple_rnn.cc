@@ -21,7 +21,7 @@ struct SimpleRnnCell {
 
   void backward_step(const BackwardRow& row) const {
     for (int64_t n = 0; n < row.units; n += kLanes) {
-      store(row.dz + n, load(row.dh + n) * a.slope_of_saved(load(row.gates + n)));
+      store(row.dz + n, a.pull_back(load(row.gates + n), load(row.dh + n)));
       store(row.dh + n, Vec{});
     }
   }

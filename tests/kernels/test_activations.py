@@ -19,19 +19,6 @@ pytestmark = pytest.mark.usefixtures("every_isa")
 
 every_activation = pytest.mark.parametrize("activation", ACTIVATIONS)
 
-# At minus infinity and at infinity; a softsign of either is NaN.
-LIMITS = {
-    "linear": (-np.inf, np.inf),
-    "tanh": (-1, 1),
-    "sigmoid": (0, 1),
-    "hard_sigmoid": (0, 1),
-    "relu": (0, np.inf),
-    "elu": (-1, np.inf),
-    "softplus": (0, np.inf),
-    "silu": (0, np.inf),
-    "gelu": (0, np.inf),
-}
-
 
 def activate(activation: str, inputs: Array, units: int) -> tuple[Array, Array]:
     """The activation of every input and its slope, computed with this number of units side by side."""
@@ -59,10 +46,28 @@ def test_activations_do_not_depend_on_their_position_in_a_vector(activation: str
     np.testing.assert_array_equal(side_by_side, np.resize(one_by_one, (33, units)))
 
 
-@pytest.mark.parametrize("activation", LIMITS)
-def test_activations_have_their_limits_at_infinity(activation: str) -> None:
-    values, _ = activate(activation, np.array([-np.inf, np.inf], np.float32), units=1)
-    np.testing.assert_array_equal(values, LIMITS[activation])
+@every_activation
+def test_infinity_gives_what_the_specification_gives(activation: str) -> None:
+    infinities = np.array([-np.inf, np.inf])
+    values, slopes = activate(activation, infinities.astype(np.float32), units=1)
+    with np.errstate(invalid="ignore"):
+        expected, expected_slopes = ACTIVATIONS[activation](infinities)
+    np.testing.assert_array_equal(values, expected)
+    if activation != "softsign":  # whose slope comes from its value, NaN
+        np.testing.assert_allclose(slopes, expected_slopes, atol=1e-30)
+
+
+@pytest.mark.parametrize(("activation", "constant"), [("relu", -1), ("hard_sigmoid", -4), ("hard_sigmoid", 4)])
+@pytest.mark.parametrize("cotangent", [np.nan, np.inf])
+def test_nothing_passes_where_an_activation_is_constant(activation: str, constant: float, cotangent: float) -> None:
+    """As in Keras on JAX, which selects where others multiply by zero."""
+    recurrence = RecurrenceSpec("simple_rnn", activation=activation)
+    one = np.ones((1, 1), np.float32)
+    inputs = Inputs(np.full((1, 1, 1), constant, np.float32), one, one)
+    _, tape = native.forward(recurrence, inputs, training=True)
+    gradients = native.backward(recurrence, inputs, tape, Outputs(None, one * cotangent), ["sequences", "kernel"])
+    assert not gradients.sequences.any()
+    assert not gradients.kernel.any()
 
 
 @every_activation

@@ -92,6 +92,20 @@ def test_every_activation_in_both_roles_equals_keras(index: int) -> None:
     assert_parity("LSTM", arguments, {}, time=2)  # gates without bounds: longer, and values leave every scale
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="of NaN and infinity, the backends make different things")
+@pytest.mark.parametrize("index", range(len(ACTIVATIONS)), ids=ACTIVATIONS)
+def test_nan_and_infinity_travel_as_in_keras(index: int) -> None:
+    activation, kind = ACTIVATIONS[index], list(LAYERS)[index % len(LAYERS)]
+    gates: dict[str, Any] = {} if kind == "SimpleRNN" else {"recurrent_activation": ACTIVATIONS[-1 - index]}
+    pair = both(kind, activation=activation, return_sequences=True, **gates)
+    batch = sequences(batch=9, time=2)
+    batch[range(9), 0, 1] = [np.nan, np.inf, -np.inf, 1e-40, -1e-45, 0, -0.0, 5, -5]
+    (outputs, gradients), expected = (differentiate(layer, [batch]) for layer in pair)
+    np.testing.assert_allclose(outputs[0], expected[0][0], rtol=OUTPUTS, atol=OUTPUTS)
+    for one, other in zip(gradients, expected[1], strict=True):
+        np.testing.assert_allclose(one, other, rtol=GRADIENTS, atol=GRADIENTS * np.nanmax(np.abs([*other.flat, 1e-3])))
+
+
 @pytest.mark.parametrize("kind", LAYERS)
 def test_outputs_before_the_first_unmasked_step_are_zero(kind: str) -> None:
     """As Keras does on TensorFlow and torch; its loop on JAX gives the initial state."""
