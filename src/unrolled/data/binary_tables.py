@@ -2,7 +2,7 @@
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,14 +20,12 @@ _REMEDY = "Write CSV, which is read in pieces."
 _COMPRESSED = re.compile(rb"\x28\xb5\x2f\xfd|\x04\x22\x4d\x18")
 _LARGE = 1 << 28
 # Of a cell, in bytes.
-_SMALLEST, _WIDTHS = (
-    1,
-    {
-        **dict.fromkeys((pl.Int64, pl.UInt64, pl.Float64, pl.Datetime, pl.Duration, pl.Time, pl.List), 8),
-        **dict.fromkeys((pl.Int32, pl.UInt32, pl.Float32, pl.Date, pl.Categorical, pl.Enum), 4),
-        **dict.fromkeys((pl.String, pl.Binary, pl.Decimal, pl.Int128), 16),
-    },
-)
+_SMALLEST = 1
+_WIDTHS: Mapping[type[pl.DataType], int] = {
+    **dict.fromkeys((pl.Int64, pl.UInt64, pl.Float64, pl.Datetime, pl.Duration, pl.Time, pl.List), 8),
+    **dict.fromkeys((pl.Int32, pl.UInt32, pl.Float32, pl.Date, pl.Categorical, pl.Enum), 4),
+    **dict.fromkeys((pl.String, pl.Binary, pl.Decimal, pl.Int128), 16),
+}
 # Excel's reader keeps all cells between the first and the last.
 _BYTES_OF_CELL = 24
 _CELL, _LONGEST_NAME = re.compile(rb"""\br=["']([A-Z]{1,3})(\d{1,7})["']"""), 32
