@@ -315,14 +315,6 @@ def test_early_stopping_keeps_its_patience_over_a_resume(tiny: Path) -> None:
     assert_equal_runs(unrolled.resume(stopped.path, epochs=30, quiet=True), whole)
 
 
-def test_the_users_own_arrays_among_the_checkpoints_stay(tiny: Path) -> None:
-    run = train(tiny)
-    mine = run.path / "checkpoints" / "my-notes.npz"
-    mine.write_text("precious")
-    unrolled.resume(run.path, epochs=5, quiet=True)
-    assert mine.read_text() == "precious"
-
-
 def test_an_archive_that_grows_when_it_is_read_is_no_checkpoint(tiny: Path) -> None:
     run = train(tiny)
     newest = sorted((run.path / "checkpoints").glob("0*.npz"))[-1]

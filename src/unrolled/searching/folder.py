@@ -1,7 +1,6 @@
 """Search folders and their trials."""
 
 import json
-import shutil
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -290,11 +289,11 @@ class Search:
 
     def drop_network(self, number: int) -> None:
         """Remove a trial's model and checkpoints; its experiment and metrics stay."""
-        from unrolled.training.checkpoints import FOLDER as CHECKPOINTS
+        from unrolled.training.checkpoints import remove_checkpoints
 
         if run := self.run_of(number):
             (run.path / "model.keras").unlink(missing_ok=True)
-            shutil.rmtree(run.path / CHECKPOINTS, ignore_errors=True)
+            remove_checkpoints(run.path)
 
     def run_of(self, number: int) -> Run | None:
         """Return the run of a trial; None where it has none yet."""

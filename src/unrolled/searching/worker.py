@@ -1,20 +1,18 @@
 """Workers of a search: they take one trial after another from the queue and train it."""
 
 import os
-import shutil
 import signal
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from unrolled.config.experiment import ExperimentConfig
 from unrolled.errors import Interrupted, InvalidSetting, Pruned, TrainingStopped, UnrolledError
 from unrolled.searching.folder import Search
 from unrolled.searching.queue import shared_lock
-from unrolled.training.checkpoints import FOLDER
+from unrolled.training.checkpoints import remove_checkpoints
 from unrolled.training.processes import StopRequest
 from unrolled.training.progress import Progress
 from unrolled.training.trainer import train_experiment
@@ -118,14 +116,10 @@ def train_trial(search: Search, trial: optuna.Trial, request: StopRequest) -> fl
         train_experiment(experiment, search.path / "trials", progress, request, is_tested=False)
     finally:
         keras.utils.clear_session()  # a process trains many networks
-        _remove_checkpoints(search.path / "trials", experiment.name)
+        # A trial that was stopped starts again from its beginning.
+        for run in (search.path / "trials").glob(f"*Z-{experiment.name}"):
+            remove_checkpoints(run)
     return float(kept_record(progress.records, experiment.training.keep)[search.metric])
-
-
-def _remove_checkpoints(trials: Path, name: str) -> None:
-    """Remove a trial's checkpoints: a trial that was stopped starts again from its beginning."""
-    for folder in trials.glob(f"*Z-{name}/{FOLDER}"):
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class TrialProgress(Progress):

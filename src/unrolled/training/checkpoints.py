@@ -6,6 +6,7 @@ import random
 import re
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,15 @@ def _assign(variables: Sequence[Any], checkpoint: Checkpoint, group: str) -> Non
         )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+def remove_checkpoints(run: Path) -> None:
+    """Remove the checkpoints and the best weights of a run; its folder stays where it holds something else."""
+    for path in (run / FOLDER).glob("*.npz"):
+        if re.fullmatch(r"\d{6,}-\d{8,}|best-\d{6,}", path.stem):
+            path.unlink(missing_ok=True)
+    with suppress(OSError):
+        (run / FOLDER).rmdir()
 
 
 def _found(run: Path) -> list[Path]:
