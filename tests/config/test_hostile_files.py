@@ -171,6 +171,11 @@ def test_a_path_on_the_command_line_has_an_end(path: str) -> None:
         ExperimentConfig.load("mnist-rows", overrides=[f"{path}=1"])
 
 
+def test_a_value_on_the_command_line_has_no_line() -> None:
+    with pytest.raises(InvalidSetting, match=r"^--set seed: expected a whole number below 2\^63, got 1000"):
+        ExperimentConfig.load("mnist-rows", overrides=["seed=1" + "0" * 5000])
+
+
 def test_a_file_with_a_long_name_has_a_folder_that_can_be_made(tmp_path: Path) -> None:
     path = tmp_path / f"{'x' * 250}.yaml"
     path.write_text(MINIMAL)

@@ -83,7 +83,7 @@ def _compose(text: str, name: str) -> _Node | None:
     outer = _Node(NodeEvent(None))
     unfinished, anchors, count = [outer], dict[str, _Node](), 0
     for event in _events(text, name):
-        location = f"{name}:{event.start_mark.line + 1}"
+        location = _location(name, event.start_mark.line + 1)
         if isinstance(event, DocumentStartEvent):
             _check_document(event, outer, location)
         elif isinstance(event, MappingEndEvent | SequenceEndEvent):
@@ -111,12 +111,12 @@ def _events(text: str, name: str) -> Iterator[Any]:
             line = event.end_mark.line + 1
             yield event
     except ReaderError as error:
-        _refuse(f"{name}:{text.count(chr(10), 0, error.position) + 1}", _explained(str(error)))
+        _refuse(_location(name, text.count("\n", 0, error.position) + 1), _explained(str(error)))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        _refuse(f"{name}:{mark.line + 1 if mark else line}", _explained(str(error.problem)))
+        _refuse(_location(name, mark.line + 1 if mark else line), _explained(str(error.problem)))
     except (YAMLError, ValueError, TypeError, LookupError, OverflowError) as error:
-        _refuse(f"{name}:{line}", _explained(str(error)))
+        _refuse(_location(name, line), _explained(str(error)))
 
 
 def _aliased(event: AliasEvent, anchors: Mapping[str, _Node], location: str) -> _Node:
@@ -199,13 +199,13 @@ class _Expansion:
             raise _too_deep(self.locations.get(path, self.name))
         if isinstance(node.event, SequenceStartEvent):
             for index, part in enumerate(node.parts):
-                self.locations[*path, index] = f"{self.name}:{part.line}"
+                self.locations[*path, index] = _location(self.name, part.line)
             return [self.value(part, (*path, index)) for index, part in enumerate(node.parts)]
         if not isinstance(node.event, MappingStartEvent):
             return node.value
         pairs = self._pairs(node, path, 0)
         for key, (line, _) in pairs.items():
-            self.locations[*path, key] = f"{self.name}:{line}"
+            self.locations[*path, key] = _location(self.name, line)
         return {key: self.value(part, (*path, key)) for key, (_, part) in pairs.items()}
 
     def _pairs(self, node: _Node, path: SettingPath, depth: int) -> dict[str, tuple[int, _Node]]:
@@ -213,7 +213,7 @@ class _Expansion:
         own: dict[str, tuple[int, _Node]] = {}
         merged: dict[str, tuple[int, _Node]] = {}
         if len(path) + depth > DEEPEST:
-            raise _too_deep(f"{self.name}:{node.line}")
+            raise _too_deep(_location(self.name, node.line))
         for key, part in zip(node.parts[::2], node.parts[1::2], strict=True):
             self._count(path)
             if key.is_merge:
@@ -223,7 +223,7 @@ class _Expansion:
             name = self._key(key)
             if name in own:
                 problem = f'duplicate key "{name}" (first on line {own[name][0]}). Remove one of them.'
-                _refuse(f"{self.name}:{key.line}", problem)
+                _refuse(_location(self.name, key.line), problem)
             own[name] = (key.line, part)
         return merged | own
 
@@ -232,14 +232,14 @@ class _Expansion:
         for source in sources:
             if not isinstance(source.event, MappingStartEvent):
                 raise InvalidSetting(
-                    f"{self.name}:{line}: expected a mapping to merge behind <<, got something else. "
+                    f"{_location(self.name, line)}: expected a mapping to merge behind <<, got something else. "
                     "Name one by its anchor: <<: *name"
                 )
             yield source
 
     def _key(self, node: _Node) -> str:
         """Return the text of a key."""
-        location, key = f"{self.name}:{node.line}", node.value
+        location, key = _location(self.name, node.line), node.value
         if node.parts or not isinstance(node.event, ScalarEvent):
             raise InvalidSetting(f"{location}: expected the name of a setting, got a list or a mapping. Write a word.")
         if not isinstance(key, str) or "\n" in key:
@@ -255,6 +255,11 @@ class _Expansion:
         self.count += 1
         if self.count > _MOST_VALUES:
             raise _too_many(self.locations.get(path[:1], self.name))
+
+
+def _location(name: str, line: int) -> str:
+    """Return the location of a line for messages; a value on the command line has only one."""
+    return name if name.startswith("--") else f"{name}:{line}"
 
 
 def _too_many(location: str) -> InvalidSetting:
