@@ -1,10 +1,22 @@
 """Batches: shifts, weights and one-hot targets."""
 
-from unrolled.data.dataset import Split
-from unrolled.data.splitting import fold_out
-from unrolled.tasks.batches import EvaluationBatches, TrainingBatches, balanced_weights, one_hot, shifted
+from itertools import pairwise
 
+from unrolled.data.dataset import Split
+from unrolled.data.ragged import Ragged
+from unrolled.data.splitting import fold_out
+from unrolled.tasks.batches import (
+    EvaluationBatches,
+    TrainingBatches,
+    balanced_weights,
+    one_hot,
+    predict_probabilities,
+    shifted,
+)
+
+import keras
 import numpy as np
+import pytest
 
 
 def split(count: int = 10) -> Split:
@@ -42,6 +54,41 @@ def test_batches_that_start_later_are_those_of_the_whole_training() -> None:
     for index in range(5):
         for one, other in zip(whole[index + 4], rest[index], strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def series(lengths: list[int]) -> Split:
+    """Series whose values are all the index of the example."""
+    return Split(
+        Ragged.of([np.full((length, 1), index, np.float32) for index, length in enumerate(lengths)]),
+        np.arange(len(lengths)),
+    )
+
+
+@pytest.mark.parametrize("lengths", [[5] * 48, [3, 9] * 24], ids=["of one length", "of two lengths"])
+def test_series_of_equal_lengths_are_shuffled_in_each_epoch(lengths: list[int]) -> None:
+    batches = TrainingBatches(series(lengths), batch_size=4, epochs=2, seed=3)
+    epochs = [[batches[12 * epoch + step][1].tolist() for step in range(12)] for epoch in range(2)]
+    for epoch in epochs:
+        assert sorted(np.ravel(epoch).tolist()) == list(range(48))
+        neighbours = sum(abs(one - other) <= 2 for batch in epoch for one, other in pairwise(batch))
+        assert neighbours < 12  # of 36; in the order of the file all of them are
+    assert {frozenset(batch) for batch in epochs[0]} != {frozenset(batch) for batch in epochs[1]}
+
+
+def test_batches_of_short_and_of_long_series_follow_in_no_order() -> None:
+    batches = TrainingBatches(series(list(range(1, 49))), batch_size=4, epochs=1, seed=3)
+    longest = [max(batches[step][1].tolist()) for step in range(12)]
+    assert longest not in (sorted(longest), sorted(longest, reverse=True))
+
+
+@pytest.mark.parametrize("size", [3e4, -3e4, 1.0])
+def test_logits_of_any_size_become_probabilities(size: float) -> None:
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Activation("linear")])
+    logits = np.array([[size, size, size - 2], [size, 0, -size]], np.float32)
+    found = predict_probabilities(model, logits, 2)
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(found[0], np.array([1, 1, np.exp(-2)]) / (2 + np.exp(-2)), rtol=1e-3)
+    assert found[1].argmax() == (0 if size > 0 else 2)
 
 
 def test_targets_become_one_hot_and_weights_follow_them() -> None:

@@ -1,7 +1,8 @@
 """The evaluation of a network beside its baselines."""
 
-from unrolled.tasks.metrics import Evaluation
+from unrolled.tasks.metrics import ClassScore, Evaluation, evaluate_classes, label_scores
 
+import numpy as np
 import pytest
 
 
@@ -52,3 +53,26 @@ def test_metrics_stand_at_the_top_level_too_and_read_back() -> None:
     assert written["headline"] == "MAE"
     assert written["baselines"] == {"last value": {"MAE": 5.0}}
     assert Evaluation.from_json(written) == found
+
+
+def test_precision_is_of_the_predicted_and_recall_of_the_true() -> None:
+    # Of 6 cats one is called a dog; of 4 dogs three are called cats; nothing is a bird, and one cat is called one.
+    targets = np.array([0] * 6 + [1] * 4)
+    predicted = np.array([0, 0, 0, 0, 1, 2, 0, 0, 0, 1])
+    found = evaluate_classes(np.eye(3)[predicted], targets, ("cat", "dog", "bird"))
+    assert found.classes == (
+        ClassScore("cat", precision=4 / 7, recall=4 / 6, f1=8 / 13, support=6),
+        ClassScore("dog", precision=1 / 2, recall=1 / 4, f1=2 / 6, support=4),
+        ClassScore("bird", precision=0.0, recall=0.0, f1=0.0, support=0),
+    )
+    assert found.confusion == ((4, 1, 1), (3, 1, 0), (0, 0, 0))
+    assert found.accuracy == 0.5
+
+
+def test_each_label_has_a_precision_and_a_recall_of_its_own() -> None:
+    predicted = np.array([[1, 0], [1, 0], [1, 1], [1, 0]], bool)
+    targets = np.array([[1, 1], [0, 1], [0, 1], [0, 0]], bool)
+    assert label_scores(predicted, targets, ("a", "b")) == (
+        ClassScore("a", precision=1 / 4, recall=1.0, f1=2 / 5, support=1),
+        ClassScore("b", precision=1.0, recall=1 / 3, f1=2 / 4, support=3),
+    )
