@@ -10,6 +10,7 @@ from pathlib import Path
 
 import unrolled
 from tests.conftest import Command, environment
+from unrolled.cli import main
 from unrolled.cli.console import ResultConsole
 from unrolled.cli.tables import add_row, print_json, table_of
 from unrolled.config.experiment import ExperimentConfig
@@ -207,3 +208,26 @@ def test_all_columns_are_printed_in_a_narrow_terminal(tmp_path: Path, unrolled_c
     out = unrolled_command("runs", COLUMNS="20").stdout
     for header in ("folder", "status", "seed", "data", "test", "epochs", "seconds"):
         assert header in out
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        ValueError("RESOURCE_EXHAUSTED: Out of memory allocating 4000000000000 bytes."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: 4 TB"),
+    ],
+)
+def test_memory_that_runs_out_is_one_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lists(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("unrolled.comparison.listing.list_runs", lists)
+    with pytest.raises(SystemExit) as exit_:
+        main(["runs"])
+    assert exit_.value.code == 1
+    assert capsys.readouterr().err == (
+        "unrolled: there is not enough memory. Take a smaller batch_size or network, or end other programs.\n"
+    )

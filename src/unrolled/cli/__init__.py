@@ -115,6 +115,8 @@ def _ending(error: BaseException, arguments: Sequence[str] | None, *, is_interru
         return 1, ""
     if isinstance(error, ModuleNotFoundError):
         return 1, _missing_module(error)
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY):
+        return 1, "unrolled: there is not enough memory. Take a smaller batch_size or network, or end other programs."
     return 1, (isinstance(error, OSError) and _system_error(error)) or (
         f"internal error: {type(error).__name__}: {error}. Please report it with the output of: "
         f"unrolled --debug {' '.join(sys.argv[1:] if arguments is None else arguments)}"
@@ -122,6 +124,8 @@ def _ending(error: BaseException, arguments: Sequence[str] | None, *, is_interru
 
 
 _LONGEST_PATH = 80
+# How JAX, torch and TensorFlow say so.
+_OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "DefaultCPUAllocator: can't allocate memory", "OOM when allocating")
 
 
 def _system_error(error: OSError) -> str:

@@ -301,7 +301,7 @@ def _with_text(split: Split, text: str | LongText) -> Split:
 def _check_sampling(length: int, temperature: float, top_k: int | None, top_p: float | None) -> None:
     wanted = {
         "a length of at least 1": (length, length >= 1),
-        "a temperature of at least 0": (temperature, temperature >= 0),
+        "a temperature of at least 0": (temperature, 0 <= temperature < float("inf")),
         "top_k of at least 1": (top_k, top_k is None or top_k >= 1),
         "top_p above 0, at most 1": (top_p, top_p is None or 0 < top_p <= 1),
     }
