@@ -3,6 +3,7 @@
 import gzip
 import io
 import lzma
+import re
 import struct
 import zipfile
 import zlib
@@ -263,3 +264,52 @@ def test_json_of_many_different_fields_is_refused(tmp_path: Path) -> None:
         message = refusal(tmp_path / name)
         assert TOO_LARGE in message
         assert "Write fewer than 8,000 fields" in message
+
+
+def test_a_list_of_many_equal_numbers_in_one_row_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"x": [np.zeros(40_000_000, np.int8), np.zeros(3, np.int8)], "label": ["a", "b"]}).write_parquet(path)
+    assert f"t.parquet: {TOO_LARGE}" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "write", [pl.DataFrame.write_parquet, lambda frame, path: pq.write_table(frame.to_arrow(), path)]
+)
+def test_parquet_files_of_every_type_are_read(tmp_path: Path, write: Any) -> None:
+    rows = range(3_000)
+    frame = pl.DataFrame(
+        {
+            "text": [f"film {n}" for n in rows],
+            "x": [n / 2 for n in rows],
+            "steps": [[n, 1] for n in rows],
+            "body": [{"is": n % 2 == 0, "name": None} for n in rows],
+            "when": pl.datetime_range(
+                pl.datetime(2024, 1, 1), pl.datetime(2024, 1, 1) + pl.duration(days=2_999), "1d", eager=True
+            ),
+            "label": ["ab"[n % 2] for n in rows],
+        }
+    )
+    write(frame, tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet").frame["x"].to_list() == frame["x"].to_list()
+
+
+@pytest.mark.parametrize("claim", [2**31 - 1, -1])
+def test_parquet_pages_that_claim_many_values_are_refused(tmp_path: Path, claim: int) -> None:
+    # A decoder that allocates what a page claims ends the process.
+    def varint(value: int) -> bytes:
+        value, found = (value << 1) ^ (value >> 63), b""
+        while value > 0x7F:
+            value, found = value >> 7, found + bytes([value & 0x7F | 0x80])
+        return found + bytes([value])
+
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"x": [1.5] * 300, "label": ["a", "b"] * 150}).write_parquet(path, statistics=False)
+    content = path.read_bytes()
+    refused = 0
+    for begin in (found.start() for found in re.finditer(re.escape(varint(300)), content)):
+        path.write_bytes(content[:begin] + varint(claim) + content[begin + 2 :])
+        try:
+            read_table(path)
+        except DataError:
+            refused += 1
+    assert refused > 1

@@ -2,12 +2,13 @@
 
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from unrolled.data.column_types import first_line, with_simple_types
 from unrolled.data.limits import check_unpacked
+from unrolled.data.parquet_pages import claimed_size
 from unrolled.data.table import Table
 from unrolled.errors import DataError, did_you_mean
 from unrolled.storage import cannot_read
@@ -21,7 +22,7 @@ _COMPRESSED = re.compile(rb"\x28\xb5\x2f\xfd|\x04\x22\x4d\x18")
 _LARGE = 1 << 28
 # Of a cell, in bytes.
 _SMALLEST = 1
-_WIDTHS: Mapping[type[pl.DataType], int] = {
+_WIDTHS: dict[type[pl.DataType], int] = {
     **dict.fromkeys((pl.Int64, pl.UInt64, pl.Float64, pl.Datetime, pl.Duration, pl.Time, pl.List), 8),
     **dict.fromkeys((pl.Int32, pl.UInt32, pl.Float32, pl.Date, pl.Categorical, pl.Enum), 4),
     **dict.fromkeys((pl.String, pl.Binary, pl.Decimal, pl.Int128), 16),
@@ -181,6 +182,9 @@ def scan_parquet(path: Path) -> pl.LazyFrame:
     """
     if not path.is_file():
         raise cannot_read(path, IsADirectoryError() if path.is_dir() else FileNotFoundError())
+    stored = path.stat().st_size
+    if stored < _LARGE:
+        check_unpacked(path, claimed_size(path), stored, _REMEDY, is_kept_on_disk=True)
     with damage_named(path):
         rows = pl.scan_parquet(path, glob=False, low_memory=True)
         rows.collect_schema()

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -26,8 +27,10 @@ _CANDIDATES = (",", "\t", ";", "|")
 # The delimiter and the header are detected from the first rows.
 _DETECTION_ROWS, _DETECTION_CHARACTERS = 50, 1 << 22
 _QUOTE = '"'
+_MOST_COLUMNS = 100_000
 _CLASS_NAMES = ("label", "class", "target")
 _IS_EMPTY_ROW = pl.all_horizontal(pl.all().is_null() | (pl.all() == ""))
+_PREFACE = re.compile(rb"(?:#[^\n]*+(?:\n|\Z)|\r?\n)*+")
 _EXCEL_DELIMITER = re.compile(rb'"?sep=(.)"?\r?\n')
 
 
@@ -59,6 +62,13 @@ class DelimitedText:
         is_old_mac = b"\r" in content and b"\n" not in content
         self.content = _with_whole_header(content.replace(b"\r", b"\n") if is_old_mac else content, delimiter)
 
+        columns = self.content.partition(b"\n")[0].count(delimiter.encode()) + 1
+        if columns > _MOST_COLUMNS:
+            raise DataError(
+                f"{path}:{1 + skipped}: expected at most {_MOST_COLUMNS:,} columns, got {columns:,} with the delimiter "
+                f"{delimiter!r}. Write the numbers of an example into one cell, with spaces between them."
+            )
+
     def table(self, encoding: str, *, header: bool | None) -> Table:
         """Return the table, without its empty rows and with the names of its columns."""
         frame, quote = self._frame()
@@ -66,6 +76,8 @@ class DelimitedText:
             self._check_widths(quote)
         is_empty = frame.select(_IS_EMPTY_ROW).to_series()
         kept = frame.filter(~is_empty) if is_empty.any() else frame
+        if not kept.height:
+            raise DataError(f"{self.path}: expected rows, got none with anything in it. Check the file.")
         # Without this object, which holds the content of the file.
         again = (self.path, encoding, self.delimiter, self.skipped, quote)
 
@@ -82,8 +94,8 @@ class DelimitedText:
         if not header:
             names = self.names or [str(index + 1) for index in range(kept.width)]
         self.names = names
-        for name in names:
-            if names.count(name) > 1:
+        for name, count in Counter(names).items():
+            if count > 1:
                 line = lines()[0]
                 raise DataError(
                     f'{self.path}:{line}: expected column names that differ, got "{shown(name)}" twice. Rename one.'
@@ -230,10 +242,8 @@ def _rows(path: Path, text: str, delimiter: str, quote: str | None, skipped: int
 
 def _count_preface(content: bytes) -> int:
     """Return the number of lines before the table that are empty or begin with #."""
-    count = 0
-    while content.startswith((b"#", b"\n", b"\r\n")):
-        content, count = content.partition(b"\n")[2], count + 1
-    return count if content else 0
+    preface = _PREFACE.match(content)
+    return preface[0].count(b"\n") if preface and preface.end() < len(content) else 0
 
 
 def _names_columns(line: bytes, row: bytes, delimiter: str) -> bool:

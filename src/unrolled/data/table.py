@@ -21,6 +21,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+_LONGEST_NAME = 80
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -217,10 +219,11 @@ class Table:
 
 
 def format_list(names: Sequence[str], most: int = 12) -> str:
-    """Format names with commas; of many, the first.
+    """Format names with commas; of many, the first, and of long ones the beginning.
 
     Example:
         >>> format_list(["a", "b", "c"], 2)
         'a, b and 1 more'
     """
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    shortened = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in names[:most]]
+    return ", ".join(shortened) + (f" and {len(names) - most} more" if len(names) > most else "")
