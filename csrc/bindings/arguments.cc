@@ -1,12 +1,15 @@
 #include "bindings/arguments.h"
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 
 #include "runtime/workspace.h"
 
 namespace unrolled {
 namespace {
+
+constexpr double kMostFloats = 1e15;  // petabytes
 
 std::string format_shape(const int64_t* shape, size_t rank) {
   std::string text = "[";
@@ -16,16 +19,16 @@ std::string format_shape(const int64_t* shape, size_t rank) {
 
 template <typename T = float>
 T* required(const Array& array, std::initializer_list<int64_t> shape) {
-  return static_cast<T*>(check_shape(array, shape));
+  return static_cast<T*>(check_array(array, shape, alignof(T)));
 }
 
 template <typename T = float>
 T* optional(const Array& array, std::initializer_list<int64_t> shape) {
-  return array.is_empty() ? nullptr : required<T>(array, shape);
+  return array.is_absent() ? nullptr : required<T>(array, shape);
 }
 
 int32_t check_masks(const Array& dropout, const Recurrence& recurrence) {
-  const int64_t count = dropout.rank && !dropout.is_empty() ? dropout.shape[0] : 1;
+  const int64_t count = dropout.rank && !dropout.is_absent() ? dropout.shape[0] : 1;
   if (count != 1 && count != gate_count(recurrence))
     throw_unexpected(dropout,
                      std::string("1 or ") + std::to_string(gate_count(recurrence)) + " masks of " + dropout.name);
@@ -53,9 +56,7 @@ Inputs check_inputs(const Recurrence& recurrence, const Sizes& sizes, const Inpu
 
 }  // namespace
 
-bool Array::is_empty() const {
-  return !data || std::any_of(shape, shape + rank, [](int64_t length) { return length == 0; });
-}
+bool Array::is_absent() const { return rank == 0 ? !data : rank == 1 && shape[0] == 0; }
 
 void throw_unexpected(const Array& array, const std::string& expected) {
   const std::string actual = array.data || array.rank ? format_shape(array.shape, array.rank) : "none";
@@ -63,14 +64,17 @@ void throw_unexpected(const Array& array, const std::string& expected) {
                               ". Shape arrays as unrolled.kernels.spec says.");
 }
 
-void* check_shape(const Array& array, std::initializer_list<int64_t> shape) {
+void* check_array(const Array& array, std::initializer_list<int64_t> shape, size_t alignment) {
   if (array.rank != shape.size() || !std::equal(shape.begin(), shape.end(), array.shape))
     throw_unexpected(array, array.name + (" " + format_shape(shape.begin(), shape.size())));
+  if (reinterpret_cast<uintptr_t>(array.data) % alignment)
+    throw std::invalid_argument(std::string("native kernel: expected ") + array.name + " at a multiple of " +
+                                std::to_string(alignment) + " bytes, got an array that begins in between. Copy it.");
   return array.data;
 }
 
 float* check_cell_state(const Array& array, const Recurrence& recurrence, const Sizes& sizes) {
-  if (recurrence.cell != Cell::lstm && !array.is_empty()) throw_unexpected(array, std::string("no ") + array.name);
+  if (recurrence.cell != Cell::lstm && !array.is_absent()) throw_unexpected(array, std::string("no ") + array.name);
   return optional(array, {sizes.batch, sizes.units});
 }
 
@@ -108,6 +112,14 @@ int64_t checked_tape_size(const Recurrence& recurrence, const Sizes& sizes) {
   check_recurrence(recurrence);
   if (sizes.batch < 0 || sizes.time < 1 || sizes.features < 1 || sizes.units < 1)
     throw std::invalid_argument("native kernel: expected sizes of at least 1, got a smaller one.");
+  // An upper bound, in floating point: a product of absurd sizes overflows the integers.
+  const double rows = static_cast<double>(sizes.batch) * (static_cast<double>(sizes.time) + 2);
+  const double columns = 6.0 * (static_cast<double>(sizes.units) + 16) + static_cast<double>(sizes.features);
+  if (rows * columns > kMostFloats)
+    throw std::invalid_argument(
+        "native kernel: expected B * T * H of a size that fits into memory, got " +
+        format_shape(std::array{sizes.batch, sizes.time, sizes.features, sizes.units}.data(), 4) +
+        " = [B, T, F, H]. Use smaller batches.");
   return sizes.batch ? tape_size(recurrence, sizes) : 0;
 }
 

@@ -12,8 +12,8 @@
 namespace unrolled {
 
 // The arrays of a kernel, in the order of every framework's arguments: X(name, element type, presence), where presence
-// is required or optional. An optional array may have no elements: then it is absent. Where a list becomes parameters,
-// each X begins with a comma, and the first parameter stands before the list.
+// is required or optional. An optional array of shape [0] is absent. Where a list becomes parameters, each X begins
+// with a comma, and the first parameter stands before the list.
 #define UNROLLED_DIFFERENTIABLE_INPUTS(X)                                          \
   X(sequences, float, required)        /* [B, T, F] */                             \
   X(kernel, float, required)           /* [F, G*H] */                              \
@@ -41,7 +41,8 @@ struct Array {
   const int64_t* shape;
   size_t rank;
 
-  bool is_empty() const;
+  // Whether there is none, or one of shape [0] in its place.
+  bool is_absent() const;
 };
 
 #define UNROLLED_FIELD(name, type, presence) Array name;
@@ -65,8 +66,8 @@ constexpr int kGradients = sizeof(GradientArrays) / sizeof(Array);
 // Throws "expected {expected}, got {the shape of the array}".
 [[noreturn]] void throw_unexpected(const Array& array, const std::string& expected);
 
-// Returns the data of an array of this shape.
-void* check_shape(const Array& array, std::initializer_list<int64_t> shape);
+// Returns the data of an array of this shape, at a multiple of `alignment` bytes.
+void* check_array(const Array& array, std::initializer_list<int64_t> shape, size_t alignment = alignof(float));
 
 void check_recurrence(const Recurrence& recurrence);
 Sizes check_sizes(const Recurrence& recurrence, const InputArrays& arrays);

@@ -42,9 +42,9 @@ Array from_python(const char* name, const NdArray& array) {
 #define UNROLLED_ARRAY(name, type, presence) from_python(#name, name),
 #define UNROLLED_COTANGENT_ARRAY(name, type, presence) from_python(#name " cotangent", name),
 #define UNROLLED_GRADIENT_ARRAY(name, type, presence) from_python(#name " gradient", name##_gradient),
-#define UNROLLED_ARGUMENT(name, type, presence) , presence(#name)
-#define UNROLLED_COTANGENT_ARGUMENT(name, type, presence) , optional(#name)
-#define UNROLLED_GRADIENT_ARGUMENT(name, type, presence) , optional(#name "_gradient")
+#define UNROLLED_ARGUMENT(name, type, presence) , array_argument(#name)
+#define UNROLLED_COTANGENT_ARGUMENT(name, type, presence) , array_argument(#name)
+#define UNROLLED_GRADIENT_ARGUMENT(name, type, presence) , array_argument(#name "_gradient")
 
 void forward_for_python(const Recurrence& recurrence UNROLLED_INPUTS(UNROLLED_INPUT) UNROLLED_RESULTS(UNROLLED_RESULT),
                         const NumPyResult& tape) {
@@ -71,15 +71,15 @@ class PythonStream {
                const NumPyFloats& bias, const NumPyResult& h, const NumPyResult& c)
       : h_(h), c_(c) {
     check_recurrence(recurrence);
-    if (kernel.ndim() != 2 || kernel.shape(0) < 1) throw_unexpected(from_python("kernel", kernel), "kernel [F, G*H]");
-    if (h.ndim() != 2 || h.shape(0) < 1 || h.shape(1) < 1) throw_unexpected(from_python("h", h), "h [B, H]");
+    check_matrix(from_python("kernel", kernel), "kernel [F, G*H]");
+    check_matrix(from_python("h", h), "h [B, H]");
     const Sizes sizes{static_cast<int64_t>(h.shape(0)), 1, static_cast<int64_t>(kernel.shape(0)),
                       static_cast<int64_t>(h.shape(1))};
     const int64_t columns = gate_count(recurrence) * sizes.units;
-    check_shape(from_python("kernel", kernel), {sizes.features, columns});
-    check_shape(from_python("recurrent_kernel", recurrent_kernel), {sizes.units, columns});
+    check_array(from_python("kernel", kernel), {sizes.features, columns});
+    check_array(from_python("recurrent_kernel", recurrent_kernel), {sizes.units, columns});
     check_cell_state(from_python("c", c), recurrence, sizes);
-    if (recurrence.cell == Cell::lstm) check_shape(from_python("c", c), {sizes.batch, sizes.units});
+    if (recurrence.cell == Cell::lstm) check_array(from_python("c", c), {sizes.batch, sizes.units});
     batch_ = sizes.batch;
     features_ = sizes.features;
     is_long_ = batch_ * columns * (features_ + sizes.units) > kLongStep;
@@ -88,7 +88,7 @@ class PythonStream {
   }
 
   void step(const NumPyFloats& inputs) {
-    const auto* x = static_cast<const float*>(check_shape(from_python("inputs", inputs), {batch_, features_}));
+    const auto* x = static_cast<const float*>(check_array(from_python("inputs", inputs), {batch_, features_}));
     if (!is_long_) return stream_->step(x, h_.data(), c());
     nb::gil_scoped_release release;
     stream_->step(x, h_.data(), c());
@@ -98,6 +98,10 @@ class PythonStream {
   // Multiplications that take about as long as Python's switch interval. A shorter step does not release the GIL,
   // because the thread might wait for a thousand steps until it acquires it again.
   static constexpr int64_t kLongStep = 50'000'000;
+
+  static void check_matrix(const Array& array, const char* expected) {
+    if (array.rank != 2 || array.shape[0] < 1 || array.shape[1] < 1) throw_unexpected(array, expected);
+  }
 
   float* c() const { return c_.is_valid() ? c_.data() : nullptr; }
 
@@ -128,8 +132,8 @@ nb::tuple supported_targets() {
 }
 
 // Without conversion: the copy of an output would be written instead of the output.
-auto required(const char* name) { return nb::arg(name).noconvert(); }
-auto optional(const char* name) { return nb::arg(name).noconvert().none(); }
+// None is accepted for every array, and refused with its name where one is required.
+auto array_argument(const char* name) { return nb::arg(name).noconvert().none(); }
 
 }  // namespace
 }  // namespace unrolled
@@ -168,9 +172,10 @@ NB_MODULE(_extension, m) {
     return checked_tape_size(recurrence, {batch, time, features, units});
   });
   m.def("forward", &forward_for_python,
-        nb::arg("recurrence") UNROLLED_INPUTS(UNROLLED_ARGUMENT) UNROLLED_RESULTS(UNROLLED_ARGUMENT), optional("tape"));
+        nb::arg("recurrence") UNROLLED_INPUTS(UNROLLED_ARGUMENT) UNROLLED_RESULTS(UNROLLED_ARGUMENT),
+        array_argument("tape"));
   m.def("backward", &backward_for_python, nb::arg("recurrence") UNROLLED_INPUTS(UNROLLED_ARGUMENT),
-        required("tape") UNROLLED_RESULTS(UNROLLED_COTANGENT_ARGUMENT)
+        array_argument("tape") UNROLLED_RESULTS(UNROLLED_COTANGENT_ARGUMENT)
             UNROLLED_DIFFERENTIABLE_INPUTS(UNROLLED_GRADIENT_ARGUMENT));
   m.def("register_with_tensorflow", &register_with_tensorflow, nb::arg("library"));
   m.def("set_threads", &set_threads, nb::arg("count"));
@@ -183,7 +188,7 @@ NB_MODULE(_extension, m) {
   nb::class_<PythonStream>(m, "Stream")
       .def(nb::init<const Recurrence&, const NumPyFloats&, const NumPyFloats&, const NumPyFloats&, const NumPyResult&,
                     const NumPyResult&>(),
-           nb::arg("recurrence"), required("kernel"), required("recurrent_kernel"), optional("bias"), required("h"),
-           optional("c"))
-      .def("step", &PythonStream::step, required("inputs"));
+           nb::arg("recurrence"), array_argument("kernel"), array_argument("recurrent_kernel"), array_argument("bias"),
+           array_argument("h"), array_argument("c"))
+      .def("step", &PythonStream::step, array_argument("inputs"));
 }

@@ -147,6 +147,56 @@ def test_an_error_names_the_shapes() -> None:
     assert str(error.value) == ("native kernel: expected kernel of float32, got float64. Convert it with astype.")
 
 
+@every_cell
+@pytest.mark.parametrize("name", ["sequences", "kernel", "recurrent_kernel"])
+def test_a_required_array_is_missed_by_its_name(cell: str, name: str) -> None:
+    recurrence = CELLS[cell]
+    with pytest.raises(InvalidInput, match=rf"expected {name} \[.*, got none"):
+        native.forward_into(
+            recurrence, make_inputs(recurrence)._replace(**{name: None}), make_results(recurrence), None
+        )
+
+
+def test_weights_and_results_that_are_missing_are_missed_by_their_names() -> None:
+    recurrence, inputs, results = CELLS["lstm"], make_inputs(CELLS["lstm"]), make_results(CELLS["lstm"])
+    with pytest.raises(InvalidInput, match=r"expected kernel .*, got none"):
+        native.forward(recurrence, inputs._replace(kernel=None), training=False)
+    with pytest.raises(InvalidInput, match=r"expected h .*, got none"):
+        native.forward_into(recurrence, inputs, results._replace(h=None), None)
+    with pytest.raises(InvalidInput, match=r"expected tape .*, got none"):
+        native.backward_into(recurrence, inputs, None, results, Inputs(*[None] * 9))
+    with pytest.raises(InvalidInput, match=r"expected kernel .*, got none"):
+        native.open_stream(recurrence, None, inputs.recurrent_kernel, None, results.h, results.c)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["bias", "initial_h", "initial_c", "mask", "recurrent_dropout"])
+@pytest.mark.parametrize("shape", [(0, 9), (9, 0), (0, 0, 0)])
+def test_an_array_without_elements_is_not_an_absent_one(name: str, shape: tuple[int, ...]) -> None:
+    inputs = make_inputs(CELLS["lstm"])
+    empty = np.zeros(shape, bool if name == "mask" else np.float32)
+    with pytest.raises(InvalidInput, match=name):
+        native.forward(CELLS["lstm"], inputs._replace(**{name: empty}), training=False)
+
+
+def test_an_array_between_two_numbers_of_memory_is_copied_or_refused() -> None:
+    recurrence, inputs, results = CELLS["lstm"], make_inputs(CELLS["lstm"]), make_results(CELLS["lstm"])
+    memory = np.zeros(inputs.sequences.nbytes + 1, np.uint8)
+    shifted = memory[1:].view(np.float32).reshape(inputs.sequences.shape)
+    shifted[...] = inputs.sequences
+    assert_same(
+        native.forward(recurrence, inputs._replace(sequences=shifted), training=False)[0],
+        native.forward(recurrence, inputs, training=False)[0],
+    )
+    with pytest.raises(InvalidInput, match="expected sequences at a multiple of 4 bytes"):
+        native.forward_into(recurrence, inputs._replace(sequences=shifted), results, None)
+
+
+@pytest.mark.parametrize("sizes", [(1 << 40,) * 4, (1 << 62, 1, 1, 1), (1, 1, 1, 1 << 62), (1 << 31, 1 << 31, 1, 5)])
+def test_sizes_that_fit_into_no_memory_are_rejected(sizes: tuple[int, int, int, int]) -> None:
+    with pytest.raises(InvalidInput, match="fits into memory"):
+        native.tape_size(CELLS["lstm"], *sizes)
+
+
 @pytest.mark.parametrize("shape", [(B, 0, F), (B, T, 0)])
 def test_no_steps_and_no_features_are_rejected(shape: tuple[int, int, int]) -> None:
     inputs = make_inputs(CELLS["gru"])._replace(sequences=np.zeros(shape, np.float32))

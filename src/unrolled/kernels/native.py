@@ -350,14 +350,14 @@ def _in_c_order(inputs: Inputs) -> Inputs:
 
 
 def _contiguous(name: str, array: Any) -> Any:
-    """Return the array in C order, copied only if it is in another order."""
+    """Return the array in C order, copied only if it is in another order or between two numbers of memory."""
     if array is None:
         return None
     array = np.asarray(array)
     dtype: Literal["bool", "float32"] = "bool" if name in BOOLEAN else "float32"
     if array.dtype != dtype:
         raise InvalidInput(f"native kernel: expected {name} of {dtype}, got {array.dtype}. Convert it with astype.")
-    return np.ascontiguousarray(array)
+    return np.require(array, requirements=["C_CONTIGUOUS", "ALIGNED"])
 
 
 # The interface of XLA and TensorFlow, which call the kernels without Python.
