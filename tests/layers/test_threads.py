@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from unrolled.layers import GRU, LSTM
@@ -58,10 +59,11 @@ model.compile("sgd", "mse")
 x = np.random.default_rng(0).normal(size=(64, 9, 4)).astype("float32")
 model.fit(x, np.zeros((64, 3)), verbose=0)
 expected = model.predict_on_batch(x)
-for ask in (model.predict_on_batch, lambda x: model.predict(x, verbose=0)):
+layer, ends = model.layers
+for ask in (model.predict_on_batch, lambda x: model.predict(x, verbose=0), model, lambda x: ends(layer(x))):
     if (child := os.fork()) == 0:
         try:
-            os._exit(0 if np.allclose(ask(x), expected, atol=1e-6) else 1)
+            os._exit(0 if np.allclose(keras.ops.convert_to_numpy(ask(x)), expected, atol=1e-6) else 1)
         except InvalidSetting as error:
             print(error, flush=True)
             os._exit(2)
@@ -74,8 +76,69 @@ def test_a_process_forked_after_a_training_answers_or_says_that_it_cannot() -> N
     done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=120)
     printed = done.stdout.splitlines()
     if keras.backend.backend() == "torch":
-        assert printed == ["0 True"] * 2
+        assert printed == ["0 True"] * 4
         return
-    assert printed[1::2] == ["2 True"] * 2
-    assert "this process was forked from one that had computed" in printed[0]
-    assert "Start it with the method spawn" in printed[0]
+    assert printed[1::2] == ["2 True"] * 4
+    for message in printed[::2]:
+        assert "this process was forked from one that had computed" in message
+        assert "Start it with the method spawn" in message
+
+
+CHILDREN = """
+import multiprocessing, os, sys, threading
+import numpy as np
+import unrolled
+import keras
+from unrolled.errors import InvalidSetting
+from unrolled.layers import LSTM
+
+x = np.linspace(-1, 1, 64 * 9 * 4, dtype="float32").reshape(64, 9, 4)
+
+def build():
+    keras.utils.set_random_seed(3)
+    return keras.Sequential([keras.Input((9, 4)), LSTM(8), keras.layers.Dense(3)])
+
+def ask(_=None):
+    try:
+        return keras.ops.convert_to_numpy((model if "model" in globals() else build())(x)).tolist()
+    except InvalidSetting as error:
+        return str(error)
+
+def fork():
+    receiver, sender = os.pipe()
+    if os.fork() == 0:
+        os.write(sender, repr(ask()).encode()[:1000])
+        os._exit(0)
+    os.close(sender)
+    answers.append(os.fdopen(receiver).read())
+
+def told(answer):
+    print("refused" if "was forked from one that had computed" in str(answer) else "answered", flush=True)
+
+if __name__ == "__main__":
+    model, answers = build(), []
+    expected = ask()
+    way = sys.argv[1]
+    if way == "thread":
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+        told(answers[0])
+    elif way == "DataLoader":
+        from torch.utils.data import DataLoader
+        told(list(DataLoader(range(2), batch_size=None, num_workers=1, collate_fn=ask))[0])
+    else:
+        with multiprocessing.get_context(way).Pool(1) as pool:
+            answer = pool.apply(ask)
+            told(answer)
+            assert isinstance(answer, str) or np.allclose(answer, expected, atol=1e-6)
+"""
+
+
+@pytest.mark.parametrize("way", ["fork", "spawn", "thread", "DataLoader"])
+def test_children_of_every_kind_answer_or_say_that_they_cannot(way: str, tmp_path: Path) -> None:
+    program = tmp_path / "children.py"
+    program.write_text(CHILDREN)
+    done = subprocess.run([sys.executable, program, way], capture_output=True, text=True, timeout=120)
+    answers = way == "spawn" or keras.backend.backend() == "torch"
+    assert (done.stdout, done.returncode) == ("answered\n" if answers else "refused\n", 0), done.stderr

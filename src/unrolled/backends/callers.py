@@ -32,17 +32,25 @@ def ask_in_turn(trainer: type) -> None:
         _replace(trainer, name, _in_turn)
 
 
-def refuse_after_fork(trainer: type, framework: str, has_computed: Callable[[], bool]) -> None:
+def refuse_after_fork(trainer: Any, framework: str, has_computed: Callable[[], bool]) -> None:
     """Make a model raise in a process that was forked after the framework had computed, where it would wait for ever.
 
     Args:
-        trainer: The class from which a model has ``predict`` and ``fit``, and which is changed.
+        trainer: The class from which a model has ``predict`` and ``fit``, and which is changed. Another one of its
+            classes has ``__call__``.
         framework: Its name, for the message.
         has_computed: Returns True if the framework's threads have begun.
     """
     os.register_at_fork(before=lambda: _COMPUTED.update([framework] if has_computed() else []))
     for name in (*_ASKING, "fit", "train_on_batch"):
         _replace(trainer, name, _unless_forked)
+
+    def call(model: Any, *arguments: Any, **named: Any) -> Any:
+        check_process()
+        return super(trainer, model).__call__(*arguments, **named)
+
+    # Of a model itself, which converts its inputs before any layer runs.
+    trainer.__call__ = call
 
 
 def check_process() -> None:

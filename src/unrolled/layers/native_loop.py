@@ -8,6 +8,7 @@ import logging
 from typing import Any, NamedTuple
 
 from unrolled.backends import current
+from unrolled.backends.callers import check_process
 from unrolled.errors import InvalidSetting, did_you_mean
 from unrolled.kernels.spec import Inputs, RecurrenceSpec
 
@@ -85,6 +86,15 @@ class NativeLoop:
                     "In a callback, reset the layers of self.model, which takes it back."
                 )
             variable.assign(keras.ops.zeros(variable.shape, variable.dtype))
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Compute the layer, unless this process was forked from one whose framework had computed.
+
+        Raises:
+            InvalidSetting: It was; Keras would wait for ever while it converts the inputs.
+        """
+        check_process()
+        return super().__call__(*arguments, **named)  # type: ignore[misc]
 
     def call(
         self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False, resets: Any = None
