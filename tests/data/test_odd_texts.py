@@ -153,6 +153,19 @@ def test_a_series_of_many_classes_is_read_in_the_time_of_its_lines(tmp_path: Pat
     assert len(refusal(path)) < 400
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("#\n" * 500_000, "cannot tell which column is the target"),
+        (",\n" * 500_000, "got none with anything in it"),
+        ("," * 1_000_000, "expected at most 100,000 columns, got 1,000,001 with the delimiter ','"),
+    ],
+    ids=["comments", "empty cells", "one line"],
+)
+def test_long_files_of_nothing_are_refused_at_once(tmp_path: Path, content: str, message: str) -> None:
+    assert message in refusal(written(tmp_path, content, "t.csv"))
+
+
 def test_json_that_is_cut_off_names_its_line(tmp_path: Path) -> None:
     whole = json.dumps([{"text": f"film {n}", "label": "ab"[n % 2]} for n in range(12)])
     assert "t.json:1: not valid JSON" in refusal(written(tmp_path, whole[:-9], "t.json"))

@@ -62,7 +62,8 @@ class DelimitedText:
         is_old_mac = b"\r" in content and b"\n" not in content
         self.content = _with_whole_header(content.replace(b"\r", b"\n") if is_old_mac else content, delimiter)
 
-        columns = self.content.partition(b"\n")[0].count(delimiter.encode()) + 1
+        end = self.content.find(b"\n")
+        columns = self.content.count(delimiter.encode(), 0, end if end >= 0 else len(self.content)) + 1
         if columns > _MOST_COLUMNS:
             raise DataError(
                 f"{path}:{1 + skipped}: expected at most {_MOST_COLUMNS:,} columns, got {columns:,} with the delimiter "
