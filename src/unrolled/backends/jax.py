@@ -1,10 +1,12 @@
 """Everything that differs on JAX.
 
-The recurrent operation works under ``jit``, ``grad``, ``vmap`` and ``checkpoint``. XLA calls the kernels itself,
+The recurrent operation works under ``jit``, ``grad``, ``vmap`` and ``checkpoint``; where forward-mode or second
+derivatives are asked for, or an export, Keras' own loop computes a layer. XLA calls the kernels itself,
 through its foreign function interface, without Python and without a copy. An absent array is passed as one without
 elements, and so are a gradient that is not wanted and the tape where nothing is differentiated.
 """
 
+import inspect
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +25,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import platformdirs
-from jax._src import xla_bridge
+from jax._src import api, xla_bridge
+from jax._src.export import _export
 from jax.custom_derivatives import SymbolicZero
 from keras.src.backend.jax.trainer import JAXTrainer
 
@@ -31,6 +34,7 @@ CAN_COMPILE = True
 """True if the kernels can be part of a function that the framework compiles."""
 
 _EMPTY = (0,)
+_API, _EXPORT = api.__file__, _export.__file__
 _LEAST_SECONDS, _MOST_BYTES = 0.1, 1 << 30
 
 
@@ -70,9 +74,29 @@ refuse_after_fork(JAXTrainer, "JAX", xla_bridge.backends_are_initialized)
 
 
 def unsupported_reason(recurrence: RecurrenceSpec, dtype: str, array: Any = None) -> str | None:
-    """Return the reason why no kernel can compute a recurrence on JAX's default device; None if one can."""
+    """Return the reason why no kernel can compute a recurrence on JAX's default device; None if one can.
+
+    A function that ``jit`` has traced before keeps its kernels, and JAX refuses its other derivatives itself.
+    """
     check_process()
+    if reason := _unsupported_transformation():
+        return reason
     return native.unsupported_reason(recurrence, dtype=dtype, device=jax.default_backend())
+
+
+def _unsupported_transformation() -> str | None:
+    """Return what this function is traced for and has no kernel, which its tracers do not tell from a gradient."""
+    names = []
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_filename == _EXPORT:
+            return "jax.export has no native kernel"
+        if frame.f_code.co_filename == _API:
+            names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    if "_jvp" in names or "linearize" in names:
+        return "forward-mode derivatives have no native kernel"
+    return "second derivatives have no native kernel" if names.count("vjp") > 1 else None
 
 
 def run_recurrence(recurrence: RecurrenceSpec, inputs: Inputs) -> Outputs:
