@@ -22,11 +22,11 @@ from unrolled.kernels.spec import BOOLEAN, DIFFERENTIABLE, Inputs, Outputs, Recu
 from unrolled.system import cpu_features, cpu_model
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import platformdirs
-from jax._src import api, xla_bridge
-from jax._src.export import _export
+from jax._src import xla_bridge
 from jax.custom_derivatives import SymbolicZero
 from keras.src.backend.jax.trainer import JAXTrainer
 
@@ -34,7 +34,8 @@ CAN_COMPILE = True
 """True if the kernels can be part of a function that the framework compiles."""
 
 _EMPTY = (0,)
-_API, _EXPORT = api.__file__, _export.__file__
+# The files of these functions, by which they are known where they are being called.
+_API, _EXPORT = (inspect.unwrap(function).__code__.co_filename for function in (jax.jvp, jax.export.export))
 _LEAST_SECONDS, _MOST_BYTES = 0.1, 1 << 30
 
 
