@@ -213,6 +213,84 @@ print("done")
     assert python(PROGRAM + FORK + program) == "done\n"
 
 
+def test_a_process_may_fork_while_kernels_reserve_memory() -> None:
+    """Of which the smallest do little else; a child that inherits their lock waits for it until its alarm."""
+    program = """
+from threading import Thread
+
+tiny, ended = make_inputs(lstm, Sizes(1, 1, 1, 1)), []
+
+def keep_running():
+    while not ended:
+        run(lstm, tiny)
+
+runners = [Thread(target=keep_running) for _ in range(4)]
+for runner in runners:
+    runner.start()
+try:
+    for _ in range(300):
+        fork(lambda: run(lstm, tiny))
+finally:
+    ended.append(True)
+print("done")
+"""
+    assert python(PROGRAM + FORK + program) == "done\n"
+
+
+@pytest.mark.parametrize("threads", ["own", "torch"])
+def test_every_thread_counts_denormal_results_as_zero(threads: str) -> None:
+    """Torch's too, which are older than the first call of a kernel and do not inherit from its caller."""
+    begin = """
+import numpy as np
+from unrolled.kernels.spec import Inputs, RecurrenceSpec
+
+linear = RecurrenceSpec("simple_rnn", activation="linear", return_sequences=True)
+weights = np.eye(64, dtype=np.float32)
+inputs = Inputs(np.full((192, 200, 64), 1e-20, np.float32), 1e-20 * weights, 0 * weights)
+compute = lambda: native.forward(linear, inputs, training=False)[0]
+"""
+    share = {
+        "own": "",
+        "torch": """
+import torch
+torch.set_num_threads(3)
+torch.rand(1 << 22).exp()
+assert native.share_threads(Path(torch.__file__).parent / "lib" / "libtorch_cpu.so")
+""",
+    }
+    end = """
+for _ in range(10):
+    assert not np.asarray(compute().outputs).any()
+print("done")
+"""
+    assert python(PROGRAM + begin + share[threads] + end) == "done\n"
+
+
+def test_out_of_memory_in_one_of_the_threads_is_an_error() -> None:
+    """The memory of a thread's rows is larger than all that its caller reserves."""
+    program = """
+import resource
+import numpy as np
+from unrolled.kernels.spec import Inputs, Outputs, RecurrenceSpec
+
+run(lstm, large)
+spec = RecurrenceSpec("simple_rnn")
+random = np.random.default_rng(0)
+inputs = Inputs(*(random.normal(size=size).astype(np.float32) for size in ((4096, 1, 4096), (4096, 1), (1, 1))))
+outputs = Outputs(np.empty((4096, 1, 1), np.float32), np.empty((4096, 1), np.float32))
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (8 << 20), resource.RLIM_INFINITY))
+try:
+    native.forward_into(spec, inputs, outputs, None)
+except MemoryError:
+    print("MemoryError")
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+native.forward_into(spec, inputs, outputs, None)
+assert np.allclose(outputs.h, np.tanh(inputs.sequences[:, 0] @ inputs.kernel), atol=1e-2)
+"""
+    assert python(PROGRAM + program) == "MemoryError\n"
+
+
 def test_multiprocessing_by_fork() -> None:
     program = """
 import multiprocessing
