@@ -149,6 +149,14 @@ def test_integer_inputs_are_converted(kind: str) -> None:
     assert ours(counts).shape == (2, UNITS)
 
 
+def test_a_wrapper_may_hand_on_inputs_of_another_dtype() -> None:
+    layers = both("LSTM", dtype="bfloat16", recurrent_initializer="zeros")
+    x = sequences()[:, None]
+    outputs = [[np.array(keras.ops.convert_to_numpy(keras.layers.TimeDistributed(one)(x)), float)] for one in layers]
+    assert "bfloat16" in layers[0].kernel_used
+    assert_equal(*outputs, tolerance=1e-2)
+
+
 @pytest.mark.parametrize("kind", LAYERS)
 def test_an_empty_batch_has_empty_outputs(kind: str) -> None:
     ours, _ = both(kind, return_sequences=True)

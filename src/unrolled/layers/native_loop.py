@@ -179,7 +179,9 @@ def unsupported_layer(layer: Any, sequences: Any = None, dtype: str | None = Non
 def unsupported_reason(layer: Any, sequences: Any, states: Any, mask: Any, resets: Any = None) -> str | None:
     """Return the reason why no kernel can compute a call, as the end of a sentence; None if one can."""
     dtype = keras.backend.standardize_dtype(sequences.dtype)
-    if reason := unsupported_layer(layer, sequences, dtype if "float" in dtype else None):
+    # A wrapper may hand on inputs of another dtype than the cell's.
+    is_own = "float" not in dtype or layer.cell.compute_dtype != "float32"
+    if reason := unsupported_layer(layer, sequences, None if is_own else dtype):
         return reason
     batch, time, features = sequences.shape
     if not all(isinstance(size, int | None) for size in sequences.shape):
