@@ -14,7 +14,7 @@ USE := $(VENV)/$(if $(wildcard $(VENV)/development.stamp),development.stamp,use.
 CONTRACT := tests/layers tests/training/test_trainer.py tests/training/test_checkpoints.py tests/diagnostics/test_probe.py
 
 .DEFAULT_GOAL := help
-.PHONY: help train test check bench docs clean
+.PHONY: help train test check soak bench docs clean
 .SILENT:
 
 help: ## Show this list
@@ -48,6 +48,10 @@ $(SANITIZED)/passed.stamp: $(CSRC) $(wildcard src/unrolled/kernels/*.py tests/ke
 	PYTHONPATH="$(CURDIR)/$(SANITIZED)/site:$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" \
 	$(BIN)/python -S -m pytest --quiet --exitfirst --capture=sys --max-worker-restart=0 --dist load --tx '2*popen//python=$(BIN)/python -S' tests/kernels/test_native*.py
 	touch $@
+
+soak: $(VENV)/development.stamp ## Draw programs and broken files for an hour; for less in SECONDS=600
+	UNROLLED_SOAK_SECONDS=$(or $(SECONDS),3600) UNROLLED_FIRST_PROGRAM=$$(date +%s) UNROLLED_FUZZ_CASES=20000 \
+	KERAS_BACKEND=jax $(BIN)/pytest -n 2 --dist loadgroup tests/layers/test_programs.py $$(grep -rl UNROLLED_FUZZ_CASES tests) $(ARGS)
 
 bench: $(VENV)/development.stamp ## Time unrolled beside plain Keras on every backend
 	$(BIN)/python -m benchmarks $(ARGS)

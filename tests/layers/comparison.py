@@ -1,6 +1,6 @@
 """A native layer and Keras' own with equal weights: outputs and gradients, on the backend that the tests run on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import unrolled.layers
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Differentiated = Callable[[list[Array], Sequence[int]], tuple[list[Array], list[Array]]]
 
 BATCH, TIME, FEATURES, UNITS = 3, 7, 4, 5
 
@@ -55,11 +56,32 @@ def initial_state(kind: str) -> list[Array]:
 
 def differentiate(layer: keras.Layer, arrays: list[Array], **arguments: Any) -> tuple[list[Array], list[Array]]:
     """The outputs, and the gradients of a loss with respect to ``arrays`` (sequences, initial states) and weights."""
-    function = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}[keras.backend.backend()]
-    outputs, gradients = function(layer, arrays, arguments)
-    return [np.array(keras.ops.convert_to_numpy(output)) for output in outputs], [
-        np.array(keras.ops.convert_to_numpy(gradient)) for gradient in gradients
-    ]
+
+    def call(layer: Any, arrays: list[Any]) -> list[Any]:
+        states = {"initial_state": arrays[1:]} if len(arrays) > 1 else {}
+        return list(keras.tree.flatten(layer(arrays[0], **states, **arguments)))
+
+    return differentiator(layer, call)(arrays, range(len(arrays)))
+
+
+def differentiator(layer: Any, call: Callable[[Any, list[Any]], list[Any]]) -> Differentiated:
+    """A function of arrays and of the numbers of those that have gradients, compiled for each list of shapes on JAX.
+
+    Args:
+        layer: A layer or a model.
+        call: Returns the outputs of the layer for tensors.
+
+    Returns:
+        A function that returns the outputs, and the gradients of a loss in which each output has a weight of its own
+        with respect to these arrays and to the layer's weights.
+    """
+    function = {"jax": _jax, "tensorflow": _tensorflow, "torch": _torch}[keras.backend.backend()](layer, call)
+
+    def differentiate(arrays: list[Array], wanted: Sequence[int]) -> tuple[list[Array], list[Array]]:
+        outputs, gradients = function(arrays, wanted)
+        return _as_numpy(outputs), _as_numpy(gradients)
+
+    return differentiate
 
 
 def assert_equal(ours: Sequence[Array], theirs: Sequence[Array], *, tolerance: float) -> None:
@@ -69,55 +91,66 @@ def assert_equal(ours: Sequence[Array], theirs: Sequence[Array], *, tolerance: f
         np.testing.assert_allclose(our, their, rtol=tolerance, atol=tolerance * max(1e-3, float(np.abs(their).max())))
 
 
-def _call(layer: keras.Layer, arrays: list[Any], arguments: dict[str, Any]) -> tuple[list[Any], Any]:
-    """The layer's outputs, and a loss in which each has a weight of its own."""
-    states = {"initial_state": arrays[1:]} if len(arrays) > 1 else {}
-    outputs = keras.tree.flatten(layer(arrays[0], **states, **arguments))
-    return outputs, _loss(outputs)
+def _as_numpy(tensors: Sequence[Any]) -> list[Array]:
+    return [np.array(keras.ops.convert_to_numpy(tensor), "float32") for tensor in tensors]
 
 
 def _loss(outputs: list[Any]) -> Any:
     random = np.random.default_rng(3)
     weights = (keras.ops.convert_to_tensor(random.normal(size=output.shape), "float32") for output in outputs)
-    return sum(keras.ops.sum(output * weight) for output, weight in zip(outputs, weights, strict=True))
+    products = (keras.ops.cast(output, "float32") * weight for output, weight in zip(outputs, weights, strict=True))
+    return sum(keras.ops.sum(product) for product in products)
 
 
-def _jax(layer: keras.Layer, arrays: list[Array], arguments: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+def _jax(layer: Any, call: Any) -> Any:
     import jax
 
     constant = [variable.value for variable in layer.non_trainable_variables]
 
-    def loss(weights: list[Any], arrays: list[Any]) -> tuple[Any, list[Any]]:
+    def loss(weights: list[Any], floats: dict[int, Any], others: dict[int, Any]) -> tuple[Any, list[Any]]:
         with keras.StatelessScope(
             [
                 *zip(layer.trainable_variables, weights, strict=True),
                 *zip(layer.non_trainable_variables, constant, strict=True),
             ]
         ):
-            outputs, value = _call(layer, arrays, arguments)
-        return value, outputs
+            outputs = call(layer, [tensor for _, tensor in sorted((floats | others).items())])
+        return _loss(outputs), outputs
 
-    weights = [variable.value for variable in layer.trainable_variables]
-    tensors = [jax.numpy.asarray(array) for array in arrays]
     compiled = jax.jit(jax.value_and_grad(loss, argnums=(1, 0), has_aux=True), compiler_options=_FAST_TO_COMPILE)
-    (_, outputs), gradients = compiled(weights, tensors)
-    return outputs, [*gradients[0], *gradients[1]]
+
+    def function(arrays: list[Array], wanted: Sequence[int]) -> tuple[list[Any], list[Any]]:
+        tensors = {number: jax.numpy.asarray(array) for number, array in enumerate(arrays)}
+        floats = {number: tensors.pop(number) for number in wanted}
+        weights = [variable.value for variable in layer.trainable_variables]
+        (_, outputs), (by_arrays, by_weights) = compiled(weights, floats, tensors)
+        return outputs, [*by_arrays.values(), *by_weights]
+
+    return function
 
 
-def _tensorflow(layer: keras.Layer, arrays: list[Array], arguments: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+def _tensorflow(layer: Any, call: Any) -> Any:
     import tensorflow as tf
 
-    tensors = [tf.constant(array) for array in arrays]
-    with tf.GradientTape() as tape:
-        tape.watch(tensors)
-        outputs, value = _call(layer, tensors, arguments)
-    return outputs, tape.gradient(value, [*tensors, *(variable.value for variable in layer.trainable_variables)])
+    def function(arrays: list[Array], wanted: Sequence[int]) -> tuple[list[Any], list[Any]]:
+        tensors = [tf.constant(array) for array in arrays]
+        at = [*(tensors[number] for number in wanted), *(variable.value for variable in layer.trainable_variables)]
+        with tf.GradientTape() as tape:
+            tape.watch(at)
+            outputs = call(layer, tensors)
+            loss = _loss(outputs)
+        return outputs, tape.gradient(loss, at, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+    return function
 
 
-def _torch(layer: keras.Layer, arrays: list[Array], arguments: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+def _torch(layer: Any, call: Any) -> Any:
     import torch
 
-    tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
-    outputs, value = _call(layer, tensors, arguments)
-    wanted = [*tensors, *(variable.value for variable in layer.trainable_variables)]
-    return outputs, list(torch.autograd.grad(value, wanted))
+    def function(arrays: list[Array], wanted: Sequence[int]) -> tuple[list[Any], list[Any]]:
+        tensors = [torch.tensor(array, requires_grad=number in wanted) for number, array in enumerate(arrays)]
+        outputs = call(layer, tensors)
+        at = [*(tensors[number] for number in wanted), *(variable.value for variable in layer.trainable_variables)]
+        return outputs, list(torch.autograd.grad(_loss(outputs), at, materialize_grads=True))
+
+    return function
