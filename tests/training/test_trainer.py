@@ -45,7 +45,7 @@ def test_a_run_folder_holds_everything(tiny: Path) -> None:
         "report.html",
     }
     assert run.path.name.endswith("Z-tiny")
-    assert run.status == {"format": 2, "status": "finished", "message": ""}
+    assert run.status == {"format": 2, "status": "finished", "message": "", "is_trained": True}
     environment = json.loads((run.path / "environment.json").read_text())
     assert environment["backend"] == keras.backend.backend()
     assert environment["seed"] == 0
