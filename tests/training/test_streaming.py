@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import unrolled
-from unrolled.data import examples, long_text, pieces, precision, ragged, tables
+from unrolled.data import binary_tables, examples, long_text, pieces, precision, ragged
 from unrolled.data.examples import examples_in_pieces, load_labeled_table
 from unrolled.data.ragged import Ragged
 from unrolled.data.schema import TableSchema
@@ -74,7 +74,7 @@ def test_a_run_on_data_in_pieces_is_the_run_on_the_same_data_in_memory(
 
 
 def test_texts_are_indexed_like_an_array(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "BYTES_AT_ONCE", 64)
+    monkeypatch.setattr(binary_tables, "_BYTES_AT_ONCE", 64)
     schema = TableSchema(("text",), ("label",), kind="text")
     stored = examples_in_pieces(Path(files["texts"]), schema)[0].inputs
     in_memory = Texts.of(SENTENCES["text"])
@@ -87,7 +87,7 @@ def test_texts_are_indexed_like_an_array(files: dict[str, str], monkeypatch: pyt
 
 
 def test_all_pieces_decide_whether_float32_tells_numbers_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "BYTES_AT_ONCE", 64)
+    monkeypatch.setattr(binary_tables, "_BYTES_AT_ONCE", 64)
     monkeypatch.setattr(ragged, "LARGEST_IN_MEMORY", 0)
     monkeypatch.setattr(precision, "_ROWS_AT_ONCE", 7)
     stamps = [1.7e9 + (n - 60) * 10.0 * (n > 60) for n in range(120)]
