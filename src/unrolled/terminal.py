@@ -1,4 +1,4 @@
-"""What is printed: no escape code of a stranger, no forged line, and one error where it cannot be written.
+"""Printing: no escape code of a stranger, no forged line, and one error where it cannot be written.
 
 Names come from files that somebody else made: of classes, columns, series, files and runs. Whatever is printed passes
 through `visible` before any color is added to it.

@@ -16,7 +16,7 @@ from unrolled.errors import Diverged, Interrupted, InvalidSetting, RunError, Wri
 from unrolled.runs.run import Run
 from unrolled.storage import is_locked, locked
 from unrolled.training import callbacks
-from unrolled.training.checkpoints import newest_checkpoint
+from unrolled.training.checkpoints import newest_checkpoint, read_best_weights, write_best_weights
 
 import numpy as np
 import pytest
@@ -385,3 +385,18 @@ def test_a_training_that_left_a_network_and_no_checkpoint_starts_over_and_keeps_
     network = (run.path / "model.keras").read_bytes()
     assert_equal_runs(unrolled.resume(run.path, quiet=True), whole)
     assert (run.path / "model-0-epochs.keras").read_bytes() == network
+
+
+def test_the_best_weights_of_a_training_that_starts_over_stay_beside_those_of_one_that_was_killed(
+    tmp_path: Path,
+) -> None:
+    for epoch in (4, 5, 1):
+        write_best_weights(tmp_path, epoch, [np.full(2, float(epoch))])
+    (tmp_path / "checkpoints" / "best-mine.npz").write_text("precious")
+    write_best_weights(tmp_path, 2, [np.full(2, 2.0)])
+    assert [read_best_weights(tmp_path, epoch)[0][0] for epoch in (1, 2)] == [1.0, 2.0]
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+        "best-000001.npz",
+        "best-000002.npz",
+        "best-mine.npz",
+    ]

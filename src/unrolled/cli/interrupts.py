@@ -13,7 +13,7 @@ _CODE = 128 + signal.SIGINT
 
 
 class Interrupts:
-    """What Ctrl-C does: it raises once, so that files are closed and processes stopped; a second one ends at once.
+    """Handler of Ctrl-C that raises once, so that files are closed and processes stopped; a second one ends at once.
 
     Attributes:
         arrived: Whether it has been pressed.

@@ -8,7 +8,7 @@ from typing_extensions import TypedDict  # as pydantic asks for up to Python 3.1
 
 
 class Status(TypedDict, total=False):
-    """``status.json``: how the training stands.
+    """``status.json``: the state of the training.
 
     Attributes:
         format: The format of the folder.

@@ -191,7 +191,7 @@ class Run:
 
     @property
     def status(self) -> Status:
-        """How the training stands."""
+        """The content of ``status.json``."""
         found: Status = self.read_json("status.json", Status)
         return found
 
@@ -213,7 +213,10 @@ class Run:
     @property
     def is_trained(self) -> bool:
         """True if the training came to its end and its network was saved, even if it was not evaluated any more."""
-        return self.is_finished or ((self.path / "status.json").exists() and self.status.get("is_trained", False))
+        if not (self.path / "status.json").exists():
+            return False
+        status = self.status
+        return status["status"] == "finished" or status.get("is_trained", False)
 
     @property
     def metrics(self) -> list[Epoch]:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import time
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,16 +9,15 @@ from typing import Any, Protocol
 from unrolled.config.sections import TrainingConfig
 from unrolled.errors import Diverged, RunError, WriteError
 from unrolled.runs.run import Run
-from unrolled.storage import cannot_write, replacing, write_text
+from unrolled.storage import write_text
 from unrolled.training.checkpoints import (
-    FOLDER,
-    KEPT,
     Checkpoint,
     random_state,
-    read_arrays,
+    read_best_weights,
     restore_metrics,
     restore_random_state,
     resumable_settings,
+    write_best_weights,
     write_checkpoint,
 )
 from unrolled.training.processes import StopRequest
@@ -259,7 +257,7 @@ class BestWeights(keras.callbacks.Callback):
 
     def __init__(self, run: Path, training: TrainingConfig):
         super().__init__()
-        self.folder = run / FOLDER
+        self.run = run
         self.patience = training.early_stopping.patience if training.early_stopping else None
         self.keeps_best = training.keep == "best"
         self.best: float | None = None
@@ -285,33 +283,17 @@ class BestWeights(keras.callbacks.Callback):
             return
         self.best, self.epoch, self.waited = float(logs["val_loss"]), epoch + 1, 0
         if self.keeps_best:
-            self._write()
+            write_best_weights(self.run, self.epoch, self.model.get_weights())
 
     def restore(self) -> None:
         """Give the model the weights that are kept; the last ones are in it already."""
         if not self.keeps_best or self.best is None:
             return
-        path = self._path(self.epoch)
+        weights = read_best_weights(self.run, self.epoch)
         try:
-            stored = read_arrays(path)
-            self.model.set_weights([stored[f"weight-{index}"] for index in range(len(stored))])
-        except (OSError, ValueError, LookupError):
-            raise RunError(f"{path}: the best weights cannot be read. Train again.") from None
-
-    def _write(self) -> None:
-        try:
-            self.folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise cannot_write(self.folder, error) from None
-        weights = {f"weight-{index}": value for index, value in enumerate(self.model.get_weights())}
-        with replacing(self._path(self.epoch)) as part, part.open("wb") as stream:
-            np.savez(stream, **weights)
-        for path in sorted(self.folder.glob("best-*.npz"))[:-KEPT]:
-            if re.fullmatch(r"best-\d{6,}", path.stem):
-                path.unlink(missing_ok=True)
-
-    def _path(self, epoch: int) -> Path:
-        return self.folder / f"best-{epoch:06d}.npz"
+            self.model.set_weights(weights)
+        except ValueError:
+            raise RunError(f"{self.run}: the best weights are those of another network. Train again.") from None
 
 
 class SwapEMAWeights(keras.callbacks.Callback):

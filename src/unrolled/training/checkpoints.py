@@ -5,7 +5,7 @@ import os
 import random
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +49,7 @@ def restore_random_state(state: dict[str, Any]) -> None:
 
 FOLDER = "checkpoints"
 KEPT = 2
+_CHECKPOINT, _BEST = re.compile(r"\d{6,}-\d{8,}"), re.compile(r"best-\d{6,}")
 
 
 def resumable_settings(config: ExperimentConfig) -> dict[str, Any]:
@@ -88,21 +89,50 @@ def write_checkpoint(run: Path, model: keras.Model, epoch: int, step: int, notes
     Raises:
         WriteError: The disk is full, or the folder cannot be written.
     """
-    folder = run / FOLDER
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise cannot_write(folder, error) from None
     arrays = {
         f"{group}-{index}": keras.ops.convert_to_numpy(variable)
         for group, variables in _groups(model).items()
         for index, variable in enumerate(variables)
     }
     text = json.dumps({**notes, "random": random_state()})
-    with replacing(folder / f"{epoch:06d}-{step:08d}.npz") as part, part.open("wb") as stream:
-        np.savez(stream, notes=np.array(text), **arrays)
-    for old in _found(run)[:-KEPT]:
+    _write_arrays(run / FOLDER / f"{epoch:06d}-{step:08d}.npz", {"notes": np.array(text), **arrays})
+    for old in _named(run, _CHECKPOINT)[:-KEPT]:
         old.unlink(missing_ok=True)
+
+
+def write_best_weights(run: Path, epoch: int, weights: Sequence[NDArray[Any]]) -> None:
+    """Write the weights of the best epoch so far, and keep those of the one before.
+
+    Those of later epochs are of a training that was killed, and are found again if this one comes so far.
+
+    Raises:
+        WriteError: The disk is full, or the folder cannot be written.
+    """
+    path = _best_weights(run, epoch)
+    _write_arrays(path, {f"weight-{index}": values for index, values in enumerate(weights)})
+    found = _named(run, _BEST)
+    kept = [known for known in found if known <= path][-KEPT:]
+    for other in found:
+        if other not in kept:
+            other.unlink(missing_ok=True)
+
+
+def read_best_weights(run: Path, epoch: int) -> list[NDArray[Any]]:
+    """Read the weights of an epoch that ``write_best_weights`` wrote.
+
+    Raises:
+        RunError: They are missing or damaged.
+    """
+    path = _best_weights(run, epoch)
+    try:
+        stored = _read_arrays(path)
+        return [stored[f"weight-{index}"] for index in range(len(stored))]
+    except (OSError, ValueError, LookupError):
+        raise RunError(f"{path}: the best weights cannot be read. Train again.") from None
+
+
+def _best_weights(run: Path, epoch: int) -> Path:
+    return run / FOLDER / f"best-{epoch:06d}.npz"
 
 
 def newest_checkpoint(run: Path) -> Checkpoint | None:
@@ -111,9 +141,9 @@ def newest_checkpoint(run: Path) -> Checkpoint | None:
     Raises:
         RunError: A checkpoint cannot be read now; it stays.
     """
-    for path in reversed(_found(run)):
+    for path in reversed(_named(run, _CHECKPOINT)):
         try:
-            arrays = read_arrays(path)
+            arrays = _read_arrays(path)
             notes = json.loads(str(arrays.pop("notes")))
         except OSError as error:
             raise RunError(f"{path}: cannot be read: {os.strerror(error.errno or 0)}. Check the disk.") from None
@@ -125,8 +155,17 @@ def newest_checkpoint(run: Path) -> Checkpoint | None:
     return None
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """Read arrays that ``np.savez`` wrote in the folder of a run.
+def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    try:
+        path.parent.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path.parent, error) from None
+    with replacing(path) as part, part.open("wb") as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """Read arrays that ``_write_arrays`` wrote.
 
     Raises:
         ValueError: The file is damaged, compressed, or holds objects.
@@ -194,13 +233,12 @@ def _assign(variables: Sequence[Any], checkpoint: Checkpoint, group: str) -> Non
 
 def remove_checkpoints(run: Path) -> None:
     """Remove the checkpoints and the best weights of a run; its folder stays where it holds something else."""
-    for path in (run / FOLDER).glob("*.npz"):
-        if re.fullmatch(r"\d{6,}-\d{8,}|best-\d{6,}", path.stem):
-            path.unlink(missing_ok=True)
+    for path in (*_named(run, _CHECKPOINT), *_named(run, _BEST)):
+        path.unlink(missing_ok=True)
     with suppress(OSError):
         (run / FOLDER).rmdir()
 
 
-def _found(run: Path) -> list[Path]:
-    """Return the checkpoints of a run, the oldest first."""
-    return sorted(path for path in (run / FOLDER).glob("*-*.npz") if re.fullmatch(r"\d{6,}-\d{8,}", path.stem))
+def _named(run: Path, pattern: re.Pattern[str]) -> list[Path]:
+    """Return the files among a run's checkpoints that are named like ours, the oldest first."""
+    return sorted(path for path in (run / FOLDER).glob("*.npz") if pattern.fullmatch(path.stem))
