@@ -108,3 +108,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     spelling = {name.lower(): name for name in known}
     close = get_close_matches(word.lower(), spelling, n=1, cutoff=0.6)
     return f' Did you mean "{spelling[close[0]]}"?' if close else ""
+
+
+def first_line(error: BaseException, longest: int = 120) -> str:
+    """Return the first line of what another library's error says, or its name."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:longest]

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from unrolled.data.column_types import first_line
 from unrolled.data.dataset import Dataset, Division, Split
 from unrolled.data.labeled import ALL, check_groups, choose_test
 from unrolled.data.limits import check_unpacked, most_bytes, too_large
@@ -30,7 +29,7 @@ from unrolled.data.precision import loses_differences
 from unrolled.data.ragged import objects
 from unrolled.data.targets import CLASS, NUMBERS, TargetKind, as_arrays
 from unrolled.data.values import LARGEST
-from unrolled.errors import DataError
+from unrolled.errors import DataError, first_line
 from unrolled.storage import cannot_read
 
 import numpy as np

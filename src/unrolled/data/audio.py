@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from unrolled.errors import DataError
+from unrolled.errors import DataError, first_line
 from unrolled.storage import cannot_read
 
 import numpy as np
@@ -89,7 +89,7 @@ def read_wav(path: Path) -> tuple[Samples, int]:
             rate, values = wavfile.read(io.BytesIO(content))
         samples = _as_floats(np.asarray(values))
     except (ValueError, TypeError, EOFError, ArithmeticError, MemoryError, UnboundLocalError, struct.error) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
+        reason = first_line(error, 80)
         raise DataError(f"{path}: not a WAV file, or a damaged one ({reason}). Save it as 16-bit PCM.") from None
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise DataError(f"{path}: expected {LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz, got {rate:,} Hz. Resample it.")

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from unrolled.data.column_types import first_line, with_simple_types
+from unrolled.data.column_types import with_simple_types
 from unrolled.data.limits import check_unpacked
 from unrolled.data.parquet_pages import claimed_size
 from unrolled.data.table import Table
-from unrolled.errors import DataError, did_you_mean
+from unrolled.errors import DataError, did_you_mean, first_line
 from unrolled.storage import cannot_read
 
 import polars as pl

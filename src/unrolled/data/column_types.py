@@ -75,8 +75,3 @@ def _fields_of(cells: pl.Series) -> pl.DataFrame:
     inner = cells.dtype.inner
     assert isinstance(inner, pl.Struct)
     return pl.DataFrame({one.name: cells.list.eval(pl.element().struct.field(one.name)) for one in inner.fields})
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, or its name."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

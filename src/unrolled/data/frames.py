@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Unpack
 from zlib import crc32
 
-from unrolled.data.column_types import first_line, with_simple_types
+from unrolled.data.column_types import with_simple_types
 from unrolled.data.pieces import read_whole
 from unrolled.data.table import Table
 from unrolled.data.tables import ReadOptions
-from unrolled.errors import DataError
+from unrolled.errors import DataError, first_line
 from unrolled.storage import replacing
 
 import polars as pl

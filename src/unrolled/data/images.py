@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unrolled.data.limits import check_unpacked
-from unrolled.errors import DataError
+from unrolled.errors import DataError, first_line
 from unrolled.storage import cannot_read
 
 import numpy as np
@@ -96,7 +96,7 @@ def open_picture(path: Path, *, as_numbers: bool = False) -> Iterator[Image.Imag
     except ERRORS_OF_PICTURES as error:
         if isinstance(error, OSError) and error.errno:
             raise cannot_read(path, error, "a picture") from None
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:80]
+        reason = first_line(error, 80)
         raise DataError(f"{path}: damaged picture ({reason}). Save it again.") from None
 
 

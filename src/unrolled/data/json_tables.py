@@ -4,10 +4,10 @@ import json
 import re
 from pathlib import Path
 
-from unrolled.data.column_types import first_line, with_simple_types
+from unrolled.data.column_types import with_simple_types
 from unrolled.data.limits import check_unpacked, most_bytes
 from unrolled.data.table import Table
-from unrolled.errors import DataError
+from unrolled.errors import DataError, first_line
 
 import numpy as np
 import polars as pl

@@ -11,12 +11,11 @@ from itertools import product
 from pathlib import Path
 from typing import IO, Any
 
-from unrolled.data.column_types import first_line
 from unrolled.data.columns import PARTS
 from unrolled.data.limits import check_unpacked
 from unrolled.data.ragged import objects
 from unrolled.data.table import format_list
-from unrolled.errors import DataError
+from unrolled.errors import DataError, first_line
 from unrolled.storage import cannot_read
 
 import numpy as np
