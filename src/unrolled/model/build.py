@@ -186,11 +186,16 @@ def check_memory(config: ExperimentConfig, task: Task) -> None:
 
 
 def _measure(config: ExperimentConfig, task: Task) -> list[tuple[LayerPath, int, Shape]]:
-    """Return the layers with their weights and shapes, up to one that does not fit, which building reports better."""
+    """Return the layers with their weights and shapes.
+
+    It ends before one that does not fit or has several outputs, which building reports better.
+    """
     layers: list[tuple[LayerPath, int, Shape]] = []
     with suppress(*REFUSALS), _precision(config.training.precision):
         for layer in measure_layers(config, task.preprocessor, ComponentBuilder(config)):
-            layers.append(layer)  # noqa: PERF402 - those before one that fails are kept
+            if not all(isinstance(size, int | None) for size in layer[-1]):
+                break
+            layers.append(layer)
     return layers
 
 
